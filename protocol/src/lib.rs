@@ -1,1 +1,21 @@
+//! Formats, rules and machines of Undertone.
+//!
+//! Nothing in here does I/O, reads a clock or draws randomness from the operating system: time comes
+//! in as [`time::Timestamp`], randomness as a `rand_core::CryptoRng`. The one exception is the real
+//! implementation of [`crypto::Crypto`], because vodozemac draws its own randomness.
+//!
+//! The byte-exact specification is in `protocol/spec/`.
 
+pub mod codec;
+pub mod crypto;
+pub mod delivery;
+pub mod entry;
+pub mod envelope;
+pub mod ids;
+pub mod keys;
+pub mod limits;
+pub mod log;
+pub mod receipts;
+pub mod time;
+pub mod token;
+pub mod wire;

@@ -1,0 +1,114 @@
+//! Every limit of the protocol, with its unit in its name.
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+
+/// The protocol version that this build speaks; the first is 1.
+pub const PROTOCOL_VERSION: u32 = 1;
+/// The one cipher suite so far; `crypto.md` says what it stands for.
+pub const SUITE: u8 = 1;
+
+/// The largest envelope payload. Larger content travels as media.
+pub const PAYLOAD_BYTES_MAX: usize = 64 * KIB;
+/// The largest frame on a stream, length prefix left out.
+pub const FRAME_BYTES_MAX: usize = 256 * KIB;
+/// Items (payloads) in one publish.
+pub const PUBLISH_ITEMS_MAX: usize = 16;
+/// Recipients of one item.
+pub const PUBLISH_RECIPIENTS_MAX: usize = 1_024;
+/// Bytes of payload in one publish; leaves room for routes in a frame.
+pub const PUBLISH_PAYLOAD_BYTES_MAX: usize = 160 * KIB;
+/// Publishes that a client may have unanswered on one connection.
+pub const PUBLISHES_IN_FLIGHT_MAX: usize = 64;
+/// Ranges in one acknowledgement of deliveries.
+pub const ACK_RANGES_MAX: usize = 64;
+
+/// Longest life of an envelope at a relay.
+pub const ENVELOPE_TTL_MAX: Duration = Duration::from_secs(21 * 24 * 3600);
+/// How long a relay remembers a payload after it was deleted.
+pub const DEDUP_AFTER_DELETION: Duration = Duration::from_secs(24 * 3600);
+/// After the last custody ended without an acknowledgement, a message shows as expired this much later.
+pub const EXPIRY_GRACE: Duration = Duration::from_secs(24 * 3600);
+/// A custodian that can't be reached for this long is replaced by another home relay.
+pub const CUSTODIAN_UNREACHABLE_MAX: Duration = Duration::from_secs(600);
+
+/// Steps in a delivery token.
+pub const TOKEN_STEPS_MAX: usize = 4;
+/// Revoked prefixes that a relay keeps for one mailbox; beyond it the owner starts a new epoch.
+pub const REVOKED_PREFIXES_MAX: usize = 4_096;
+/// Open introductions (invitations) of one mailbox.
+pub const INTRODUCTIONS_MAX: usize = 256;
+/// Uses that one invitation may have.
+pub const INVITATION_USES_MAX: u32 = 1_000;
+/// Life of an invitation unless its maker says otherwise.
+pub const INVITATION_LIFE_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Relays in one invitation.
+pub const INVITATION_RELAYS_MAX: usize = 4;
+
+/// The largest bundle blob at a relay, encrypted.
+pub const BUNDLE_BYTES_MAX: usize = 48 * KIB;
+/// The largest one-time prekey blob at a relay, encrypted.
+pub const PREKEY_BYTES_MAX: usize = 512;
+/// One-time prekeys that a relay keeps for one locator.
+pub const PREKEYS_PER_LOCATOR_MAX: usize = 100;
+/// One-time prekeys that a device uploads to each home relay at a time.
+pub const PREKEY_BATCH: usize = 40;
+/// Senders fetch a bundle anew when theirs is older.
+pub const BUNDLE_FRESH: Duration = Duration::from_secs(24 * 3600);
+
+/// Devices in one user's list, revoked ones included.
+pub const DEVICES_PER_USER_MAX: usize = 32;
+/// Home relays of one device.
+pub const HOME_RELAYS_MAX: usize = 8;
+/// Addresses of one relay.
+pub const RELAY_ADDRESSES_MAX: usize = 8;
+/// Bytes of one relay address (a multiaddr in text).
+pub const RELAY_ADDRESS_BYTES_MAX: usize = 256;
+/// Bytes of a user's or device's name, UTF-8.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// Bytes of a text message, UTF-8.
+pub const TEXT_BYTES_MAX: usize = 16 * KIB;
+/// Heads that an entry names.
+pub const ENTRY_HEADS_MAX: usize = 16;
+/// Membership heads that an entry names.
+pub const MEMBERSHIP_HEADS_MAX: usize = 8;
+/// Bytes of an entry's header or body.
+pub const ENTRY_PART_BYTES_MAX: usize = 32 * KIB;
+/// How far a claimed time may lead its parents.
+pub const CLAIMED_LEAD_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Ranges beyond the gap-free part of a frontier.
+pub const FRONTIER_RANGES_MAX: usize = 32;
+/// Devices in one frontier.
+pub const FRONTIER_DEVICES_MAX: usize = 4_096;
+
+/// Envelopes in one pairwise channel that may be unacknowledged before a new channel is opened.
+pub const CHANNEL_UNACKNOWLEDGED_MAX: u64 = 32;
+/// A pairwise channel is used for at most this long.
+pub const CHANNEL_LIFE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Inbound channels that are kept for one peer device.
+pub const CHANNELS_PER_PEER_MAX: usize = 8;
+/// Messages in one sender-key session.
+pub const SENDER_KEY_MESSAGES_MAX: u64 = 128;
+/// A direct chat starts a new sender key after this many messages without a turn.
+pub const DIRECT_ROTATION_MESSAGES: u64 = 20;
+/// Olm sessions that are kept for one peer device.
+pub const OLM_SESSIONS_PER_PEER_MAX: usize = 5;
+/// Payloads that can't be opened yet (their key has not come), kept by a node.
+pub const QUARANTINE_ITEMS_MAX: usize = 1_024;
+/// Contact requests that wait for the user.
+pub const REQUESTS_MAX: usize = 256;
+/// Outgoing items that a node keeps.
+pub const OUTBOX_ITEMS_MAX: usize = 100_000;
+
+/// Credit of class 0 (messages, keys, membership): messages, bytes.
+pub const CREDIT_CLASS_0: (u64, u64) = (256, 1024 * 1024);
+/// Credit of class 1 (acknowledgements): messages, bytes.
+pub const CREDIT_CLASS_1: (u64, u64) = (128, 128 * 1024);
+/// A client sends a heartbeat when it was silent for this long.
+pub const HEARTBEAT: Duration = Duration::from_secs(25);
+/// A connection is dead when nothing came for this long.
+pub const SILENCE_MAX: Duration = Duration::from_secs(75);
+/// An unanswered request is given up, and its connection with it, after this long.
+pub const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
