@@ -14,3 +14,10 @@ mod answer;
 mod admission;
 
 pub mod core;
+
+mod admin;
+pub mod cli;
+pub mod config;
+mod gateway;
+mod key;
+mod server;
