@@ -12,5 +12,8 @@ pub mod store;
 mod answer;
 
 mod admission;
+mod bundles;
+mod mailbox;
+mod session;
 
 pub mod core;
