@@ -12,11 +12,13 @@ pub(crate) struct Refused {
     pub(crate) code: wire::RefusalCode,
     pub(crate) text: String,
     pub(crate) retry_after_ms: u64,
+    /// Whether a frame that asks nothing ends its connection for this.
+    pub(crate) fatal: bool,
 }
 
 impl Refused {
     pub(crate) fn new(code: wire::RefusalCode, text: impl Into<String>) -> Self {
-        Self { code, text: text.into(), retry_after_ms: 0 }
+        Self { code, text: text.into(), retry_after_ms: 0, fatal: false }
     }
 
     pub(crate) fn limit(text: impl Into<String>) -> Self {
@@ -24,11 +26,16 @@ impl Refused {
     }
 
     pub(crate) fn malformed(text: impl Into<String>) -> Self {
-        Self::new(wire::RefusalCode::Malformed, text)
+        Self { fatal: true, ..Self::new(wire::RefusalCode::Malformed, text) }
+    }
+
+    /// A newer client may ask what this relay does not know yet; that ends nothing.
+    pub(crate) fn unknown_request() -> Self {
+        Self::new(wire::RefusalCode::Malformed, "this relay does not know such a request")
     }
 
     pub(crate) fn retry_after(text: impl Into<String>, retry_after_ms: u64) -> Self {
-        Self { code: wire::RefusalCode::RetryAfter, text: text.into(), retry_after_ms }
+        Self { retry_after_ms, ..Self::new(wire::RefusalCode::RetryAfter, text) }
     }
 
     pub(crate) fn to_wire(&self) -> wire::Refusal {

@@ -12,6 +12,9 @@ pub mod store;
 mod answer;
 
 mod admission;
+mod bundles;
+mod mailbox;
+mod session;
 
 pub mod core;
 

@@ -4,6 +4,17 @@
 use serde::{Deserialize, Serialize};
 use undertone_protocol::limits as protocol;
 
+/// Who may open a mailbox at this relay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Anybody.
+    #[default]
+    Open,
+    /// Nobody new; whoever has a mailbox keeps it.
+    Closed,
+}
+
 /// The limits of one relay. A missing field takes its default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

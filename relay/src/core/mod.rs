@@ -13,11 +13,15 @@
 //! that still come from it are ignored, and [`Input::Disconnected`] for it is welcome but not needed.
 //! The shell gives [`Input::Tick`] at or after [`Relay::next_tick`], which is asked again after every drain.
 
+mod deliver;
+mod drain;
 mod outgoing;
+mod publish;
 mod relay;
 mod requests;
+mod tick;
 mod types;
 
 pub use crate::conn::ConnId;
 pub use relay::Relay;
-pub use types::{Input, Output, Registration};
+pub use types::{Input, Output};

@@ -28,6 +28,7 @@ impl Relay {
 
     /// Forgets a connection, if it is live.
     pub(super) fn forget(&mut self, conn: ConnId) {
+        self.sessions.detach(conn);
         if self.connections.remove(conn) {
             self.metrics.connections_closed += 1;
         }

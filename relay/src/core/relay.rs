@@ -5,22 +5,29 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::GoodbyeCode;
 
 use super::outgoing::goodbye;
-use super::types::{Input, Output, Registration};
-use crate::admission::{Connections, RateClock};
+use super::tick::Sweeps;
+use super::types::{Input, Output};
+use crate::admission::{Connections, Rate, RateClock, TokenRates};
 use crate::conn::ConnId;
-use crate::limits::Limits;
+use crate::limits::{Limits, Registration};
 use crate::metrics::{Gauges, Metrics};
-use crate::store::{Overlay, Store, StoreError};
+use crate::session::Sessions;
+use crate::store::{Overlay, Store, StoreError, usage};
 
 /// A relay without its shell. See the module for the contract.
 pub struct Relay {
     pub(super) limits: Limits,
     pub(super) registration: Registration,
     pub(super) key: SigningKey,
+    pub(super) id: RelayId,
     pub(super) rng: Box<dyn CryptoRng + Send>,
     pub(super) clock: RateClock,
+    pub(super) registrations: Rate,
+    pub(super) token_rates: TokenRates,
     pub(super) connections: Connections,
+    pub(super) sessions: Sessions,
     pub(super) metrics: Metrics,
+    pub(super) sweeps: Sweeps,
 }
 
 impl Relay {
@@ -32,20 +39,26 @@ impl Relay {
         key: SigningKey,
         rng: Box<dyn CryptoRng + Send>,
     ) -> Self {
+        let clock = RateClock::default();
         Self {
+            registrations: Rate::per_minute(&clock, limits.registrations_per_minute),
+            token_rates: TokenRates::new(clock.clone()),
             limits,
             registration,
+            id: RelayId::new(key.verifying_key().to_bytes()),
             key,
             rng,
-            clock: RateClock::default(),
+            clock,
             connections: Connections::default(),
+            sessions: Sessions::default(),
             metrics: Metrics::default(),
+            sweeps: Sweeps::default(),
         }
     }
 
     /// The relay's id.
     pub fn id(&self) -> RelayId {
-        RelayId::new(self.key.verifying_key().to_bytes())
+        self.id
     }
 
     /// What was counted since the machine started.
@@ -54,13 +67,24 @@ impl Relay {
     }
 
     /// What is so right now, as the store under `tx` has it.
-    pub fn gauges<S: Store + ?Sized>(&self, _tx: &Overlay<'_, S>) -> Result<Gauges, StoreError> {
-        Ok(Gauges { connections: self.connections.len(), ..Gauges::default() })
+    pub fn gauges<S: Store + ?Sized>(&self, tx: &Overlay<'_, S>) -> Result<Gauges, StoreError> {
+        let usage = usage::usage(tx)?;
+        Ok(Gauges {
+            connections: self.connections.len(),
+            attached: self.sessions.len(),
+            token_rates: self.token_rates.len(),
+            disk_bytes: usage.disk_bytes,
+            mailboxes: usage.mailboxes,
+        })
     }
 
-    /// When the machine next wants an [`Input::Tick`].
+    /// When the machine next wants an [`Input::Tick`]; a moment in the past means at once.
     pub fn next_tick(&self) -> Option<Timestamp> {
-        self.connections.next_deadline()
+        if self.sessions.any_ready() {
+            return Some(Timestamp::ZERO);
+        }
+        let silence = self.connections.next_deadline();
+        Some(silence.map_or(self.sweeps.next, |silence| silence.min(self.sweeps.next)))
     }
 
     /// Takes one input. The module says when the outputs may be released, and what an error means.
@@ -72,14 +96,16 @@ impl Relay {
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
         self.clock.set(now);
+        self.sweeps.note(now);
         let before = out.len();
         match input {
             Input::Connected { conn, device } => self.connected(conn, device, now, out),
             Input::Frame { conn, frame } => self.frame(conn, frame, now, tx, out)?,
             Input::Disconnected { conn } => self.forget(conn),
             Input::Sent { conn, bytes } => self.sent(conn, bytes),
-            Input::Tick => self.tick(now, out),
+            Input::Tick => self.tick(now, tx, out)?,
         }
+        self.deliver(now, tx, out)?;
         self.account(before, out);
         Ok(())
     }
@@ -98,13 +124,6 @@ impl Relay {
     fn sent(&mut self, conn: ConnId, bytes: u64) {
         if let Some(connection) = self.connections.get_mut(conn) {
             connection.backlog_bytes = connection.backlog_bytes.saturating_sub(bytes);
-        }
-    }
-
-    fn tick(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        for conn in self.connections.silent(&self.limits, now) {
-            self.metrics.connections_silent += 1;
-            self.close(conn, GoodbyeCode::Silent, "nothing came for too long", out);
         }
     }
 }

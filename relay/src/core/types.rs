@@ -1,4 +1,3 @@
-use serde::{Deserialize, Serialize};
 use undertone_protocol::ids::DeviceId;
 use undertone_protocol::wire;
 
@@ -53,15 +52,4 @@ pub enum Output {
         /// Which.
         conn: ConnId,
     },
-}
-
-/// Who may open a mailbox at this relay.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Registration {
-    /// Anybody.
-    #[default]
-    Open,
-    /// Nobody new; whoever has a mailbox keeps it.
-    Closed,
 }

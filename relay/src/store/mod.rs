@@ -1,19 +1,31 @@
 //! The store: an ordered map of bytes with atomic, durable batches (`spec/relay.md`, "What the relay stores").
 //!
 //! The seam is synchronous and small so that a backend can be written in an afternoon; every backend
-//! passes the one suite in [`conformance`]. Machines never see a backend: they read and write an
+//! passes the one suite in `conformance.rs`. Machines never see a backend: they read and write an
 //! [`Overlay`], and the shell commits its [`Batch`] before anything that follows from it leaves.
 
 mod batch;
 mod error;
+mod fjall;
+mod format;
+mod memory;
 mod overlay;
 
-pub mod memory;
+pub(crate) mod owner;
+pub(crate) mod table;
+pub(crate) mod usage;
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 
 pub use batch::Batch;
 pub use error::StoreError;
+pub use fjall::{FjallOptions, FjallStore};
+pub use format::FORMAT;
 pub use memory::MemoryStore;
 pub use overlay::Overlay;
 
