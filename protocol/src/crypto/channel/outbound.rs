@@ -60,6 +60,11 @@ impl OutboundChannel {
         &self.recipient
     }
 
+    /// Whether the next payload is an opening envelope: nothing was acknowledged yet.
+    pub const fn is_opening(&self) -> bool {
+        self.acknowledged == 0
+    }
+
     /// Envelopes that the peer has not acknowledged.
     pub const fn unacknowledged(&self) -> u64 {
         self.next.saturating_sub(self.acknowledged)
@@ -77,7 +82,7 @@ impl OutboundChannel {
         if self.is_full() {
             return Err(ChannelError::RenewalDue);
         }
-        let header = if self.acknowledged == 0 {
+        let header = if self.is_opening() {
             payload::opening_header(&key_id(&self.hash), &self.enc, self.next)
         } else {
             payload::channel_header(&self.keys.tag(self.next))
