@@ -328,6 +328,15 @@ impl NodeTx for Tables {
         Ok(())
     }
 
+    fn deliveries_between(
+        &self,
+        conversation: &ConversationId,
+        from: u64,
+        through: u64,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        Ok(self.deliveries_where(conversation, |delivery| (from..=through).contains(&delivery.seq)))
+    }
+
     fn deliveries_unread(&self, conversation: &ConversationId) -> Result<Vec<Delivery>, StoreError> {
         Ok(self.deliveries_where(conversation, |delivery| delivery.tick < Tick::Read))
     }

@@ -50,7 +50,7 @@ pub(super) fn receiver_key(
     connection: &Connection,
     session: &SessionId,
 ) -> Result<Option<ReceiverKey>, StoreError> {
-    let sql = "SELECT conversation, device, state, header_key, received FROM receiver_keys WHERE session = ?";
+    let sql = "SELECT conversation, device, state, header_key, next_index, received FROM receiver_keys WHERE session = ?";
     one(connection, sql, [session.as_bytes()], |row| {
         let header_key = HeaderKey::from_slice(blob(row, 3, RECEIVER_KEY)?);
         Ok(ReceiverKey {
@@ -59,14 +59,15 @@ pub(super) fn receiver_key(
             device: get_id(row, 1, RECEIVER_KEY)?,
             state: ReceiverKeyState::from_bytes(get_secret(row, 2, RECEIVER_KEY)?),
             header_key: header_key.map_err(|error| damaged(RECEIVER_KEY, error))?,
-            received: get_ms(row, 4)?,
+            next_index: row.get(4)?,
+            received: get_ms(row, 5)?,
         })
     })
 }
 
 pub(super) fn put_receiver_key(connection: &Connection, key: &ReceiverKey) -> Result<(), StoreError> {
-    let sql = "INSERT OR REPLACE INTO receiver_keys (session, conversation, device, state, header_key, received) \
-               VALUES (?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT OR REPLACE INTO receiver_keys (session, conversation, device, state, header_key, \
+               next_index, received) VALUES (?, ?, ?, ?, ?, ?, ?)";
     run(
         connection,
         sql,
@@ -76,6 +77,7 @@ pub(super) fn put_receiver_key(connection: &Connection, key: &ReceiverKey) -> Re
             key.device.as_bytes(),
             key.state.as_bytes(),
             key.header_key.expose(),
+            key.next_index,
             ms(key.received),
         ],
     )?;

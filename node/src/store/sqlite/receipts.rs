@@ -101,6 +101,16 @@ pub(super) fn put_delivery(connection: &Connection, delivery: &Delivery) -> Resu
     Ok(())
 }
 
+pub(super) fn deliveries_between(
+    connection: &Connection,
+    conversation: &ConversationId,
+    from: u64,
+    through: u64,
+) -> Result<Vec<Delivery>, StoreError> {
+    let sql = format!("{SELECT_DELIVERY} WHERE conversation = ? AND seq BETWEEN ? AND ? ORDER BY seq, entry");
+    all(connection, &sql, params![conversation.as_bytes(), int(from), int(through)], read_delivery)
+}
+
 pub(super) fn deliveries_unread(
     connection: &Connection,
     conversation: &ConversationId,

@@ -124,6 +124,7 @@ CREATE TABLE receiver_keys (
     device       BLOB NOT NULL,
     state        BLOB NOT NULL,
     header_key   BLOB NOT NULL,
+    next_index   INTEGER NOT NULL,
     received     INTEGER NOT NULL -- u64
 ) STRICT;
 
@@ -190,6 +191,7 @@ CREATE TABLE deliveries (
     failure       INTEGER,
     failure_value INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX deliveries_by_seq ON deliveries (conversation, seq, entry);
 CREATE INDEX deliveries_unread ON deliveries (conversation, seq, entry) WHERE tick < 4;
 CREATE INDEX deliveries_unsealed ON deliveries (conversation, seq, entry) WHERE sealed = 0 AND failure IS NULL;
 

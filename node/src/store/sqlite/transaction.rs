@@ -272,6 +272,15 @@ impl NodeTx for SqliteTx<'_> {
         receipts::put_delivery(self.connection, delivery)
     }
 
+    fn deliveries_between(
+        &self,
+        conversation: &ConversationId,
+        from: u64,
+        through: u64,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        receipts::deliveries_between(self.connection, conversation, from, through)
+    }
+
     fn deliveries_unread(&self, conversation: &ConversationId) -> Result<Vec<Delivery>, StoreError> {
         receipts::deliveries_unread(self.connection, conversation)
     }
