@@ -88,6 +88,14 @@ impl SignedEntry {
         Ok(Self { id: id_of(&header_bytes), header, header_bytes, signature, body })
     }
 
+    /// From a device's own store: checks the form only. For bytes that [`Self::verify`] or [`Self::issue`]
+    /// gave, and that were kept where nobody else can write; never for bytes from outside.
+    pub fn from_stored(header_bytes: Bytes, signature: Signature, body: Bytes) -> Result<Self, EntryError> {
+        let header = EntryHeader::from_bytes(&header_bytes)?;
+        let body = EntryBody::from_bytes(body)?;
+        Ok(Self { id: id_of(&header_bytes), header, header_bytes, signature, body })
+    }
+
     /// For the wire.
     pub fn to_wire(&self) -> wire::SealedEntry {
         wire::SealedEntry {
