@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use undertone_protocol::ids::{ConversationId, RelayId, UserId};
+use undertone_protocol::ids::{ConversationId, RelayId, Tag, UserId};
 
 /// What [`super::Engine::settle`] has to look at: hints that save it from searching. Volatile; at a
 /// start everything is on it.
@@ -20,4 +20,13 @@ pub(super) struct Agenda {
     pub(super) prekeys: BTreeSet<RelayId>,
     /// Whether payloads in quarantine may open now.
     pub(super) quarantine: bool,
+    /// The tags of what is in quarantine, so that a key that opens none of it costs nothing.
+    pub(super) quarantined: BTreeSet<Tag>,
+}
+
+impl Agenda {
+    /// These tags are expected from now on.
+    pub(super) fn expected<'a>(&mut self, mut tags: impl Iterator<Item = &'a Tag>) {
+        self.quarantine |= tags.any(|tag| self.quarantined.contains(tag));
+    }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use undertone_protocol::crypto::safety_number;
 use undertone_protocol::entry::check_text;
 use undertone_protocol::ids::UserId;
-use undertone_protocol::crypto::safety_number;
 use undertone_protocol::keys::{Invitation, Name};
 use undertone_protocol::limits::{INVITATION_USES_MAX, OUTBOX_ITEMS_MAX};
 use undertone_protocol::time::Timestamp;
@@ -60,7 +60,8 @@ fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<A
         Command::ContactAdd { link, name, message } => add(ctx, &link, name, message),
         Command::ContactList => {
             let contacts = ctx.tx.contacts()?;
-            let views = contacts.iter().map(|contact| views::contact(ctx, contact)).collect::<Result<_, _>>()?;
+            let views =
+                contacts.iter().map(|contact| views::contact(ctx, contact)).collect::<Result<_, _>>()?;
             now(Response::Contacts(views))
         }
         Command::ContactAccept { name } => with_contact(ctx, &name, accept),
@@ -128,19 +129,18 @@ fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
 
 fn invite(ctx: &mut Context<'_>, uses: u32, life: Duration) -> Result<Answer, StoreError> {
     if uses == 0 || uses > INVITATION_USES_MAX {
-        return error(ErrorKind::Invalid, format!("an invitation has 1 to {INVITATION_USES_MAX} uses, not {uses}"));
+        return error(
+            ErrorKind::Invalid,
+            format!("an invitation has 1 to {INVITATION_USES_MAX} uses, not {uses}"),
+        );
     }
     if life.is_zero() || life > INVITATION_LIFE_MAX {
         return error(ErrorKind::Invalid, "an invitation lives for more than nothing and at most 365 days");
     }
     let expires = ctx.now.after(life);
     Ok(contacts::invite(ctx, uses, expires)?.map(|(handle, invitation)| {
-        let view = InvitationView {
-            link: invitation.to_string(),
-            uses,
-            expires_ms: expires.as_ms(),
-            ready: false,
-        };
+        let view =
+            InvitationView { link: invitation.to_string(), uses, expires_ms: expires.as_ms(), ready: false };
         Reply::Later(Condition::Invited { handle, view })
     }))
 }
@@ -206,7 +206,8 @@ fn send(ctx: &mut Context<'_>, contact: &Contact, text: &str) -> Result<Answer, 
         return error(ErrorKind::Conflict, message);
     }
     if ctx.tx.outbox_len()? >= OUTBOX_ITEMS_MAX {
-        let message = format!("{OUTBOX_ITEMS_MAX} things are on their way out already: wait until some arrived");
+        let message =
+            format!("{OUTBOX_ITEMS_MAX} things are on their way out already: wait until some arrived");
         return error(ErrorKind::Limit, message);
     }
     match direct::compose(ctx, contact, text)? {

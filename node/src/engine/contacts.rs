@@ -35,12 +35,7 @@ pub(super) fn invite(
         return Ok(Err(CommandError::new(ErrorKind::Limit, message)));
     }
     let handle = Handle::random(ctx.rng);
-    let step = Step {
-        rights: DELIVER,
-        classes: CLASS_0,
-        not_after: Some(not_after),
-        ..Step::named(handle)
-    };
+    let step = Step { rights: DELIVER, classes: CLASS_0, not_after: Some(not_after), ..Step::named(handle) };
     let relays = homes.iter().take(INVITATION_RELAYS_MAX).map(|home| InvitationRelay {
         mailbox: mailbox_address(home),
         introduction: TokenGrant::issue(&home.secret, step.clone()),
@@ -54,7 +49,13 @@ pub(super) fn invite(
         relays: relays.collect(),
     };
     let unconfirmed = homes.iter().take(INVITATION_RELAYS_MAX).map(|home| home.address.relay).collect();
-    ctx.tx.put_invitation(&StoredInvitation { handle, uses_max, used_by: Vec::new(), not_after, unconfirmed })?;
+    ctx.tx.put_invitation(&StoredInvitation {
+        handle,
+        uses_max,
+        used_by: Vec::new(),
+        not_after,
+        unconfirmed,
+    })?;
     Ok(Ok((handle, invitation)))
 }
 
@@ -76,8 +77,12 @@ pub(super) fn add(
         Some(known) if known.state == ContactState::Requested => {
             return conflict(format!("{0} asks you already: `undertone contact accept {0}`", known.name));
         }
-        Some(known) => return conflict(format!("{0} is a contact already: `undertone send {0} TEXT`", known.name)),
-        None => new_contact(ctx, user, unique_name(&contacts, &name.unwrap_or(invitation.name.clone()), &user)),
+        Some(known) => {
+            return conflict(format!("{0} is a contact already: `undertone send {0} TEXT`", known.name));
+        }
+        None => {
+            new_contact(ctx, user, unique_name(&contacts, &name.unwrap_or(invitation.name.clone()), &user))
+        }
     };
     // One handle is one use of the invitation, however often the request is repeated.
     let joiner = Step::named(Handle::random(ctx.rng));

@@ -59,7 +59,9 @@ fn answered(
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     match (asked, answer) {
-        (Asked::Register, Body::Registered(registered)) => home::registered(ctx, links, &relay, &registered, out),
+        (Asked::Register, Body::Registered(registered)) => {
+            home::registered(ctx, links, &relay, &registered, out)
+        }
         (Asked::PutBundle, Body::Done(_)) => home::bundle_stored(ctx, &relay),
         (Asked::PutPrekeys, Body::PrekeysLeft(left)) => home::prekeys_left(ctx, &relay, &left),
         (Asked::PutIntroduction(handle), Body::Done(_)) => home::introduction_stored(ctx, &relay, &handle),
@@ -124,7 +126,9 @@ fn goodbye_reason(goodbye: &wire::Goodbye) -> String {
         Ok(Code::ShuttingDown) => "the relay is shutting down".to_owned(),
         Ok(Code::Malformed) => "the relay could not read what we sent".to_owned(),
         Ok(Code::Silent) => "the relay found us silent".to_owned(),
-        Ok(Code::Version) => "the relay speaks another version of the protocol: update the older one".to_owned(),
+        Ok(Code::Version) => {
+            "the relay speaks another version of the protocol: update the older one".to_owned()
+        }
         Ok(Code::Overloaded) => "the relay is overloaded".to_owned(),
         _ => "the relay said goodbye".to_owned(),
     }

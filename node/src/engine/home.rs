@@ -64,8 +64,11 @@ pub(super) fn registered(
 
 /// What the device has committed of one class.
 pub(super) fn ack(class: u32, received: &Received) -> wire::Ack {
-    let ranges =
-        received.ranges.iter().map(|range| wire::Range { from: range.from, through: range.through }).collect();
+    let ranges = received
+        .ranges
+        .iter()
+        .map(|range| wire::Range { from: range.from, through: range.through })
+        .collect();
     wire::Ack { class, through: received.through, ranges }
 }
 
@@ -84,7 +87,9 @@ pub(super) fn upkeep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs
     for home in ctx.tx.home_relays()? {
         let relay = home.address.relay;
         let registered = links.get(&relay).is_some_and(|link| {
-            link.is_ready() && home.generation.is_some() && !link.is_asking(|asked| matches!(asked, Asked::Register))
+            link.is_ready()
+                && home.generation.is_some()
+                && !link.is_asking(|asked| matches!(asked, Asked::Register))
         });
         if !registered {
             continue;
@@ -105,7 +110,8 @@ fn put_bundle(
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     let relay = home.address.relay;
-    let asking = links.get(&relay).is_some_and(|link| link.is_asking(|asked| matches!(asked, Asked::PutBundle)));
+    let asking =
+        links.get(&relay).is_some_and(|link| link.is_asking(|asked| matches!(asked, Asked::PutBundle)));
     if home.bundle_stored || asking {
         return Ok(());
     }
@@ -145,7 +151,9 @@ fn put_introductions(
     for invitation in ctx.tx.invitations()? {
         let handle = invitation.handle;
         let asking = |asked: &Asked| matches!(asked, Asked::PutIntroduction(other) if *other == handle);
-        if !invitation.unconfirmed.contains(&relay) || links.get(&relay).is_some_and(|link| link.is_asking(asking)) {
+        if !invitation.unconfirmed.contains(&relay)
+            || links.get(&relay).is_some_and(|link| link.is_asking(asking))
+        {
             continue;
         }
         let put = wire::PutIntroduction {

@@ -1,13 +1,14 @@
 //! What home relays deliver: opened once, put aside while it can't be opened, acknowledged once committed.
 
-use undertone_protocol::crypto::{
-    InboundChannel, PayloadKind, classify, decrypt_content, opening_hash,
-};
+use std::collections::BTreeSet;
+
 use undertone_protocol::codec::decode;
+use undertone_protocol::crypto::{InboundChannel, PayloadKind, classify, decrypt_content, opening_hash};
 use undertone_protocol::entry::SignedEntry;
 use undertone_protocol::ids::{DeviceId, PayloadHash, RelayId, SessionId, Tag};
 use undertone_protocol::limits::{
-    ACK_RANGES_MAX, CHANNEL_UNACKNOWLEDGED_MAX, CHANNELS_PER_PEER_MAX, PAYLOAD_BYTES_MAX, QUARANTINE_ITEMS_MAX,
+    ACK_RANGES_MAX, CHANNEL_UNACKNOWLEDGED_MAX, CHANNELS_PER_PEER_MAX, PAYLOAD_BYTES_MAX,
+    QUARANTINE_ITEMS_MAX,
 };
 use undertone_protocol::log::SeqRange;
 use undertone_protocol::wire::{self, frame::Body};
@@ -17,14 +18,14 @@ use super::frames::drop_link;
 use super::links::Links;
 use super::run::Outputs;
 use super::{direct, home, pairwise, sealing};
-use crate::store::{Quarantined, Received, StoreError};
+use crate::store::{NodeTx, Quarantined, Received, StoreError};
 
 /// What became of a payload.
 enum Opened {
     /// It did what it says.
     Handled,
     /// Its key has not come yet.
-    Later,
+    Later(Tag),
     /// It will never open, or says something that is not allowed.
     Refused(String),
 }
@@ -61,9 +62,8 @@ pub(super) fn delivered(
     ctx.tx.put_seen(&hash, ctx.now)?;
     match open(ctx, &deliver.payload)? {
         Opened::Handled => {}
-        Opened::Later => {
-            let item = Quarantined { hash, payload: deliver.payload, received: ctx.now };
-            ctx.tx.put_quarantine(&item)?;
+        Opened::Later(tag) => {
+            put_aside(ctx, tag, Quarantined { hash, payload: deliver.payload, received: ctx.now })?
         }
         Opened::Refused(reason) => tracing::warn!(payload = %hash.short(), reason, "a payload was refused"),
     }
@@ -108,7 +108,7 @@ fn open_channel(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
             return take(ctx, channel, Some(before), peer, content);
         }
     }
-    Ok(Opened::Later)
+    Ok(Opened::Later(*tag))
 }
 
 /// Takes what a channel carried, and keeps the channel once it is proved whose it is. `before` is what
@@ -144,8 +144,7 @@ fn take(
             ctx.tx.delete_inbound_channel(&old)?;
         }
     }
-    // What came on this channel before it was known, or beyond its window, may open now.
-    ctx.agenda.quarantine = true;
+    ctx.agenda.expected(tags.iter());
     Ok(opened)
 }
 
@@ -162,7 +161,7 @@ fn open_message(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
             Err(reason) => refusal = Some(reason),
         }
     }
-    Ok(refusal.map_or(Opened::Later, Opened::Refused))
+    Ok(refusal.map_or(Opened::Later(*tag), Opened::Refused))
 }
 
 fn open_under(
@@ -180,12 +179,35 @@ fn open_under(
         .map_err(|error| error.to_string())
         .and_then(|sealed| SignedEntry::verify(sealed).map_err(|error| error.to_string()));
     Ok(match entry {
-        Ok(entry) if entry.header.device != key.device => Err("another device's entry under this key".to_owned()),
+        Ok(entry) if entry.header.device != key.device => {
+            Err("another device's entry under this key".to_owned())
+        }
         Ok(entry) if entry.header.conversation != key.conversation => {
             Err("another conversation's entry under this key".to_owned())
         }
         other => other,
     })
+}
+
+/// Keeps a payload until its key comes.
+fn put_aside(ctx: &mut Context<'_>, tag: Tag, item: Quarantined) -> Result<(), StoreError> {
+    ctx.tx.put_quarantine(&item)?;
+    ctx.agenda.quarantined.insert(tag);
+    // The store drops the oldest beyond its bound; their tags go with the next count.
+    if ctx.agenda.quarantined.len() > 2 * QUARANTINE_ITEMS_MAX {
+        ctx.agenda.quarantined = quarantined_tags(ctx.tx)?;
+    }
+    Ok(())
+}
+
+/// The tags of all that is in quarantine.
+pub(super) fn quarantined_tags(tx: &dyn NodeTx) -> Result<BTreeSet<Tag>, StoreError> {
+    let items = tx.quarantine(QUARANTINE_ITEMS_MAX)?;
+    let tags = items.iter().filter_map(|item| match classify(&item.payload) {
+        Ok(PayloadKind::Channel { tag } | PayloadKind::Message { tag }) => Some(tag),
+        Ok(PayloadKind::Opening { .. }) | Err(_) => None,
+    });
+    Ok(tags.collect())
 }
 
 /// Tries payloads that were put aside, after keys came.
@@ -195,7 +217,7 @@ pub(super) fn retry_quarantine(ctx: &mut Context<'_>) -> Result<(), StoreError> 
         let mut progress = false;
         for item in ctx.tx.quarantine(QUARANTINE_ITEMS_MAX)? {
             match open(ctx, &item.payload)? {
-                Opened::Later => continue,
+                Opened::Later(_) => continue,
                 Opened::Handled => {}
                 Opened::Refused(reason) => {
                     tracing::warn!(payload = %item.hash.short(), reason, "a payload was refused");
@@ -246,7 +268,8 @@ pub(super) fn acknowledge(
 impl Received {
     /// Takes a number in. False when it was taken before, or would need one range too many.
     fn add(&mut self, seq: u64) -> bool {
-        if seq <= self.through || self.ranges.iter().any(|range| (range.from..=range.through).contains(&seq)) {
+        if seq <= self.through || self.ranges.iter().any(|range| (range.from..=range.through).contains(&seq))
+        {
             return false;
         }
         let mut ranges = self.ranges.clone();

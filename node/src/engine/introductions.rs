@@ -14,9 +14,7 @@ use super::context::Context;
 use super::home::mailbox_address;
 use super::{contacts, pairwise, receipts, views};
 use crate::event::Event;
-use crate::store::{
-    Contact, ContactState, OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError,
-};
+use crate::store::{Contact, ContactState, OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
 
 /// Seals the introductions that are due and whose recipients' bundles are there.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
@@ -57,7 +55,9 @@ fn first_text(ctx: &mut Context<'_>, contact: &Contact) -> Result<Body, StoreErr
 
 fn seal(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId, body: Body) -> Result<(), StoreError> {
     let introduction = introduction(ctx, contact, device)?;
-    let Some(payload) = pairwise::seal(ctx, contact, device, body, Some(introduction))? else { return Ok(()) };
+    let Some(payload) = pairwise::seal(ctx, contact, device, body, Some(introduction))? else {
+        return Ok(());
+    };
     ctx.tx.put_outbox(&OutboxItem {
         id: 0,
         group: 0,

@@ -142,10 +142,6 @@ impl Links {
         self.links.get(relay).is_some_and(Link::is_ready)
     }
 
-    pub(super) fn any_ready(&self) -> bool {
-        self.links.values().any(Link::is_ready)
-    }
-
     pub(super) fn is_in_flight(&self, outbox: u64, device: DeviceId) -> bool {
         self.in_flight.contains(&(outbox, device))
     }
@@ -158,7 +154,12 @@ impl Links {
         };
         link.state = State::Greeting;
         link.heard = now;
-        link.send(*relay, Body::Hello(wire::Hello { version_min: PROTOCOL_VERSION, version_max: PROTOCOL_VERSION }), now, out);
+        link.send(
+            *relay,
+            Body::Hello(wire::Hello { version_min: PROTOCOL_VERSION, version_max: PROTOCOL_VERSION }),
+            now,
+            out,
+        );
     }
 
     /// The relay greeted back. False when it was not asked.
@@ -188,7 +189,13 @@ impl Links {
     }
 
     /// Ends a connection of our own accord; the next try comes after the usual backoff.
-    pub(super) fn drop_link(&mut self, relay: &RelayId, reason: &str, now: Timestamp, out: &mut Outputs) -> bool {
+    pub(super) fn drop_link(
+        &mut self,
+        relay: &RelayId,
+        reason: &str,
+        now: Timestamp,
+        out: &mut Outputs,
+    ) -> bool {
         out.net.push(NetOutput::Disconnect(*relay));
         self.down(relay, reason, now)
     }

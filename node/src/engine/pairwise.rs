@@ -86,7 +86,9 @@ fn outbound_channel(ctx: &mut Context<'_>, peer: &PeerDevice) -> Result<Option<O
         _ => OutboundChannel::open(ctx.rng, peer.device, &xwing, ctx.now).map_err(|error| error.to_string()),
     });
     Ok(opened
-        .inspect_err(|error| tracing::error!(device = %peer.device.short(), error, "could not open a channel"))
+        .inspect_err(
+            |error| tracing::error!(device = %peer.device.short(), error, "could not open a channel"),
+        )
         .ok())
 }
 
@@ -166,7 +168,9 @@ pub(super) fn receive(
     match (message, &introduction) {
         (Ok(message), _) => dispatch(ctx, &sender, message)?,
         // The introduction still is a way back.
-        (Err(refusal), Some(_)) => tracing::warn!(device = %sender.device.short(), refusal, "an introduction without session"),
+        (Err(refusal), Some(_)) => {
+            tracing::warn!(device = %sender.device.short(), refusal, "an introduction without session")
+        }
         (Err(refusal), None) => return Ok(Err(refusal)),
     }
     if introduction.is_some() {
@@ -193,7 +197,11 @@ fn sender(
     }
     let Some(device) = peer.or_else(|| DeviceId::from_slice(claimed).ok()) else { return Ok(None) };
     if let Some(known) = ctx.tx.peer_device(&device)? {
-        return Ok(Some(Sender { user: known.user, device, olm_key: known.bundle.fields.certificate.olm_key }));
+        return Ok(Some(Sender {
+            user: known.user,
+            device,
+            olm_key: known.bundle.fields.certificate.olm_key,
+        }));
     }
     // Its bundle was not fetched yet; its user's list names it all the same.
     for contact in ctx.tx.contacts()? {
@@ -300,10 +308,9 @@ fn acknowledged(
     let Ok(hash) = ChannelHash::from_slice(&message.acknowledged_channel) else {
         return Ok(());
     };
-    match ctx.tx.outbound_channel(device)? {
-        Some(mut channel) if channel.acknowledge(&hash, message.acknowledged_count) => {
-            ctx.tx.put_outbound_channel(device, &channel)
-        }
-        _ => Ok(()),
+    let Some(mut channel) = ctx.tx.outbound_channel(device)? else { return Ok(()) };
+    if channel.acknowledge(&hash, message.acknowledged_count) {
+        ctx.tx.put_outbound_channel(device, &channel)?;
     }
+    Ok(())
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::ids::{DeviceId, PayloadHash, PublishId, RelayId, UserId};
 use undertone_protocol::keys::DeliveryGrant;
-use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE, PUBLISH_ITEMS_MAX, PUBLISH_PAYLOAD_BYTES_MAX};
+use undertone_protocol::limits::{
+    ENVELOPE_TTL_MAX, EXPIRY_GRACE, PUBLISH_ITEMS_MAX, PUBLISH_PAYLOAD_BYTES_MAX,
+};
 use undertone_protocol::receipts::{CustodyReceipt, Outcome, Tick};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::ProofInput;
@@ -16,9 +18,7 @@ use super::context::Context;
 use super::links::{Asked, InFlight, InFlightItem, Links};
 use super::receipts::{fail, raise_tick};
 use super::run::Outputs;
-use crate::store::{
-    Contact, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE, StoreError,
-};
+use crate::store::{Contact, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE, StoreError};
 
 /// Items looked at in one go, and at most sent in one go.
 const SCAN_PAGE: usize = 128;
@@ -99,7 +99,12 @@ fn draft(
 }
 
 /// The way to a device: its preferred relay among those that are up; else its preferred one is called.
-fn route(ctx: &Context<'_>, links: &mut Links, contact: &Contact, device: &DeviceId) -> Option<DeliveryGrant> {
+fn route(
+    ctx: &Context<'_>,
+    links: &mut Links,
+    contact: &Contact,
+    device: &DeviceId,
+) -> Option<DeliveryGrant> {
     let grants = contact.grants.iter().filter(|grant| grant.device == *device);
     let up = grants.clone().filter(|grant| links.is_ready(&grant.mailbox.relay.relay));
     if let Some(best) = up.min_by_key(|grant| grant.mailbox.priority) {
@@ -201,7 +206,8 @@ pub(super) fn published(
 }
 
 fn verify(relay: &RelayId, publish: &InFlight, published: wire::Published) -> Result<CustodyReceipt, String> {
-    let signed = Signed::required("publish answer", "receipt", published.receipt).map_err(|e| e.to_string())?;
+    let signed =
+        Signed::required("publish answer", "receipt", published.receipt).map_err(|e| e.to_string())?;
     let receipt = CustodyReceipt::verify(&signed, relay).map_err(|e| e.to_string())?;
     let matches = receipt.publish_id == publish.publish_id
         && receipt.items.len() == publish.items.len()
@@ -228,7 +234,10 @@ fn apply(
         // The device fetched it; its own acknowledgement entry will say so.
         Outcome::Acknowledged => (OutboxState::Custody { relay: *relay, held_until: ctx.now }, None),
         Outcome::Full { retry_after } | Outcome::RetryAfter(retry_after) => {
-            let delay = RETRY_MIN.saturating_mul(1 << attempts.min(10)).min(RETRY_MAX).max(retry_after.min(RETRY_MAX));
+            let delay = RETRY_MIN
+                .saturating_mul(1 << attempts.min(10))
+                .min(RETRY_MAX)
+                .max(retry_after.min(RETRY_MAX));
             let not_before = ctx.now.after(delay);
             (OutboxState::Pending { attempts: attempts.saturating_add(1), not_before }, None)
         }
@@ -307,6 +316,7 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         }
         ctx.tx.put_outbox(&item)?;
     }
+    ctx.tx.forget_receiver_keys(ctx.now.before(SEEN_LIFE))?;
     ctx.tx.forget_seen(ctx.now.before(SEEN_LIFE))
 }
 

@@ -22,13 +22,14 @@ pub(super) fn received(
     device: &DeviceId,
     signed: wire::Signed,
 ) -> Result<(), StoreError> {
-    let acknowledgement = match Signed::from_wire(signed).map_err(Into::into).and_then(Acknowledgement::verify) {
-        Ok(acknowledgement) => acknowledgement,
-        Err(error) => {
-            tracing::warn!(device = %device.short(), %error, "an acknowledgement was refused");
-            return Ok(());
-        }
-    };
+    let acknowledgement =
+        match Signed::from_wire(signed).map_err(Into::into).and_then(Acknowledgement::verify) {
+            Ok(acknowledgement) => acknowledgement,
+            Err(error) => {
+                tracing::warn!(device = %device.short(), %error, "an acknowledgement was refused");
+                return Ok(());
+            }
+        };
     let fields = &acknowledgement.fields;
     let conversation = ctx.me.direct(user);
     if fields.device != *device || fields.conversation != conversation {
@@ -42,7 +43,14 @@ pub(super) fn received(
     ctx.tx.put_acknowledgement(&acknowledgement)?;
     let known = known.map(|known| known.fields);
     let before = known.as_ref().map(|known| (&known.delivered, &known.read));
-    apply(ctx, device, &conversation, before.map(|(delivered, _)| delivered), &fields.delivered, Tick::Delivered)?;
+    apply(
+        ctx,
+        device,
+        &conversation,
+        before.map(|(delivered, _)| delivered),
+        &fields.delivered,
+        Tick::Delivered,
+    )?;
     apply(ctx, device, &conversation, before.map(|(_, read)| read), &fields.read, Tick::Read)
 }
 
@@ -190,8 +198,11 @@ fn seal(ctx: &mut Context<'_>, contact: &Contact, conversation: &ConversationId)
         at: ctx.now,
     };
     let signed = Acknowledgement::issue(&ctx.me.key, fields).signed;
-    let devices: Vec<DeviceId> =
-        contact.device_list.iter().flat_map(|list| list.active().map(|certificate| certificate.device)).collect();
+    let devices: Vec<DeviceId> = contact
+        .device_list
+        .iter()
+        .flat_map(|list| list.active().map(|certificate| certificate.device))
+        .collect();
     if !pairwise::can_reach(ctx, contact, &devices)? {
         return Ok(());
     }

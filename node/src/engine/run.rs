@@ -177,7 +177,12 @@ impl Engine {
     }
 
     /// Does what the inputs made due: seals, publishes, acknowledges, answers. Once, before the commit.
-    pub fn settle(&mut self, now: Timestamp, tx: &mut dyn NodeTx, out: &mut Outputs) -> Result<(), StoreError> {
+    pub fn settle(
+        &mut self,
+        now: Timestamp,
+        tx: &mut dyn NodeTx,
+        out: &mut Outputs,
+    ) -> Result<(), StoreError> {
         for (relay, reason) in self.links.tick(now, out) {
             self.events.push(Event::RelayDown { relay: relay.to_hex(), reason });
         }
@@ -214,8 +219,12 @@ impl Engine {
 
     /// When to give [`Input::Tick`] at the latest.
     pub fn next_deadline(&self) -> Timestamp {
-        let deadlines =
-            [self.links.next_deadline(), self.waiters.next_deadline(), self.fetches.next_deadline(), self.publish_at];
+        let deadlines = [
+            self.links.next_deadline(),
+            self.waiters.next_deadline(),
+            self.fetches.next_deadline(),
+            self.publish_at,
+        ];
         deadlines.into_iter().flatten().fold(self.sweep_at, Timestamp::min)
     }
 
@@ -249,8 +258,8 @@ struct Parts<'a> {
 
 /// At a start anything may be due.
 fn everything(me: &Me, tx: &dyn NodeTx) -> Result<Agenda, StoreError> {
-    let mut agenda =
-        Agenda { publish: true, receipts: true, quarantine: true, ..Agenda::default() };
+    let mut agenda = Agenda { publish: true, receipts: true, quarantine: true, ..Agenda::default() };
+    agenda.quarantined = inbox::quarantined_tags(tx)?;
     for contact in tx.contacts()? {
         if contact.introduction_due {
             agenda.introduce.insert(contact.user);

@@ -12,8 +12,8 @@ use undertone_protocol::wire::{self, pairwise::Body};
 use super::context::Context;
 use super::pairwise;
 use crate::store::{
-    Contact, ContactState, Delivery, OutboxItem, OutboxRecipient, OutboxState, Purpose, ReceiverKey, SenderKey,
-    StoreError,
+    Contact, ContactState, Delivery, OutboxItem, OutboxRecipient, OutboxState, Purpose, ReceiverKey,
+    SenderKey, StoreError,
 };
 
 /// Messages of one conversation sealed in one go; what is left comes next.
@@ -24,7 +24,8 @@ const TAGS_AHEAD: u32 = 24;
 /// Seals what waits and can be sealed now.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for (conversation, user) in std::mem::take(&mut ctx.agenda.seal) {
-        let Some(contact) = ctx.tx.contact(&user)?.filter(|contact| contact.state == ContactState::Accepted) else {
+        let Some(contact) = ctx.tx.contact(&user)?.filter(|contact| contact.state == ContactState::Accepted)
+        else {
             continue;
         };
         let unsealed = ctx.tx.deliveries_unsealed(&conversation, SEAL_MAX)?;
@@ -129,7 +130,8 @@ fn hand_out(
             continue;
         }
         let package = package(ctx, contact, device, key, &info, entry);
-        let Some(payload) = pairwise::seal(ctx, contact, device, Body::KeyPackage(package.to_wire()), None)? else {
+        let Some(payload) = pairwise::seal(ctx, contact, device, Body::KeyPackage(package.to_wire()), None)?
+        else {
             continue;
         };
         ctx.tx.put_outbox(&OutboxItem {
@@ -260,8 +262,7 @@ fn expect(ctx: &mut Context<'_>, key: &mut ReceiverKey, index: u32) -> Result<()
     let end = index.saturating_add(TAGS_AHEAD);
     let ahead = key.header_key.tags(key.tags_end).into_iter().take_while(|(index, _)| *index < end);
     let tags: Vec<(Tag, u32)> = ahead.map(|(index, tag)| (tag, index)).collect();
-    ctx.tx.put_message_tags(&key.session, &tags)?;
+    ctx.agenda.expected(tags.iter().map(|(tag, _)| tag));
     key.tags_end = key.tags_end.max(end);
-    ctx.agenda.quarantine = true;
-    Ok(())
+    ctx.tx.put_message_tags(&key.session, &tags)
 }

@@ -7,9 +7,7 @@ use undertone_protocol::receipts::{Denial, Tick};
 
 use super::context::Context;
 use crate::command::{ContactView, IdView, MessageView};
-use crate::store::{
-    Contact, ContactState, Delivery, Failure, OutboxState, Purpose, StoreError, StoredEntry,
-};
+use crate::store::{Contact, ContactState, Delivery, Failure, OutboxState, Purpose, StoreError, StoredEntry};
 
 /// The contact of a direct conversation.
 pub(super) fn contact_of(
@@ -58,7 +56,10 @@ fn warning(contact: &Contact) -> Option<String> {
         return Some(refused_request(contact, denial));
     }
     contact.identity_warning.then(|| {
-        format!("{0}'s identity changed (re-installed, or somebody else): `undertone contact verify {0}`", contact.name)
+        format!(
+            "{0}'s identity changed (re-installed, or somebody else): `undertone contact verify {0}`",
+            contact.name
+        )
     })
 }
 

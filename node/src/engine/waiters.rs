@@ -47,11 +47,7 @@ impl Waiters {
     }
 
     /// Answers those whose wait is over.
-    pub(super) fn check(
-        &mut self,
-        ctx: &mut Context<'_>,
-        out: &mut Outputs,
-    ) -> Result<(), StoreError> {
+    pub(super) fn check(&mut self, ctx: &mut Context<'_>, out: &mut Outputs) -> Result<(), StoreError> {
         for waiter in std::mem::take(&mut self.0) {
             let over = waiter.deadline <= ctx.now;
             match answer(ctx, &waiter.condition, over)? {
@@ -72,7 +68,9 @@ fn answer(
     match condition {
         Condition::Sent { entry } => {
             let Some(delivery) = ctx.tx.delivery(entry)? else { return Ok(None) };
-            let done = delivery.tick >= Tick::Sent || delivery.failed.is_some() || !views::can_progress(ctx, &delivery)?;
+            let done = delivery.tick >= Tick::Sent
+                || delivery.failed.is_some()
+                || !views::can_progress(ctx, &delivery)?;
             if !done && !over {
                 return Ok(None);
             }
@@ -83,7 +81,9 @@ fn answer(
             let homes = ctx.tx.home_relays()?;
             // One relay that knows it, and has the bundle, is enough to answer it.
             let ready = invitation.is_some_and(|invitation| {
-                homes.iter().any(|home| home.bundle_stored && !invitation.unconfirmed.contains(&home.address.relay))
+                homes
+                    .iter()
+                    .any(|home| home.bundle_stored && !invitation.unconfirmed.contains(&home.address.relay))
             });
             let view = InvitationView { ready, ..view.clone() };
             Ok((ready || over).then_some(Ok(Response::Invitation(view))))
