@@ -1,0 +1,3 @@
+mod behaviour;
+mod layers;
+mod payloads;
