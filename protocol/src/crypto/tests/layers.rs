@@ -7,7 +7,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::codec::{Label, Signed, sign};
 use crate::crypto::*;
-use crate::ids::{ChannelHash, ConversationId, DeviceId, UserId};
+use crate::ids::{ChannelHash, ConversationId, DeviceId, DeviceListHash, UserId};
 use crate::testing::ModelCrypto;
 use crate::wire;
 use crate::wire::pairwise::Body;
@@ -187,7 +187,7 @@ fn package(crypto: &mut dyn Crypto, device: &SigningKey) -> KeyPackage {
         session: info.session,
         first_index: info.next_index,
         next_seq: 12,
-        membership_heads: vec![[7; 32], [8; 32]],
+        membership_heads: vec![DeviceListHash::new([7; 32]), DeviceListHash::new([8; 32])],
         session_key: info.session_key,
         header_key: HeaderKey::random(&mut rng(3)),
     }
