@@ -263,7 +263,7 @@ fn accept_session(
         Ok(info) => info,
         Err(error) => return Ok(Err(error)),
     };
-    if ctx.tx.prekey_base_seen(info.base_key.as_bytes())? {
+    if ctx.tx.prekey_base_seen(info.ratchet_key.as_bytes())? {
         return Ok(Err(CryptoError::MissingPrekey(info.prekey)));
     }
     let accepted = match ctx.crypto.accept_session(&mut account, &sender.olm_key, message) {
@@ -271,7 +271,7 @@ fn accept_session(
         Err(error) => return Ok(Err(error)),
     };
     ctx.tx.put_olm_account(&account)?;
-    ctx.tx.put_prekey_base(info.base_key.as_bytes(), ctx.now)?;
+    ctx.tx.put_prekey_base(info.ratchet_key.as_bytes(), ctx.now)?;
     ctx.tx.put_olm_session(&OlmSession {
         device: sender.device,
         id: *info.session.as_bytes(),

@@ -167,7 +167,7 @@ fn package(
         session: info.session,
         first_index: info.next_index,
         next_seq: entry.header.seq,
-        membership_heads: entry.header.membership_heads.iter().map(|hash| *hash.as_bytes()).collect(),
+        membership_heads: entry.header.membership_heads.clone(),
         session_key: info.session_key.clone(),
         header_key: key.header_key.clone(),
     };
