@@ -1,3 +1,12 @@
-//! Undertone as a library: private chat with no company in the middle.
+//! Undertone's node: the library that applications embed, and the `undertone` binary on top of it.
+//!
+//! Deciding parts: [`engine`]. The shell around it: [`store`], [`account`], and what talks to the
+//! network and to users.
 
+pub mod account;
+pub mod command;
+mod disk;
+pub mod engine;
+pub mod event;
 pub mod net;
+pub mod store;

@@ -141,6 +141,10 @@ id!(
     ChannelHash, 32
 );
 id!(
+    /// An Olm session: SHA-256(initiator's identity key ‖ its base key ‖ the prekey).
+    OlmSessionId, 32
+);
+id!(
     /// A sender-key (Megolm) session: its Ed25519 public key.
     SessionId, 32
 );

@@ -1,0 +1,31 @@
+//! The store in memory: for simulations, where it is the disk that loses what was not committed.
+
+mod log;
+mod table;
+mod tables;
+mod transaction;
+
+use super::{NodeStore, NodeTx, StoreError};
+use tables::Tables;
+
+/// A store in ordered maps. A clone is a copy of the disk as it is.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    tables: Tables,
+}
+
+impl NodeStore for MemoryStore {
+    fn transaction<R>(
+        &mut self,
+        work: impl FnOnce(&mut dyn NodeTx) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
+        // What a panic in an earlier `work` left.
+        self.tables.rollback();
+        let result = work(&mut self.tables);
+        match result {
+            Ok(_) => self.tables.commit(),
+            Err(_) => self.tables.rollback(),
+        }
+        result
+    }
+}

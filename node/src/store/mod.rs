@@ -1,0 +1,268 @@
+//! What a node keeps: the seam, and the two stores behind it.
+//!
+//! Everything that one input changes (entries, ratchets, outbox, dedup) is written in one transaction.
+//! When [`NodeStore::transaction`] returns `Ok`, all of it survives a kill -9 and a power cut; when it
+//! returns `Err`, none of it is there.
+
+mod memory;
+mod records;
+mod sqlite;
+
+#[cfg(test)]
+mod conformance;
+
+use undertone_protocol::crypto::{AccountState, InboundChannel, OutboundChannel};
+use undertone_protocol::ids::{
+    ChannelHash, ConversationId, DeviceId, EntryId, Handle, PayloadHash, RelayId, SessionId, Tag, UserId,
+};
+use undertone_protocol::log::{FrontierItem, OrderKey};
+use undertone_protocol::receipts::Acknowledgement;
+use undertone_protocol::time::Timestamp;
+
+pub use memory::MemoryStore;
+pub use records::{
+    Account, Contact, ContactState, Delivery, Failure, HomeRelay, OlmSession, OutboxItem, OutboxRecipient,
+    OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received, ReceiverKey, SEEN_LIFE, SenderKey,
+    StoredEntry, StoredInvitation,
+};
+pub use sqlite::{OpenError, SqliteStore};
+
+/// What keeps a store from reading or writing. The disk, or whoever altered the file, is at fault.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(String),
+    /// A record does not make sense.
+    #[error("the database holds a damaged {what}: {why}")]
+    Damaged {
+        /// Which record.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// A store of one account.
+pub trait NodeStore {
+    /// Runs `work` in one transaction: durable when this returns `Ok`, undone when `work` or the commit fails.
+    fn transaction<R>(
+        &mut self,
+        work: impl FnOnce(&mut dyn NodeTx) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError>;
+}
+
+/// A transaction: reads see its own writes. "put" inserts or replaces.
+pub trait NodeTx {
+    // ── the account ──
+
+    /// The account; `None` before `init`.
+    fn account(&self) -> Result<Option<Account>, StoreError>;
+    /// Keeps the account.
+    fn put_account(&mut self, account: &Account) -> Result<(), StoreError>;
+    /// The Olm account; there from `init` on.
+    fn olm_account(&self) -> Result<Option<AccountState>, StoreError>;
+    /// Keeps the Olm account.
+    fn put_olm_account(&mut self, state: &AccountState) -> Result<(), StoreError>;
+    /// All home relays, by priority, then key.
+    fn home_relays(&self) -> Result<Vec<HomeRelay>, StoreError>;
+    /// One home relay.
+    fn home_relay(&self, relay: &RelayId) -> Result<Option<HomeRelay>, StoreError>;
+    /// Keeps a home relay.
+    fn put_home_relay(&mut self, relay: &HomeRelay) -> Result<(), StoreError>;
+
+    // ── people ──
+
+    /// A contact.
+    fn contact(&self, user: &UserId) -> Result<Option<Contact>, StoreError>;
+    /// All contacts, by name, letter case aside.
+    fn contacts(&self) -> Result<Vec<Contact>, StoreError>;
+    /// Keeps a contact. Its name is unique, letter case aside: the engine sees to it.
+    fn put_contact(&mut self, contact: &Contact) -> Result<(), StoreError>;
+    /// What is known of a device.
+    fn peer_device(&self, device: &DeviceId) -> Result<Option<PeerDevice>, StoreError>;
+    /// The device whose certificate names this Olm identity key; of several, the one with the lowest id. A
+    /// certificate does not prove that the device has the key: check who is meant inside the message.
+    fn peer_device_by_olm_key(&self, olm_key: &[u8; 32]) -> Result<Option<PeerDevice>, StoreError>;
+    /// Keeps a device.
+    fn put_peer_device(&mut self, device: &PeerDevice) -> Result<(), StoreError>;
+    /// An invitation of this device.
+    fn invitation(&self, handle: &Handle) -> Result<Option<StoredInvitation>, StoreError>;
+    /// All invitations of this device, by handle.
+    fn invitations(&self) -> Result<Vec<StoredInvitation>, StoreError>;
+    /// Keeps an invitation.
+    fn put_invitation(&mut self, invitation: &StoredInvitation) -> Result<(), StoreError>;
+    /// Forgets an invitation.
+    fn delete_invitation(&mut self, handle: &Handle) -> Result<(), StoreError>;
+
+    // ── pairwise encryption ──
+
+    /// All Olm sessions with a device, the last used first (ties by id).
+    fn olm_sessions(&self, device: &DeviceId) -> Result<Vec<OlmSession>, StoreError>;
+    /// Keeps an Olm session.
+    fn put_olm_session(&mut self, session: &OlmSession) -> Result<(), StoreError>;
+    /// Forgets an Olm session.
+    fn delete_olm_session(&mut self, device: &DeviceId, id: &[u8; 32]) -> Result<(), StoreError>;
+    /// Whether a session was opened here from this prekey message's base key.
+    fn prekey_base_seen(&self, base_key: &[u8; 32]) -> Result<bool, StoreError>;
+    /// Remembers a base key.
+    fn put_prekey_base(&mut self, base_key: &[u8; 32], at: Timestamp) -> Result<(), StoreError>;
+    /// The channel to a device.
+    fn outbound_channel(&self, device: &DeviceId) -> Result<Option<OutboundChannel>, StoreError>;
+    /// Keeps the channel to a device, in the place of an older one.
+    fn put_outbound_channel(
+        &mut self,
+        device: &DeviceId,
+        channel: &OutboundChannel,
+    ) -> Result<(), StoreError>;
+    /// A channel from a device, with the device once it is known.
+    fn inbound_channel(
+        &self,
+        hash: &ChannelHash,
+    ) -> Result<Option<(InboundChannel, Option<DeviceId>)>, StoreError>;
+    /// All channels from a device, the newest first, by when they were first put.
+    fn inbound_channels_of(&self, device: &DeviceId) -> Result<Vec<ChannelHash>, StoreError>;
+    /// Keeps a channel from a device.
+    fn put_inbound_channel(
+        &mut self,
+        hash: &ChannelHash,
+        channel: &InboundChannel,
+        device: Option<&DeviceId>,
+    ) -> Result<(), StoreError>;
+    /// Forgets a channel and its tags.
+    fn delete_inbound_channel(&mut self, hash: &ChannelHash) -> Result<(), StoreError>;
+    /// Which channels expect this tag.
+    fn channels_by_tag(&self, tag: &Tag) -> Result<Vec<ChannelHash>, StoreError>;
+    /// Expects tags on a channel; known ones stay.
+    fn put_channel_tags(&mut self, hash: &ChannelHash, tags: &[Tag]) -> Result<(), StoreError>;
+    /// Expects a tag no more.
+    fn delete_channel_tag(&mut self, hash: &ChannelHash, tag: &Tag) -> Result<(), StoreError>;
+
+    // ── conversation encryption ──
+
+    /// The outbound sender key of a conversation.
+    fn sender_key(&self, conversation: &ConversationId) -> Result<Option<SenderKey>, StoreError>;
+    /// Keeps it, in the place of an older one.
+    fn put_sender_key(&mut self, key: &SenderKey) -> Result<(), StoreError>;
+    /// An inbound sender key.
+    fn receiver_key(&self, session: &SessionId) -> Result<Option<ReceiverKey>, StoreError>;
+    /// Keeps an inbound sender key.
+    fn put_receiver_key(&mut self, key: &ReceiverKey) -> Result<(), StoreError>;
+    /// Forgets inbound sender keys, and their tags, that came before `moment`, but for each device's newest in
+    /// its conversation (ties: the highest session).
+    fn forget_receiver_keys(&mut self, moment: Timestamp) -> Result<(), StoreError>;
+    /// Which sessions expect this tag, and at which index.
+    fn sessions_by_tag(&self, tag: &Tag) -> Result<Vec<(SessionId, u32)>, StoreError>;
+    /// Expects tags of a session; known ones stay.
+    fn put_message_tags(&mut self, session: &SessionId, tags: &[(Tag, u32)]) -> Result<(), StoreError>;
+    /// Expects a tag no more.
+    fn delete_message_tag(&mut self, session: &SessionId, tag: &Tag) -> Result<(), StoreError>;
+
+    // ── the log ──
+
+    /// An entry.
+    fn entry(&self, id: &EntryId) -> Result<Option<StoredEntry>, StoreError>;
+    /// The entries of a device with one number: more than one is a fork. By id.
+    fn entries_at(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        seq: u64,
+    ) -> Result<Vec<StoredEntry>, StoreError>;
+    /// Keeps an entry and its links to its parents, or moves the effective and received time of one that
+    /// is held.
+    fn put_entry(&mut self, entry: &StoredEntry) -> Result<(), StoreError>;
+    /// The held entries that name this one (held or not) as a parent, by id.
+    fn children(&self, parent: &EntryId) -> Result<Vec<EntryId>, StoreError>;
+    /// Held entries that no held entry names as a parent, last in order first, at most `limit`.
+    fn heads(&self, conversation: &ConversationId, limit: usize) -> Result<Vec<EntryId>, StoreError>;
+    /// The last `limit` entries in order that stand before `before` (`None`: the end), first one first.
+    fn history(
+        &self,
+        conversation: &ConversationId,
+        before: Option<&OrderKey>,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError>;
+    /// What is held of each device, by device.
+    fn frontier(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, FrontierItem)>, StoreError>;
+    /// Keeps what is held of a device.
+    fn put_frontier(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        item: &FrontierItem,
+    ) -> Result<(), StoreError>;
+
+    // ── receipts ──
+
+    /// The newest acknowledgement of a device.
+    fn acknowledgement(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+    ) -> Result<Option<Acknowledgement>, StoreError>;
+    /// Keeps a device's acknowledgement, in the place of an older one.
+    fn put_acknowledgement(&mut self, acknowledgement: &Acknowledgement) -> Result<(), StoreError>;
+    /// What this device acknowledges; the default before the first.
+    fn own_receipts(&self, conversation: &ConversationId) -> Result<OwnReceipts, StoreError>;
+    /// Keeps what this device acknowledges.
+    fn put_own_receipts(
+        &mut self,
+        conversation: &ConversationId,
+        receipts: &OwnReceipts,
+    ) -> Result<(), StoreError>;
+    /// Conversations whose acknowledgement is due, by id.
+    fn receipts_due(&self) -> Result<Vec<ConversationId>, StoreError>;
+    /// How far a message of this device has come.
+    fn delivery(&self, entry: &EntryId) -> Result<Option<Delivery>, StoreError>;
+    /// Keeps how far a message of this device has come.
+    fn put_delivery(&mut self, delivery: &Delivery) -> Result<(), StoreError>;
+    /// Messages of this device in a conversation with numbers from `from` through `through`, by number.
+    fn deliveries_between(
+        &self,
+        conversation: &ConversationId,
+        from: u64,
+        through: u64,
+    ) -> Result<Vec<Delivery>, StoreError>;
+    /// Messages of a conversation that are not read yet, failed ones included, by number.
+    fn deliveries_unread(&self, conversation: &ConversationId) -> Result<Vec<Delivery>, StoreError>;
+    /// Messages of a conversation that are not sealed yet and did not fail, by number, at most `limit`.
+    fn deliveries_unsealed(
+        &self,
+        conversation: &ConversationId,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError>;
+
+    // ── the outbox ──
+
+    /// Puts an item (numbers it when its id is 0) and returns its id.
+    fn put_outbox(&mut self, item: &OutboxItem) -> Result<u64, StoreError>;
+    /// An item.
+    fn outbox(&self, id: u64) -> Result<Option<OutboxItem>, StoreError>;
+    /// Items with a recipient that is pending, by id, at most `limit`.
+    fn outbox_pending(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError>;
+    /// Items of one purpose, by id.
+    fn outbox_of(&self, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError>;
+    /// Items whose latest custody ended before `moment`, of the custodies for users of whom no device
+    /// acknowledged ([`OutboxItem::custody_ends`]); the earliest first, ties by id, at most `limit`.
+    fn outbox_expired(&self, moment: Timestamp, limit: usize) -> Result<Vec<OutboxItem>, StoreError>;
+    /// Takes an item out.
+    fn delete_outbox(&mut self, id: u64) -> Result<(), StoreError>;
+    /// How many items there are.
+    fn outbox_len(&self) -> Result<usize, StoreError>;
+
+    // ── what came ──
+
+    /// Whether a payload was handled already.
+    fn seen(&self, hash: &PayloadHash) -> Result<bool, StoreError>;
+    /// Remembers that a payload was handled.
+    fn put_seen(&mut self, hash: &PayloadHash, at: Timestamp) -> Result<(), StoreError>;
+    /// Forgets what was handled (payloads, prekey base keys) before `moment`.
+    fn forget_seen(&mut self, moment: Timestamp) -> Result<(), StoreError>;
+    /// Payloads that can't be opened yet, the oldest first, at most `limit`.
+    fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>, StoreError>;
+    /// Puts a payload aside; beyond [`undertone_protocol::limits::QUARANTINE_ITEMS_MAX`] the oldest goes.
+    fn put_quarantine(&mut self, item: &Quarantined) -> Result<(), StoreError>;
+    /// Takes a payload out.
+    fn delete_quarantine(&mut self, hash: &PayloadHash) -> Result<(), StoreError>;
+}

@@ -1,0 +1,132 @@
+use prost::Message;
+use rusqlite::{Connection, Row, params};
+use undertone_protocol::crypto::AccountState;
+use undertone_protocol::ids::RelayId;
+use undertone_protocol::keys::{Certificate, DeviceList, Name, RelayAddress};
+
+use super::columns::{
+    all, damaged, get_id, get_id_opt, get_int, get_message, get_packed, get_ranges, get_secret, get_signed,
+    int, one, pack, pack_ranges, run, signed,
+};
+use crate::store::{Account, HomeRelay, Received, StoreError};
+
+const ACCOUNT: &str = "account";
+const HOME_RELAY: &str = "home relay";
+
+pub(super) fn account(connection: &Connection) -> Result<Option<Account>, StoreError> {
+    let sql = "SELECT name, identity_seed, device_seed, xwing_seed, fallback_prekey, bundle_key, certificate, \
+               device_list FROM account";
+    one(connection, sql, [], read_account)
+}
+
+pub(super) fn put_account(connection: &Connection, account: &Account) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO account (one, name, identity_seed, device_seed, xwing_seed, \
+               fallback_prekey, bundle_key, certificate, device_list) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)";
+    run(
+        connection,
+        sql,
+        params![
+            account.name.as_str(),
+            account.identity_seed.as_ref().map(|seed| seed.expose().as_slice()),
+            account.device_seed.expose(),
+            account.xwing_seed.expose(),
+            account.fallback_prekey.as_bytes(),
+            account.bundle_key.expose(),
+            signed(&account.certificate.signed),
+            signed(&account.device_list.signed),
+        ],
+    )?;
+    Ok(())
+}
+
+fn read_account(row: &Row<'_>) -> Result<Account, StoreError> {
+    Ok(Account {
+        name: read_name(row, 0, ACCOUNT)?,
+        identity_seed: get_id_opt(row, 1, ACCOUNT)?,
+        device_seed: get_id(row, 2, ACCOUNT)?,
+        xwing_seed: get_id(row, 3, ACCOUNT)?,
+        fallback_prekey: get_id(row, 4, ACCOUNT)?,
+        bundle_key: get_id(row, 5, ACCOUNT)?,
+        certificate: Certificate::verify(get_signed(row, 6, ACCOUNT)?)
+            .map_err(|error| damaged(ACCOUNT, error))?,
+        device_list: DeviceList::verify(get_signed(row, 7, ACCOUNT)?)
+            .map_err(|error| damaged(ACCOUNT, error))?,
+    })
+}
+
+pub(super) fn read_name(row: &Row<'_>, column: usize, what: &'static str) -> Result<Name, StoreError> {
+    let text = row.get_ref(column)?.as_str().map_err(|error| damaged(what, error))?;
+    Name::new(text).map_err(|error| damaged(what, error))
+}
+
+pub(super) fn olm_account(connection: &Connection) -> Result<Option<AccountState>, StoreError> {
+    one(connection, "SELECT state FROM olm_account", [], |row| {
+        get_secret(row, 0, "Olm account").map(AccountState::from_bytes)
+    })
+}
+
+pub(super) fn put_olm_account(connection: &Connection, state: &AccountState) -> Result<(), StoreError> {
+    run(connection, "INSERT OR REPLACE INTO olm_account (one, state) VALUES (1, ?)", [state.as_bytes()])?;
+    Ok(())
+}
+
+const SELECT_HOME_RELAY: &str = "SELECT address, priority, mailbox, secret, epoch, generation, locator, \
+     bundle_stored, prekey_batch, prekeys_unconfirmed, through_0, ranges_0, through_1, ranges_1 FROM home_relays";
+
+pub(super) fn home_relays(connection: &Connection) -> Result<Vec<HomeRelay>, StoreError> {
+    all(connection, &format!("{SELECT_HOME_RELAY} ORDER BY priority, relay"), [], read_home_relay)
+}
+
+pub(super) fn home_relay(connection: &Connection, relay: &RelayId) -> Result<Option<HomeRelay>, StoreError> {
+    one(connection, &format!("{SELECT_HOME_RELAY} WHERE relay = ?"), [relay.as_bytes()], read_home_relay)
+}
+
+pub(super) fn put_home_relay(connection: &Connection, relay: &HomeRelay) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO home_relays (relay, address, priority, mailbox, secret, epoch, generation, \
+               locator, bundle_stored, prekey_batch, prekeys_unconfirmed, through_0, ranges_0, through_1, \
+               ranges_1) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let [messages, acknowledgements] = &relay.received;
+    run(
+        connection,
+        sql,
+        params![
+            relay.address.relay.as_bytes(),
+            relay.address.to_wire().encode_to_vec(),
+            relay.priority,
+            relay.mailbox.as_bytes(),
+            relay.secret.expose(),
+            relay.epoch,
+            relay.generation.as_ref().map(|generation| generation.as_bytes().as_slice()),
+            relay.locator.as_bytes(),
+            relay.bundle_stored,
+            int(relay.prekey_batch),
+            *pack(relay.prekeys_unconfirmed.iter().cloned()),
+            int(messages.through),
+            *pack_ranges(&messages.ranges),
+            int(acknowledgements.through),
+            *pack_ranges(&acknowledgements.ranges),
+        ],
+    )?;
+    Ok(())
+}
+
+fn read_home_relay(row: &Row<'_>) -> Result<HomeRelay, StoreError> {
+    let address = RelayAddress::from_wire(get_message(row, 0, HOME_RELAY)?);
+    Ok(HomeRelay {
+        address: address.map_err(|error| damaged(HOME_RELAY, error))?,
+        priority: row.get(1)?,
+        mailbox: get_id(row, 2, HOME_RELAY)?,
+        secret: get_id(row, 3, HOME_RELAY)?,
+        epoch: row.get(4)?,
+        generation: get_id_opt(row, 5, HOME_RELAY)?,
+        locator: get_id(row, 6, HOME_RELAY)?,
+        bundle_stored: row.get(7)?,
+        prekey_batch: get_int(row, 8)?,
+        prekeys_unconfirmed: get_packed(row, 9, HOME_RELAY, Ok)?,
+        received: [read_received(row, 10)?, read_received(row, 12)?],
+    })
+}
+
+fn read_received(row: &Row<'_>, column: usize) -> Result<Received, StoreError> {
+    Ok(Received { through: get_int(row, column)?, ranges: get_ranges(row, column + 1, HOME_RELAY)? })
+}

@@ -1,0 +1,130 @@
+use rusqlite::{Connection, params};
+use undertone_protocol::crypto::{HeaderKey, ReceiverKeyState, SenderKeyState};
+use undertone_protocol::ids::{ConversationId, DeviceId, SessionId, Tag};
+use undertone_protocol::time::Timestamp;
+
+use super::columns::{
+    all, blob, damaged, get_id, get_int, get_joined, get_ms, get_secret, int, join, ms, one, run,
+};
+use crate::store::{ReceiverKey, SenderKey, StoreError};
+
+const SENDER_KEY: &str = "sender key";
+const RECEIVER_KEY: &str = "receiver key";
+
+pub(super) fn sender_key(
+    connection: &Connection,
+    conversation: &ConversationId,
+) -> Result<Option<SenderKey>, StoreError> {
+    let sql = "SELECT state, header_key, holders, messages, turned FROM sender_keys WHERE conversation = ?";
+    one(connection, sql, [conversation.as_bytes()], |row| {
+        let header_key = HeaderKey::from_slice(blob(row, 1, SENDER_KEY)?);
+        Ok(SenderKey {
+            conversation: *conversation,
+            state: SenderKeyState::from_bytes(get_secret(row, 0, SENDER_KEY)?),
+            header_key: header_key.map_err(|error| damaged(SENDER_KEY, error))?,
+            holders: get_joined::<32, _>(row, 2, SENDER_KEY)?,
+            messages: get_int(row, 3)?,
+            turned: row.get(4)?,
+        })
+    })
+}
+
+pub(super) fn put_sender_key(connection: &Connection, key: &SenderKey) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO sender_keys (conversation, state, header_key, holders, messages, turned) \
+               VALUES (?, ?, ?, ?, ?, ?)";
+    run(
+        connection,
+        sql,
+        params![
+            key.conversation.as_bytes(),
+            key.state.as_bytes(),
+            key.header_key.expose(),
+            join(key.holders.iter().map(DeviceId::as_bytes)),
+            int(key.messages),
+            key.turned,
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn receiver_key(
+    connection: &Connection,
+    session: &SessionId,
+) -> Result<Option<ReceiverKey>, StoreError> {
+    let sql = "SELECT conversation, device, state, header_key, next_index, tags_end, received FROM receiver_keys WHERE session = ?";
+    one(connection, sql, [session.as_bytes()], |row| {
+        let header_key = HeaderKey::from_slice(blob(row, 3, RECEIVER_KEY)?);
+        Ok(ReceiverKey {
+            session: *session,
+            conversation: get_id(row, 0, RECEIVER_KEY)?,
+            device: get_id(row, 1, RECEIVER_KEY)?,
+            state: ReceiverKeyState::from_bytes(get_secret(row, 2, RECEIVER_KEY)?),
+            header_key: header_key.map_err(|error| damaged(RECEIVER_KEY, error))?,
+            next_index: row.get(4)?,
+            tags_end: row.get(5)?,
+            received: get_ms(row, 6)?,
+        })
+    })
+}
+
+pub(super) fn put_receiver_key(connection: &Connection, key: &ReceiverKey) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO receiver_keys (session, conversation, device, state, header_key, \
+               next_index, tags_end, received) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    run(
+        connection,
+        sql,
+        params![
+            key.session.as_bytes(),
+            key.conversation.as_bytes(),
+            key.device.as_bytes(),
+            key.state.as_bytes(),
+            key.header_key.expose(),
+            key.next_index,
+            key.tags_end,
+            ms(key.received),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn forget_receiver_keys(connection: &Connection, moment: Timestamp) -> Result<(), StoreError> {
+    let sql = "SELECT session FROM receiver_keys AS old WHERE received < ? AND EXISTS \
+               (SELECT 1 FROM receiver_keys AS newer WHERE newer.conversation = old.conversation AND \
+               newer.device = old.device AND (newer.received, newer.session) > (old.received, old.session))";
+    let sessions: Vec<SessionId> = all(connection, sql, [ms(moment)], |row| get_id(row, 0, RECEIVER_KEY))?;
+    for session in sessions {
+        run(connection, "DELETE FROM message_tags WHERE session = ?", [session.as_bytes()])?;
+        run(connection, "DELETE FROM receiver_keys WHERE session = ?", [session.as_bytes()])?;
+    }
+    Ok(())
+}
+
+pub(super) fn sessions_by_tag(
+    connection: &Connection,
+    tag: &Tag,
+) -> Result<Vec<(SessionId, u32)>, StoreError> {
+    let sql = "SELECT session, at FROM message_tags WHERE tag = ? ORDER BY session";
+    all(connection, sql, [tag.as_bytes()], |row| Ok((get_id(row, 0, "message tag")?, row.get(1)?)))
+}
+
+pub(super) fn put_message_tags(
+    connection: &Connection,
+    session: &SessionId,
+    tags: &[(Tag, u32)],
+) -> Result<(), StoreError> {
+    for (tag, at) in tags {
+        let sql = "INSERT INTO message_tags (tag, session, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+        run(connection, sql, params![tag.as_bytes(), session.as_bytes(), at])?;
+    }
+    Ok(())
+}
+
+pub(super) fn delete_message_tag(
+    connection: &Connection,
+    session: &SessionId,
+    tag: &Tag,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM message_tags WHERE tag = ? AND session = ?";
+    run(connection, sql, params![tag.as_bytes(), session.as_bytes()])?;
+    Ok(())
+}

@@ -1,0 +1,172 @@
+use rusqlite::{Connection, Row, params};
+use undertone_protocol::entry::SignedEntry;
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
+use undertone_protocol::log::{FrontierItem, OrderKey};
+
+use super::columns::{
+    all, blob, damaged, exists, get_bytes, get_id, get_id_opt, get_int, get_ms, get_ranges, int, limit, ms,
+    one, pack_ranges, run,
+};
+use crate::store::{StoreError, StoredEntry};
+
+const ENTRY: &str = "entry";
+const FRONTIER: &str = "frontier";
+
+const SELECT_ENTRY: &str = "SELECT header, signature, body, effective, received FROM entries";
+
+pub(super) fn entry(connection: &Connection, id: &EntryId) -> Result<Option<StoredEntry>, StoreError> {
+    one(connection, &format!("{SELECT_ENTRY} WHERE id = ?"), [id.as_bytes()], read_entry)
+}
+
+pub(super) fn entries_at(
+    connection: &Connection,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    seq: u64,
+) -> Result<Vec<StoredEntry>, StoreError> {
+    let sql = format!("{SELECT_ENTRY} WHERE conversation = ? AND device = ? AND seq = ? ORDER BY id");
+    all(connection, &sql, params![conversation.as_bytes(), device.as_bytes(), int(seq)], read_entry)
+}
+
+/// The signature was checked when the entry came: reading it anew for each line of a history would cost
+/// more than the rest.
+fn read_entry(row: &Row<'_>) -> Result<StoredEntry, StoreError> {
+    let signature = blob(row, 1, ENTRY)?.try_into().map_err(|error| damaged(ENTRY, error))?;
+    let entry = SignedEntry::from_stored(get_bytes(row, 0, ENTRY)?, signature, get_bytes(row, 2, ENTRY)?);
+    Ok(StoredEntry {
+        entry: entry.map_err(|error| damaged(ENTRY, error))?,
+        effective: get_ms(row, 3)?,
+        received: get_ms(row, 4)?,
+    })
+}
+
+pub(super) fn put_entry(connection: &Connection, stored: &StoredEntry) -> Result<(), StoreError> {
+    if !move_entry(connection, stored)? {
+        insert_entry(connection, stored)?;
+        link(connection, stored)?;
+    }
+    Ok(())
+}
+
+/// False when the entry is not held.
+fn move_entry(connection: &Connection, stored: &StoredEntry) -> Result<bool, StoreError> {
+    let sql = "UPDATE entries SET effective = ?, received = ? WHERE id = ?";
+    let params = params![ms(stored.effective), ms(stored.received), stored.entry.id.as_bytes()];
+    Ok(run(connection, sql, params)? > 0)
+}
+
+fn insert_entry(connection: &Connection, stored: &StoredEntry) -> Result<(), StoreError> {
+    let entry = &stored.entry;
+    let has_child = exists(connection, "SELECT 1 FROM parents WHERE parent = ?", [entry.id.as_bytes()])?;
+    let sql = "INSERT INTO entries (id, conversation, device, seq, effective, received, is_head, header, \
+               signature, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    run(
+        connection,
+        sql,
+        params![
+            entry.id.as_bytes(),
+            entry.header.conversation.as_bytes(),
+            entry.header.device.as_bytes(),
+            int(entry.header.seq),
+            ms(stored.effective),
+            ms(stored.received),
+            !has_child,
+            entry.header_bytes.as_ref(),
+            entry.signature,
+            entry.body.bytes.as_ref(),
+        ],
+    )?;
+    Ok(())
+}
+
+fn link(connection: &Connection, stored: &StoredEntry) -> Result<(), StoreError> {
+    for parent in stored.entry.header.parents() {
+        // A header may name a parent twice.
+        let sql = "INSERT INTO parents (parent, child) VALUES (?, ?) ON CONFLICT DO NOTHING";
+        run(connection, sql, [parent.as_bytes(), stored.entry.id.as_bytes()])?;
+        run(connection, "UPDATE entries SET is_head = 0 WHERE id = ? AND is_head = 1", [parent.as_bytes()])?;
+    }
+    Ok(())
+}
+
+pub(super) fn children(connection: &Connection, parent: &EntryId) -> Result<Vec<EntryId>, StoreError> {
+    let sql = "SELECT child FROM parents WHERE parent = ? ORDER BY child";
+    all(connection, sql, [parent.as_bytes()], |row| get_id(row, 0, ENTRY))
+}
+
+pub(super) fn heads(
+    connection: &Connection,
+    conversation: &ConversationId,
+    at_most: usize,
+) -> Result<Vec<EntryId>, StoreError> {
+    let sql = "SELECT id FROM entries WHERE conversation = ? AND is_head = 1 \
+               ORDER BY effective DESC, device DESC, id DESC LIMIT ?";
+    all(connection, sql, params![conversation.as_bytes(), limit(at_most)], |row| get_id(row, 0, ENTRY))
+}
+
+pub(super) fn history(
+    connection: &Connection,
+    conversation: &ConversationId,
+    before: Option<&OrderKey>,
+    at_most: usize,
+) -> Result<Vec<StoredEntry>, StoreError> {
+    const ORDER: &str = "ORDER BY effective DESC, device DESC, id DESC LIMIT ?";
+    let mut entries = match before {
+        None => {
+            let sql = format!("{SELECT_ENTRY} WHERE conversation = ? {ORDER}");
+            all(connection, &sql, params![conversation.as_bytes(), limit(at_most)], read_entry)
+        }
+        Some(before) => {
+            let sql = format!(
+                "{SELECT_ENTRY} WHERE conversation = ? AND (effective, device, id) < (?, ?, ?) {ORDER}"
+            );
+            let params = params![
+                conversation.as_bytes(),
+                ms(before.effective),
+                before.device.as_bytes(),
+                before.entry.as_bytes(),
+                limit(at_most)
+            ];
+            all(connection, &sql, params, read_entry)
+        }
+    }?;
+    entries.reverse();
+    Ok(entries)
+}
+
+pub(super) fn frontier(
+    connection: &Connection,
+    conversation: &ConversationId,
+) -> Result<Vec<(DeviceId, FrontierItem)>, StoreError> {
+    let sql = "SELECT device, seq, head, ranges FROM frontiers WHERE conversation = ? ORDER BY device";
+    all(connection, sql, [conversation.as_bytes()], |row| {
+        let item = FrontierItem {
+            seq: get_int(row, 1)?,
+            head: get_id_opt(row, 2, FRONTIER)?,
+            ranges: get_ranges(row, 3, FRONTIER)?,
+        };
+        Ok((get_id(row, 0, FRONTIER)?, item))
+    })
+}
+
+pub(super) fn put_frontier(
+    connection: &Connection,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    item: &FrontierItem,
+) -> Result<(), StoreError> {
+    let sql =
+        "INSERT OR REPLACE INTO frontiers (conversation, device, seq, head, ranges) VALUES (?, ?, ?, ?, ?)";
+    run(
+        connection,
+        sql,
+        params![
+            conversation.as_bytes(),
+            device.as_bytes(),
+            int(item.seq),
+            item.head.as_ref().map(|head| head.as_bytes().as_slice()),
+            *pack_ranges(&item.ranges),
+        ],
+    )?;
+    Ok(())
+}

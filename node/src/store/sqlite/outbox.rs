@@ -1,0 +1,187 @@
+use rusqlite::{Connection, Params, Row, params};
+use undertone_protocol::ids::{ConversationId, EntryId, UserId};
+use undertone_protocol::time::Timestamp;
+
+use super::columns::{all, damaged, get_bytes, get_id, get_int, get_ms, int, limit, ms, one, run};
+use crate::store::{OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
+
+const ITEM: &str = "outbox item";
+
+const SELECT_ITEM: &str = "SELECT id, publish, purpose, subject, class, created, payload \
+     FROM outbox JOIN outbox_payloads ON item = id";
+
+pub(super) fn put(connection: &Connection, item: &OutboxItem) -> Result<u64, StoreError> {
+    let id = put_item(connection, item)?;
+    let sql = "INSERT INTO outbox_payloads (item, payload) VALUES (?, ?) ON CONFLICT (item) \
+               DO UPDATE SET payload = excluded.payload WHERE payload IS NOT excluded.payload";
+    run(connection, sql, params![id, item.payload.as_ref()])?;
+    run(connection, "DELETE FROM outbox_recipients WHERE item = ?", [id])?;
+    for (position, recipient) in item.recipients.iter().enumerate() {
+        put_recipient(connection, id, limit(position), recipient)?;
+    }
+    Ok(id.cast_unsigned())
+}
+
+fn put_item(connection: &Connection, item: &OutboxItem) -> Result<i64, StoreError> {
+    let (purpose, subject) = purpose_columns(&item.purpose);
+    let given = match item.id {
+        0 => None,
+        id => Some(row_id(id)?),
+    };
+    let sql = "INSERT INTO outbox (id, publish, purpose, subject, class, created, pending, custody_ends) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET publish = excluded.publish, \
+               purpose = excluded.purpose, subject = excluded.subject, class = excluded.class, \
+               created = excluded.created, pending = excluded.pending, custody_ends = excluded.custody_ends";
+    run(
+        connection,
+        sql,
+        params![
+            given,
+            int(item.group),
+            purpose,
+            subject,
+            item.class,
+            ms(item.created),
+            item.is_pending(),
+            item.custody_ends().map(ms),
+        ],
+    )?;
+    Ok(given.unwrap_or_else(|| connection.last_insert_rowid()))
+}
+
+fn put_recipient(
+    connection: &Connection,
+    item: i64,
+    position: i64,
+    recipient: &OutboxRecipient,
+) -> Result<(), StoreError> {
+    let (state, attempts, moment, relay) = match recipient.state {
+        OutboxState::Pending { attempts, not_before } => (0, attempts, not_before, None),
+        OutboxState::Custody { relay, held_until } => (1, 0, held_until, Some(relay)),
+        OutboxState::Acknowledged => (2, 0, Timestamp::ZERO, None),
+        OutboxState::Failed => (3, 0, Timestamp::ZERO, None),
+    };
+    let sql = "INSERT INTO outbox_recipients (item, position, device, user, state, attempts, moment, relay) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    run(
+        connection,
+        sql,
+        params![
+            item,
+            position,
+            recipient.device.as_bytes(),
+            recipient.user.as_bytes(),
+            state,
+            attempts,
+            ms(moment),
+            relay.as_ref().map(|relay| relay.as_bytes().as_slice()),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn get(connection: &Connection, id: u64) -> Result<Option<OutboxItem>, StoreError> {
+    // Beyond a row's largest id there is none.
+    let Ok(id) = row_id(id) else { return Ok(None) };
+    let item = one(connection, &format!("{SELECT_ITEM} WHERE id = ?"), [id], read_item)?;
+    item.map(|item| with_recipients(connection, item)).transpose()
+}
+
+pub(super) fn pending(
+    connection: &Connection,
+    after_id: u64,
+    at_most: usize,
+) -> Result<Vec<OutboxItem>, StoreError> {
+    let Ok(after_id) = row_id(after_id) else { return Ok(Vec::new()) };
+    items(connection, "WHERE pending = 1 AND id > ? ORDER BY id LIMIT ?", [after_id, limit(at_most)])
+}
+
+pub(super) fn of(connection: &Connection, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {
+    let (purpose, subject) = purpose_columns(purpose);
+    items(connection, "WHERE purpose = ? AND subject = ? ORDER BY id", params![purpose, subject])
+}
+
+pub(super) fn expired(
+    connection: &Connection,
+    moment: Timestamp,
+    at_most: usize,
+) -> Result<Vec<OutboxItem>, StoreError> {
+    let which = "WHERE custody_ends IS NOT NULL AND custody_ends < ? ORDER BY custody_ends, id LIMIT ?";
+    items(connection, which, [ms(moment), limit(at_most)])
+}
+
+pub(super) fn delete(connection: &Connection, id: u64) -> Result<(), StoreError> {
+    if let Ok(id) = row_id(id) {
+        run(connection, "DELETE FROM outbox WHERE id = ?", [id])?;
+    }
+    Ok(())
+}
+
+pub(super) fn len(connection: &Connection) -> Result<usize, StoreError> {
+    let items: i64 = one(connection, "SELECT count(*) FROM outbox", [], |row| Ok(row.get(0)?))?.unwrap_or(0);
+    usize::try_from(items).map_err(|error| damaged(ITEM, error))
+}
+
+fn items(connection: &Connection, which: &str, params: impl Params) -> Result<Vec<OutboxItem>, StoreError> {
+    let items = all(connection, &format!("{SELECT_ITEM} {which}"), params, read_item)?;
+    items.into_iter().map(|item| with_recipients(connection, item)).collect()
+}
+
+fn row_id(id: u64) -> Result<i64, StoreError> {
+    i64::try_from(id).map_err(|error| damaged(ITEM, error))
+}
+
+fn read_item(row: &Row<'_>) -> Result<OutboxItem, StoreError> {
+    let id: i64 = row.get(0)?;
+    Ok(OutboxItem {
+        id: id.cast_unsigned(),
+        group: get_int(row, 1)?,
+        purpose: read_purpose(row)?,
+        class: row.get(4)?,
+        payload: get_bytes(row, 6, ITEM)?,
+        recipients: Vec::new(),
+        created: get_ms(row, 5)?,
+    })
+}
+
+fn with_recipients(connection: &Connection, item: OutboxItem) -> Result<OutboxItem, StoreError> {
+    let sql = "SELECT device, user, state, attempts, moment, relay FROM outbox_recipients WHERE item = ? \
+               ORDER BY position";
+    let recipients = all(connection, sql, [item.id.cast_signed()], |row| {
+        Ok(OutboxRecipient {
+            device: get_id(row, 0, ITEM)?,
+            user: get_id(row, 1, ITEM)?,
+            state: read_state(row)?,
+        })
+    })?;
+    Ok(OutboxItem { recipients, ..item })
+}
+
+fn read_state(row: &Row<'_>) -> Result<OutboxState, StoreError> {
+    let state: i64 = row.get(2)?;
+    Ok(match state {
+        0 => OutboxState::Pending { attempts: row.get(3)?, not_before: get_ms(row, 4)? },
+        1 => OutboxState::Custody { relay: get_id(row, 5, ITEM)?, held_until: get_ms(row, 4)? },
+        2 => OutboxState::Acknowledged,
+        3 => OutboxState::Failed,
+        _ => return Err(damaged(ITEM, format!("unknown state {state}"))),
+    })
+}
+
+fn purpose_columns(purpose: &Purpose) -> (i64, &[u8; 32]) {
+    match purpose {
+        Purpose::Entry(entry) => (1, entry.as_bytes()),
+        Purpose::Acknowledgement(conversation) => (2, conversation.as_bytes()),
+        Purpose::Introduction(user) => (3, user.as_bytes()),
+    }
+}
+
+fn read_purpose(row: &Row<'_>) -> Result<Purpose, StoreError> {
+    let number: i64 = row.get(2)?;
+    Ok(match number {
+        1 => Purpose::Entry(get_id::<EntryId>(row, 3, ITEM)?),
+        2 => Purpose::Acknowledgement(get_id::<ConversationId>(row, 3, ITEM)?),
+        3 => Purpose::Introduction(get_id::<UserId>(row, 3, ITEM)?),
+        _ => return Err(damaged(ITEM, format!("unknown purpose {number}"))),
+    })
+}

@@ -1,0 +1,191 @@
+use rusqlite::{Connection, Row, params};
+use undertone_protocol::ids::{DeviceId, Handle, UserId};
+use undertone_protocol::keys::{Bundle, BundleAccess, DeliveryGrant, DeviceList};
+
+use super::account::read_name;
+use super::columns::{
+    all, damaged, denial, denial_from, get_id, get_id_opt, get_joined, get_ms, get_packed, get_signed, join,
+    ms, one, pack, run, signed,
+};
+use crate::store::{Contact, ContactState, PeerDevice, StoreError, StoredInvitation};
+
+const CONTACT: &str = "contact";
+const PEER_DEVICE: &str = "device of a contact";
+const INVITATION: &str = "invitation";
+
+const SELECT_CONTACT: &str = "SELECT user, name, state, verified, identity_warning, token, device_list, bundles, \
+     grants, invitation, introduction_due, introduced, refused, added FROM contacts";
+
+pub(super) fn contact(connection: &Connection, user: &UserId) -> Result<Option<Contact>, StoreError> {
+    one(connection, &format!("{SELECT_CONTACT} WHERE user = ?"), [user.as_bytes()], read_contact)
+}
+
+pub(super) fn contacts(connection: &Connection) -> Result<Vec<Contact>, StoreError> {
+    all(connection, &format!("{SELECT_CONTACT} ORDER BY name_folded, user"), [], read_contact)
+}
+
+pub(super) fn put_contact(connection: &Connection, contact: &Contact) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO contacts (user, name, name_folded, state, verified, identity_warning, \
+               token, device_list, bundles, grants, invitation, introduction_due, introduced, refused, added) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    run(
+        connection,
+        sql,
+        params![
+            contact.user.as_bytes(),
+            contact.name.as_str(),
+            contact.name_folded(),
+            state_number(contact.state),
+            contact.verified,
+            contact.identity_warning,
+            contact.token.as_bytes(),
+            contact.device_list.as_ref().map(|list| signed(&list.signed)),
+            *pack(contact.bundles.iter().map(BundleAccess::to_wire)),
+            *pack(contact.grants.iter().map(DeliveryGrant::to_wire)),
+            contact.invitation.as_ref().map(|handle| handle.as_bytes().as_slice()),
+            contact.introduction_due,
+            ms(contact.introduced),
+            contact.refused.map(denial),
+            ms(contact.added),
+        ],
+    )?;
+    Ok(())
+}
+
+fn read_contact(row: &Row<'_>) -> Result<Contact, StoreError> {
+    let device_list = match row.get_ref(6)? {
+        rusqlite::types::ValueRef::Null => None,
+        _ => Some(DeviceList::verify(get_signed(row, 6, CONTACT)?).map_err(|error| damaged(CONTACT, error))?),
+    };
+    let refused: Option<i64> = row.get(12)?;
+    Ok(Contact {
+        user: get_id(row, 0, CONTACT)?,
+        name: read_name(row, 1, CONTACT)?,
+        state: state_from(row.get(2)?)?,
+        verified: row.get(3)?,
+        identity_warning: row.get(4)?,
+        token: get_id(row, 5, CONTACT)?,
+        device_list,
+        bundles: get_packed(row, 7, CONTACT, BundleAccess::from_wire)?,
+        grants: get_packed(row, 8, CONTACT, DeliveryGrant::from_wire)?,
+        invitation: get_id_opt(row, 9, CONTACT)?,
+        introduction_due: row.get(10)?,
+        introduced: get_ms(row, 11)?,
+        refused: refused.map(|number| denial_from(number, CONTACT)).transpose()?,
+        added: get_ms(row, 13)?,
+    })
+}
+
+const fn state_number(state: ContactState) -> i64 {
+    match state {
+        ContactState::Requesting => 1,
+        ContactState::Requested => 2,
+        ContactState::Accepted => 3,
+    }
+}
+
+fn state_from(number: i64) -> Result<ContactState, StoreError> {
+    Ok(match number {
+        1 => ContactState::Requesting,
+        2 => ContactState::Requested,
+        3 => ContactState::Accepted,
+        _ => return Err(damaged(CONTACT, format!("unknown state {number}"))),
+    })
+}
+
+const SELECT_DEVICE: &str = "SELECT device, user, bundle, prekey, fetched FROM peer_devices";
+
+pub(super) fn peer_device(
+    connection: &Connection,
+    device: &DeviceId,
+) -> Result<Option<PeerDevice>, StoreError> {
+    one(connection, &format!("{SELECT_DEVICE} WHERE device = ?"), [device.as_bytes()], read_device)
+}
+
+pub(super) fn peer_device_by_olm_key(
+    connection: &Connection,
+    olm_key: &[u8; 32],
+) -> Result<Option<PeerDevice>, StoreError> {
+    let sql = format!("{SELECT_DEVICE} WHERE olm_key = ? ORDER BY device LIMIT 1");
+    one(connection, &sql, [olm_key], read_device)
+}
+
+pub(super) fn put_peer_device(connection: &Connection, device: &PeerDevice) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO peer_devices (device, user, olm_key, bundle, prekey, fetched) \
+               VALUES (?, ?, ?, ?, ?, ?)";
+    run(
+        connection,
+        sql,
+        params![
+            device.device.as_bytes(),
+            device.user.as_bytes(),
+            device.bundle.fields.certificate.olm_key.as_bytes(),
+            signed(&device.bundle.signed),
+            device.prekey.as_ref().map(|key| key.as_bytes().as_slice()),
+            ms(device.fetched),
+        ],
+    )?;
+    Ok(())
+}
+
+fn read_device(row: &Row<'_>) -> Result<PeerDevice, StoreError> {
+    let device = get_id(row, 0, PEER_DEVICE)?;
+    let user = get_id(row, 1, PEER_DEVICE)?;
+    let bundle = Bundle::verify(get_signed(row, 2, PEER_DEVICE)?, &user, &device);
+    Ok(PeerDevice {
+        device,
+        user,
+        bundle: bundle.map_err(|error| damaged(PEER_DEVICE, error))?,
+        prekey: get_id_opt(row, 3, PEER_DEVICE)?,
+        fetched: get_ms(row, 4)?,
+    })
+}
+
+const SELECT_INVITATION: &str = "SELECT handle, uses_max, used_by, not_after, unconfirmed FROM invitations";
+
+pub(super) fn invitation(
+    connection: &Connection,
+    handle: &Handle,
+) -> Result<Option<StoredInvitation>, StoreError> {
+    let sql = format!("{SELECT_INVITATION} WHERE handle = ?");
+    one(connection, &sql, [handle.as_bytes()], read_invitation)
+}
+
+pub(super) fn invitations(connection: &Connection) -> Result<Vec<StoredInvitation>, StoreError> {
+    all(connection, &format!("{SELECT_INVITATION} ORDER BY handle"), [], read_invitation)
+}
+
+pub(super) fn put_invitation(
+    connection: &Connection,
+    invitation: &StoredInvitation,
+) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO invitations (handle, uses_max, used_by, not_after, unconfirmed) \
+               VALUES (?, ?, ?, ?, ?)";
+    run(
+        connection,
+        sql,
+        params![
+            invitation.handle.as_bytes(),
+            invitation.uses_max,
+            join(invitation.used_by.iter().map(UserId::as_bytes)),
+            ms(invitation.not_after),
+            join(invitation.unconfirmed.iter().map(undertone_protocol::ids::RelayId::as_bytes)),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn delete_invitation(connection: &Connection, handle: &Handle) -> Result<(), StoreError> {
+    run(connection, "DELETE FROM invitations WHERE handle = ?", [handle.as_bytes()])?;
+    Ok(())
+}
+
+fn read_invitation(row: &Row<'_>) -> Result<StoredInvitation, StoreError> {
+    Ok(StoredInvitation {
+        handle: get_id(row, 0, INVITATION)?,
+        uses_max: row.get(1)?,
+        used_by: get_joined::<32, _>(row, 2, INVITATION)?,
+        not_after: get_ms(row, 3)?,
+        unconfirmed: get_joined::<32, _>(row, 4, INVITATION)?,
+    })
+}

@@ -1,0 +1,174 @@
+use prost::Message;
+use rusqlite::{Connection, Row, params};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
+use undertone_protocol::log::Frontier;
+use undertone_protocol::receipts::{Acknowledgement, Tick};
+
+use super::columns::{
+    all, damaged, denial, denial_from, get_id, get_int, get_message, get_signed, int, limit, one, run, signed,
+};
+use crate::store::{Delivery, Failure, OwnReceipts, StoreError};
+
+const ACKNOWLEDGEMENT: &str = "acknowledgement";
+const OWN_RECEIPTS: &str = "own receipts";
+const DELIVERY: &str = "delivery";
+
+pub(super) fn acknowledgement(
+    connection: &Connection,
+    conversation: &ConversationId,
+    device: &DeviceId,
+) -> Result<Option<Acknowledgement>, StoreError> {
+    let sql = "SELECT signed FROM acknowledgements WHERE conversation = ? AND device = ?";
+    one(connection, sql, [conversation.as_bytes(), device.as_bytes()], |row| {
+        Acknowledgement::verify(get_signed(row, 0, ACKNOWLEDGEMENT)?)
+            .map_err(|error| damaged(ACKNOWLEDGEMENT, error))
+    })
+}
+
+pub(super) fn put_acknowledgement(
+    connection: &Connection,
+    acknowledgement: &Acknowledgement,
+) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO acknowledgements (conversation, device, signed) VALUES (?, ?, ?)";
+    let fields = &acknowledgement.fields;
+    let params =
+        params![fields.conversation.as_bytes(), fields.device.as_bytes(), signed(&acknowledgement.signed)];
+    run(connection, sql, params)?;
+    Ok(())
+}
+
+pub(super) fn own_receipts(
+    connection: &Connection,
+    conversation: &ConversationId,
+) -> Result<OwnReceipts, StoreError> {
+    let sql = "SELECT counter, read, due FROM own_receipts WHERE conversation = ?";
+    let receipts = one(connection, sql, [conversation.as_bytes()], |row| {
+        let read = Frontier::from_wire(get_message(row, 1, OWN_RECEIPTS)?);
+        Ok(OwnReceipts {
+            counter: get_int(row, 0)?,
+            read: read.map_err(|error| damaged(OWN_RECEIPTS, error))?,
+            due: row.get(2)?,
+        })
+    })?;
+    Ok(receipts.unwrap_or_default())
+}
+
+pub(super) fn put_own_receipts(
+    connection: &Connection,
+    conversation: &ConversationId,
+    receipts: &OwnReceipts,
+) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO own_receipts (conversation, counter, read, due) VALUES (?, ?, ?, ?)";
+    let read = receipts.read.to_wire().encode_to_vec();
+    run(connection, sql, params![conversation.as_bytes(), int(receipts.counter), read, receipts.due])?;
+    Ok(())
+}
+
+pub(super) fn receipts_due(connection: &Connection) -> Result<Vec<ConversationId>, StoreError> {
+    let sql = "SELECT conversation FROM own_receipts WHERE due = 1 ORDER BY conversation";
+    all(connection, sql, [], |row| get_id(row, 0, OWN_RECEIPTS))
+}
+
+const SELECT_DELIVERY: &str =
+    "SELECT entry, conversation, seq, sealed, tick, failure, failure_value FROM deliveries";
+
+pub(super) fn delivery(connection: &Connection, entry: &EntryId) -> Result<Option<Delivery>, StoreError> {
+    one(connection, &format!("{SELECT_DELIVERY} WHERE entry = ?"), [entry.as_bytes()], read_delivery)
+}
+
+pub(super) fn put_delivery(connection: &Connection, delivery: &Delivery) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO deliveries (entry, conversation, seq, sealed, tick, failure, failure_value) \
+               VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let (failure, failure_value) = match delivery.failed {
+        None => (None, 0),
+        Some(Failure::Expired) => (Some(1), 0),
+        Some(Failure::Denied(reason)) => (Some(2), denial(reason)),
+        Some(Failure::TooLarge { bytes_max }) => (Some(3), i64::from(bytes_max)),
+    };
+    run(
+        connection,
+        sql,
+        params![
+            delivery.entry.as_bytes(),
+            delivery.conversation.as_bytes(),
+            int(delivery.seq),
+            delivery.sealed,
+            tick_number(delivery.tick),
+            failure,
+            failure_value,
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn deliveries_between(
+    connection: &Connection,
+    conversation: &ConversationId,
+    from: u64,
+    through: u64,
+) -> Result<Vec<Delivery>, StoreError> {
+    let sql = format!("{SELECT_DELIVERY} WHERE conversation = ? AND seq BETWEEN ? AND ? ORDER BY seq, entry");
+    all(connection, &sql, params![conversation.as_bytes(), int(from), int(through)], read_delivery)
+}
+
+pub(super) fn deliveries_unread(
+    connection: &Connection,
+    conversation: &ConversationId,
+) -> Result<Vec<Delivery>, StoreError> {
+    let sql = format!("{SELECT_DELIVERY} WHERE conversation = ? AND tick < 4 ORDER BY seq, entry");
+    all(connection, &sql, [conversation.as_bytes()], read_delivery)
+}
+
+pub(super) fn deliveries_unsealed(
+    connection: &Connection,
+    conversation: &ConversationId,
+    at_most: usize,
+) -> Result<Vec<Delivery>, StoreError> {
+    let sql = format!(
+        "{SELECT_DELIVERY} WHERE conversation = ? AND sealed = 0 AND failure IS NULL ORDER BY seq, entry LIMIT ?"
+    );
+    all(connection, &sql, params![conversation.as_bytes(), limit(at_most)], read_delivery)
+}
+
+fn read_delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
+    let failure: Option<i64> = row.get(5)?;
+    Ok(Delivery {
+        entry: get_id(row, 0, DELIVERY)?,
+        conversation: get_id(row, 1, DELIVERY)?,
+        seq: get_int(row, 2)?,
+        sealed: row.get(3)?,
+        tick: tick_from(row.get(4)?)?,
+        failed: failure.map(|number| failure_from(number, row)).transpose()?,
+    })
+}
+
+fn failure_from(number: i64, row: &Row<'_>) -> Result<Failure, StoreError> {
+    Ok(match number {
+        1 => Failure::Expired,
+        2 => Failure::Denied(denial_from(row.get(6)?, DELIVERY)?),
+        3 => Failure::TooLarge { bytes_max: row.get(6)? },
+        _ => return Err(damaged(DELIVERY, format!("unknown failure {number}"))),
+    })
+}
+
+/// The partial index `deliveries_unread` knows these.
+const fn tick_number(tick: Tick) -> i64 {
+    match tick {
+        Tick::Queued => 0,
+        Tick::Waiting => 1,
+        Tick::Sent => 2,
+        Tick::Delivered => 3,
+        Tick::Read => 4,
+    }
+}
+
+fn tick_from(number: i64) -> Result<Tick, StoreError> {
+    Ok(match number {
+        0 => Tick::Queued,
+        1 => Tick::Waiting,
+        2 => Tick::Sent,
+        3 => Tick::Delivered,
+        4 => Tick::Read,
+        _ => return Err(damaged(DELIVERY, format!("unknown tick {number}"))),
+    })
+}

@@ -1,0 +1,162 @@
+use prost::Message;
+
+use super::address::{BundleAccess, DeliveryGrant};
+use super::certificate::Certificate;
+use super::device_list::DeviceList;
+use super::error::KeysError;
+use super::identity::DeviceKey;
+use super::name::Name;
+use crate::codec::{Label, Malformed, Signed, decode, required, sign, version_and_suite};
+use crate::ids::{DeviceId, Handle, UserId};
+use crate::limits::{DEVICES_PER_USER_MAX, HOME_RELAYS_MAX, PAYLOAD_BYTES_MAX, PROTOCOL_VERSION, SUITE};
+use crate::time::Timestamp;
+use crate::wire;
+
+/// First contact (a request) or the answer to it (an accept): who the sender is and how to reach them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Introduction {
+    /// What it says.
+    pub fields: IntroductionFields,
+    /// The exact bytes.
+    pub signed: Signed,
+}
+
+/// What an introduction says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntroductionFields {
+    /// Request or accept.
+    pub kind: IntroductionKind,
+    /// Whom it is for.
+    pub recipient_user: UserId,
+    /// Which of their devices it is for.
+    pub recipient_device: DeviceId,
+    /// The sending device.
+    pub certificate: Certificate,
+    /// The sender's devices.
+    pub device_list: DeviceList,
+    /// Where their bundles lie.
+    pub bundles: Vec<BundleAccess>,
+    /// All their mailboxes, with tokens for the recipient.
+    pub grants: Vec<DeliveryGrant>,
+    /// What the sender calls themselves.
+    pub name: Name,
+    /// When it was made, by the sender's clock; the latest wins.
+    pub issued: Timestamp,
+}
+
+/// What an introduction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntroductionKind {
+    /// Asks to be let in, by the invitation of this name.
+    Request {
+        /// The first handle of the invitation's token.
+        invitation: Handle,
+    },
+    /// Lets the other side in.
+    Accept,
+}
+
+impl Introduction {
+    /// Signs an introduction.
+    pub fn issue(key: &DeviceKey, fields: IntroductionFields) -> Self {
+        let (kind, invitation) = match fields.kind {
+            IntroductionKind::Request { invitation } => {
+                (wire::IntroductionKind::Request, invitation.to_wire())
+            }
+            IntroductionKind::Accept => (wire::IntroductionKind::Accept, bytes::Bytes::new()),
+        };
+        let body = wire::Introduction {
+            version: PROTOCOL_VERSION,
+            suite: u32::from(SUITE),
+            kind: kind.into(),
+            recipient_user: fields.recipient_user.to_wire(),
+            recipient_device: fields.recipient_device.to_wire(),
+            certificate: Some(fields.certificate.signed.to_wire()),
+            device_list: Some(fields.device_list.signed.to_wire()),
+            bundles: fields.bundles.iter().map(BundleAccess::to_wire).collect(),
+            grants: fields.grants.iter().map(DeliveryGrant::to_wire).collect(),
+            profile: Some(wire::Profile { name: fields.name.as_str().to_owned() }),
+            issued_ms: fields.issued.as_ms(),
+            invitation,
+        };
+        let signed = sign(Label::Introduction, key.signing_key(), body.encode_to_vec());
+        Self { fields, signed }
+    }
+
+    /// Checks form and signatures, that it is for this user and device, and that its sender is an active
+    /// device of its own list. Who the sender is the caller learns from the result.
+    pub fn verify(signed: Signed, user: &UserId, device: &DeviceId) -> Result<Self, KeysError> {
+        let body: wire::Introduction = decode("introduction", &signed.body, PAYLOAD_BYTES_MAX)?;
+        version_and_suite("introduction", body.version, body.suite)?;
+        let recipient_user = UserId::from_slice(&body.recipient_user)?;
+        let recipient_device = DeviceId::from_slice(&body.recipient_device)?;
+        if recipient_user != *user || recipient_device != *device {
+            return Err(KeysError::WrongRecipient);
+        }
+        let certificate =
+            Certificate::verify(Signed::required("introduction", "certificate", body.certificate)?)?;
+        let device_list =
+            DeviceList::verify(Signed::required("introduction", "device list", body.device_list)?)?;
+        if certificate.user != device_list.user {
+            return Err(KeysError::WrongUser);
+        }
+        if device_list.active_device(&certificate.device) != Some(&certificate) {
+            return Err(KeysError::NotListed);
+        }
+        signed.verify(Label::Introduction, certificate.device.as_bytes())?;
+        let profile = required("introduction", "profile", body.profile)?;
+        let fields = IntroductionFields {
+            kind: kind(body.kind, &body.invitation)?,
+            recipient_user,
+            recipient_device,
+            bundles: bundles(&device_list, body.bundles)?,
+            grants: grants(&device_list, body.grants)?,
+            certificate,
+            device_list,
+            name: Name::new(&profile.name)?,
+            issued: Timestamp::from_ms(body.issued_ms),
+        };
+        Ok(Self { fields, signed })
+    }
+}
+
+fn kind(kind: i32, invitation: &[u8]) -> Result<IntroductionKind, KeysError> {
+    match wire::IntroductionKind::try_from(kind) {
+        Ok(wire::IntroductionKind::Request) => {
+            Ok(IntroductionKind::Request { invitation: Handle::from_slice(invitation)? })
+        }
+        Ok(wire::IntroductionKind::Accept) => Ok(IntroductionKind::Accept),
+        _ => Err(Malformed::new("introduction", "unknown kind").into()),
+    }
+}
+
+const ADDRESSES_MAX: usize = DEVICES_PER_USER_MAX * HOME_RELAYS_MAX;
+
+fn bundles(list: &DeviceList, bundles: Vec<wire::BundleAccess>) -> Result<Vec<BundleAccess>, KeysError> {
+    if bundles.is_empty() || bundles.len() > ADDRESSES_MAX {
+        return Err(Malformed::new("introduction", "1 to 256 bundles are allowed").into());
+    }
+    let bundles: Vec<_> = bundles.into_iter().map(BundleAccess::from_wire).collect::<Result<_, _>>()?;
+    all_listed(list, bundles.iter().map(|access| &access.device))?;
+    Ok(bundles)
+}
+
+fn grants(list: &DeviceList, grants: Vec<wire::DeliveryGrant>) -> Result<Vec<DeliveryGrant>, KeysError> {
+    if grants.is_empty() || grants.len() > ADDRESSES_MAX {
+        return Err(Malformed::new("introduction", "1 to 256 mailboxes are allowed").into());
+    }
+    let grants: Vec<_> = grants.into_iter().map(DeliveryGrant::from_wire).collect::<Result<_, _>>()?;
+    all_listed(list, grants.iter().map(|grant| &grant.device))?;
+    Ok(grants)
+}
+
+fn all_listed<'a>(
+    list: &DeviceList,
+    mut devices: impl Iterator<Item = &'a DeviceId>,
+) -> Result<(), KeysError> {
+    if devices.all(|device| list.active_device(device).is_some()) {
+        Ok(())
+    } else {
+        Err(KeysError::NotListed)
+    }
+}

@@ -1,0 +1,131 @@
+use std::fmt;
+
+use bytes::Bytes;
+use data_encoding::BASE64URL_NOPAD;
+use prost::Message;
+
+use super::address::MailboxAddress;
+use super::name::Name;
+use crate::codec::{Malformed, decode, required, version_and_suite};
+use crate::ids::{DeviceId, Locator, Secret, UserId};
+use crate::limits::{INVITATION_RELAYS_MAX, PROTOCOL_VERSION, SUITE};
+use crate::token::TokenGrant;
+use crate::wire;
+
+const SCHEME: &str = "undertone:invite/";
+const CHECKSUM_BYTES: usize = 4;
+const INVITATION_BYTES_MAX: usize = 8 * 1024;
+
+/// What a link or QR code carries: enough to fetch the inviter's bundle and to send them a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// Who invites.
+    pub user: UserId,
+    /// What they call themselves; a claim.
+    pub name: Name,
+    /// The device that answers.
+    pub device: DeviceId,
+    /// Opens the bundle.
+    pub bundle_key: Secret,
+    /// 1 to 4 relays.
+    pub relays: Vec<InvitationRelay>,
+}
+
+/// One relay of an invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvitationRelay {
+    /// The inviter's mailbox there.
+    pub mailbox: MailboxAddress,
+    /// Lets the joiner deliver a request. The first step's handle names the invitation.
+    pub introduction: TokenGrant,
+    /// Where the bundle lies.
+    pub locator: Locator,
+}
+
+/// A link that is no invitation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// It does not begin as one.
+    #[error("not an invitation: a link begins with {SCHEME}")]
+    NoInvitation,
+    /// It was cut or mistyped.
+    #[error("the link is damaged (copied in part?): ask for it again or paste it whole")]
+    Damaged,
+    /// It is whole, but this build can't read it.
+    #[error("this link can't be read: {0}")]
+    Malformed(#[from] Malformed),
+}
+
+impl Invitation {
+    /// Reads a link. Spaces and line breaks in it don't matter.
+    pub fn parse(link: &str) -> Result<Self, LinkError> {
+        let link: String = link.chars().filter(|c| !c.is_whitespace()).collect();
+        let text = link.strip_prefix(SCHEME).ok_or(LinkError::NoInvitation)?;
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| LinkError::Damaged)?;
+        let (body, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(LinkError::Damaged)?;
+        if checksum(body) != *sum {
+            return Err(LinkError::Damaged);
+        }
+        Ok(Self::from_wire(decode("invitation", &Bytes::copy_from_slice(body), INVITATION_BYTES_MAX)?)?)
+    }
+
+    fn from_wire(body: wire::Invitation) -> Result<Self, Malformed> {
+        version_and_suite("invitation", body.version, body.suite)?;
+        if body.relays.is_empty() || body.relays.len() > INVITATION_RELAYS_MAX {
+            return Err(Malformed::new("invitation", "1 to 4 relays are allowed"));
+        }
+        Ok(Self {
+            user: UserId::from_slice(&body.user)?,
+            name: Name::new(&body.name)?,
+            device: DeviceId::from_slice(&body.device)?,
+            bundle_key: Secret::from_slice(&body.bundle_key)?,
+            relays: body.relays.into_iter().map(InvitationRelay::from_wire).collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn to_wire(&self) -> wire::Invitation {
+        wire::Invitation {
+            version: PROTOCOL_VERSION,
+            suite: u32::from(SUITE),
+            user: self.user.to_wire(),
+            device: self.device.to_wire(),
+            bundle_key: Bytes::copy_from_slice(self.bundle_key.expose()),
+            relays: self.relays.iter().map(InvitationRelay::to_wire).collect(),
+            name: self.name.as_str().to_owned(),
+        }
+    }
+}
+
+impl InvitationRelay {
+    fn from_wire(relay: wire::InvitationRelay) -> Result<Self, Malformed> {
+        Ok(Self {
+            mailbox: MailboxAddress::from_wire(required("invitation", "mailbox", relay.mailbox)?)?,
+            introduction: TokenGrant::from_wire(&required("invitation", "token", relay.introduction)?)?,
+            locator: Locator::from_slice(&relay.locator)?,
+        })
+    }
+
+    fn to_wire(&self) -> wire::InvitationRelay {
+        wire::InvitationRelay {
+            mailbox: Some(self.mailbox.to_wire()),
+            introduction: Some(self.introduction.to_wire()),
+            locator: self.locator.to_wire(),
+        }
+    }
+}
+
+/// The link. Whoever has it can send a request, so it is a secret between the inviter and the invited.
+impl fmt::Display for Invitation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = self.to_wire().encode_to_vec();
+        let sum = checksum(&bytes);
+        bytes.extend_from_slice(&sum);
+        write!(f, "{SCHEME}{}", BASE64URL_NOPAD.encode(&bytes))
+    }
+}
+
+/// The first four bytes of BLAKE3: finds mistyped and cut links.
+fn checksum(body: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    let [a, b, c, d, ..] = *blake3::hash(body).as_bytes();
+    [a, b, c, d]
+}

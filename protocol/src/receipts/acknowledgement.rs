@@ -1,0 +1,87 @@
+use prost::Message;
+
+use crate::codec::{BadSignature, Label, Malformed, Signed, decode, required, sign, version_and_suite};
+use crate::ids::{ConversationId, DeviceId, WrongLength};
+use crate::keys::DeviceKey;
+use crate::limits::{PAYLOAD_BYTES_MAX, PROTOCOL_VERSION, SUITE};
+use crate::log::Frontier;
+use crate::time::Timestamp;
+use crate::wire;
+
+/// A device's signed, cumulative, latest-wins word on what it has and what its user has read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// What it says.
+    pub fields: AcknowledgementFields,
+    /// The exact bytes.
+    pub signed: Signed,
+}
+
+/// What an acknowledgement says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcknowledgementFields {
+    /// Of which conversation.
+    pub conversation: ConversationId,
+    /// Who acknowledges.
+    pub device: DeviceId,
+    /// The device's own count in this conversation: the highest wins.
+    pub counter: u64,
+    /// What the device has.
+    pub delivered: Frontier,
+    /// What the user has read.
+    pub read: Frontier,
+    /// When it was made, by the device's clock.
+    pub at: Timestamp,
+}
+
+/// Why an acknowledgement is refused. Its device is at fault, or whoever altered it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AcknowledgementError {
+    /// It breaks the format.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// The device did not sign it.
+    #[error(transparent)]
+    BadSignature(#[from] BadSignature),
+}
+
+impl From<WrongLength> for AcknowledgementError {
+    fn from(error: WrongLength) -> Self {
+        Self::Malformed(error.into())
+    }
+}
+
+impl Acknowledgement {
+    /// Signs an acknowledgement.
+    pub fn issue(key: &DeviceKey, fields: AcknowledgementFields) -> Self {
+        let body = wire::Acknowledgement {
+            version: PROTOCOL_VERSION,
+            suite: u32::from(SUITE),
+            conversation: fields.conversation.to_wire(),
+            device: fields.device.to_wire(),
+            counter: fields.counter,
+            delivered: Some(fields.delivered.to_wire()),
+            read: Some(fields.read.to_wire()),
+            at_ms: fields.at.as_ms(),
+        };
+        let signed = sign(Label::Acknowledgement, key.signing_key(), body.encode_to_vec());
+        Self { fields, signed }
+    }
+
+    /// Checks form and signature. Whether the device belongs to the conversation is the caller's question.
+    pub fn verify(signed: Signed) -> Result<Self, AcknowledgementError> {
+        let body: wire::Acknowledgement = decode("acknowledgement", &signed.body, PAYLOAD_BYTES_MAX)?;
+        version_and_suite("acknowledgement", body.version, body.suite)?;
+        let device = DeviceId::from_slice(&body.device)?;
+        signed.verify(Label::Acknowledgement, device.as_bytes())?;
+        let fields = AcknowledgementFields {
+            conversation: ConversationId::from_slice(&body.conversation)?,
+            device,
+            counter: body.counter,
+            delivered: Frontier::from_wire(required("acknowledgement", "delivered", body.delivered)?)?,
+            read: Frontier::from_wire(required("acknowledgement", "read", body.read)?)?,
+            at: Timestamp::from_ms(body.at_ms),
+        };
+        Ok(Self { fields, signed })
+    }
+}
