@@ -15,8 +15,9 @@ use undertone_transport::{Address, RelayAddress};
 
 use crate::admin;
 use crate::config::{self, Config, TEMPLATE};
+use crate::data_dir::DataDir;
 use crate::key;
-use crate::server::{DataDir, run};
+use crate::server::run;
 
 const LOG_DEFAULT: &str = "info";
 

@@ -3,11 +3,6 @@
 
 mod clock;
 mod driver;
-mod files;
 mod run;
-mod snapshot;
 
-pub(crate) use driver::Control;
-pub(crate) use files::DataDir;
 pub(crate) use run::run;
-pub(crate) use snapshot::Status;
