@@ -141,7 +141,12 @@ fn make(init: &Init) -> anyhow::Result<()> {
     dir.create().with_context(|| format!("can't create {}", dir.path().display()))?;
     let secret = Secret::random(&mut UnwrapErr(getrandom::SysRng));
     key::create(&dir.key(), &secret)?;
-    write_config(&config, &template(init, &dir)?)?;
+    let text = template(init, &dir)?;
+    if let Err(error) = write_config(&config, &text) {
+        // Nobody has seen this key: without it the next attempt starts afresh.
+        std::fs::remove_file(dir.key())?;
+        return Err(error);
+    }
 
     let relay = key::identity(&secret).relay_id();
     let mut out = io::stdout().lock();
@@ -177,6 +182,9 @@ fn line(key: &str, value: &impl serde::Serialize) -> anyhow::Result<String> {
 }
 
 fn write_config(path: &Path, text: &str) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("can't create {}", folder.display()))?;
+    }
     OpenOptions::new()
         .write(true)
         .create_new(true)

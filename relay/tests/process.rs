@@ -12,7 +12,9 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::{ProofInput, Step, TokenGrant};
 use undertone_protocol::wire::frame::Body;
 use undertone_protocol::wire::{self, Frame};
-use undertone_transport::{CloseReason, DialOptions, FrameSender, Identity, LinkReceiver, RelayAddress, dial};
+use undertone_transport::{
+    CloseReason, DialOptions, FrameSender, Identity, LinkReceiver, RelayAddress, dial,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-relay");
 /// Longer than any step may take; only a hang reaches it.
@@ -218,8 +220,13 @@ fn init_refuses_to_overwrite_and_keeps_the_key_private() {
     assert!(text(&again.stderr).contains("exists already"), "{}", text(&again.stderr));
     assert_eq!(std::fs::read(&key).unwrap(), before);
 
+    let blocked = program(dir.path(), &["init", "--dir", "other", "--config", "relay.toml/relay.toml"]);
+    assert!(!blocked.status.success(), "a file is in the way");
+    assert!(!dir.path().join("other/data/relay.key").exists(), "no key without a configuration");
     let elsewhere = program(dir.path(), &["init", "--dir", "other", "--config", "conf/relay.toml"]);
-    assert!(!elsewhere.status.success(), "the folder of the configuration is missing");
+    assert!(elsewhere.status.success(), "{}", text(&elsewhere.stderr));
+    let config = undertone_relay::config::load(&dir.path().join("conf/relay.toml")).unwrap();
+    assert_eq!(config.data_dir, dir.path().join("other/data").canonicalize().unwrap());
 }
 
 #[test]

@@ -4,5 +4,7 @@
 mod clock;
 mod driver;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use run::run;

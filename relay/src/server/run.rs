@@ -50,7 +50,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         None => running.stop().await,
         Some(failure) => {
             tracing::error!(%failure, "the store failed; the relay ends");
-            running.listener.stop(Duration::ZERO).await;
+            running.listener.stop(STOP_WAIT).await;
             Err(anyhow!(failure).context("the store failed: start the relay again once the cause is gone"))
         }
     }
