@@ -17,7 +17,7 @@ use undertone_protocol::receipts::{Denial, Tick};
 use undertone_protocol::time::Timestamp;
 
 /// The account that this store belongs to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// What the user calls themselves.
     pub name: Name,
@@ -38,7 +38,7 @@ pub struct Account {
 }
 
 /// A relay that this device has, or wants, a mailbox with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeRelay {
     /// Where it is.
     pub address: RelayAddress,
@@ -74,7 +74,7 @@ pub struct Received {
 }
 
 /// Somebody whom the user knows, or who asks to be known.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
     /// Who they are.
     pub user: UserId,
@@ -118,7 +118,7 @@ pub enum ContactState {
 }
 
 /// What is known of a contact's device.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerDevice {
     /// The device.
     pub device: DeviceId,
@@ -133,7 +133,7 @@ pub struct PeerDevice {
 }
 
 /// One Olm session with a peer's device. The one with the largest `used` is sent on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OlmSession {
     /// With whom.
     pub device: DeviceId,
@@ -146,7 +146,7 @@ pub struct OlmSession {
 }
 
 /// The outbound sender key (Megolm session) of a conversation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SenderKey {
     /// Which conversation.
     pub conversation: ConversationId,
@@ -163,7 +163,7 @@ pub struct SenderKey {
 }
 
 /// An inbound sender key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiverKey {
     /// The Megolm session.
     pub session: SessionId,
@@ -177,6 +177,8 @@ pub struct ReceiverKey {
     pub header_key: HeaderKey,
     /// Messages below this were opened in order, and their keys forgotten.
     pub next_index: u32,
+    /// Tags of messages below this are, or were, expected.
+    pub tags_end: u32,
     /// When the key came.
     pub received: Timestamp,
 }
@@ -300,7 +302,7 @@ pub struct OwnReceipts {
 }
 
 /// An invitation of this device.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredInvitation {
     /// Its name: the first handle of its tokens.
     pub handle: Handle,

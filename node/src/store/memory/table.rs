@@ -74,13 +74,14 @@ impl<K: Ord + Clone, V: Clone> Table<K, V> {
         }
     }
 
-    /// Removes the rows that `is_old` picks.
-    pub(super) fn forget(&mut self, is_old: impl Fn(&K, &V) -> bool) {
+    /// Removes the rows that `is_old` picks; says which.
+    pub(super) fn forget(&mut self, is_old: impl Fn(&K, &V) -> bool) -> Vec<K> {
         let old: Vec<K> =
             self.rows.iter().filter(|(key, value)| is_old(key, value)).map(|(key, _)| key.clone()).collect();
-        for key in old {
-            self.remove(&key);
+        for key in &old {
+            self.remove(key);
         }
+        old
     }
 
     pub(super) fn commit(&mut self) {

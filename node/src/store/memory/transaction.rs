@@ -1,4 +1,5 @@
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use undertone_protocol::crypto::{AccountState, InboundChannel, OutboundChannel};
 use undertone_protocol::ids::{
@@ -205,6 +206,21 @@ impl NodeTx for Tables {
 
     fn put_receiver_key(&mut self, key: &ReceiverKey) -> Result<(), StoreError> {
         self.receiver_keys.put(key.session, key.clone());
+        Ok(())
+    }
+
+    fn forget_receiver_keys(&mut self, moment: Timestamp) -> Result<(), StoreError> {
+        let mut newest = BTreeMap::new();
+        for (_, key) in self.receiver_keys.iter() {
+            let of_device =
+                newest.entry((key.conversation, key.device)).or_insert((key.received, key.session));
+            *of_device = (*of_device).max((key.received, key.session));
+        }
+        let newest: BTreeSet<SessionId> = newest.into_values().map(|(_, session)| session).collect();
+        let is_old =
+            |session: &SessionId, key: &ReceiverKey| key.received < moment && !newest.contains(session);
+        let gone = self.receiver_keys.forget(is_old);
+        self.message_tags.forget(|(_, session), _| gone.contains(session));
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 use rusqlite::{Connection, params};
 use undertone_protocol::crypto::{HeaderKey, ReceiverKeyState, SenderKeyState};
 use undertone_protocol::ids::{ConversationId, DeviceId, SessionId, Tag};
+use undertone_protocol::time::Timestamp;
 
 use super::columns::{
     all, blob, damaged, get_id, get_int, get_joined, get_ms, get_secret, int, join, ms, one, run,
@@ -50,7 +51,7 @@ pub(super) fn receiver_key(
     connection: &Connection,
     session: &SessionId,
 ) -> Result<Option<ReceiverKey>, StoreError> {
-    let sql = "SELECT conversation, device, state, header_key, next_index, received FROM receiver_keys WHERE session = ?";
+    let sql = "SELECT conversation, device, state, header_key, next_index, tags_end, received FROM receiver_keys WHERE session = ?";
     one(connection, sql, [session.as_bytes()], |row| {
         let header_key = HeaderKey::from_slice(blob(row, 3, RECEIVER_KEY)?);
         Ok(ReceiverKey {
@@ -60,14 +61,15 @@ pub(super) fn receiver_key(
             state: ReceiverKeyState::from_bytes(get_secret(row, 2, RECEIVER_KEY)?),
             header_key: header_key.map_err(|error| damaged(RECEIVER_KEY, error))?,
             next_index: row.get(4)?,
-            received: get_ms(row, 5)?,
+            tags_end: row.get(5)?,
+            received: get_ms(row, 6)?,
         })
     })
 }
 
 pub(super) fn put_receiver_key(connection: &Connection, key: &ReceiverKey) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO receiver_keys (session, conversation, device, state, header_key, \
-               next_index, received) VALUES (?, ?, ?, ?, ?, ?, ?)";
+               next_index, tags_end, received) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     run(
         connection,
         sql,
@@ -78,9 +80,22 @@ pub(super) fn put_receiver_key(connection: &Connection, key: &ReceiverKey) -> Re
             key.state.as_bytes(),
             key.header_key.expose(),
             key.next_index,
+            key.tags_end,
             ms(key.received),
         ],
     )?;
+    Ok(())
+}
+
+pub(super) fn forget_receiver_keys(connection: &Connection, moment: Timestamp) -> Result<(), StoreError> {
+    let sql = "SELECT session FROM receiver_keys AS old WHERE received < ? AND EXISTS \
+               (SELECT 1 FROM receiver_keys AS newer WHERE newer.conversation = old.conversation AND \
+               newer.device = old.device AND (newer.received, newer.session) > (old.received, old.session))";
+    let sessions: Vec<SessionId> = all(connection, sql, [ms(moment)], |row| get_id(row, 0, RECEIVER_KEY))?;
+    for session in sessions {
+        run(connection, "DELETE FROM message_tags WHERE session = ?", [session.as_bytes()])?;
+        run(connection, "DELETE FROM receiver_keys WHERE session = ?", [session.as_bytes()])?;
+    }
     Ok(())
 }
 

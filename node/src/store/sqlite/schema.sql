@@ -125,8 +125,11 @@ CREATE TABLE receiver_keys (
     state        BLOB NOT NULL,
     header_key   BLOB NOT NULL,
     next_index   INTEGER NOT NULL,
+    tags_end     INTEGER NOT NULL,
     received     INTEGER NOT NULL -- u64
 ) STRICT;
+CREATE INDEX receiver_keys_by_time ON receiver_keys (received);
+CREATE INDEX receiver_keys_by_device ON receiver_keys (conversation, device, received, session);
 
 CREATE TABLE message_tags (
     tag     BLOB NOT NULL,
@@ -134,6 +137,7 @@ CREATE TABLE message_tags (
     at      INTEGER NOT NULL, -- the index in the session
     PRIMARY KEY (tag, session)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX message_tags_by_session ON message_tags (session);
 
 CREATE TABLE entries (
     number       INTEGER PRIMARY KEY,

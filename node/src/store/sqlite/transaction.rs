@@ -177,6 +177,10 @@ impl NodeTx for SqliteTx<'_> {
         conversation::put_receiver_key(self.connection, key)
     }
 
+    fn forget_receiver_keys(&mut self, moment: Timestamp) -> Result<(), StoreError> {
+        conversation::forget_receiver_keys(self.connection, moment)
+    }
+
     fn sessions_by_tag(&self, tag: &Tag) -> Result<Vec<(SessionId, u32)>, StoreError> {
         conversation::sessions_by_tag(self.connection, tag)
     }

@@ -1,0 +1,85 @@
+use undertone_protocol::ids::EntryId;
+use undertone_protocol::log::OrderKey;
+
+use super::fixtures::*;
+use crate::store::{NodeTx, Purpose};
+
+const ALL: usize = usize::MAX;
+
+/// Asserts that two stores give the same answers, about all that the fixtures can name.
+pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
+    macro_rules! same {
+        ($($method:ident($($argument:expr),*);)*) => {
+            $(assert_eq!(
+                a.$method($($argument),*).unwrap(),
+                b.$method($($argument),*).unwrap(),
+                stringify!($method($($argument),*))
+            );)*
+        };
+    }
+    same! {
+        account();
+        olm_account();
+        home_relays();
+        contacts();
+        invitations();
+        receipts_due();
+        outbox_pending(0, ALL);
+        outbox_pending(2, 2);
+        outbox_expired(t(5), ALL);
+        outbox_expired(t(u64::MAX), 2);
+        outbox_len();
+        quarantine(ALL);
+        quarantine(2);
+    }
+    for n in 0..COUNT {
+        same! {
+            home_relay(&relay(n));
+            contact(&user(n));
+            peer_device(&device(n));
+            peer_device_by_olm_key(olm_key(n).as_bytes());
+            invitation(&handle(n));
+            olm_sessions(&device(n));
+            prekey_base_seen(&[n; 32]);
+            outbound_channel(&device(n));
+            inbound_channel(&channel_hash(n));
+            inbound_channels_of(&device(n));
+            channels_by_tag(&tag(n));
+            sender_key(&conversation(n));
+            receiver_key(&session_id(n));
+            sessions_by_tag(&tag(n));
+            heads(&conversation(n), ALL);
+            heads(&conversation(n), 1);
+            history(&conversation(n), None, ALL);
+            history(&conversation(n), None, 2);
+            frontier(&conversation(n));
+            own_receipts(&conversation(n));
+            delivery(&EntryId::new([n; 32]));
+            deliveries_between(&conversation(n), 1, 2);
+            deliveries_between(&conversation(n), 2, 1);
+            deliveries_unread(&conversation(n));
+            deliveries_unsealed(&conversation(n), ALL);
+            deliveries_unsealed(&conversation(n), 1);
+            outbox(n.into());
+            outbox_of(&Purpose::Entry(EntryId::new([n; 32])));
+            outbox_of(&Purpose::Acknowledgement(conversation(n)));
+            outbox_of(&Purpose::Introduction(user(n)));
+            seen(&payload_hash(n));
+        }
+        for m in 0..COUNT {
+            same! {
+                acknowledgement(&conversation(n), &device(m));
+                entries_at(&conversation(n), &device(m), 1);
+                entries_at(&conversation(n), &device(m), 2);
+            }
+        }
+    }
+    for entry in ENTRIES.iter() {
+        let place = OrderKey { effective: t(3), device: entry.header.device, entry: entry.id };
+        same! {
+            entry(&entry.id);
+            children(&entry.id);
+            history(&entry.header.conversation, Some(&place), 3);
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Values for tests, told apart by small numbers.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use undertone_protocol::crypto::{
+    HeaderKey, InboundChannel, OutboundChannel, ReceiverKeyState, SenderKeyState, SessionState, XWingKey,
+};
+use undertone_protocol::entry::{EntryBody, EntryHeader, SignedEntry};
+use undertone_protocol::ids::{
+    ChannelHash, ConversationId, CurveKey, DeviceId, EntryId, Generation, Handle, Locator, MailboxId,
+    PayloadHash, RelayId, Secret, SessionId, Tag, UserId,
+};
+use undertone_protocol::keys::{
+    Bundle, BundleAccess, BundleFields, Certificate, DeliveryGrant, DeviceKey, DeviceList, IdentityKey,
+    ListedDevice, MailboxAddress, Name, RelayAddress,
+};
+use undertone_protocol::log::{Frontier, FrontierItem, SeqRange};
+use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Denial, Tick};
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::token::{Step, TokenGrant};
+use zeroize::Zeroizing;
+
+use crate::store::{
+    Account, Contact, ContactState, Delivery, HomeRelay, OlmSession, OutboxItem, OutboxRecipient,
+    OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received, ReceiverKey, SenderKey,
+    StoredEntry, StoredInvitation,
+};
+
+/// How many users, devices, conversations and so on there are.
+pub(super) const COUNT: u8 = 4;
+
+pub(super) fn t(ms: u64) -> Timestamp {
+    Timestamp::from_ms(ms)
+}
+
+pub(super) fn rng(n: u8) -> ChaCha20Rng {
+    ChaCha20Rng::from_seed([n; 32])
+}
+
+pub(super) fn secret(n: u8) -> Secret {
+    Secret::new([n; 32])
+}
+
+pub(super) fn conversation(n: u8) -> ConversationId {
+    ConversationId::new([n; 32])
+}
+
+pub(super) fn relay(n: u8) -> RelayId {
+    RelayId::new([n; 32])
+}
+
+pub(super) fn handle(n: u8) -> Handle {
+    Handle::new([n; 8])
+}
+
+pub(super) fn channel_hash(n: u8) -> ChannelHash {
+    ChannelHash::new([n; 32])
+}
+
+pub(super) fn session_id(n: u8) -> SessionId {
+    SessionId::new([n; 32])
+}
+
+pub(super) fn tag(n: u8) -> Tag {
+    Tag::new([n; 16])
+}
+
+pub(super) fn payload_hash(n: u8) -> PayloadHash {
+    PayloadHash::new([n; 32])
+}
+
+pub(super) fn state_bytes(n: u8) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(vec![n; 40])
+}
+
+pub(super) fn identity(n: u8) -> IdentityKey {
+    IdentityKey::from_seed(&secret(n + 100))
+}
+
+pub(super) fn user(n: u8) -> UserId {
+    identity(n).user()
+}
+
+pub(super) fn device_key(n: u8) -> DeviceKey {
+    DeviceKey::from_seed(&secret(n + 200))
+}
+
+pub(super) fn device(n: u8) -> DeviceId {
+    device_key(n).device()
+}
+
+pub(super) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+/// Devices 2 and 3 claim one Olm key.
+pub(super) fn olm_key(n: u8) -> CurveKey {
+    CurveKey::new([n.min(2); 32])
+}
+
+fn certificate(n: u8) -> Certificate {
+    Certificate::issue(&identity(n), device(n), olm_key(n), name("phone"), t(1))
+}
+
+fn device_list(n: u8) -> DeviceList {
+    let listed = ListedDevice { certificate: certificate(n), revoked: false };
+    DeviceList::issue(&identity(n), None, vec![listed])
+}
+
+pub(super) fn account(variant: u8) -> Account {
+    Account {
+        name: name("Robin"),
+        identity_seed: (variant != 0).then(|| secret(1)),
+        device_seed: secret(variant),
+        xwing_seed: secret(3),
+        fallback_prekey: CurveKey::new([4; 32]),
+        bundle_key: secret(5),
+        certificate: certificate(0),
+        device_list: device_list(0),
+    }
+}
+
+fn relay_address(n: u8) -> RelayAddress {
+    RelayAddress { relay: relay(n), addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()] }
+}
+
+pub(super) fn home_relay(n: u8, priority: u32) -> HomeRelay {
+    let ranges = vec![SeqRange { from: 9, through: 9 }, SeqRange { from: 20, through: u64::MAX }];
+    HomeRelay {
+        address: relay_address(n),
+        priority,
+        mailbox: MailboxId::new([n; 16]),
+        secret: secret(n),
+        epoch: u32::MAX,
+        generation: (n != 0).then(|| Generation::new([n; 8])),
+        locator: Locator::new([n; 32]),
+        bundle_stored: n == 1,
+        prekey_batch: u64::from(n),
+        prekeys_unconfirmed: vec![Bytes::from_static(b"first"), Bytes::new(), Bytes::from_static(b"third")],
+        received: [
+            Received { through: 7, ranges },
+            Received { through: u64::from(priority), ranges: vec![] },
+        ],
+    }
+}
+
+pub(super) fn contact(n: u8, called: &str) -> Contact {
+    let mailbox =
+        MailboxAddress { relay: relay_address(n), mailbox: MailboxId::new([n; 16]), epoch: 1, priority: 2 };
+    let token = TokenGrant::issue(&secret(n), Step::named(handle(n)));
+    Contact {
+        user: user(n),
+        name: name(called),
+        state: if n == 0 { ContactState::Requesting } else { ContactState::Accepted },
+        verified: n == 1,
+        identity_warning: n == 2,
+        token: handle(n),
+        device_list: (n != 0).then(|| device_list(n)),
+        bundles: vec![BundleAccess {
+            device: device(n),
+            relay: relay_address(n),
+            locator: Locator::new([n; 32]),
+            key: secret(n),
+        }],
+        grants: vec![DeliveryGrant { device: device(n), mailbox, token }],
+        invitation: (n != 1).then(|| handle(n)),
+        introduction_due: n == 3,
+        introduced: t(u64::MAX),
+        refused: (n == 1).then_some(Denial::UsedUp),
+        added: t(5),
+    }
+}
+
+static PEER_DEVICES: LazyLock<Vec<PeerDevice>> = LazyLock::new(|| (0..COUNT).map(make_peer_device).collect());
+
+fn make_peer_device(n: u8) -> PeerDevice {
+    let fields = BundleFields {
+        certificate: certificate(n),
+        device_list: device_list(n),
+        xwing_key: Bytes::copy_from_slice(XWingKey::from_seed(secret(n)).public().as_bytes()),
+        fallback_prekey: CurveKey::new([n; 32]),
+        mailboxes: vec![],
+        issued: t(3),
+    };
+    PeerDevice {
+        device: device(n),
+        user: user(n),
+        bundle: Bundle::issue(&device_key(n), fields),
+        prekey: (n != 0).then(|| CurveKey::new([n; 32])),
+        fetched: t(4),
+    }
+}
+
+pub(super) fn peer_device(n: u8) -> PeerDevice {
+    PEER_DEVICES[usize::from(n)].clone()
+}
+
+pub(super) fn invitation(n: u8, uses_max: u32) -> StoredInvitation {
+    StoredInvitation {
+        handle: handle(n),
+        uses_max,
+        used_by: (0..n).map(user).collect(),
+        not_after: t(9),
+        unconfirmed: (0..n).map(relay).collect(),
+    }
+}
+
+pub(super) fn olm_session(n: u8, id: u8, used: u64) -> OlmSession {
+    OlmSession {
+        device: device(n),
+        id: [id; 32],
+        state: SessionState::from_bytes(state_bytes(id)),
+        used: t(used),
+    }
+}
+
+static CHANNELS: LazyLock<Vec<(OutboundChannel, InboundChannel)>> =
+    LazyLock::new(|| (0..COUNT).map(make_channel).collect());
+
+fn make_channel(n: u8) -> (OutboundChannel, InboundChannel) {
+    let xwing = XWingKey::from_seed(secret(n));
+    let mut outbound = OutboundChannel::open(&mut rng(n), device(n), xwing.public(), t(1)).unwrap();
+    let payload = outbound.seal(vec![1]).unwrap();
+    let (inbound, _) = InboundChannel::accept(&[xwing], &device(n), &payload).unwrap();
+    (outbound, inbound)
+}
+
+pub(super) fn outbound_channel(n: u8) -> OutboundChannel {
+    CHANNELS[usize::from(n)].0.clone()
+}
+
+pub(super) fn inbound_channel(n: u8) -> InboundChannel {
+    CHANNELS[usize::from(n)].1.clone()
+}
+
+pub(super) fn sender_key(n: u8, messages: u64) -> SenderKey {
+    SenderKey {
+        conversation: conversation(n),
+        state: SenderKeyState::from_bytes(state_bytes(n)),
+        header_key: HeaderKey::from_slice(&[n; 32]).unwrap(),
+        holders: (0..n).map(device).collect(),
+        messages,
+        turned: n == 1,
+    }
+}
+
+pub(super) fn receiver_key(n: u8, next_index: u32, received: u64) -> ReceiverKey {
+    ReceiverKey {
+        session: session_id(n),
+        conversation: conversation(0),
+        device: device(n / 3),
+        state: ReceiverKeyState::from_bytes(state_bytes(n)),
+        header_key: HeaderKey::from_slice(&[n; 32]).unwrap(),
+        next_index,
+        tags_end: u32::MAX - next_index,
+        received: t(received),
+    }
+}
+
+/// An entry that follows `heads`. The text tells entries with the same place apart.
+pub(super) fn entry(conversation: u8, author: u8, seq: u64, heads: &[EntryId], text: &str) -> SignedEntry {
+    let body = EntryBody::text(text, &mut rng(9)).unwrap();
+    let header = EntryHeader {
+        conversation: self::conversation(conversation),
+        device: device(author),
+        seq,
+        prev: (seq > 1).then(|| EntryId::new([0xee; 32])),
+        heads: heads.to_vec(),
+        claimed: t(u64::MAX),
+        membership_heads: vec![],
+        body_hash: body.hash(),
+        expires: None,
+    };
+    SignedEntry::issue(device_key(author).signing_key(), header, body)
+}
+
+pub(super) fn stored(entry: SignedEntry, effective: u64) -> StoredEntry {
+    StoredEntry { entry, effective: t(effective), received: t(1) }
+}
+
+/// Twelve entries of two conversations, some of which follow others, two of them with one number.
+pub(super) static ENTRIES: LazyLock<Vec<SignedEntry>> = LazyLock::new(|| {
+    let mut entries: Vec<SignedEntry> = Vec::new();
+    for n in 0..12_u8 {
+        let heads: Vec<EntryId> =
+            entries.iter().rev().take(usize::from(n % 3)).map(|before| before.id).collect();
+        let seq = u64::from(n / 4) + 1;
+        entries.push(entry(n % 2, n % 3, seq, &heads, &format!("text {n}")));
+    }
+    entries
+});
+
+pub(super) fn frontier_item(seq: u64) -> FrontierItem {
+    FrontierItem {
+        seq,
+        head: (seq > 0).then(|| EntryId::new([1; 32])),
+        ranges: vec![SeqRange { from: seq + 2, through: seq + 3 }],
+    }
+}
+
+pub(super) fn frontier(seq: u64) -> Frontier {
+    let mut frontier = Frontier::default();
+    frontier.set(device(1), frontier_item(seq));
+    frontier
+}
+
+pub(super) fn acknowledgement(conversation: u8, by: u8, counter: u64) -> Acknowledgement {
+    let fields = AcknowledgementFields {
+        conversation: self::conversation(conversation),
+        device: device(by),
+        counter,
+        delivered: frontier(counter),
+        read: Frontier::default(),
+        at: t(8),
+    };
+    Acknowledgement::issue(&device_key(by), fields)
+}
+
+pub(super) fn own_receipts(counter: u64, due: bool) -> OwnReceipts {
+    OwnReceipts { counter, read: frontier(counter), due }
+}
+
+pub(super) fn delivery(n: u8, conversation: u8, seq: u64, tick: Tick) -> Delivery {
+    Delivery {
+        entry: EntryId::new([n; 32]),
+        conversation: self::conversation(conversation),
+        seq,
+        sealed: true,
+        tick,
+        failed: None,
+    }
+}
+
+pub(super) fn pending(not_before: u64) -> OutboxState {
+    OutboxState::Pending { attempts: 3, not_before: t(not_before) }
+}
+
+pub(super) fn custody(held_until: u64) -> OutboxState {
+    OutboxState::Custody { relay: relay(1), held_until: t(held_until) }
+}
+
+/// An item for one device of each user 0, 1 and so on.
+pub(super) fn outbox_item(id: u64, purpose: Purpose, states: &[OutboxState]) -> OutboxItem {
+    let recipients = (0..).zip(states);
+    OutboxItem {
+        id,
+        group: u64::MAX,
+        purpose,
+        class: 1,
+        payload: Bytes::from(vec![7; 300]),
+        recipients: recipients
+            .map(|(n, state)| OutboxRecipient { device: device(n), user: user(n), state: *state })
+            .collect(),
+        created: t(6),
+    }
+}
+
+pub(super) fn quarantined(n: u8, received: u64) -> Quarantined {
+    Quarantined { hash: payload_hash(n), payload: Bytes::from(vec![n; 3]), received: t(received) }
+}

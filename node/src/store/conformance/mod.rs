@@ -1,0 +1,136 @@
+//! What every store must do, run against both.
+
+mod account;
+mod compare;
+mod fixtures;
+mod inbox;
+mod log;
+mod operations;
+mod outbox;
+mod pairwise;
+mod people;
+mod receipts;
+mod sender_keys;
+
+use tempfile::TempDir;
+use undertone_protocol::ids::Secret;
+
+use super::{MemoryStore, NodeStore, NodeTx, SqliteStore, StoreError};
+use compare::assert_same;
+
+/// What is put into an empty store, and what it answers then.
+struct Case {
+    fill: fn(&mut dyn NodeTx),
+    check: fn(&dyn NodeTx),
+}
+
+/// A store in a directory of its own.
+struct OnDisk {
+    directory: TempDir,
+}
+
+impl OnDisk {
+    fn new() -> Self {
+        Self { directory: TempDir::new().unwrap() }
+    }
+
+    fn open(&self) -> SqliteStore {
+        SqliteStore::open(&self.directory.path().join("node.db"), &Secret::new([7; 32])).unwrap()
+    }
+}
+
+fn run(store: &mut impl NodeStore, case: &Case) {
+    let refused = store.transaction(|tx| {
+        (case.fill)(tx);
+        // A transaction sees its own writes.
+        (case.check)(tx);
+        Err::<(), _>(StoreError::Database("the test says so".to_owned()))
+    });
+    assert_eq!(refused.unwrap_err().to_string(), "the database failed: the test says so");
+    store.transaction(|tx| assert_empty(tx)).unwrap();
+    store
+        .transaction(|tx| {
+            (case.fill)(tx);
+            Ok(())
+        })
+        .unwrap();
+    check(store, case);
+}
+
+fn assert_empty(tx: &mut dyn NodeTx) -> Result<(), StoreError> {
+    MemoryStore::default().transaction(|empty| {
+        assert_same(tx, empty);
+        Ok(())
+    })
+}
+
+fn check(store: &mut impl NodeStore, case: &Case) {
+    store
+        .transaction(|tx| {
+            (case.check)(tx);
+            Ok(())
+        })
+        .unwrap();
+}
+
+fn run_on_memory(case: &Case) {
+    run(&mut MemoryStore::default(), case);
+}
+
+fn run_on_sqlite(case: &Case) {
+    let disk = OnDisk::new();
+    run(&mut disk.open(), case);
+    check(&mut disk.open(), case);
+}
+
+macro_rules! cases {
+    ($($module:ident::$name:ident,)*) => {
+        mod on_memory {
+            $(#[test]
+            fn $name() {
+                super::run_on_memory(&super::$module::$name());
+            })*
+        }
+
+        mod on_sqlite {
+            $(#[test]
+            fn $name() {
+                super::run_on_sqlite(&super::$module::$name());
+            })*
+        }
+    };
+}
+
+cases! {
+    account::the_account_is_kept_with_its_secrets,
+    account::home_relays_come_by_priority_then_key,
+    account::a_home_relay_is_replaced,
+    people::contacts_come_by_name_letter_case_aside,
+    people::a_contact_keeps_all_its_fields,
+    people::a_device_is_found_by_id_and_olm_key,
+    people::invitations_come_by_handle_and_go,
+    pairwise::sessions_come_by_last_use_then_id,
+    pairwise::base_keys_are_remembered,
+    pairwise::an_outbound_channel_takes_the_place_of_the_older,
+    pairwise::inbound_channels_come_newest_first,
+    pairwise::a_deleted_channel_takes_its_tags_along,
+    sender_keys::keys_are_kept_whole,
+    sender_keys::known_message_tags_stay,
+    sender_keys::a_device_keeps_its_newest_key,
+    log::entries_of_one_number_come_by_id,
+    log::history_is_in_order_and_paged,
+    log::the_largest_times_keep_their_place,
+    log::heads_are_what_no_held_entry_follows,
+    log::a_moved_entry_stands_elsewhere,
+    log::frontiers_come_by_device,
+    receipts::the_newest_acknowledgement_is_kept,
+    receipts::own_receipts_start_at_the_default,
+    receipts::deliveries_are_told_apart,
+    outbox::items_are_numbered_ascending,
+    outbox::numbers_are_not_given_twice,
+    outbox::pending_items_come_by_id,
+    outbox::expired_items_come_by_the_end_of_custody,
+    outbox::items_come_by_purpose,
+    inbox::handled_payloads_are_forgotten_in_time,
+    inbox::quarantine_is_bounded,
+}

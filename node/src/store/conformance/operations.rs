@@ -1,0 +1,155 @@
+//! Both stores under the same random operations.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use undertone_protocol::crypto::AccountState;
+use undertone_protocol::ids::EntryId;
+use undertone_protocol::receipts::Tick;
+
+use super::compare::assert_same;
+use super::fixtures::*;
+use super::{MemoryStore, NodeStore, NodeTx, OnDisk, StoreError};
+use crate::store::{Delivery, Failure, OutboxState, Purpose};
+
+/// A method that changes something, and small numbers from which its arguments are made.
+#[derive(Debug, Clone, Copy)]
+struct Operation {
+    method: u8,
+    a: u8,
+    b: u8,
+    c: u8,
+}
+
+const METHODS: u8 = 28;
+
+fn operation() -> impl Strategy<Value = Operation> {
+    (0..METHODS, 0..COUNT, 0..COUNT, 0..COUNT).prop_map(|(method, a, b, c)| Operation { method, a, b, c })
+}
+
+/// Operations of one transaction, and whether it ends well.
+fn transaction() -> impl Strategy<Value = (Vec<Operation>, bool)> {
+    (vec(operation(), 1..24), prop::bool::weighted(0.7))
+}
+
+fn state(n: u8, moment: u8) -> OutboxState {
+    match n {
+        0 => pending(moment.into()),
+        1 => custody(moment.into()),
+        2 => OutboxState::Acknowledged,
+        _ => OutboxState::Failed,
+    }
+}
+
+fn purpose(n: u8, subject: u8) -> Purpose {
+    match n {
+        0 => Purpose::Entry(EntryId::new([subject; 32])),
+        1 => Purpose::Acknowledgement(conversation(subject)),
+        _ => Purpose::Introduction(user(subject)),
+    }
+}
+
+fn tick(n: u8) -> Tick {
+    [Tick::Queued, Tick::Sent, Tick::Delivered, Tick::Read][usize::from(n)]
+}
+
+impl Operation {
+    fn apply(self, tx: &mut dyn NodeTx) -> Result<u64, StoreError> {
+        let Self { a, b, c, .. } = self;
+        let called = ["ada", "Ada", "bob", "Zoe"][usize::from(b)];
+        match self.method {
+            0 => tx.put_account(&account(a))?,
+            1 => tx.put_olm_account(&AccountState::from_bytes(state_bytes(a)))?,
+            2 => tx.put_home_relay(&home_relay(a, b.into()))?,
+            3 => tx.put_contact(&contact(a, called))?,
+            4 => tx.put_peer_device(&peer_device(a))?,
+            5 => tx.put_invitation(&invitation(a, b.into()))?,
+            6 => tx.delete_invitation(&handle(a))?,
+            7 => tx.put_olm_session(&olm_session(a, b, c.into()))?,
+            8 => tx.delete_olm_session(&device(a), &[b; 32])?,
+            9 => tx.put_prekey_base(&[a; 32], t(b.into()))?,
+            10 => tx.put_outbound_channel(&device(a), &outbound_channel(b))?,
+            11 => {
+                let of = (c != 0).then(|| device(c));
+                tx.put_inbound_channel(&channel_hash(a), &inbound_channel(b), of.as_ref())?;
+            }
+            12 => tx.delete_inbound_channel(&channel_hash(a))?,
+            13 => tx.put_channel_tags(&channel_hash(a), &[tag(b), tag(c)])?,
+            14 => tx.delete_channel_tag(&channel_hash(a), &tag(b))?,
+            15 => tx.put_sender_key(&sender_key(a, b.into()))?,
+            16 => tx.put_receiver_key(&receiver_key(a, b.into(), c.into()))?,
+            17 => tx.put_message_tags(&session_id(a), &[(tag(b), c.into())])?,
+            18 => tx.delete_message_tag(&session_id(a), &tag(b))?,
+            19 => self.put_entry(tx)?,
+            20 => tx.put_frontier(&conversation(a), &device(b), &frontier_item(c.into()))?,
+            21 => tx.put_acknowledgement(&acknowledgement(a, b, c.into()))?,
+            22 => tx.put_own_receipts(&conversation(a), &own_receipts(b.into(), c == 0))?,
+            23 => self.put_delivery(tx)?,
+            24 => return tx.put_outbox(&outbox_item(a.into(), purpose(b, a), &[state(b, c), state(c, b)])),
+            25 => tx.delete_outbox(a.into())?,
+            26 => tx.forget_receiver_keys(t(b.into()))?,
+            _ => self.put_inbox(tx)?,
+        }
+        Ok(0)
+    }
+
+    fn put_entry(self, tx: &mut dyn NodeTx) -> Result<(), StoreError> {
+        let which = usize::from(self.a * 3 + self.b.min(2));
+        tx.put_entry(&stored(ENTRIES[which].clone(), self.c.into()))
+    }
+
+    fn put_delivery(self, tx: &mut dyn NodeTx) -> Result<(), StoreError> {
+        let Self { a, b, c, .. } = self;
+        let failed = (c == 1).then_some(Failure::TooLarge { bytes_max: 9 });
+        tx.put_delivery(&Delivery { sealed: c == 0, failed, ..delivery(a, b, c.into(), tick(b)) })
+    }
+
+    fn put_inbox(self, tx: &mut dyn NodeTx) -> Result<(), StoreError> {
+        let Self { a, b, c, .. } = self;
+        match b {
+            0 => tx.put_seen(&payload_hash(a), t(c.into())),
+            1 => tx.forget_seen(t(c.into())),
+            2 => tx.put_quarantine(&quarantined(a, c.into())),
+            _ => tx.delete_quarantine(&payload_hash(a)),
+        }
+    }
+}
+
+/// One transaction on both, compared before it ends and when it ended.
+fn both(a: &mut impl NodeStore, b: &mut impl NodeStore, operations: &[Operation], ends_well: bool) {
+    let ended = a.transaction(|a| {
+        b.transaction(|b| {
+            for operation in operations {
+                assert_eq!(operation.apply(a).unwrap(), operation.apply(b).unwrap(), "{operation:?}");
+            }
+            assert_same(a, b);
+            if ends_well { Ok(()) } else { Err(StoreError::Database("the test says so".to_owned())) }
+        })
+    });
+    assert_eq!(ended.is_ok(), ends_well);
+    compare(a, b);
+}
+
+fn compare(a: &mut impl NodeStore, b: &mut impl NodeStore) {
+    let same = a.transaction(|a| {
+        b.transaction(|b| {
+            assert_same(a, b);
+            Ok(())
+        })
+    });
+    same.unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn both_stores_answer_alike(transactions in vec(transaction(), 1..8)) {
+        let disk = OnDisk::new();
+        let (mut sqlite, mut memory) = (disk.open(), MemoryStore::default());
+        for (operations, ends_well) in &transactions {
+            both(&mut sqlite, &mut memory, operations, *ends_well);
+        }
+        drop(sqlite);
+        compare(&mut disk.open(), &mut memory);
+    }
+}

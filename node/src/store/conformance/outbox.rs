@@ -1,0 +1,125 @@
+use undertone_protocol::ids::EntryId;
+
+use super::Case;
+use super::fixtures::*;
+use crate::store::{NodeTx, OutboxItem, OutboxState, Purpose};
+
+const ALL: usize = usize::MAX;
+
+fn acknowledging(states: &[OutboxState]) -> OutboxItem {
+    outbox_item(0, Purpose::Acknowledgement(conversation(1)), states)
+}
+
+fn ids(items: &[OutboxItem]) -> Vec<u64> {
+    items.iter().map(|item| item.id).collect()
+}
+
+fn put(tx: &mut dyn NodeTx, item: &OutboxItem) -> u64 {
+    tx.put_outbox(item).unwrap()
+}
+
+pub(super) fn items_are_numbered_ascending() -> Case {
+    Case {
+        fill: |tx| {
+            assert_eq!(put(tx, &acknowledging(&[pending(1), custody(2)])), 1);
+            assert_eq!(put(tx, &acknowledging(&[])), 2);
+            // An item that has a number is replaced.
+            let replaced = outbox_item(
+                1,
+                Purpose::Introduction(user(1)),
+                &[OutboxState::Acknowledged, OutboxState::Failed, pending(u64::MAX)],
+            );
+            assert_eq!(put(tx, &replaced), 1);
+            assert_eq!(put(tx, &acknowledging(&[])), 3);
+            assert!(tx.put_outbox(&OutboxItem { id: u64::MAX, ..replaced }).is_err());
+        },
+        check: |tx| {
+            let states = [OutboxState::Acknowledged, OutboxState::Failed, pending(u64::MAX)];
+            let replaced = outbox_item(1, Purpose::Introduction(user(1)), &states);
+            assert_eq!(tx.outbox(1).unwrap(), Some(replaced));
+            assert_eq!(tx.outbox(3).unwrap(), Some(OutboxItem { id: 3, ..acknowledging(&[]) }));
+            assert_eq!(tx.outbox(4).unwrap(), None);
+            assert_eq!(tx.outbox(u64::MAX).unwrap(), None);
+            assert_eq!(tx.outbox_len().unwrap(), 3);
+        },
+    }
+}
+
+pub(super) fn numbers_are_not_given_twice() -> Case {
+    Case {
+        fill: |tx| {
+            put(tx, &acknowledging(&[pending(1)]));
+            let last = put(tx, &acknowledging(&[pending(1)]));
+            tx.delete_outbox(last).unwrap();
+            tx.delete_outbox(u64::MAX).unwrap();
+            assert_eq!(put(tx, &acknowledging(&[])), last + 1);
+        },
+        check: |tx| {
+            assert_eq!(tx.outbox(2).unwrap(), None);
+            assert_eq!(tx.outbox_len().unwrap(), 2);
+        },
+    }
+}
+
+pub(super) fn pending_items_come_by_id() -> Case {
+    Case {
+        fill: |tx| {
+            put(tx, &acknowledging(&[pending(9)]));
+            put(tx, &acknowledging(&[custody(9), OutboxState::Failed, OutboxState::Acknowledged]));
+            put(tx, &acknowledging(&[custody(9), pending(1)]));
+            put(tx, &acknowledging(&[pending(5)]));
+            put(tx, &acknowledging(&[pending(5)]));
+            put(tx, &OutboxItem { id: 4, ..acknowledging(&[custody(1)]) });
+        },
+        check: |tx| {
+            assert_eq!(ids(&tx.outbox_pending(0, ALL).unwrap()), [1, 3, 5]);
+            assert_eq!(ids(&tx.outbox_pending(0, 2).unwrap()), [1, 3]);
+            assert_eq!(ids(&tx.outbox_pending(1, ALL).unwrap()), [3, 5]);
+            assert_eq!(ids(&tx.outbox_pending(5, ALL).unwrap()), [0; 0]);
+            assert_eq!(ids(&tx.outbox_pending(u64::MAX, ALL).unwrap()), [0; 0]);
+        },
+    }
+}
+
+pub(super) fn expired_items_come_by_the_end_of_custody() -> Case {
+    Case {
+        fill: |tx| {
+            put(tx, &acknowledging(&[custody(8), custody(3)]));
+            put(tx, &acknowledging(&[custody(5)]));
+            put(tx, &acknowledging(&[OutboxState::Acknowledged, OutboxState::Failed]));
+            put(tx, &acknowledging(&[pending(1)]));
+            put(tx, &acknowledging(&[custody(4), pending(1)]));
+            // User 0 has acknowledged, so the custody of their other device says nothing.
+            let mut siblings = acknowledging(&[OutboxState::Acknowledged, custody(2)]);
+            siblings.recipients[1].user = user(0);
+            put(tx, &siblings);
+            // User 1 has not.
+            put(tx, &acknowledging(&[OutboxState::Acknowledged, custody(4)]));
+        },
+        check: |tx| {
+            assert_eq!(ids(&tx.outbox_expired(t(u64::MAX), ALL).unwrap()), [5, 7, 2, 1]);
+            assert_eq!(ids(&tx.outbox_expired(t(8), ALL).unwrap()), [5, 7, 2]);
+            assert_eq!(ids(&tx.outbox_expired(t(9), 2).unwrap()), [5, 7]);
+            assert_eq!(ids(&tx.outbox_expired(t(4), ALL).unwrap()), [0; 0]);
+        },
+    }
+}
+
+pub(super) fn items_come_by_purpose() -> Case {
+    Case {
+        fill: |tx| {
+            // The same bytes name an entry and a conversation.
+            put(tx, &outbox_item(0, Purpose::Entry(EntryId::new([1; 32])), &[pending(1)]));
+            put(tx, &acknowledging(&[pending(1)]));
+            put(tx, &outbox_item(0, Purpose::Introduction(user(1)), &[]));
+            put(tx, &outbox_item(0, Purpose::Entry(EntryId::new([1; 32])), &[]));
+        },
+        check: |tx| {
+            let of = |purpose| ids(&tx.outbox_of(&purpose).unwrap());
+            assert_eq!(of(Purpose::Entry(EntryId::new([1; 32]))), [1, 4]);
+            assert_eq!(of(Purpose::Acknowledgement(conversation(1))), [2]);
+            assert_eq!(of(Purpose::Introduction(user(1))), [3]);
+            assert_eq!(of(Purpose::Introduction(user(2))), [0; 0]);
+        },
+    }
+}

@@ -1,0 +1,72 @@
+use super::Case;
+use super::fixtures::*;
+
+pub(super) fn contacts_come_by_name_letter_case_aside() -> Case {
+    Case {
+        fill: |tx| {
+            for (n, called) in [(0, "zoe"), (1, "Ärger"), (2, "adam"), (3, "Berta")] {
+                tx.put_contact(&contact(n, called)).unwrap();
+            }
+        },
+        check: |tx| {
+            let contacts = tx.contacts().unwrap();
+            let names: Vec<&str> = contacts.iter().map(|contact| contact.name.as_str()).collect();
+            assert_eq!(names, ["adam", "Berta", "zoe", "Ärger"]);
+        },
+    }
+}
+
+pub(super) fn a_contact_keeps_all_its_fields() -> Case {
+    Case {
+        fill: |tx| {
+            for n in 0..COUNT {
+                tx.put_contact(&contact(n, "before")).unwrap();
+                tx.put_contact(&contact(n, "after")).unwrap();
+            }
+        },
+        check: |tx| {
+            for n in 0..COUNT {
+                assert_eq!(tx.contact(&user(n)).unwrap(), Some(contact(n, "after")));
+            }
+            assert_eq!(tx.contact(&user(COUNT)).unwrap(), None);
+        },
+    }
+}
+
+pub(super) fn a_device_is_found_by_id_and_olm_key() -> Case {
+    Case {
+        fill: |tx| {
+            for n in 1..COUNT {
+                tx.put_peer_device(&peer_device(n)).unwrap();
+            }
+        },
+        check: |tx| {
+            assert_eq!(tx.peer_device(&device(1)).unwrap(), Some(peer_device(1)));
+            assert_eq!(tx.peer_device(&device(0)).unwrap(), None);
+            let by_key = |n: u8| tx.peer_device_by_olm_key(olm_key(n).as_bytes()).unwrap();
+            assert_eq!(by_key(1), Some(peer_device(1)));
+            assert_eq!(by_key(0), None);
+            // Two claim this key.
+            let lowest = device(2).min(device(3));
+            assert_eq!(by_key(3).map(|found| found.device), Some(lowest));
+        },
+    }
+}
+
+pub(super) fn invitations_come_by_handle_and_go() -> Case {
+    Case {
+        fill: |tx| {
+            for n in [3, 1, 2] {
+                tx.put_invitation(&invitation(n, 1)).unwrap();
+            }
+            tx.put_invitation(&invitation(1, 2)).unwrap();
+            tx.delete_invitation(&handle(2)).unwrap();
+            tx.delete_invitation(&handle(0)).unwrap();
+        },
+        check: |tx| {
+            assert_eq!(tx.invitations().unwrap(), [invitation(1, 2), invitation(3, 1)]);
+            assert_eq!(tx.invitation(&handle(3)).unwrap(), Some(invitation(3, 1)));
+            assert_eq!(tx.invitation(&handle(2)).unwrap(), None);
+        },
+    }
+}

@@ -1,0 +1,86 @@
+use undertone_protocol::receipts::{Denial, Tick};
+
+use super::Case;
+use super::fixtures::*;
+use crate::store::{Delivery, Failure, OwnReceipts};
+
+pub(super) fn the_newest_acknowledgement_is_kept() -> Case {
+    Case {
+        fill: |tx| {
+            tx.put_acknowledgement(&acknowledgement(1, 1, 1)).unwrap();
+            tx.put_acknowledgement(&acknowledgement(1, 1, 2)).unwrap();
+            tx.put_acknowledgement(&acknowledgement(2, 1, 9)).unwrap();
+        },
+        check: |tx| {
+            let of =
+                |conversation_n, n| tx.acknowledgement(&conversation(conversation_n), &device(n)).unwrap();
+            assert_eq!(of(1, 1), Some(acknowledgement(1, 1, 2)));
+            assert_eq!(of(2, 1), Some(acknowledgement(2, 1, 9)));
+            assert_eq!(of(1, 2), None);
+        },
+    }
+}
+
+pub(super) fn own_receipts_start_at_the_default() -> Case {
+    Case {
+        fill: |tx| {
+            for (n, due) in [(3, true), (2, false), (1, true), (2, true), (1, false)] {
+                tx.put_own_receipts(&conversation(n), &own_receipts(u64::from(n), due)).unwrap();
+            }
+        },
+        check: |tx| {
+            assert_eq!(tx.own_receipts(&conversation(0)).unwrap(), OwnReceipts::default());
+            assert_eq!(tx.own_receipts(&conversation(1)).unwrap(), own_receipts(1, false));
+            assert_eq!(tx.receipts_due().unwrap(), [conversation(2), conversation(3)]);
+        },
+    }
+}
+
+const FAILURES: [Failure; 9] = [
+    Failure::Expired,
+    Failure::Denied(Denial::UnknownMailbox),
+    Failure::Denied(Denial::Epoch),
+    Failure::Denied(Denial::Proof),
+    Failure::Denied(Denial::Revoked),
+    Failure::Denied(Denial::Expired),
+    Failure::Denied(Denial::UsedUp),
+    Failure::Denied(Denial::Rights),
+    Failure::TooLarge { bytes_max: u32::MAX },
+];
+
+/// Numbers 1 to 5 by tick, all sealed; 6 to 14 by failure, 15 and 16 whole, all not sealed.
+fn deliveries() -> Vec<Delivery> {
+    let ticks = [Tick::Queued, Tick::Waiting, Tick::Sent, Tick::Delivered, Tick::Read];
+    let mut deliveries: Vec<Delivery> =
+        (1..).zip(ticks).map(|(n, tick)| delivery(n, 1, u64::from(n), tick)).collect();
+    for (n, failure) in (6..).zip(FAILURES.map(Some).into_iter().chain([None, None])) {
+        let queued = delivery(n, 1, u64::from(n), Tick::Queued);
+        deliveries.push(Delivery { sealed: false, failed: failure, ..queued });
+    }
+    deliveries
+}
+
+pub(super) fn deliveries_are_told_apart() -> Case {
+    Case {
+        fill: |tx| {
+            for delivery in deliveries().iter().rev() {
+                tx.put_delivery(&Delivery { tick: Tick::Queued, ..delivery.clone() }).unwrap();
+                tx.put_delivery(delivery).unwrap();
+            }
+            tx.put_delivery(&Delivery { sealed: false, ..delivery(99, 2, 1, Tick::Queued) }).unwrap();
+        },
+        check: |tx| {
+            let all = deliveries();
+            for delivery in &all {
+                assert_eq!(tx.delivery(&delivery.entry).unwrap().as_ref(), Some(delivery));
+            }
+            let unread: Vec<Delivery> = all.iter().filter(|one| one.tick != Tick::Read).cloned().collect();
+            assert_eq!(tx.deliveries_unread(&conversation(1)).unwrap(), unread);
+            assert_eq!(tx.deliveries_unsealed(&conversation(1), 9).unwrap(), all[14..]);
+            assert_eq!(tx.deliveries_unsealed(&conversation(1), 1).unwrap(), all[14..15]);
+            assert_eq!(tx.deliveries_between(&conversation(1), 3, 6).unwrap(), all[2..6]);
+            assert_eq!(tx.deliveries_between(&conversation(1), 15, u64::MAX).unwrap(), all[14..]);
+            assert_eq!(tx.deliveries_between(&conversation(1), 2, 1).unwrap(), []);
+        },
+    }
+}
