@@ -86,6 +86,8 @@ pub(super) fn open(path: &Path, key: &Secret) -> Result<(Connection, File), Open
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
+    // What goes wrong is returned; SQLCipher would write it to the standard error too.
+    connection.execute_batch("PRAGMA cipher_log_level = NONE")?;
     unlock(&connection, key)?;
     connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY;")?;
     check_key(&connection, path)?;
