@@ -1,5 +1,11 @@
-//! Undertone's node: an account's engine, its store and its ways to relays and users.
+//! Undertone's node: the library that applications embed, and the `undertone` binary on top of it.
+//!
+//! Deciding parts: [`engine`]. The shell around it: [`store`], [`account`], and what talks to the
+//! network and to users.
 
 pub mod account;
+pub mod command;
 mod disk;
+pub mod engine;
+pub mod event;
 pub mod store;

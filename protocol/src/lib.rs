@@ -16,6 +16,8 @@ pub mod keys;
 pub mod limits;
 pub mod log;
 pub mod receipts;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod token;
 pub mod wire;

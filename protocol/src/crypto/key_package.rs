@@ -9,7 +9,7 @@ use super::ratchet::{Crypto, ReceiverKeyState};
 use super::sender_key::{HeaderKey, is_allowed};
 use super::{CryptoError, SESSION_KEY_BYTES};
 use crate::codec::{BadSignature, Label, Malformed, Signed, decode, sign, version_and_suite};
-use crate::ids::{ConversationId, DeviceId, SessionId, UserId};
+use crate::ids::{ConversationId, DeviceId, DeviceListHash, SessionId, UserId};
 use crate::limits::{MEMBERSHIP_HEADS_MAX, PROTOCOL_VERSION, SUITE};
 use crate::wire;
 
@@ -44,7 +44,7 @@ pub struct KeyPackage {
     /// The seq of the author's next entry: those before it are not under this key, for this recipient.
     pub next_seq: u64,
     /// The membership that the author resolved the recipients at; as in an entry's header.
-    pub membership_heads: Vec<[u8; 32]>,
+    pub membership_heads: Vec<DeviceListHash>,
     /// The Megolm session key at `first_index`. Secret.
     pub session_key: Zeroizing<Vec<u8>>,
     /// H.
@@ -82,7 +82,7 @@ impl KeyPackage {
             session: self.session.to_wire(),
             first_index: self.first_index,
             next_seq: self.next_seq,
-            membership_heads: self.membership_heads.iter().map(|head| field(head)).collect(),
+            membership_heads: self.membership_heads.iter().map(DeviceListHash::to_wire).collect(),
             sender_user: self.ends.sender_user.to_wire(),
             sender_device: self.ends.sender_device.to_wire(),
             recipient_user: self.ends.recipient_user.to_wire(),
@@ -157,14 +157,11 @@ impl PackageEnds {
     }
 }
 
-fn heads(heads: &[Bytes]) -> Result<Vec<[u8; 32]>, Malformed> {
+fn heads(heads: &[Bytes]) -> Result<Vec<DeviceListHash>, Malformed> {
     if heads.len() > MEMBERSHIP_HEADS_MAX {
         return Err(Malformed::new(WHAT, format!("{} membership heads", heads.len())));
     }
-    let head = |head: &Bytes| {
-        head.as_ref().try_into().map_err(|_| Malformed::new(WHAT, "a membership head is not 32 bytes"))
-    };
-    heads.iter().map(head).collect()
+    heads.iter().map(|head| Ok(DeviceListHash::from_slice(head)?)).collect()
 }
 
 impl fmt::Debug for KeyPackage {

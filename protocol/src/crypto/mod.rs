@@ -12,9 +12,10 @@ mod key_package;
 mod pairwise;
 mod payload;
 mod ratchet;
+mod records;
 mod safety_number;
 mod sender_key;
-mod state;
+pub(crate) mod state_bytes;
 mod vodozemac;
 mod xwing;
 

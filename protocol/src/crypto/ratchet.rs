@@ -1,6 +1,6 @@
 use std::fmt;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::CryptoError;
 use crate::ids::{CurveKey, OlmSessionId, SessionId};
@@ -67,9 +67,11 @@ pub struct PrekeyInfo {
     pub session: OlmSessionId,
     /// The sender's Olm identity key; it proves nothing before the message decrypts.
     pub identity: CurveKey,
-    /// The sender's ephemeral key. Fresh for each session: to be remembered while the fallback prekey
-    /// that it was used with lives, because Olm itself accepts such a message twice.
-    pub base_key: CurveKey,
+    /// The sender's first ratchet key, fresh for each session: to be remembered while the fallback
+    /// prekey that it was used with lives, because Olm itself accepts such a message twice. (Not the
+    /// session's name: of the base key in it, other points of the curve do as well. The ratchet key is
+    /// authenticated by the message.)
+    pub ratchet_key: CurveKey,
     /// The recipient's prekey that was used.
     pub prekey: CurveKey,
 }
@@ -83,7 +85,7 @@ pub struct AcceptedSession {
     pub plaintext: Vec<u8>,
     /// The message's clear part.
     pub info: PrekeyInfo,
-    /// Whether the prekey was a fallback prekey, so that `info.base_key` must be remembered.
+    /// Whether the prekey was a fallback prekey, so that `info.ratchet_key` must be remembered.
     pub fallback: bool,
 }
 
@@ -212,43 +214,4 @@ pub trait Crypto: Send {
     /// Advances a receiving end so that messages below `index` can't be decrypted any more; does
     /// nothing if it is there already.
     fn forget_below(&mut self, receiver: &mut ReceiverKeyState, index: u32) -> Result<(), CryptoError>;
-}
-
-/// Serialises a state into bytes that are erased when dropped, growth included.
-pub(crate) fn save(state: &impl serde::Serialize) -> Zeroizing<Vec<u8>> {
-    let mut out = ErasedWriter(Zeroizing::new(Vec::with_capacity(4_096)));
-    // Neither writing to memory nor these plain structures can fail. Were it to, the truncated bytes
-    // would be refused as a corrupt state on reading.
-    let _written = serde_json::to_writer(&mut out, state);
-    out.0
-}
-
-/// Reads what [`save`] wrote.
-pub(crate) fn load<T: serde::de::DeserializeOwned>(
-    what: &'static str,
-    bytes: &[u8],
-) -> Result<T, CryptoError> {
-    // The parser's message may quote the bytes, so it is dropped.
-    serde_json::from_slice(bytes).map_err(|_| CryptoError::CorruptState(what))
-}
-
-/// A buffer that leaves no copy of its content behind when it grows.
-struct ErasedWriter(Zeroizing<Vec<u8>>);
-
-impl std::io::Write for ErasedWriter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let needed = self.0.len().saturating_add(bytes.len());
-        if needed > self.0.capacity() {
-            let mut larger = Vec::with_capacity(needed.saturating_mul(2));
-            larger.extend_from_slice(&self.0);
-            self.0.zeroize();
-            self.0 = Zeroizing::new(larger);
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

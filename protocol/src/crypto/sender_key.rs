@@ -7,6 +7,7 @@ use crate::codec::{Malformed, pad};
 use crate::ids::{Secret, Tag, WrongLength};
 use crate::limits::SENDER_KEY_MESSAGES_MAX;
 
+const MESSAGES_MAX: u32 = SENDER_KEY_MESSAGES_MAX as u32;
 const MESSAGE_KEY: &str = "undertone v1 message key";
 
 /// Why a conversation message could not be sealed or opened.
@@ -69,7 +70,7 @@ impl HeaderKey {
 
     /// The tags of all messages of a session from `first_index` on: at most [`SENDER_KEY_MESSAGES_MAX`].
     pub fn tags(&self, first_index: u32) -> Vec<(u32, Tag)> {
-        (first_index..).take_while(|&index| is_allowed(index)).map(|index| (index, self.tag(index))).collect()
+        (first_index..MESSAGES_MAX).map(|index| (index, self.tag(index))).collect()
     }
 
     /// The payload of a Megolm message. Two messages must never be sealed with one index, or both are
@@ -136,6 +137,6 @@ pub fn decrypt_content(
 }
 
 /// Whether a session may have a message with this index.
-pub(super) fn is_allowed(index: u32) -> bool {
-    u64::from(index) < SENDER_KEY_MESSAGES_MAX
+pub(super) const fn is_allowed(index: u32) -> bool {
+    index < MESSAGES_MAX
 }

@@ -8,8 +8,9 @@ use zeroize::Zeroizing;
 
 use super::ratchet::{
     AcceptedSession, AccountState, Crypto, ImportedSenderKey, MegolmMessage, MegolmPlaintext, OlmMessage,
-    PrekeyInfo, ReceiverKeyState, SenderKeyInfo, SenderKeyState, SessionState, load, save,
+    PrekeyInfo, ReceiverKeyState, SenderKeyInfo, SenderKeyState, SessionState,
 };
+use super::state_bytes::{load, save};
 use super::{CryptoError, SESSION_KEY_BYTES};
 use crate::codec::Malformed;
 use crate::ids::{CurveKey, OlmSessionId, SessionId};
@@ -79,7 +80,7 @@ impl Crypto for Vodozemac {
     }
 
     fn prekey_info(&self, message: &OlmMessage) -> Result<PrekeyInfo, CryptoError> {
-        info(&prekey_message(message)?.session_keys())
+        info(&prekey_message(message)?)
     }
 
     fn accept_session(
@@ -96,7 +97,7 @@ impl Crypto for Vodozemac {
             .map_err(creation_error)?;
         // A one-time prekey is used up, a fallback prekey is not.
         let fallback = opened.stored_one_time_key_count() == prekeys;
-        let info = info(&message.session_keys())?;
+        let info = info(&message)?;
         *account = save_account(&opened);
         Ok(AcceptedSession {
             session: save_session(&created.session),
@@ -244,11 +245,12 @@ fn theirs(key: &CurveKey) -> Curve25519PublicKey {
     Curve25519PublicKey::from_bytes(*key.as_bytes())
 }
 
-fn info(keys: &olm::SessionKeys) -> Result<PrekeyInfo, CryptoError> {
+fn info(message: &PreKeyMessage) -> Result<PrekeyInfo, CryptoError> {
+    let keys = message.session_keys();
     Ok(PrekeyInfo {
         session: olm_session_id(&keys.session_id())?,
         identity: ours(&keys.identity_key),
-        base_key: ours(&keys.base_key),
+        ratchet_key: ours(&message.message().ratchet_key()),
         prekey: ours(&keys.one_time_key),
     })
 }
@@ -269,10 +271,18 @@ fn prekey_message(message: &OlmMessage) -> Result<PreKeyMessage, CryptoError> {
         return Err(CryptoError::NotPrekey);
     }
     let decoded = PreKeyMessage::from_bytes(&message.ciphertext).map_err(olm_decode_error)?;
-    if decoded.to_bytes() != message.ciphertext {
+    let keys = [decoded.identity_key(), decoded.base_key(), decoded.one_time_key()];
+    if decoded.to_bytes() != message.ciphertext || !keys.iter().all(|key| is_reduced(key.as_bytes())) {
         return Err(not_canonical());
     }
     Ok(decoded)
+}
+
+/// Whether a Curve25519 key is its number's one encoding: below 2^255 - 19. X25519 reduces others, and
+/// nothing in Olm authenticates the bytes of the keys that open a session.
+fn is_reduced(key: &[u8; 32]) -> bool {
+    let [lowest, middle @ .., highest] = key;
+    *highest < 0x7f || (*highest == 0x7f && (*lowest < 0xed || middle.iter().any(|&byte| byte != 0xff)))
 }
 
 fn normal_message(bytes: &[u8]) -> Result<olm::Message, CryptoError> {

@@ -62,7 +62,8 @@ impl EntryBody {
     }
 }
 
-fn check_text(text: &str) -> Result<(), Malformed> {
+/// Checks that a text fits a message: not empty, at most [`TEXT_BYTES_MAX`] bytes.
+pub fn check_text(text: &str) -> Result<(), Malformed> {
     if text.is_empty() {
         return Err(Malformed::new("text", "it is empty"));
     }

@@ -3,7 +3,7 @@
 mod body;
 mod header;
 
-pub use body::{Content, EntryBody};
+pub use body::{Content, EntryBody, check_text};
 pub use header::{EntryError, EntryHeader, SignedEntry};
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use data_encoding::BASE64URL_NOPAD;
 use prost::Message;
 
 use super::address::MailboxAddress;
+use super::name::Name;
 use crate::codec::{Malformed, decode, required, version_and_suite};
 use crate::ids::{DeviceId, Locator, Secret, UserId};
 use crate::limits::{INVITATION_RELAYS_MAX, PROTOCOL_VERSION, SUITE};
@@ -20,6 +21,8 @@ const INVITATION_BYTES_MAX: usize = 8 * 1024;
 pub struct Invitation {
     /// Who invites.
     pub user: UserId,
+    /// What they call themselves; a claim.
+    pub name: Name,
     /// The device that answers.
     pub device: DeviceId,
     /// Opens the bundle.
@@ -73,6 +76,7 @@ impl Invitation {
         }
         Ok(Self {
             user: UserId::from_slice(&body.user)?,
+            name: Name::new(&body.name)?,
             device: DeviceId::from_slice(&body.device)?,
             bundle_key: Secret::from_slice(&body.bundle_key)?,
             relays: body.relays.into_iter().map(InvitationRelay::from_wire).collect::<Result<_, _>>()?,
@@ -87,6 +91,7 @@ impl Invitation {
             device: self.device.to_wire(),
             bundle_key: Bytes::copy_from_slice(self.bundle_key.expose()),
             relays: self.relays.iter().map(InvitationRelay::to_wire).collect(),
+            name: self.name.as_str().to_owned(),
         }
     }
 }

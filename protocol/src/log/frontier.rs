@@ -53,6 +53,11 @@ impl Frontier {
         self.items.get(device).is_some_and(|item| item.covers(seq))
     }
 
+    /// How many entries are held.
+    pub fn count(&self) -> u64 {
+        self.items.values().fold(0, |count, item| count.saturating_add(item.count()))
+    }
+
     /// Checks the form.
     pub fn from_wire(frontier: wire::Frontier) -> Result<Self, Malformed> {
         if frontier.items.len() > FRONTIER_DEVICES_MAX {
@@ -79,6 +84,17 @@ impl FrontierItem {
     pub fn covers(&self, seq: u64) -> bool {
         (1..=self.seq).contains(&seq)
             || self.ranges.iter().any(|range| (range.from..=range.through).contains(&seq))
+    }
+
+    /// How many entries are held.
+    pub fn count(&self) -> u64 {
+        let beyond = self.ranges.iter().map(|range| range.through.saturating_sub(range.from).saturating_add(1));
+        beyond.fold(self.seq, u64::saturating_add)
+    }
+
+    /// The highest number that is held.
+    pub fn last(&self) -> u64 {
+        self.ranges.last().map_or(self.seq, |range| range.through)
     }
 
     fn from_wire(item: wire::FrontierItem) -> Result<Self, Malformed> {

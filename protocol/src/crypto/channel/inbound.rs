@@ -8,7 +8,7 @@ use super::window::{Verdict, Window};
 use crate::codec::Malformed;
 use crate::crypto::payload::{self, Opening, Parsed, parse};
 use crate::crypto::xwing::{XWingKey, XWingPublic, key_id};
-use crate::crypto::{state, unpadded};
+use crate::crypto::{records, unpadded};
 use crate::ids::{ChannelHash, DeviceId, Secret, Tag};
 
 /// The receiving end of a pairwise channel. It does not say who sends: what it carries does.
@@ -107,7 +107,7 @@ impl InboundChannel {
 
     /// For the device's own store. Secret.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        state::encode(&state::InboundChannel {
+        records::encode(&records::InboundChannel {
             hash: self.hash.as_bytes().to_vec(),
             channel_key: self.keys.channel.expose().to_vec(),
             header_key: self.keys.header.expose().to_vec(),
@@ -118,7 +118,7 @@ impl InboundChannel {
 
     /// From the device's own store.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        let stored: state::InboundChannel = state::decode("inbound channel", bytes)?;
+        let stored: records::InboundChannel = records::decode("inbound channel", bytes)?;
         let seen = stored.seen.as_slice().try_into();
         let seen = seen.map_err(|_| Malformed::new("inbound channel", "seen has a wrong length"))?;
         Ok(Self {

@@ -7,7 +7,7 @@ use super::ChannelError;
 use super::keys::ChannelKeys;
 use crate::codec::{Malformed, pad};
 use crate::crypto::payload::{self, ENC_BYTES};
-use crate::crypto::state;
+use crate::crypto::records;
 use crate::crypto::xwing::{XWingPublic, key_id};
 use crate::ids::{ChannelHash, DeviceId, Secret};
 use crate::limits::{CHANNEL_LIFE_MAX, CHANNEL_UNACKNOWLEDGED_MAX};
@@ -60,6 +60,11 @@ impl OutboundChannel {
         &self.recipient
     }
 
+    /// Whether the next payload is an opening envelope: nothing was acknowledged yet.
+    pub const fn is_opening(&self) -> bool {
+        self.acknowledged == 0
+    }
+
     /// Envelopes that the peer has not acknowledged.
     pub const fn unacknowledged(&self) -> u64 {
         self.next.saturating_sub(self.acknowledged)
@@ -77,7 +82,7 @@ impl OutboundChannel {
         if self.is_full() {
             return Err(ChannelError::RenewalDue);
         }
-        let header = if self.acknowledged == 0 {
+        let header = if self.is_opening() {
             payload::opening_header(&key_id(&self.hash), &self.enc, self.next)
         } else {
             payload::channel_header(&self.keys.tag(self.next))
@@ -105,7 +110,7 @@ impl OutboundChannel {
 
     /// For the device's own store. Secret.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        state::encode(&state::OutboundChannel {
+        records::encode(&records::OutboundChannel {
             recipient: self.recipient.as_bytes().to_vec(),
             hash: self.hash.as_bytes().to_vec(),
             key_hash: self.key_hash.to_vec(),
@@ -120,7 +125,7 @@ impl OutboundChannel {
 
     /// From the device's own store.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        let stored: state::OutboundChannel = state::decode("outbound channel", bytes)?;
+        let stored: records::OutboundChannel = records::decode("outbound channel", bytes)?;
         let wrong_length = |field| Malformed::new("outbound channel", format!("{field} has a wrong length"));
         if stored.acknowledged > stored.next {
             return Err(Malformed::new("outbound channel", "more is acknowledged than was sent"));

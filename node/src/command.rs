@@ -1,0 +1,274 @@
+//! What a user, or a program, can ask of a node, and what it answers.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Names a command among those that are not answered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommandId(pub u64);
+
+/// What can be asked.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Who am I?
+    Id,
+    /// How are the connections, the outbox, the requests?
+    Status,
+    /// A link that lets others ask to be contacts.
+    Invite {
+        /// How many may use it.
+        uses: u32,
+        /// How long it is good.
+        life: Duration,
+    },
+    /// Asks somebody, by their link, to be a contact.
+    ContactAdd {
+        /// The link.
+        link: String,
+        /// What to call them instead of what they call themselves.
+        name: Option<String>,
+        /// A first text, shown with the request.
+        message: Option<String>,
+    },
+    /// All contacts and requests.
+    ContactList,
+    /// Lets somebody in who asked.
+    ContactAccept {
+        /// The contact.
+        name: String,
+    },
+    /// The safety number with a contact.
+    ContactVerify {
+        /// The contact.
+        name: String,
+        /// The user compared the numbers, and they were the same.
+        confirm: bool,
+    },
+    /// Sends a text.
+    Send {
+        /// The contact.
+        name: String,
+        /// The text.
+        text: String,
+    },
+    /// Tries failed messages again.
+    Retry {
+        /// The contact.
+        name: String,
+    },
+    /// The last messages with a contact.
+    History {
+        /// The contact.
+        name: String,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Marks everything received from a contact as read.
+    Read {
+        /// The contact.
+        name: String,
+    },
+}
+
+/// A command with how long its answer may wait for the network.
+///
+/// Commands that send something are answered when a relay has it, or when `wait` is over; the answer says
+/// how far it has come.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Names the answer.
+    pub id: CommandId,
+    /// What is asked.
+    pub command: Command,
+    /// The longest wait; zero: none.
+    pub wait: Duration,
+}
+
+/// The answer to a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Response {
+    /// To [`Command::Id`].
+    Id(IdView),
+    /// To [`Command::Status`].
+    Status(StatusView),
+    /// To [`Command::Invite`].
+    Invitation(InvitationView),
+    /// To [`Command::ContactAdd`] and [`Command::ContactAccept`].
+    Contact(ContactView),
+    /// To [`Command::ContactList`].
+    Contacts(Vec<ContactView>),
+    /// To [`Command::ContactVerify`].
+    SafetyNumber(SafetyNumberView),
+    /// To [`Command::Send`].
+    Message(MessageView),
+    /// To [`Command::History`].
+    History(Vec<MessageView>),
+    /// To [`Command::Read`] and [`Command::Retry`].
+    Count(CountView),
+}
+
+/// Who this node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdView {
+    /// What the user calls themselves.
+    pub name: String,
+    /// The user, in hexadecimal.
+    pub user: String,
+    /// This device, in hexadecimal.
+    pub device: String,
+}
+
+/// How the node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// Who this node is.
+    pub id: IdView,
+    /// The relays that it uses.
+    pub relays: Vec<RelayView>,
+    /// Things on their way out.
+    pub outbox: usize,
+    /// Requests that wait for the user.
+    pub requests: usize,
+    /// Contacts.
+    pub contacts: usize,
+}
+
+/// How the connection to a relay is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayView {
+    /// The relay's key, in hexadecimal.
+    pub relay: String,
+    /// Where it listens.
+    pub addresses: Vec<String>,
+    /// Whether this node has a mailbox there.
+    pub home: bool,
+    /// Whether the connection is up and greeted.
+    pub connected: bool,
+    /// Why it is not, or what the relay refused.
+    pub problem: Option<String>,
+}
+
+/// An invitation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvitationView {
+    /// The link.
+    pub link: String,
+    /// How many may use it.
+    pub uses: u32,
+    /// When it ends, in milliseconds since 1970.
+    pub expires_ms: u64,
+    /// Whether a home relay knows it already; until then a request by it is refused.
+    pub ready: bool,
+}
+
+/// A contact or a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactView {
+    /// What the user calls them.
+    pub name: String,
+    /// The user, in hexadecimal.
+    pub user: String,
+    /// `requesting` (we asked), `requested` (they asked), `accepted`.
+    pub state: String,
+    /// Whether safety numbers were compared.
+    pub verified: bool,
+    /// What is wrong: an identity that changed, a request that was refused.
+    pub warning: Option<String>,
+    /// The first text of a request.
+    pub message: Option<String>,
+    /// Whether our request, or accept, is at their relay.
+    pub introduced: bool,
+}
+
+/// The safety number with a contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SafetyNumberView {
+    /// The contact.
+    pub name: String,
+    /// 60 digits in groups of five.
+    pub number: String,
+    /// Whether the user compared it.
+    pub verified: bool,
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageView {
+    /// Its id, in hexadecimal.
+    pub id: String,
+    /// The contact.
+    pub contact: String,
+    /// Who wrote it: the contact's name, or one's own.
+    pub from: String,
+    /// Whether this user wrote it.
+    pub mine: bool,
+    /// The text.
+    pub text: String,
+    /// The author's clock, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// One's own: `queued`, `waiting`, `sent`, `delivered`, `read`. Others': `received`, `read`.
+    pub state: String,
+    /// Why it does not get further.
+    pub failed: Option<String>,
+    /// What it waits for, while queued.
+    pub note: Option<String>,
+}
+
+/// How many messages a command touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountView {
+    /// The contact.
+    pub name: String,
+    /// Messages.
+    pub messages: usize,
+}
+
+/// Why a command was not carried out: nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CommandError {
+    /// What kind of error.
+    pub kind: ErrorKind,
+    /// What was wrong and what to do.
+    pub message: String,
+}
+
+/// Kinds of errors, for programs; also the exit codes of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// What was given makes no sense.
+    Invalid,
+    /// No such contact.
+    UnknownContact,
+    /// Not possible as things stand.
+    Conflict,
+    /// A limit would be passed.
+    Limit,
+    /// A relay or contact refused.
+    Refused,
+    /// The node failed.
+    Internal,
+}
+
+impl ErrorKind {
+    /// The exit code of the command line, and the code of the local API's error (negated, below -32000).
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Internal => 1,
+            Self::Invalid => 3,
+            Self::UnknownContact => 4,
+            Self::Conflict => 5,
+            Self::Limit => 6,
+            Self::Refused => 7,
+        }
+    }
+}
+
+impl CommandError {
+    /// An error of a kind with its text.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}

@@ -1,0 +1,32 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use undertone_protocol::ids::{ConversationId, RelayId, Tag, UserId};
+
+/// What [`super::Engine::settle`] has to look at: hints that save it from searching. Volatile; at a
+/// start everything is on it.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    /// Direct conversations with messages that may be sealed now, with their contacts.
+    pub(super) seal: BTreeMap<ConversationId, UserId>,
+    /// Contacts with an introduction to send.
+    pub(super) introduce: BTreeSet<UserId>,
+    /// Contacts of whose devices a bundle is missing or old.
+    pub(super) fetch: BTreeSet<UserId>,
+    /// Whether something may be in the outbox that could go out.
+    pub(super) publish: bool,
+    /// Whether an acknowledgement may be due.
+    pub(super) receipts: bool,
+    /// Home relays that should be asked how many one-time prekeys are left.
+    pub(super) prekeys: BTreeSet<RelayId>,
+    /// Whether payloads in quarantine may open now.
+    pub(super) quarantine: bool,
+    /// The tags of what is in quarantine, so that a key that opens none of it costs nothing.
+    pub(super) quarantined: BTreeSet<Tag>,
+}
+
+impl Agenda {
+    /// These tags are expected from now on.
+    pub(super) fn expected<'a>(&mut self, mut tags: impl Iterator<Item = &'a Tag>) {
+        self.quarantine |= tags.any(|tag| self.quarantined.contains(tag));
+    }
+}

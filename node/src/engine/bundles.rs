@@ -1,0 +1,159 @@
+//! Fetching bundles: what must be known of a device before anything can be sealed for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use undertone_protocol::ids::{CurveKey, DeviceId, RelayId, UserId};
+use undertone_protocol::keys::{Bundle, BundleAccess, KeysError, Prekey, SealedBlob, open_blob};
+use undertone_protocol::limits::BUNDLE_FRESH;
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire::{self, frame::Body};
+
+use super::contacts;
+use super::context::Context;
+use super::links::{Asked, Links};
+use super::run::Outputs;
+use crate::store::{Contact, PeerDevice, StoreError};
+
+const RETRY_MIN: Duration = Duration::from_secs(2);
+const RETRY_MAX: Duration = Duration::from_secs(3_600);
+
+/// A bundle that was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct BundleWant {
+    pub(super) user: UserId,
+    pub(super) access: BundleAccess,
+}
+
+/// Whose bundles are wanted, and when to try again after a failure. Volatile.
+#[derive(Debug, Default)]
+pub(super) struct Fetches {
+    wanted: BTreeSet<UserId>,
+    failures: BTreeMap<DeviceId, (u32, Timestamp)>,
+}
+
+impl Fetches {
+    /// The bundle is not there, or is no good: another try later.
+    pub(super) fn failed(&mut self, want: &BundleWant, now: Timestamp) {
+        let (count, _) = self.failures.get(&want.access.device).copied().unwrap_or((0, now));
+        let delay = RETRY_MIN.saturating_mul(1 << count.min(12)).min(RETRY_MAX);
+        self.failures.insert(want.access.device, (count.saturating_add(1), now.after(delay)));
+        self.wanted.insert(want.user);
+    }
+
+    /// A relay is there again: what it refused before, it may have by now.
+    pub(super) fn relay_is_up(&mut self) {
+        for (_, retry_at) in self.failures.values_mut() {
+            *retry_at = Timestamp::ZERO;
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.failures.values().map(|(_, retry_at)| *retry_at).filter(|at| *at > Timestamp::ZERO).min()
+    }
+
+    fn may_try(&self, device: &DeviceId, now: Timestamp) -> bool {
+        self.failures.get(device).is_none_or(|(_, retry_at)| *retry_at <= now)
+    }
+}
+
+/// Asks for what is missing or old.
+pub(super) fn fetch_due(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    fetches: &mut Fetches,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    fetches.wanted.append(&mut ctx.agenda.fetch);
+    for user in fetches.wanted.clone() {
+        let Some(contact) = ctx.tx.contact(&user)? else { continue };
+        if !fetch_of(ctx, links, fetches, &contact, out)? {
+            fetches.wanted.remove(&user);
+        }
+    }
+    Ok(())
+}
+
+/// Asks for one contact's bundles. False when nothing is missing.
+fn fetch_of(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    fetches: &mut Fetches,
+    contact: &Contact,
+    out: &mut Outputs,
+) -> Result<bool, StoreError> {
+    let devices: BTreeSet<DeviceId> = contact.bundles.iter().map(|access| access.device).collect();
+    let mut missing = false;
+    for device in devices {
+        let known = ctx.tx.peer_device(&device)?;
+        if known.is_some_and(|known| ctx.now.since(known.fetched) <= BUNDLE_FRESH) {
+            fetches.failures.remove(&device);
+            continue;
+        }
+        missing = true;
+        let same = |asked: &Asked| matches!(asked, Asked::FetchBundle(want) if want.access.device == device);
+        let asking = links.iter().any(|(_, link)| link.is_asking(same));
+        if !asking && fetches.may_try(&device, ctx.now) {
+            ask(ctx, links, contact, &device, out);
+        }
+    }
+    Ok(missing)
+}
+
+fn ask(ctx: &Context<'_>, links: &mut Links, contact: &Contact, device: &DeviceId, out: &mut Outputs) {
+    let of_device = contact.bundles.iter().filter(|access| access.device == *device);
+    for access in of_device {
+        links.want(&access.relay, false, ctx.now);
+        let want = BundleWant { user: contact.user, access: access.clone() };
+        let get = wire::GetBundle { locator: access.locator.to_wire() };
+        let relay: RelayId = access.relay.relay;
+        if links.ask(&relay, Asked::FetchBundle(want), Body::GetBundle(get), ctx.now, out) {
+            return;
+        }
+    }
+}
+
+/// A bundle came.
+pub(super) fn fetched(
+    ctx: &mut Context<'_>,
+    fetches: &mut Fetches,
+    want: &BundleWant,
+    answer: &wire::BundleAnswer,
+) -> Result<(), StoreError> {
+    let (bundle, prekey) = match open(want, answer) {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::warn!(device = %want.access.device.short(), %error, "a bundle was refused");
+            fetches.failed(want, ctx.now);
+            return Ok(());
+        }
+    };
+    let Some(mut contact) = ctx.tx.contact(&want.user)? else { return Ok(()) };
+    contacts::take_list(ctx, &mut contact, &bundle.fields.device_list)?;
+    ctx.tx.put_contact(&contact)?;
+    let known = ctx.tx.peer_device(&want.access.device)?;
+    // A relay may keep an old one; the newest that was seen stays.
+    let bundle = match known {
+        Some(known) if known.bundle.fields.issued > bundle.fields.issued => known.bundle,
+        _ => bundle,
+    };
+    let (device, user) = (want.access.device, want.user);
+    ctx.tx.put_peer_device(&PeerDevice { device, user, bundle, prekey, fetched: ctx.now })?;
+    fetches.failures.remove(&device);
+    // Whatever waited for it can go on.
+    ctx.agenda.seal.insert(ctx.me.direct(&user), user);
+    ctx.agenda.introduce.insert(user);
+    ctx.agenda.receipts = true;
+    Ok(())
+}
+
+fn open(want: &BundleWant, answer: &wire::BundleAnswer) -> Result<(Bundle, Option<CurveKey>), KeysError> {
+    let BundleAccess { device, locator, key, .. } = &want.access;
+    let signed = open_blob(SealedBlob::Bundle, &answer.bundle, key, locator)?;
+    let bundle = Bundle::verify(signed, &want.user, device)?;
+    if answer.prekey.is_empty() {
+        return Ok((bundle, None));
+    }
+    let prekey = Prekey::verify(open_blob(SealedBlob::Prekey, &answer.prekey, key, locator)?, device)?;
+    Ok((bundle, Some(prekey.key)))
+}

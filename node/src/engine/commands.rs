@@ -1,0 +1,244 @@
+//! Commands, handed to the part that each concerns.
+
+use std::time::Duration;
+
+use undertone_protocol::crypto::safety_number;
+use undertone_protocol::entry::check_text;
+use undertone_protocol::ids::UserId;
+use undertone_protocol::keys::{Invitation, Name};
+use undertone_protocol::limits::{INVITATION_USES_MAX, OUTBOX_ITEMS_MAX};
+use undertone_protocol::time::Timestamp;
+
+use super::context::Context;
+use super::links::Links;
+use super::run::{Notice, Outputs};
+use super::waiters::{Condition, Waiters};
+use super::{contacts, direct, receipts, views};
+use crate::command::{
+    Ask, Command, CommandError, CommandId, CountView, ErrorKind, InvitationView, RelayView, Response,
+    SafetyNumberView, StatusView,
+};
+use crate::store::{Contact, ContactState, Failure, OutboxState, Purpose, StoreError};
+
+const HISTORY_MAX: usize = 10_000;
+const INVITATION_LIFE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
+type Answer = Result<Reply, CommandError>;
+
+/// An answer, or what it waits for.
+enum Reply {
+    Now(Response),
+    Later(Condition),
+}
+
+/// Carries out a command; the answer may wait.
+pub(super) fn ask(
+    ctx: &mut Context<'_>,
+    links: &Links,
+    waiters: &mut Waiters,
+    ask: Ask,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    let Ask { id, command, wait } = ask;
+    match carry_out(ctx, links, command)? {
+        Ok(Reply::Later(condition)) => waiters.add(id, condition, ctx.now.after(wait)),
+        Ok(Reply::Now(response)) => reply(out, id, Ok(response)),
+        Err(error) => reply(out, id, Err(error)),
+    }
+    Ok(())
+}
+
+fn reply(out: &mut Outputs, id: CommandId, result: Result<Response, CommandError>) {
+    out.notices.push(Notice::Reply { id, result: Box::new(result) });
+}
+
+fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<Answer, StoreError> {
+    match command {
+        Command::Id => now(Response::Id(views::id(ctx))),
+        Command::Status => now(Response::Status(status(ctx, links)?)),
+        Command::Invite { uses, life } => invite(ctx, uses, life),
+        Command::ContactAdd { link, name, message } => add(ctx, &link, name, message),
+        Command::ContactList => {
+            let contacts = ctx.tx.contacts()?;
+            let views =
+                contacts.iter().map(|contact| views::contact(ctx, contact)).collect::<Result<_, _>>()?;
+            now(Response::Contacts(views))
+        }
+        Command::ContactAccept { name } => with_contact(ctx, &name, accept),
+        Command::ContactVerify { name, confirm } => {
+            with_contact(ctx, &name, |ctx, contact| verify(ctx, contact, confirm))
+        }
+        Command::Send { name, text } => with_contact(ctx, &name, |ctx, contact| send(ctx, &contact, &text)),
+        Command::Retry { name } => with_contact(ctx, &name, |ctx, contact| retry(ctx, &contact)),
+        Command::History { name, limit } => {
+            with_contact(ctx, &name, |ctx, contact| history(ctx, &contact, limit))
+        }
+        Command::Read { name } => with_contact(ctx, &name, |ctx, contact| {
+            let messages = receipts::mark_read(ctx, &contact)?;
+            let view = CountView { name: contact.name.to_string(), messages };
+            Ok(Ok(Reply::Later(Condition::Flushed { user: contact.user, view })))
+        }),
+    }
+}
+
+fn now(response: Response) -> Result<Answer, StoreError> {
+    Ok(Ok(Reply::Now(response)))
+}
+
+fn error(kind: ErrorKind, message: impl Into<String>) -> Result<Answer, StoreError> {
+    Ok(Err(CommandError::new(kind, message)))
+}
+
+/// Finds a contact by name (letter case aside) or by the beginning of the user id, eight digits at least.
+fn with_contact(
+    ctx: &mut Context<'_>,
+    name: &str,
+    work: impl FnOnce(&mut Context<'_>, Contact) -> Result<Answer, StoreError>,
+) -> Result<Answer, StoreError> {
+    let wanted = name.trim().to_lowercase();
+    let by_id = |user: &UserId| wanted.len() >= 8 && user.to_hex().starts_with(&wanted);
+    let contacts = ctx.tx.contacts()?;
+    let named = contacts.iter().find(|contact| contact.name.as_str().to_lowercase() == wanted);
+    match named.or_else(|| contacts.iter().find(|contact| by_id(&contact.user))).cloned() {
+        Some(contact) => work(ctx, contact),
+        None => error(
+            ErrorKind::UnknownContact,
+            format!("no contact is called \"{}\": see `undertone contact list`", name.trim()),
+        ),
+    }
+}
+
+fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
+    let contacts = ctx.tx.contacts()?;
+    let requests = contacts.iter().filter(|contact| contact.state == ContactState::Requested).count();
+    let relays = links.iter().map(|(relay, link)| RelayView {
+        relay: relay.to_hex(),
+        addresses: link.address().addresses.clone(),
+        home: link.home,
+        connected: link.is_ready(),
+        problem: link.problem.clone(),
+    });
+    Ok(StatusView {
+        id: views::id(ctx),
+        relays: relays.collect(),
+        outbox: views::outbox_pending(ctx, 1_000)?,
+        requests,
+        contacts: contacts.len() - requests,
+    })
+}
+
+fn invite(ctx: &mut Context<'_>, uses: u32, life: Duration) -> Result<Answer, StoreError> {
+    if uses == 0 || uses > INVITATION_USES_MAX {
+        return error(
+            ErrorKind::Invalid,
+            format!("an invitation has 1 to {INVITATION_USES_MAX} uses, not {uses}"),
+        );
+    }
+    if life.is_zero() || life > INVITATION_LIFE_MAX {
+        return error(ErrorKind::Invalid, "an invitation lives for more than nothing and at most 365 days");
+    }
+    let expires = ctx.now.after(life);
+    Ok(contacts::invite(ctx, uses, expires)?.map(|(handle, invitation)| {
+        let view =
+            InvitationView { link: invitation.to_string(), uses, expires_ms: expires.as_ms(), ready: false };
+        Reply::Later(Condition::Invited { handle, view })
+    }))
+}
+
+fn add(
+    ctx: &mut Context<'_>,
+    link: &str,
+    name: Option<String>,
+    message: Option<String>,
+) -> Result<Answer, StoreError> {
+    let invitation = match Invitation::parse(link) {
+        Ok(invitation) => invitation,
+        Err(problem) => return error(ErrorKind::Invalid, problem.to_string()),
+    };
+    let name = match name.map(|name| Name::new(&name)).transpose() {
+        Ok(name) => name,
+        Err(problem) => return error(ErrorKind::Invalid, problem.to_string()),
+    };
+    if let Some(text) = &message {
+        if let Err(problem) = check_text(text) {
+            return error(ErrorKind::Invalid, problem.to_string());
+        }
+    }
+    if ctx.tx.home_relays()?.is_empty() {
+        return error(
+            ErrorKind::Conflict,
+            "this account has no relay, so no answer could reach it: make one with `undertone init --relay ADDR`",
+        );
+    }
+    let contact = match contacts::add(ctx, &invitation, name)? {
+        Ok(contact) => contact,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    if let Some(text) = message {
+        if let Err(problem) = direct::compose(ctx, &contact, &text)? {
+            return error(ErrorKind::Invalid, problem.to_string());
+        }
+    }
+    Ok(Ok(Reply::Later(Condition::Introduced { user: contact.user })))
+}
+
+fn accept(ctx: &mut Context<'_>, contact: Contact) -> Result<Answer, StoreError> {
+    let accepted = contacts::accept(ctx, contact)?;
+    Ok(accepted.map(|contact| Reply::Later(Condition::Introduced { user: contact.user })))
+}
+
+fn verify(ctx: &mut Context<'_>, mut contact: Contact, confirm: bool) -> Result<Answer, StoreError> {
+    if confirm {
+        contact.verified = true;
+        contact.identity_warning = false;
+        ctx.tx.put_contact(&contact)?;
+    }
+    now(Response::SafetyNumber(SafetyNumberView {
+        name: contact.name.to_string(),
+        number: safety_number(&ctx.me.user, &contact.user),
+        verified: contact.verified,
+    }))
+}
+
+fn send(ctx: &mut Context<'_>, contact: &Contact, text: &str) -> Result<Answer, StoreError> {
+    if contact.state == ContactState::Requested {
+        let message = format!("{0} asked you first: `undertone contact accept {0}`", contact.name);
+        return error(ErrorKind::Conflict, message);
+    }
+    if ctx.tx.outbox_len()? >= OUTBOX_ITEMS_MAX {
+        let message =
+            format!("{OUTBOX_ITEMS_MAX} things are on their way out already: wait until some arrived");
+        return error(ErrorKind::Limit, message);
+    }
+    match direct::compose(ctx, contact, text)? {
+        Ok(entry) => Ok(Ok(Reply::Later(Condition::Sent { entry }))),
+        Err(problem) => error(ErrorKind::Invalid, problem.to_string()),
+    }
+}
+
+fn retry(ctx: &mut Context<'_>, contact: &Contact) -> Result<Answer, StoreError> {
+    let mut messages = 0;
+    for mut delivery in ctx.tx.deliveries_unread(&ctx.me.direct(&contact.user))? {
+        let Some(failed) = delivery.failed.take() else { continue };
+        // It would only be refused again.
+        if matches!(failed, Failure::TooLarge { .. }) {
+            continue;
+        }
+        ctx.tx.put_delivery(&delivery)?;
+        for mut item in ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))? {
+            for recipient in item.recipients.iter_mut().filter(|to| to.state == OutboxState::Failed) {
+                recipient.state = OutboxState::Pending { attempts: 0, not_before: Timestamp::ZERO };
+            }
+            ctx.tx.put_outbox(&item)?;
+        }
+        messages += 1;
+    }
+    ctx.agenda.publish = true;
+    now(Response::Count(CountView { name: contact.name.to_string(), messages }))
+}
+
+fn history(ctx: &mut Context<'_>, contact: &Contact, limit: usize) -> Result<Answer, StoreError> {
+    let entries = ctx.tx.history(&ctx.me.direct(&contact.user), None, limit.min(HISTORY_MAX))?;
+    let views = entries.iter().map(|entry| views::message(ctx, contact, entry)).collect::<Result<_, _>>()?;
+    now(Response::History(views))
+}

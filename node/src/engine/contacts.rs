@@ -1,0 +1,209 @@
+//! Contacts: inviting, asking, accepting, and the device lists that they show.
+
+use undertone_protocol::codec::Signed;
+use undertone_protocol::ids::{Handle, UserId};
+use undertone_protocol::keys::{
+    BundleAccess, DeliveryGrant, DeviceList, Invitation, InvitationRelay, ListVerdict, Name,
+};
+use undertone_protocol::limits::{INTRODUCTIONS_MAX, INVITATION_RELAYS_MAX};
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::token::{CLASS_0, DELIVER, Step, TokenGrant};
+use undertone_protocol::wire;
+
+use super::context::Context;
+use super::home::mailbox_address;
+use super::{introductions, views};
+use crate::command::{CommandError, ErrorKind};
+use crate::event::Event;
+use crate::store::{Contact, ContactState, StoreError, StoredInvitation};
+
+/// Makes an invitation; the home relays are told as soon as they are there.
+pub(super) fn invite(
+    ctx: &mut Context<'_>,
+    uses_max: u32,
+    not_after: Timestamp,
+) -> Result<Result<(Handle, Invitation), CommandError>, StoreError> {
+    let homes = ctx.tx.home_relays()?;
+    if homes.is_empty() {
+        return Ok(Err(CommandError::new(
+            ErrorKind::Conflict,
+            "this account has no relay, so nobody could reach it: make one with `undertone init --relay ADDR`",
+        )));
+    }
+    if ctx.tx.invitations()?.len() >= INTRODUCTIONS_MAX {
+        let message = format!("{INTRODUCTIONS_MAX} invitations are open: wait until some of them end");
+        return Ok(Err(CommandError::new(ErrorKind::Limit, message)));
+    }
+    let handle = Handle::random(ctx.rng);
+    let step = Step { rights: DELIVER, classes: CLASS_0, not_after: Some(not_after), ..Step::named(handle) };
+    let relays = homes.iter().take(INVITATION_RELAYS_MAX).map(|home| InvitationRelay {
+        mailbox: mailbox_address(home),
+        introduction: TokenGrant::issue(&home.secret, step.clone()),
+        locator: home.locator,
+    });
+    let invitation = Invitation {
+        user: ctx.me.user,
+        name: ctx.me.account.name.clone(),
+        device: ctx.me.device,
+        bundle_key: ctx.me.account.bundle_key.clone(),
+        relays: relays.collect(),
+    };
+    let unconfirmed = homes.iter().take(INVITATION_RELAYS_MAX).map(|home| home.address.relay).collect();
+    ctx.tx.put_invitation(&StoredInvitation {
+        handle,
+        uses_max,
+        used_by: Vec::new(),
+        not_after,
+        unconfirmed,
+    })?;
+    Ok(Ok((handle, invitation)))
+}
+
+/// Asks the inviter to be a contact.
+pub(super) fn add(
+    ctx: &mut Context<'_>,
+    invitation: &Invitation,
+    name: Option<Name>,
+) -> Result<Result<Contact, CommandError>, StoreError> {
+    let conflict = |message: String| Ok(Err(CommandError::new(ErrorKind::Conflict, message)));
+    let user = invitation.user;
+    if user == ctx.me.user {
+        return conflict("this is your own invitation: send it to somebody else".to_owned());
+    }
+    let contacts = ctx.tx.contacts()?;
+    let known = contacts.iter().find(|contact| contact.user == user).cloned();
+    let mut contact = match known {
+        Some(known) if known.state == ContactState::Requesting => known,
+        Some(known) if known.state == ContactState::Requested => {
+            return conflict(format!("{0} asks you already: `undertone contact accept {0}`", known.name));
+        }
+        Some(known) => {
+            return conflict(format!("{0} is a contact already: `undertone send {0} TEXT`", known.name));
+        }
+        None => {
+            new_contact(ctx, user, unique_name(&contacts, &name.unwrap_or(invitation.name.clone()), &user))
+        }
+    };
+    // One handle is one use of the invitation, however often the request is repeated.
+    let joiner = Step::named(Handle::random(ctx.rng));
+    let grants = invitation.relays.iter().filter_map(|relay| {
+        let token = relay.introduction.extend(joiner.clone())?;
+        Some(DeliveryGrant { device: invitation.device, mailbox: relay.mailbox.clone(), token })
+    });
+    contact.grants = grants.collect();
+    let bundles = invitation.relays.iter().map(|relay| BundleAccess {
+        device: invitation.device,
+        relay: relay.mailbox.relay.clone(),
+        locator: relay.locator,
+        key: invitation.bundle_key.clone(),
+    });
+    contact.bundles = bundles.collect();
+    let first = invitation.relays.first().and_then(|relay| relay.introduction.path().first());
+    contact.invitation = first.map(|step| step.handle);
+    contact.refused = None;
+    introductions::answer(ctx, &mut contact);
+    ctx.tx.put_contact(&contact)?;
+    Ok(Ok(contact))
+}
+
+fn new_contact(ctx: &mut Context<'_>, user: UserId, name: Name) -> Contact {
+    Contact {
+        user,
+        name,
+        state: ContactState::Requesting,
+        verified: false,
+        identity_warning: false,
+        token: Handle::random(ctx.rng),
+        device_list: None,
+        bundles: Vec::new(),
+        grants: Vec::new(),
+        invitation: None,
+        introduction_due: false,
+        introduced: Timestamp::ZERO,
+        refused: None,
+        added: ctx.now,
+    }
+}
+
+/// Lets somebody in who asked.
+pub(super) fn accept(
+    ctx: &mut Context<'_>,
+    mut contact: Contact,
+) -> Result<Result<Contact, CommandError>, StoreError> {
+    match contact.state {
+        ContactState::Requested => {
+            introductions::answer(ctx, &mut contact);
+            introductions::accepted(ctx, &mut contact)?;
+            Ok(Ok(contact))
+        }
+        ContactState::Accepted => Ok(Ok(contact)),
+        ContactState::Requesting => {
+            let message = format!("you asked {}: it is for them to accept", contact.name);
+            Ok(Err(CommandError::new(ErrorKind::Conflict, message)))
+        }
+    }
+}
+
+/// A name that no other contact has: with the beginning of the user id where it is taken.
+pub(super) fn unique_name(contacts: &[Contact], wanted: &Name, user: &UserId) -> Name {
+    let taken = |name: &Name| {
+        contacts.iter().any(|contact| {
+            contact.user != *user && contact.name.as_str().to_lowercase() == name.as_str().to_lowercase()
+        })
+    };
+    if !taken(wanted) {
+        return wanted.clone();
+    }
+    let short: String = wanted.as_str().chars().take(16).collect();
+    let longer = [format!("{short}-{}", user.short()), user.to_hex()];
+    let free = longer.iter().filter_map(|name| Name::new(name).ok()).find(|name| !taken(name));
+    free.unwrap_or_else(|| wanted.clone())
+}
+
+/// A device list that came pairwise.
+pub(super) fn device_list(
+    ctx: &mut Context<'_>,
+    user: &UserId,
+    signed: wire::Signed,
+) -> Result<(), StoreError> {
+    let list = Signed::from_wire(signed).map_err(Into::into).and_then(DeviceList::verify);
+    match (list, ctx.tx.contact(user)?) {
+        (Ok(list), Some(mut contact)) => {
+            take_list(ctx, &mut contact, &list)?;
+            ctx.tx.put_contact(&contact)
+        }
+        (Err(error), _) => {
+            tracing::warn!(user = %user.short(), %error, "a device list was refused");
+            Ok(())
+        }
+        (Ok(_), None) => Ok(()),
+    }
+}
+
+/// Takes a contact's list, whose signature holds, if it is newer. The caller keeps the contact.
+pub(super) fn take_list(
+    ctx: &mut Context<'_>,
+    contact: &mut Contact,
+    list: &DeviceList,
+) -> Result<(), StoreError> {
+    if list.user != contact.user {
+        return Ok(());
+    }
+    let verdict = list.judge(contact.device_list.as_ref());
+    let (take, warn) = match verdict {
+        ListVerdict::Newer => (true, false),
+        ListVerdict::Same | ListVerdict::Older => (false, false),
+        ListVerdict::Reset => (true, true),
+        ListVerdict::Conflict => (false, true),
+    };
+    if take {
+        contact.device_list = Some(list.clone());
+    }
+    if warn {
+        contact.identity_warning = true;
+        contact.verified = false;
+        let view = views::contact(ctx, contact)?;
+        ctx.events.push(Event::Contact { contact: view });
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+use rand_chacha::ChaCha20Rng;
+use undertone_protocol::crypto::{Crypto, XWingKey};
+use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
+use undertone_protocol::keys::{DeviceKey, direct_conversation};
+use undertone_protocol::time::Timestamp;
+
+use super::agenda::Agenda;
+use crate::event::Event;
+use crate::store::{Account, NodeTx};
+
+/// Who this node is, with its keys.
+pub struct Me {
+    /// The account as stored.
+    pub account: Account,
+    /// The user.
+    pub user: UserId,
+    /// This device.
+    pub device: DeviceId,
+    /// The device key.
+    pub key: DeviceKey,
+    pub(super) xwing: XWingKey,
+}
+
+impl Me {
+    pub(super) fn new(account: Account) -> Self {
+        Self {
+            user: account.certificate.user,
+            device: account.certificate.device,
+            key: DeviceKey::from_seed(&account.device_seed),
+            xwing: XWingKey::from_seed(account.xwing_seed.clone()),
+            account,
+        }
+    }
+
+    /// The direct conversation with a user.
+    pub fn direct(&self, user: &UserId) -> ConversationId {
+        direct_conversation(&self.user, user)
+    }
+}
+
+/// What every part of the engine works with while it handles one input.
+pub(super) struct Context<'a> {
+    pub(super) tx: &'a mut dyn NodeTx,
+    pub(super) now: Timestamp,
+    pub(super) me: &'a Me,
+    pub(super) crypto: &'a mut dyn Crypto,
+    pub(super) rng: &'a mut ChaCha20Rng,
+    /// What to do before the transaction ends.
+    pub(super) agenda: &'a mut Agenda,
+    /// What happened; told after the transaction is durable.
+    pub(super) events: &'a mut Vec<Event>,
+}

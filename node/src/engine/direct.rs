@@ -1,0 +1,217 @@
+//! The log of direct conversations: entries are made, taken in, and put in order.
+
+use undertone_protocol::codec::Malformed;
+use undertone_protocol::entry::{EntryBody, EntryHeader, SignedEntry};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, SessionId, UserId};
+use undertone_protocol::limits::{ENTRY_HEADS_MAX, FRONTIER_RANGES_MAX};
+use undertone_protocol::log::{FrontierItem, SeqRange, effective_time};
+use undertone_protocol::receipts::Tick;
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire;
+
+use super::context::Context;
+use super::{introductions, receipts, sealing, views};
+use crate::event::Event;
+use crate::store::{Contact, ContactState, Delivery, StoreError, StoredEntry};
+
+/// Adds a text of this user to the log; it is sealed when it can be.
+pub(super) fn compose(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    text: &str,
+) -> Result<Result<EntryId, Malformed>, StoreError> {
+    let body = match EntryBody::text(text, ctx.rng) {
+        Ok(body) => body,
+        Err(error) => return Ok(Err(error)),
+    };
+    let conversation = ctx.me.direct(&contact.user);
+    let own = frontier_of(ctx, &conversation, &ctx.me.device)?;
+    let lists = [Some(&ctx.me.account.device_list), contact.device_list.as_ref()];
+    let header = EntryHeader {
+        conversation,
+        device: ctx.me.device,
+        seq: own.seq + 1,
+        prev: own.head,
+        heads: ctx.tx.heads(&conversation, ENTRY_HEADS_MAX)?,
+        claimed: ctx.now,
+        membership_heads: lists.into_iter().flatten().map(|list| list.hash()).collect(),
+        body_hash: body.hash(),
+        expires: None,
+    };
+    let entry = SignedEntry::issue(ctx.me.key.signing_key(), header, body);
+    let (id, seq) = (entry.id, entry.header.seq);
+    insert(ctx, entry)?;
+    let tick = Tick::Queued;
+    ctx.tx.put_delivery(&Delivery { entry: id, conversation, seq, sealed: false, tick, failed: None })?;
+    ctx.agenda.seal.insert(conversation, contact.user);
+    Ok(Ok(id))
+}
+
+/// An entry that came under a sender key; the key's device signed it.
+pub(super) fn received_message(
+    ctx: &mut Context<'_>,
+    session: &SessionId,
+    entry: SignedEntry,
+) -> Result<(), StoreError> {
+    match views::contact_of(ctx, &entry.header.conversation)? {
+        Some(contact) => take(ctx, contact, entry),
+        None => {
+            tracing::warn!(session = %session.short(), "a message of a conversation that is not ours");
+            Ok(())
+        }
+    }
+}
+
+/// An entry that came pairwise, with an introduction.
+pub(super) fn received(
+    ctx: &mut Context<'_>,
+    user: &UserId,
+    device: &DeviceId,
+    sealed: wire::SealedEntry,
+) -> Result<(), StoreError> {
+    let entry = match SignedEntry::verify(sealed) {
+        Ok(entry) => entry,
+        Err(error) => {
+            tracing::warn!(device = %device.short(), %error, "an entry was refused");
+            return Ok(());
+        }
+    };
+    let ours = entry.header.device == *device && entry.header.conversation == ctx.me.direct(user);
+    match ctx.tx.contact(user)? {
+        Some(contact) if ours => take(ctx, contact, entry),
+        _ => {
+            tracing::warn!(device = %device.short(), "an entry of another device or conversation");
+            Ok(())
+        }
+    }
+}
+
+fn take(ctx: &mut Context<'_>, mut contact: Contact, entry: SignedEntry) -> Result<(), StoreError> {
+    let device = entry.header.device;
+    let listed = contact.device_list.as_ref().is_some_and(|list| list.active_device(&device).is_some());
+    if !listed {
+        tracing::warn!(device = %device.short(), "an entry of a device that its user does not list");
+        return Ok(());
+    }
+    let conversation = entry.header.conversation;
+    if is_fork(ctx, &entry)? {
+        tracing::warn!(device = %device.short(), seq = entry.header.seq, "two entries with one number: the later one is not taken");
+        return Ok(());
+    }
+    let stored = insert(ctx, entry)?;
+    // What was held already is acknowledged once more: the sender seems not to know.
+    receipts::make_due(ctx, &conversation)?;
+    let Some(stored) = stored else { return Ok(()) };
+    sealing::turn(ctx, &conversation)?;
+    if contact.state == ContactState::Requesting {
+        introductions::accepted(ctx, &mut contact)?;
+    }
+    if contact.state == ContactState::Accepted {
+        let message = views::message(ctx, &contact, &stored)?;
+        ctx.events.push(Event::Message { message });
+    }
+    Ok(())
+}
+
+fn is_fork(ctx: &Context<'_>, entry: &SignedEntry) -> Result<bool, StoreError> {
+    let EntryHeader { conversation, device, seq, .. } = &entry.header;
+    Ok(ctx.tx.entries_at(conversation, device, *seq)?.iter().any(|held| held.entry.id != entry.id))
+}
+
+/// Puts an entry into the log. `None` when it is there already.
+fn insert(ctx: &mut Context<'_>, entry: SignedEntry) -> Result<Option<StoredEntry>, StoreError> {
+    if ctx.tx.entry(&entry.id)?.is_some() {
+        return Ok(None);
+    }
+    let effective = effective(ctx, &entry)?;
+    let stored = StoredEntry { entry, effective, received: ctx.now };
+    ctx.tx.put_entry(&stored)?;
+    move_children(ctx, &stored.entry.id)?;
+    advance(ctx, &stored.entry.header)?;
+    Ok(Some(stored))
+}
+
+fn effective(ctx: &Context<'_>, entry: &SignedEntry) -> Result<Timestamp, StoreError> {
+    let mut latest = None;
+    for parent in entry.header.parents() {
+        latest = latest.max(ctx.tx.entry(&parent)?.map(|parent| parent.effective));
+    }
+    Ok(effective_time(entry.header.claimed, latest))
+}
+
+/// A parent came after its children: what stands on it may move.
+fn move_children(ctx: &mut Context<'_>, parent: &EntryId) -> Result<(), StoreError> {
+    let mut moved = vec![*parent];
+    while let Some(parent) = moved.pop() {
+        for child in ctx.tx.children(&parent)? {
+            let Some(mut child) = ctx.tx.entry(&child)? else { continue };
+            let effective = effective(ctx, &child.entry)?;
+            if effective != child.effective {
+                child.effective = effective;
+                ctx.tx.put_entry(&child)?;
+                moved.push(child.entry.id);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn frontier_of(
+    ctx: &Context<'_>,
+    conversation: &ConversationId,
+    device: &DeviceId,
+) -> Result<FrontierItem, StoreError> {
+    let frontier = ctx.tx.frontier(conversation)?;
+    Ok(frontier.into_iter().find(|(other, _)| other == device).map(|(_, item)| item).unwrap_or_default())
+}
+
+/// Moves what is held of a device forward by a new entry.
+fn advance(ctx: &mut Context<'_>, header: &EntryHeader) -> Result<(), StoreError> {
+    let EntryHeader { conversation, device, seq, .. } = header;
+    let mut item = frontier_of(ctx, conversation, device)?;
+    note_beyond(&mut item, *seq);
+    // The store knows better than the ranges, which are bounded.
+    while let Some(next) = ctx.tx.entries_at(conversation, device, item.seq + 1)?.first() {
+        item.seq += 1;
+        item.head = Some(next.entry.id);
+    }
+    item.ranges.retain(|range| range.through > item.seq);
+    for range in &mut item.ranges {
+        range.from = range.from.max(item.seq + 1);
+    }
+    ctx.tx.put_frontier(conversation, device, &item)
+}
+
+/// Adds a number beyond a gap to the ranges; where they are full it is left out, and only acknowledged
+/// when the gap closes.
+fn note_beyond(item: &mut FrontierItem, seq: u64) {
+    if seq <= item.seq + 1 || item.covers(seq) {
+        return;
+    }
+    let before = item.ranges.iter().position(|range| range.through + 1 == seq);
+    let after = item.ranges.iter().position(|range| range.from == seq + 1);
+    match (before, after) {
+        (Some(before), Some(after)) => {
+            let through = item.ranges.get(after).map_or(seq, |range| range.through);
+            item.ranges.remove(after);
+            if let Some(range) = item.ranges.get_mut(before) {
+                range.through = through;
+            }
+        }
+        (Some(before), None) => {
+            if let Some(range) = item.ranges.get_mut(before) {
+                range.through = seq;
+            }
+        }
+        (None, Some(after)) => {
+            if let Some(range) = item.ranges.get_mut(after) {
+                range.from = seq;
+            }
+        }
+        (None, None) if item.ranges.len() < FRONTIER_RANGES_MAX => {
+            let at = item.ranges.iter().position(|range| range.from > seq).unwrap_or(item.ranges.len());
+            item.ranges.insert(at, SeqRange { from: seq, through: seq });
+        }
+        (None, None) => {}
+    }
+}

@@ -1,0 +1,135 @@
+//! What relays say, handed to the part that it concerns.
+
+use undertone_protocol::ids::RelayId;
+use undertone_protocol::wire::{self, frame::Body};
+
+use super::bundles::{self, Fetches};
+use super::context::Context;
+use super::home;
+use super::inbox;
+use super::links::{Asked, Links};
+use super::publish;
+use super::run::Outputs;
+use crate::event::Event;
+use crate::store::StoreError;
+
+/// One frame from a relay. A relay that breaks the protocol is dropped; nothing it sends can do more.
+pub(super) fn frame(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    fetches: &mut Fetches,
+    relay: RelayId,
+    frame: wire::Frame,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    let Some(body) = frame.body else { return Ok(()) };
+    match body {
+        Body::Welcome(_) => {
+            if links.greeted(&relay) {
+                ctx.events.push(Event::RelayUp { relay: relay.to_hex() });
+                ctx.agenda.publish = true;
+                home::greeted(ctx, links, &relay, out)?;
+                fetches.relay_is_up();
+            }
+        }
+        Body::Ping(ping) => links.tell(&relay, Body::Pong(wire::Pong { nonce: ping.nonce }), ctx.now, out),
+        Body::Pong(_) | Body::Attached(_) => {
+            links.answered(&relay, frame.request);
+        }
+        Body::Goodbye(goodbye) => drop_link(ctx, links, &relay, &goodbye_reason(&goodbye), out),
+        Body::Deliver(deliver) => inbox::delivered(ctx, links, &relay, deliver, out)?,
+        answer => {
+            let Some(asked) = links.answered(&relay, frame.request) else {
+                tracing::debug!(relay = %relay.short(), "an answer to nothing that was asked");
+                return Ok(());
+            };
+            answered(ctx, links, fetches, relay, asked, answer, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn answered(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    fetches: &mut Fetches,
+    relay: RelayId,
+    asked: Asked,
+    answer: Body,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    match (asked, answer) {
+        (Asked::Register, Body::Registered(registered)) => {
+            home::registered(ctx, links, &relay, &registered, out)
+        }
+        (Asked::PutBundle, Body::Done(_)) => home::bundle_stored(ctx, &relay),
+        (Asked::PutPrekeys, Body::PrekeysLeft(left)) => home::prekeys_left(ctx, &relay, &left),
+        (Asked::PutIntroduction(handle), Body::Done(_)) => home::introduction_stored(ctx, &relay, &handle),
+        (Asked::FetchBundle(want), Body::Bundle(answer)) => bundles::fetched(ctx, fetches, &want, &answer),
+        (Asked::Publish(publish), Body::Published(published)) => {
+            if let Err(reason) = publish::published(ctx, &relay, &publish, published)? {
+                drop_link(ctx, links, &relay, &reason, out);
+            }
+            Ok(())
+        }
+        (asked, Body::Refusal(refusal)) => {
+            refused(ctx, links, fetches, &relay, asked, &refusal);
+            Ok(())
+        }
+        _ => {
+            drop_link(ctx, links, &relay, "the relay broke the protocol: an answer of the wrong kind", out);
+            Ok(())
+        }
+    }
+}
+
+fn refused(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    fetches: &mut Fetches,
+    relay: &RelayId,
+    asked: Asked,
+    refusal: &wire::Refusal,
+) {
+    // The relay's own words may be anything: they are shown, cut, and not logged.
+    let text: String = refusal.text.chars().filter(|c| !c.is_control()).take(200).collect();
+    tracing::warn!(relay = %relay.short(), code = refusal.code, "the relay refused a request");
+    match asked {
+        Asked::FetchBundle(want) => fetches.failed(&want, ctx.now),
+        Asked::Publish(_) => ctx.agenda.publish = true,
+        _ => {
+            if let Some(link) = links.get_mut(relay) {
+                link.problem = Some(format!("the relay refused: {text}"));
+            }
+        }
+    }
+}
+
+pub(super) fn drop_link(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    relay: &RelayId,
+    reason: &str,
+    out: &mut Outputs,
+) {
+    tracing::warn!(relay = %relay.short(), reason, "dropping the connection");
+    if links.drop_link(relay, reason, ctx.now, out) {
+        ctx.events.push(Event::RelayDown { relay: relay.to_hex(), reason: reason.to_owned() });
+    }
+    ctx.agenda.publish = true;
+}
+
+fn goodbye_reason(goodbye: &wire::Goodbye) -> String {
+    use wire::GoodbyeCode as Code;
+    match Code::try_from(goodbye.code) {
+        Ok(Code::Superseded) => "superseded: another process uses this device".to_owned(),
+        Ok(Code::ShuttingDown) => "the relay is shutting down".to_owned(),
+        Ok(Code::Malformed) => "the relay could not read what we sent".to_owned(),
+        Ok(Code::Silent) => "the relay found us silent".to_owned(),
+        Ok(Code::Version) => {
+            "the relay speaks another version of the protocol: update the older one".to_owned()
+        }
+        Ok(Code::Overloaded) => "the relay is overloaded".to_owned(),
+        _ => "the relay said goodbye".to_owned(),
+    }
+}

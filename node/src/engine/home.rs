@@ -1,0 +1,259 @@
+//! This device's own mailboxes: registering, attaching, and what the relay keeps for others to find.
+
+use prost::bytes::Bytes;
+use undertone_protocol::ids::{Generation, Handle, RelayId};
+use undertone_protocol::keys::{Bundle, BundleFields, MailboxAddress, Prekey, SealedBlob, seal_blob};
+use undertone_protocol::limits::PREKEY_BATCH;
+use undertone_protocol::wire::{self, frame::Body};
+
+use super::context::Context;
+use super::links::{Asked, Links};
+use super::run::Outputs;
+use crate::store::{HomeRelay, Received, StoreError};
+
+/// The link is greeted: register, if it is a home relay.
+pub(super) fn greeted(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    relay: &RelayId,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    let Some(home) = ctx.tx.home_relay(relay)? else { return Ok(()) };
+    let register = wire::Register {
+        mailbox: home.mailbox.to_wire(),
+        secret: Bytes::copy_from_slice(home.secret.expose()),
+        epoch: home.epoch,
+    };
+    links.ask(relay, Asked::Register, Body::Register(register), ctx.now, out);
+    Ok(())
+}
+
+/// The relay has the mailbox. Another generation than last time means that it had forgotten everything.
+pub(super) fn registered(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    relay: &RelayId,
+    registered: &wire::Registered,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    let (Some(mut home), Ok(generation)) =
+        (ctx.tx.home_relay(relay)?, Generation::from_slice(&registered.generation))
+    else {
+        return Ok(());
+    };
+    if home.generation != Some(generation) {
+        home.generation = Some(generation);
+        home.received = [Received::default(), Received::default()];
+        home.bundle_stored = false;
+        ctx.tx.put_home_relay(&home)?;
+        introductions_forgotten(ctx, relay)?;
+    }
+    ctx.agenda.prekeys.insert(*relay);
+    let Some(link) = links.get_mut(relay) else { return Ok(()) };
+    link.problem = None;
+    let credits = link.attach(home.received.clone());
+    let attach = wire::Attach {
+        mailbox: home.mailbox.to_wire(),
+        generation: generation.to_wire(),
+        acks: home.received.iter().zip(0..).map(|(received, class)| ack(class, received)).collect(),
+        credits,
+    };
+    links.ask(relay, Asked::Attach, Body::Attach(attach), ctx.now, out);
+    Ok(())
+}
+
+/// What the device has committed of one class.
+pub(super) fn ack(class: u32, received: &Received) -> wire::Ack {
+    let ranges = received
+        .ranges
+        .iter()
+        .map(|range| wire::Range { from: range.from, through: range.through })
+        .collect();
+    wire::Ack { class, through: received.through, ranges }
+}
+
+fn introductions_forgotten(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
+    for mut invitation in ctx.tx.invitations()? {
+        if !invitation.unconfirmed.contains(relay) {
+            invitation.unconfirmed.push(*relay);
+            ctx.tx.put_invitation(&invitation)?;
+        }
+    }
+    Ok(())
+}
+
+/// Brings to the home relays what they should have: the bundle, one-time prekeys, invitations.
+pub(super) fn upkeep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) -> Result<(), StoreError> {
+    for home in ctx.tx.home_relays()? {
+        let relay = home.address.relay;
+        let registered = links.get(&relay).is_some_and(|link| {
+            link.is_ready()
+                && home.generation.is_some()
+                && !link.is_asking(|asked| matches!(asked, Asked::Register))
+        });
+        if !registered {
+            continue;
+        }
+        put_bundle(ctx, links, &home, out)?;
+        put_introductions(ctx, links, &home, out)?;
+        if ctx.agenda.prekeys.contains(&relay) && put_prekeys(ctx, links, &home, out) {
+            ctx.agenda.prekeys.remove(&relay);
+        }
+    }
+    Ok(())
+}
+
+fn put_bundle(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    home: &HomeRelay,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    let relay = home.address.relay;
+    let asking =
+        links.get(&relay).is_some_and(|link| link.is_asking(|asked| matches!(asked, Asked::PutBundle)));
+    if home.bundle_stored || asking {
+        return Ok(());
+    }
+    let account = &ctx.me.account;
+    let fields = BundleFields {
+        certificate: account.certificate.clone(),
+        device_list: account.device_list.clone(),
+        xwing_key: Bytes::copy_from_slice(ctx.me.xwing.public().as_bytes()),
+        fallback_prekey: account.fallback_prekey,
+        mailboxes: ctx.tx.home_relays()?.iter().map(mailbox_address).collect(),
+        issued: ctx.now,
+    };
+    let bundle = Bundle::issue(&ctx.me.key, fields);
+    let sealed = seal_blob(SealedBlob::Bundle, &bundle.signed, &account.bundle_key, &home.locator, ctx.rng);
+    let put = wire::PutBundle { locator: home.locator.to_wire(), bundle: sealed };
+    links.ask(&relay, Asked::PutBundle, Body::PutBundle(put), ctx.now, out);
+    Ok(())
+}
+
+/// A mailbox of this device as others must know it.
+pub(super) fn mailbox_address(home: &HomeRelay) -> MailboxAddress {
+    MailboxAddress {
+        relay: home.address.clone(),
+        mailbox: home.mailbox,
+        epoch: home.epoch,
+        priority: home.priority,
+    }
+}
+
+fn put_introductions(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    home: &HomeRelay,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    let relay = home.address.relay;
+    for invitation in ctx.tx.invitations()? {
+        let handle = invitation.handle;
+        let asking = |asked: &Asked| matches!(asked, Asked::PutIntroduction(other) if *other == handle);
+        if !invitation.unconfirmed.contains(&relay)
+            || links.get(&relay).is_some_and(|link| link.is_asking(asking))
+        {
+            continue;
+        }
+        let put = wire::PutIntroduction {
+            mailbox: home.mailbox.to_wire(),
+            handle: handle.to_wire(),
+            uses: invitation.uses_max,
+            not_after_ms: invitation.not_after.as_ms(),
+        };
+        links.ask(&relay, Asked::PutIntroduction(handle), Body::PutIntroduction(put), ctx.now, out);
+    }
+    Ok(())
+}
+
+/// Uploads the batch that is not confirmed, or just asks how many are left. False when it can't be asked now.
+fn put_prekeys(ctx: &mut Context<'_>, links: &mut Links, home: &HomeRelay, out: &mut Outputs) -> bool {
+    let relay = home.address.relay;
+    if links.get(&relay).is_some_and(|link| link.is_asking(|asked| matches!(asked, Asked::PutPrekeys))) {
+        return false;
+    }
+    let put = wire::PutPrekeys {
+        locator: home.locator.to_wire(),
+        batch: home.prekey_batch,
+        prekeys: home.prekeys_unconfirmed.clone(),
+    };
+    links.ask(&relay, Asked::PutPrekeys, Body::PutPrekeys(put), ctx.now, out)
+}
+
+/// The relay has the bundle.
+pub(super) fn bundle_stored(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
+    if let Some(mut home) = ctx.tx.home_relay(relay)? {
+        home.bundle_stored = true;
+        ctx.tx.put_home_relay(&home)?;
+    }
+    Ok(())
+}
+
+/// The relay bounds the invitation.
+pub(super) fn introduction_stored(
+    ctx: &mut Context<'_>,
+    relay: &RelayId,
+    handle: &Handle,
+) -> Result<(), StoreError> {
+    if let Some(mut invitation) = ctx.tx.invitation(handle)? {
+        invitation.unconfirmed.retain(|other| other != relay);
+        ctx.tx.put_invitation(&invitation)?;
+    }
+    Ok(())
+}
+
+/// How many one-time prekeys are left there: below half, the next batch is made.
+pub(super) fn prekeys_left(
+    ctx: &mut Context<'_>,
+    relay: &RelayId,
+    left: &wire::PrekeysLeft,
+) -> Result<(), StoreError> {
+    let Some(mut home) = ctx.tx.home_relay(relay)? else { return Ok(()) };
+    if left.batch >= home.prekey_batch {
+        home.prekeys_unconfirmed.clear();
+        // A relay that knows later batches than we made was used by a store that was rolled back, or lies.
+        home.prekey_batch = left.batch;
+    }
+    let left = usize::try_from(left.left).unwrap_or(usize::MAX);
+    if home.prekeys_unconfirmed.is_empty() && left < PREKEY_BATCH / 2 {
+        make_batch(ctx, &mut home, PREKEY_BATCH.saturating_sub(left))?;
+    }
+    ctx.tx.put_home_relay(&home)?;
+    if !home.prekeys_unconfirmed.is_empty() {
+        ctx.agenda.prekeys.insert(*relay);
+    }
+    Ok(())
+}
+
+fn make_batch(ctx: &mut Context<'_>, home: &mut HomeRelay, count: usize) -> Result<(), StoreError> {
+    let Some(mut olm) = ctx.tx.olm_account()? else { return Ok(()) };
+    let keys = match ctx.crypto.new_prekeys(&mut olm, count) {
+        Ok(keys) => keys,
+        Err(error) => {
+            tracing::error!(%error, "could not make one-time prekeys");
+            return Ok(());
+        }
+    };
+    ctx.tx.put_olm_account(&olm)?;
+    home.prekey_batch += 1;
+    home.prekeys_unconfirmed = keys
+        .into_iter()
+        .map(|key| {
+            let prekey = Prekey::issue(&ctx.me.key, key);
+            let bundle_key = &ctx.me.account.bundle_key;
+            seal_blob(SealedBlob::Prekey, &prekey.signed, bundle_key, &home.locator, ctx.rng)
+        })
+        .collect();
+    Ok(())
+}
+
+/// Forgets invitations that ended.
+pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for invitation in ctx.tx.invitations()? {
+        if invitation.not_after < ctx.now {
+            ctx.tx.delete_invitation(&invitation.handle)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,335 @@
+//! What home relays deliver: opened once, put aside while it can't be opened, acknowledged once committed.
+
+use std::collections::BTreeSet;
+
+use undertone_protocol::codec::decode;
+use undertone_protocol::crypto::{InboundChannel, PayloadKind, classify, decrypt_content, opening_hash};
+use undertone_protocol::entry::SignedEntry;
+use undertone_protocol::ids::{DeviceId, PayloadHash, RelayId, SessionId, Tag};
+use undertone_protocol::limits::{
+    ACK_RANGES_MAX, CHANNEL_UNACKNOWLEDGED_MAX, CHANNELS_PER_PEER_MAX, PAYLOAD_BYTES_MAX,
+    QUARANTINE_ITEMS_MAX,
+};
+use undertone_protocol::log::SeqRange;
+use undertone_protocol::wire::{self, frame::Body};
+
+use super::context::Context;
+use super::frames::drop_link;
+use super::links::Links;
+use super::run::Outputs;
+use super::{direct, home, pairwise, sealing};
+use crate::store::{NodeTx, Quarantined, Received, StoreError};
+
+/// What became of a payload.
+enum Opened {
+    /// It did what it says.
+    Handled,
+    /// Its key has not come yet.
+    Later(Tag),
+    /// It will never open, or says something that is not allowed.
+    Refused(String),
+}
+
+/// A relay delivers a payload.
+pub(super) fn delivered(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    relay: &RelayId,
+    deliver: wire::Deliver,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    let class = usize::try_from(deliver.class).unwrap_or(usize::MAX);
+    if deliver.payload.len() > PAYLOAD_BYTES_MAX || deliver.seq == 0 {
+        drop_link(ctx, links, relay, "the relay broke the protocol: a bad delivery", out);
+        return Ok(());
+    }
+    // Class 2 is volatile and nothing in it is known to this version.
+    let Some(intake) =
+        links.get_mut(relay).filter(|link| link.home).and_then(|link| link.intake.get_mut(class))
+    else {
+        return Ok(());
+    };
+    intake.count(deliver.payload.len());
+    intake.dirty = true;
+    // Too many gaps: not taken, so it will be delivered again.
+    if !intake.received.add(deliver.seq) {
+        return Ok(());
+    }
+    let hash = PayloadHash::of(&deliver.payload);
+    if ctx.tx.seen(&hash)? {
+        return Ok(());
+    }
+    ctx.tx.put_seen(&hash, ctx.now)?;
+    match open(ctx, &deliver.payload)? {
+        Opened::Handled => {}
+        Opened::Later(tag) => {
+            put_aside(ctx, tag, Quarantined { hash, payload: deliver.payload, received: ctx.now })?
+        }
+        Opened::Refused(reason) => tracing::warn!(payload = %hash.short(), reason, "a payload was refused"),
+    }
+    Ok(())
+}
+
+fn open(ctx: &mut Context<'_>, payload: &[u8]) -> Result<Opened, StoreError> {
+    match classify(payload) {
+        Ok(PayloadKind::Opening { .. }) => open_opening(ctx, payload),
+        Ok(PayloadKind::Channel { tag }) => open_channel(ctx, &tag, payload),
+        Ok(PayloadKind::Message { tag }) => open_message(ctx, &tag, payload),
+        Err(error) => Ok(Opened::Refused(error.to_string())),
+    }
+}
+
+fn open_opening(ctx: &mut Context<'_>, payload: &[u8]) -> Result<Opened, StoreError> {
+    let Some(hash) = opening_hash(payload, ctx.me.xwing.public()) else {
+        return Ok(Opened::Refused("it was made for a key that this device does not have".to_owned()));
+    };
+    let (before, peer, opened) = match ctx.tx.inbound_channel(&hash)? {
+        Some((mut channel, peer)) => {
+            let before = Some(channel.received_count());
+            (before, peer, channel.open(payload).map(|content| (channel, content)))
+        }
+        None => {
+            let candidates = std::slice::from_ref(&ctx.me.xwing);
+            (None, None, InboundChannel::accept(candidates, &ctx.me.device, payload))
+        }
+    };
+    match opened {
+        Ok((channel, content)) => take(ctx, channel, before, peer, content),
+        Err(error) => Ok(Opened::Refused(error.to_string())),
+    }
+}
+
+fn open_channel(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Opened, StoreError> {
+    for hash in ctx.tx.channels_by_tag(tag)? {
+        let Some((mut channel, peer)) = ctx.tx.inbound_channel(&hash)? else { continue };
+        let before = channel.received_count();
+        if let Ok(content) = channel.open(payload) {
+            ctx.tx.delete_channel_tag(&hash, tag)?;
+            return take(ctx, channel, Some(before), peer, content);
+        }
+    }
+    Ok(Opened::Later(*tag))
+}
+
+/// Takes what a channel carried, and keeps the channel once it is proved whose it is. `before` is what
+/// had come through so far, of a known channel.
+fn take(
+    ctx: &mut Context<'_>,
+    channel: InboundChannel,
+    before: Option<u64>,
+    peer: Option<DeviceId>,
+    content: Vec<u8>,
+) -> Result<Opened, StoreError> {
+    let hash = *channel.hash();
+    let (device, opened) = match pairwise::receive(ctx, &channel, peer, content)? {
+        Ok(device) => (device, Opened::Handled),
+        // A known channel moves on all the same, or the payload could be opened again and again.
+        Err(reason) => match peer {
+            Some(device) => (device, Opened::Refused(reason)),
+            None => return Ok(Opened::Refused(reason)),
+        },
+    };
+    ctx.tx.put_inbound_channel(&hash, &channel, Some(&device))?;
+    let new_tags = match before {
+        None => channel.expected_tags(),
+        Some(before) => {
+            let advanced = channel.received_count().saturating_sub(before);
+            channel.tags(before.saturating_add(CHANNEL_UNACKNOWLEDGED_MAX), advanced)
+        }
+    };
+    let tags: Vec<Tag> = new_tags.into_iter().map(|(_, tag)| tag).collect();
+    ctx.tx.put_channel_tags(&hash, &tags)?;
+    if before.is_none() {
+        for old in ctx.tx.inbound_channels_of(&device)?.into_iter().skip(CHANNELS_PER_PEER_MAX) {
+            ctx.tx.delete_inbound_channel(&old)?;
+        }
+    }
+    ctx.agenda.expected(tags.iter());
+    Ok(opened)
+}
+
+fn open_message(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Opened, StoreError> {
+    let mut refusal = None;
+    for (session, index) in ctx.tx.sessions_by_tag(tag)? {
+        match open_under(ctx, &session, index, payload)? {
+            Ok(entry) => {
+                let Some(key) = ctx.tx.receiver_key(&session)? else { continue };
+                sealing::consume(ctx, key, index, tag)?;
+                direct::received_message(ctx, &session, entry)?;
+                return Ok(Opened::Handled);
+            }
+            Err(reason) => refusal = Some(reason),
+        }
+    }
+    Ok(refusal.map_or(Opened::Later(*tag), Opened::Refused))
+}
+
+fn open_under(
+    ctx: &Context<'_>,
+    session: &SessionId,
+    index: u32,
+    payload: &[u8],
+) -> Result<Result<SignedEntry, String>, StoreError> {
+    let Some(key) = ctx.tx.receiver_key(session)? else { return Ok(Err("its session is gone".to_owned())) };
+    let content = match decrypt_content(ctx.crypto, &key.header_key, &key.state, index, payload) {
+        Ok(content) => content,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let entry = decode("sealed entry", &content.into(), PAYLOAD_BYTES_MAX)
+        .map_err(|error| error.to_string())
+        .and_then(|sealed| SignedEntry::verify(sealed).map_err(|error| error.to_string()));
+    Ok(match entry {
+        Ok(entry) if entry.header.device != key.device => {
+            Err("another device's entry under this key".to_owned())
+        }
+        Ok(entry) if entry.header.conversation != key.conversation => {
+            Err("another conversation's entry under this key".to_owned())
+        }
+        other => other,
+    })
+}
+
+/// Keeps a payload until its key comes.
+fn put_aside(ctx: &mut Context<'_>, tag: Tag, item: Quarantined) -> Result<(), StoreError> {
+    ctx.tx.put_quarantine(&item)?;
+    ctx.agenda.quarantined.insert(tag);
+    // The store drops the oldest beyond its bound; their tags go with the next count.
+    if ctx.agenda.quarantined.len() > 2 * QUARANTINE_ITEMS_MAX {
+        ctx.agenda.quarantined = quarantined_tags(ctx.tx)?;
+    }
+    Ok(())
+}
+
+/// The tags of all that is in quarantine.
+pub(super) fn quarantined_tags(tx: &dyn NodeTx) -> Result<BTreeSet<Tag>, StoreError> {
+    let items = tx.quarantine(QUARANTINE_ITEMS_MAX)?;
+    let tags = items.iter().filter_map(|item| match classify(&item.payload) {
+        Ok(PayloadKind::Channel { tag } | PayloadKind::Message { tag }) => Some(tag),
+        Ok(PayloadKind::Opening { .. }) | Err(_) => None,
+    });
+    Ok(tags.collect())
+}
+
+/// Tries payloads that were put aside, after keys came.
+pub(super) fn retry_quarantine(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    // Opening one can bring the key for another.
+    while std::mem::take(&mut ctx.agenda.quarantine) {
+        let mut progress = false;
+        for item in ctx.tx.quarantine(QUARANTINE_ITEMS_MAX)? {
+            match open(ctx, &item.payload)? {
+                Opened::Later(_) => continue,
+                Opened::Handled => {}
+                Opened::Refused(reason) => {
+                    tracing::warn!(payload = %item.hash.short(), reason, "a payload was refused");
+                }
+            }
+            progress = true;
+            ctx.tx.delete_quarantine(&item.hash)?;
+        }
+        ctx.agenda.quarantine = progress;
+    }
+    Ok(())
+}
+
+/// Stores what came in and tells the relays, with new credit.
+pub(super) fn acknowledge(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    let homes: Vec<RelayId> = links.iter().filter(|(_, link)| link.home).map(|(relay, _)| *relay).collect();
+    for relay in homes {
+        let Some(link) = links.get_mut(&relay) else { continue };
+        let mut acks = Vec::new();
+        for (class, intake) in (0..).zip(&mut link.intake) {
+            if std::mem::take(&mut intake.dirty) {
+                acks.push((class, intake.received.clone()));
+            }
+        }
+        if acks.is_empty() {
+            continue;
+        }
+        let received = link.intake.each_ref().map(|intake| intake.received.clone());
+        let credits = link.credits();
+        if let Some(mut stored) = ctx.tx.home_relay(&relay)? {
+            stored.received = received;
+            ctx.tx.put_home_relay(&stored)?;
+        }
+        for (class, received) in acks {
+            links.tell(&relay, Body::Ack(home::ack(class, &received)), ctx.now, out);
+        }
+        for credit in credits {
+            links.tell(&relay, Body::Credit(credit), ctx.now, out);
+        }
+    }
+    Ok(())
+}
+
+impl Received {
+    /// Takes a number in. False when it was taken before, or would need one range too many.
+    fn add(&mut self, seq: u64) -> bool {
+        if seq <= self.through || self.ranges.iter().any(|range| (range.from..=range.through).contains(&seq))
+        {
+            return false;
+        }
+        let mut ranges = self.ranges.clone();
+        let at = ranges.iter().position(|range| range.from > seq).unwrap_or(ranges.len());
+        ranges.insert(at, SeqRange { from: seq, through: seq });
+        let (through, ranges) = join(self.through, ranges);
+        if ranges.len() > ACK_RANGES_MAX {
+            return false;
+        }
+        (self.through, self.ranges) = (through, ranges);
+        true
+    }
+}
+
+/// Joins ranges that touch, and those that touch `through` to it.
+fn join(mut through: u64, ranges: Vec<SeqRange>) -> (u64, Vec<SeqRange>) {
+    let mut joined: Vec<SeqRange> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let touches = |end: u64| range.from <= end.saturating_add(1);
+        match joined.last_mut() {
+            Some(last) if touches(last.through) => last.through = last.through.max(range.through),
+            None if touches(through) => through = through.max(range.through),
+            _ => joined.push(range),
+        }
+    }
+    (through, joined)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn received_is_a_set(seqs in proptest::collection::vec(1u64..60, 0..120)) {
+            let mut received = Received::default();
+            let mut model = BTreeSet::new();
+            for seq in seqs {
+                prop_assert_eq!(received.add(seq), model.insert(seq));
+            }
+            let mut covered: BTreeSet<u64> = (1..=received.through).collect();
+            let mut last = received.through;
+            for range in &received.ranges {
+                prop_assert!(range.from > last + 1, "ranges must lie apart");
+                last = range.through;
+                covered.extend(range.from..=range.through);
+            }
+            prop_assert_eq!(covered, model);
+        }
+    }
+
+    #[test]
+    fn ranges_are_bounded() {
+        let mut received = Received::default();
+        let taken = (1..=100).filter(|n| received.add(n * 2)).count();
+        assert_eq!(taken, ACK_RANGES_MAX);
+        assert!(received.add(1), "what closes a gap still goes in");
+    }
+}

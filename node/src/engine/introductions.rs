@@ -1,0 +1,252 @@
+//! First contact: requests and accepts, both ways.
+
+use undertone_protocol::codec::Signed;
+use undertone_protocol::ids::{DeviceId, Handle, UserId};
+use undertone_protocol::keys::{
+    BundleAccess, DeliveryGrant, Introduction, IntroductionFields, IntroductionKind,
+};
+use undertone_protocol::limits::REQUESTS_MAX;
+use undertone_protocol::receipts::Tick;
+use undertone_protocol::token::{Step, TokenGrant};
+use undertone_protocol::wire::{self, pairwise::Body};
+
+use super::context::Context;
+use super::home::mailbox_address;
+use super::{contacts, pairwise, receipts, views};
+use crate::event::Event;
+use crate::store::{Contact, ContactState, OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
+
+/// Seals the introductions that are due and whose recipients' bundles are there.
+pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for user in std::mem::take(&mut ctx.agenda.introduce) {
+        let Some(mut contact) = ctx.tx.contact(&user)?.filter(|contact| contact.introduction_due) else {
+            continue;
+        };
+        let mut devices: Vec<DeviceId> = contact.bundles.iter().map(|access| access.device).collect();
+        devices.dedup();
+        if !pairwise::can_reach(ctx, &contact, &devices)? {
+            continue;
+        }
+        let body = first_text(ctx, &contact)?;
+        for device in devices {
+            seal(ctx, &contact, &device, body.clone())?;
+        }
+        contact.introduction_due = false;
+        ctx.tx.put_contact(&contact)?;
+        ctx.agenda.publish = true;
+    }
+    Ok(())
+}
+
+/// What goes along: with a request, the first text that waits.
+fn first_text(ctx: &mut Context<'_>, contact: &Contact) -> Result<Body, StoreError> {
+    let nothing = Body::Nothing(wire::Empty {});
+    if contact.state != ContactState::Requesting {
+        return Ok(nothing);
+    }
+    let Some(mut delivery) = ctx.tx.deliveries_unsealed(&ctx.me.direct(&contact.user), 1)?.pop() else {
+        return Ok(nothing);
+    };
+    let Some(stored) = ctx.tx.entry(&delivery.entry)? else { return Ok(nothing) };
+    delivery.sealed = true;
+    ctx.tx.put_delivery(&delivery)?;
+    Ok(Body::Entry(stored.entry.to_wire()))
+}
+
+fn seal(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId, body: Body) -> Result<(), StoreError> {
+    let introduction = introduction(ctx, contact, device)?;
+    let Some(payload) = pairwise::seal(ctx, contact, device, body, Some(introduction))? else {
+        return Ok(());
+    };
+    ctx.tx.put_outbox(&OutboxItem {
+        id: 0,
+        group: 0,
+        purpose: Purpose::Introduction(contact.user),
+        class: 0,
+        payload,
+        recipients: vec![OutboxRecipient {
+            device: *device,
+            user: contact.user,
+            state: OutboxState::Pending { attempts: 0, not_before: ctx.now },
+        }],
+        created: ctx.now,
+    })?;
+    Ok(())
+}
+
+fn introduction(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId) -> Result<Signed, StoreError> {
+    let homes = ctx.tx.home_relays()?;
+    let account = &ctx.me.account;
+    let bundles = homes.iter().map(|home| BundleAccess {
+        device: ctx.me.device,
+        relay: home.address.clone(),
+        locator: home.locator,
+        key: account.bundle_key.clone(),
+    });
+    let grants = homes.iter().map(|home| DeliveryGrant {
+        device: ctx.me.device,
+        mailbox: mailbox_address(home),
+        token: TokenGrant::issue(&home.secret, Step::named(contact.token)),
+    });
+    let kind = match contact.state {
+        ContactState::Requesting => {
+            IntroductionKind::Request { invitation: contact.invitation.unwrap_or(Handle::new([0; 8])) }
+        }
+        ContactState::Requested | ContactState::Accepted => IntroductionKind::Accept,
+    };
+    let fields = IntroductionFields {
+        kind,
+        recipient_user: contact.user,
+        recipient_device: *device,
+        certificate: account.certificate.clone(),
+        device_list: account.device_list.clone(),
+        bundles: bundles.collect(),
+        grants: grants.collect(),
+        name: account.name.clone(),
+        issued: ctx.now,
+    };
+    Ok(Introduction::issue(&ctx.me.key, fields).signed)
+}
+
+/// Lets an introduction in, or says why not.
+pub(super) fn admit(
+    ctx: &mut Context<'_>,
+    introduction: &Introduction,
+) -> Result<Result<(), String>, StoreError> {
+    let fields = &introduction.fields;
+    let user = fields.certificate.user;
+    if user == ctx.me.user {
+        return Ok(Err("an introduction of ourselves".to_owned()));
+    }
+    match (ctx.tx.contact(&user)?, fields.kind) {
+        (Some(contact), kind) => again(ctx, contact, fields, kind)?,
+        (None, IntroductionKind::Request { invitation }) => return first(ctx, fields, &invitation),
+        (None, IntroductionKind::Accept) => return Ok(Err("an accept of nothing that we asked".to_owned())),
+    }
+    Ok(Ok(()))
+}
+
+/// Somebody new. The device decides by its own clock and counter, whatever the relay let pass.
+fn first(
+    ctx: &mut Context<'_>,
+    fields: &IntroductionFields,
+    invitation: &Handle,
+) -> Result<Result<(), String>, StoreError> {
+    let user = fields.certificate.user;
+    let Some(mut invitation) = ctx.tx.invitation(invitation)? else {
+        return Ok(Err("a request by an invitation that we don't have (any more)".to_owned()));
+    };
+    let used_up = invitation.used_by.len() >= usize::try_from(invitation.uses_max).unwrap_or(usize::MAX);
+    if invitation.not_after < ctx.now || used_up {
+        return Ok(Err("a request by an invitation that is over".to_owned()));
+    }
+    let contacts = ctx.tx.contacts()?;
+    let waiting = contacts.iter().filter(|contact| contact.state == ContactState::Requested).count();
+    if waiting >= REQUESTS_MAX {
+        return Ok(Err("too many requests wait for the user".to_owned()));
+    }
+    invitation.used_by.push(user);
+    ctx.tx.put_invitation(&invitation)?;
+    let mut contact = Contact {
+        user,
+        name: contacts::unique_name(&contacts, &fields.name, &user),
+        state: ContactState::Requested,
+        verified: false,
+        identity_warning: false,
+        token: Handle::random(ctx.rng),
+        device_list: None,
+        bundles: Vec::new(),
+        grants: Vec::new(),
+        invitation: Some(invitation.handle),
+        introduction_due: false,
+        introduced: fields.issued,
+        refused: None,
+        added: ctx.now,
+    };
+    update(ctx, &mut contact, fields)?;
+    ctx.tx.put_contact(&contact)?;
+    Ok(Ok(()))
+}
+
+/// Somebody known says how to reach them, and maybe more.
+fn again(
+    ctx: &mut Context<'_>,
+    mut contact: Contact,
+    fields: &IntroductionFields,
+    kind: IntroductionKind,
+) -> Result<(), StoreError> {
+    if fields.issued >= contact.introduced {
+        update(ctx, &mut contact, fields)?;
+    }
+    match (contact.state, kind) {
+        (ContactState::Requesting, IntroductionKind::Accept) => accepted(ctx, &mut contact)?,
+        // Two crossing requests accept each other.
+        (ContactState::Requesting, IntroductionKind::Request { .. }) => {
+            answer(ctx, &mut contact);
+            accepted(ctx, &mut contact)?;
+        }
+        // They don't know yet that we accepted.
+        (ContactState::Accepted, IntroductionKind::Request { .. }) => answer(ctx, &mut contact),
+        (ContactState::Accepted, IntroductionKind::Accept) | (ContactState::Requested, _) => {}
+    }
+    ctx.tx.put_contact(&contact)
+}
+
+fn update(
+    ctx: &mut Context<'_>,
+    contact: &mut Contact,
+    fields: &IntroductionFields,
+) -> Result<(), StoreError> {
+    contacts::take_list(ctx, contact, &fields.device_list)?;
+    contact.introduced = fields.issued;
+    contact.bundles.clone_from(&fields.bundles);
+    contact.grants.clone_from(&fields.grants);
+    ctx.agenda.fetch.insert(contact.user);
+    ctx.agenda.publish = true;
+    Ok(())
+}
+
+/// An accept must go out to this contact.
+pub(super) fn answer(ctx: &mut Context<'_>, contact: &mut Contact) {
+    contact.introduction_due = true;
+    ctx.agenda.introduce.insert(contact.user);
+    ctx.agenda.fetch.insert(contact.user);
+}
+
+/// Both sides want to talk from here on: what waited for it goes on.
+pub(super) fn accepted(ctx: &mut Context<'_>, contact: &mut Contact) -> Result<(), StoreError> {
+    contact.state = ContactState::Accepted;
+    contact.refused = None;
+    ctx.tx.put_contact(contact)?;
+    let conversation = ctx.me.direct(&contact.user);
+    // A first text that went with a request may have been lost with it: it goes again, as a message.
+    for mut delivery in ctx.tx.deliveries_unread(&conversation)? {
+        let lost = delivery.sealed
+            && delivery.tick < Tick::Delivered
+            && ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?.is_empty();
+        if lost {
+            delivery.sealed = false;
+            ctx.tx.put_delivery(&delivery)?;
+        }
+    }
+    ctx.agenda.seal.insert(conversation, contact.user);
+    ctx.agenda.fetch.insert(contact.user);
+    ctx.agenda.receipts = true;
+    let view = views::contact(ctx, contact)?;
+    ctx.events.push(Event::Accepted { contact: view });
+    Ok(())
+}
+
+/// Tells of a request that came, with the text that came along.
+pub(super) fn announce(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
+    match ctx.tx.contact(user)? {
+        Some(contact) if contact.state == ContactState::Requested => {
+            let view = views::contact(ctx, &contact)?;
+            ctx.events.push(Event::Request { contact: view });
+            Ok(())
+        }
+        // What came with a request is acknowledged from the acceptance on.
+        Some(contact) => receipts::make_due(ctx, &ctx.me.direct(&contact.user)),
+        None => Ok(()),
+    }
+}

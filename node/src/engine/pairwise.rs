@@ -1,0 +1,316 @@
+//! Device to device: Olm inside a channel, both ways.
+
+use prost::Message;
+use prost::bytes::Bytes;
+use undertone_protocol::codec::{Signed, decode};
+use undertone_protocol::crypto::{
+    CryptoError, InboundChannel, OlmMessage, OutboundChannel, PairwiseContext, XWingPublic,
+};
+use undertone_protocol::ids::{ChannelHash, CurveKey, DeviceId, UserId};
+use undertone_protocol::keys::Introduction;
+use undertone_protocol::limits::{BUNDLE_FRESH, OLM_SESSIONS_PER_PEER_MAX, PAYLOAD_BYTES_MAX};
+use undertone_protocol::wire::{self, pairwise::Body};
+
+use super::context::Context;
+use super::{contacts, direct, introductions, receipts, sealing};
+use crate::store::{Contact, OlmSession, PeerDevice, StoreError};
+
+/// Why a payload is refused; for the log.
+pub(super) type Refusal = String;
+
+/// Whether something can be sealed for all these devices; what is missing is fetched.
+pub(super) fn can_reach(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    devices: &[DeviceId],
+) -> Result<bool, StoreError> {
+    let mut all = !devices.is_empty();
+    for device in devices {
+        let known = ctx.tx.peer_device(device)?;
+        all &= known.is_some();
+        if known.is_none_or(|known| ctx.now.since(known.fetched) > BUNDLE_FRESH) {
+            ctx.agenda.fetch.insert(contact.user);
+        }
+    }
+    Ok(all)
+}
+
+/// Seals one message for a device. `None` where the device can't be reached yet; the log says why.
+pub(super) fn seal(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    device: &DeviceId,
+    body: Body,
+    introduction: Option<Signed>,
+) -> Result<Option<Bytes>, StoreError> {
+    let Some(mut peer) = ctx.tx.peer_device(device)? else {
+        ctx.agenda.fetch.insert(contact.user);
+        return Ok(None);
+    };
+    let Some(mut channel) = outbound_channel(ctx, &peer)? else { return Ok(None) };
+    let Some(mut session) = sending_session(ctx, &mut peer)? else { return Ok(None) };
+    let message = acknowledging(ctx, device, body)?;
+    let context = PairwiseContext {
+        sender_user: ctx.me.user,
+        recipient_user: contact.user,
+        sender_device: ctx.me.device,
+        recipient_device: *device,
+        channel: *channel.hash(),
+    };
+    let sealed = context.encode(&message).map_err(|error| error.to_string()).and_then(|plaintext| {
+        let olm = ctx.crypto.encrypt(&mut session.state, &plaintext).map_err(|error| error.to_string())?;
+        let content = wire::ChannelContent {
+            introduction: introduction.map(|signed| signed.to_wire()),
+            olm: Some(wire::OlmMessage { prekey: olm.prekey, ciphertext: olm.ciphertext.into() }),
+            sender: if channel.is_opening() { ctx.me.device.to_wire() } else { Bytes::new() },
+        };
+        channel.seal(content.encode_to_vec()).map_err(|error| error.to_string())
+    });
+    let payload = match sealed {
+        Ok(payload) => payload,
+        Err(error) => {
+            tracing::error!(device = %device.short(), error, "could not seal for a device");
+            return Ok(None);
+        }
+    };
+    ctx.tx.put_olm_session(&session)?;
+    ctx.tx.put_outbound_channel(device, &channel)?;
+    Ok(Some(payload.into()))
+}
+
+fn outbound_channel(ctx: &mut Context<'_>, peer: &PeerDevice) -> Result<Option<OutboundChannel>, StoreError> {
+    let opened = XWingPublic::from_slice(&peer.bundle.fields.xwing_key).map_err(|error| error.to_string());
+    let known = ctx.tx.outbound_channel(&peer.device)?;
+    let opened = opened.and_then(|xwing| match known {
+        Some(channel) if !channel.needs_renewal(ctx.now, &xwing) => Ok(channel),
+        _ => OutboundChannel::open(ctx.rng, peer.device, &xwing, ctx.now).map_err(|error| error.to_string()),
+    });
+    Ok(opened
+        .inspect_err(
+            |error| tracing::error!(device = %peer.device.short(), error, "could not open a channel"),
+        )
+        .ok())
+}
+
+/// The session to send on: the one that heard from the peer last, else a new one.
+fn sending_session(ctx: &mut Context<'_>, peer: &mut PeerDevice) -> Result<Option<OlmSession>, StoreError> {
+    if let Some(session) = ctx.tx.olm_sessions(&peer.device)?.into_iter().next() {
+        return Ok(Some(session));
+    }
+    let Some(account) = ctx.tx.olm_account()? else { return Ok(None) };
+    let prekey = peer.prekey.take().unwrap_or(peer.bundle.fields.fallback_prekey);
+    let identity = peer.bundle.fields.certificate.olm_key;
+    let opened = ctx
+        .crypto
+        .open_session(&account, &identity, &prekey)
+        .and_then(|state| Ok((ctx.crypto.session_id(&state)?, state)));
+    match opened {
+        Ok((id, state)) => {
+            ctx.tx.put_peer_device(peer)?;
+            Ok(Some(OlmSession { device: peer.device, id: *id.as_bytes(), state, used: ctx.now }))
+        }
+        Err(error) => {
+            tracing::error!(device = %peer.device.short(), %error, "could not open a session");
+            Ok(None)
+        }
+    }
+}
+
+/// The message with word of what came through on the peer's newest channel.
+fn acknowledging(ctx: &Context<'_>, device: &DeviceId, body: Body) -> Result<wire::Pairwise, StoreError> {
+    let mut message = wire::Pairwise { body: Some(body), ..wire::Pairwise::default() };
+    if let Some(newest) = ctx.tx.inbound_channels_of(device)?.first() {
+        if let Some((channel, _)) = ctx.tx.inbound_channel(newest)? {
+            message.acknowledged_channel = newest.to_wire();
+            message.acknowledged_count = channel.received_count();
+        }
+    }
+    Ok(message)
+}
+
+/// Who a channel's content comes from, as far as it is known before Olm proves it.
+struct Sender {
+    user: UserId,
+    device: DeviceId,
+    olm_key: CurveKey,
+}
+
+/// Takes what a channel carried. Gives the device that it was proved to come from.
+pub(super) fn receive(
+    ctx: &mut Context<'_>,
+    channel: &InboundChannel,
+    peer: Option<DeviceId>,
+    content: Vec<u8>,
+) -> Result<Result<DeviceId, Refusal>, StoreError> {
+    let content: wire::ChannelContent = match decode("channel content", &content.into(), PAYLOAD_BYTES_MAX) {
+        Ok(content) => content,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let introduction = match content.introduction.map(|signed| verify_introduction(ctx, signed)).transpose() {
+        Ok(introduction) => introduction,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let Some(sender) = sender(ctx, peer, introduction.as_ref(), &content.sender)? else {
+        return Ok(Err("it names no device that we know".to_owned()));
+    };
+    if peer.is_some_and(|peer| peer != sender.device) {
+        return Ok(Err("it speaks for another device than its channel".to_owned()));
+    }
+    if let Some(introduction) = &introduction {
+        if let Err(refusal) = introductions::admit(ctx, introduction)? {
+            return Ok(Err(refusal));
+        }
+    }
+    let message = match content.olm {
+        Some(olm) => decrypt(ctx, channel, &sender, olm)?,
+        None => Err("it carries no Olm message".to_owned()),
+    };
+    match (message, &introduction) {
+        (Ok(message), _) => dispatch(ctx, &sender, message)?,
+        // The introduction still is a way back.
+        (Err(refusal), Some(_)) => {
+            tracing::warn!(device = %sender.device.short(), refusal, "an introduction without session")
+        }
+        (Err(refusal), None) => return Ok(Err(refusal)),
+    }
+    if introduction.is_some() {
+        introductions::announce(ctx, &sender.user)?;
+    }
+    Ok(Ok(sender.device))
+}
+
+fn verify_introduction(ctx: &Context<'_>, signed: wire::Signed) -> Result<Introduction, Refusal> {
+    let signed = Signed::from_wire(signed).map_err(|error| error.to_string())?;
+    Introduction::verify(signed, &ctx.me.user, &ctx.me.device).map_err(|error| error.to_string())
+}
+
+fn sender(
+    ctx: &Context<'_>,
+    peer: Option<DeviceId>,
+    introduction: Option<&Introduction>,
+    claimed: &[u8],
+) -> Result<Option<Sender>, StoreError> {
+    if let Some(introduction) = introduction {
+        let certificate = &introduction.fields.certificate;
+        let (user, device, olm_key) = (certificate.user, certificate.device, certificate.olm_key);
+        return Ok(Some(Sender { user, device, olm_key }));
+    }
+    let Some(device) = peer.or_else(|| DeviceId::from_slice(claimed).ok()) else { return Ok(None) };
+    if let Some(known) = ctx.tx.peer_device(&device)? {
+        return Ok(Some(Sender {
+            user: known.user,
+            device,
+            olm_key: known.bundle.fields.certificate.olm_key,
+        }));
+    }
+    // Its bundle was not fetched yet; its user's list names it all the same.
+    for contact in ctx.tx.contacts()? {
+        if let Some(certificate) = contact.device_list.as_ref().and_then(|list| list.active_device(&device)) {
+            return Ok(Some(Sender { user: contact.user, device, olm_key: certificate.olm_key }));
+        }
+    }
+    Ok(None)
+}
+
+fn decrypt(
+    ctx: &mut Context<'_>,
+    channel: &InboundChannel,
+    sender: &Sender,
+    olm: wire::OlmMessage,
+) -> Result<Result<wire::Pairwise, Refusal>, StoreError> {
+    let message = OlmMessage { prekey: olm.prekey, ciphertext: olm.ciphertext.into() };
+    let plaintext = match decrypt_olm(ctx, sender, &message)? {
+        Ok(plaintext) => plaintext,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let context = PairwiseContext {
+        sender_user: sender.user,
+        recipient_user: ctx.me.user,
+        sender_device: sender.device,
+        recipient_device: ctx.me.device,
+        channel: *channel.hash(),
+    };
+    Ok(context.decode_checked(&plaintext).map_err(|error| error.to_string()))
+}
+
+fn decrypt_olm(
+    ctx: &mut Context<'_>,
+    sender: &Sender,
+    message: &OlmMessage,
+) -> Result<Result<Vec<u8>, CryptoError>, StoreError> {
+    let mut last = CryptoError::OtherSession;
+    for mut session in ctx.tx.olm_sessions(&sender.device)? {
+        match ctx.crypto.decrypt(&mut session.state, message) {
+            Ok(plaintext) => {
+                session.used = ctx.now;
+                ctx.tx.put_olm_session(&session)?;
+                return Ok(Ok(plaintext));
+            }
+            Err(CryptoError::OtherSession) => {}
+            Err(error) => last = error,
+        }
+    }
+    if message.prekey { accept_session(ctx, sender, message) } else { Ok(Err(last)) }
+}
+
+fn accept_session(
+    ctx: &mut Context<'_>,
+    sender: &Sender,
+    message: &OlmMessage,
+) -> Result<Result<Vec<u8>, CryptoError>, StoreError> {
+    let Some(mut account) = ctx.tx.olm_account()? else { return Ok(Err(CryptoError::NotPrekey)) };
+    let info = match ctx.crypto.prekey_info(message) {
+        Ok(info) => info,
+        Err(error) => return Ok(Err(error)),
+    };
+    if ctx.tx.prekey_base_seen(info.ratchet_key.as_bytes())? {
+        return Ok(Err(CryptoError::MissingPrekey(info.prekey)));
+    }
+    let accepted = match ctx.crypto.accept_session(&mut account, &sender.olm_key, message) {
+        Ok(accepted) => accepted,
+        Err(error) => return Ok(Err(error)),
+    };
+    ctx.tx.put_olm_account(&account)?;
+    ctx.tx.put_prekey_base(info.ratchet_key.as_bytes(), ctx.now)?;
+    ctx.tx.put_olm_session(&OlmSession {
+        device: sender.device,
+        id: *info.session.as_bytes(),
+        state: accepted.session,
+        used: ctx.now,
+    })?;
+    for old in ctx.tx.olm_sessions(&sender.device)?.into_iter().skip(OLM_SESSIONS_PER_PEER_MAX) {
+        ctx.tx.delete_olm_session(&old.device, &old.id)?;
+    }
+    for home in ctx.tx.home_relays()? {
+        ctx.agenda.prekeys.insert(home.address.relay);
+    }
+    Ok(Ok(accepted.plaintext))
+}
+
+fn dispatch(ctx: &mut Context<'_>, sender: &Sender, message: wire::Pairwise) -> Result<(), StoreError> {
+    acknowledged(ctx, &sender.device, &message)?;
+    let (user, device) = (&sender.user, &sender.device);
+    match message.body {
+        Some(Body::KeyPackage(signed)) => sealing::key_package(ctx, user, device, signed),
+        Some(Body::Acknowledgement(signed)) => receipts::received(ctx, user, device, signed),
+        Some(Body::Entry(sealed)) => direct::received(ctx, user, device, sealed),
+        Some(Body::DeviceList(signed)) => contacts::device_list(ctx, user, signed),
+        Some(Body::Nothing(_)) | None => Ok(()),
+    }
+}
+
+/// The peer says what came through on our channel.
+fn acknowledged(
+    ctx: &mut Context<'_>,
+    device: &DeviceId,
+    message: &wire::Pairwise,
+) -> Result<(), StoreError> {
+    let Ok(hash) = ChannelHash::from_slice(&message.acknowledged_channel) else {
+        return Ok(());
+    };
+    let Some(mut channel) = ctx.tx.outbound_channel(device)? else { return Ok(()) };
+    if channel.acknowledge(&hash, message.acknowledged_count) {
+        ctx.tx.put_outbound_channel(device, &channel)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,272 @@
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use undertone_protocol::crypto::Crypto;
+use undertone_protocol::ids::RelayId;
+use undertone_protocol::keys::RelayAddress;
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire;
+
+use super::agenda::Agenda;
+use super::bundles::Fetches;
+use super::context::{Context, Me};
+use super::links::{DownReason, Links};
+use super::waiters::Waiters;
+use super::{bundles, commands, frames, home, inbox, introductions, publish, receipts, sealing};
+use crate::command::{Ask, CommandError, CommandId, Response};
+use crate::event::Event;
+use crate::store::{ContactState, NodeTx, StoreError};
+
+/// How often old things are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// What comes in.
+#[derive(Debug)]
+pub enum Input {
+    /// A command.
+    Ask(Ask),
+    /// The transport to a relay is there, with the right key.
+    LinkUp {
+        /// Which relay.
+        relay: RelayId,
+    },
+    /// The transport to a relay is gone, or could not be made.
+    LinkDown {
+        /// Which relay.
+        relay: RelayId,
+        /// Why.
+        reason: DownReason,
+    },
+    /// A frame from a relay.
+    Frame {
+        /// Which relay.
+        relay: RelayId,
+        /// The frame.
+        frame: wire::Frame,
+    },
+    /// Time passed.
+    Tick,
+}
+
+/// What goes out to the network.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NetOutput {
+    /// Connect to a relay; answered by [`Input::LinkUp`] or [`Input::LinkDown`].
+    Connect(RelayAddress),
+    /// Close the connection to a relay; not answered.
+    Disconnect(RelayId),
+    /// Send a frame.
+    Send {
+        /// To which relay.
+        relay: RelayId,
+        /// The frame.
+        frame: wire::Frame,
+    },
+}
+
+/// What goes out to users and programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The answer to a command.
+    Reply {
+        /// Which command.
+        id: CommandId,
+        /// The answer.
+        result: Box<Result<Response, CommandError>>,
+    },
+    /// Something happened.
+    Event(Event),
+}
+
+/// What a transaction gives, to be released when it is durable: first the net, then the notices.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// For the network, in order.
+    pub net: Vec<NetOutput>,
+    /// For users and programs, in order.
+    pub notices: Vec<Notice>,
+}
+
+/// The node's machine. See the module's documentation for the contract.
+pub struct Engine {
+    me: Me,
+    crypto: Box<dyn Crypto>,
+    rng: ChaCha20Rng,
+    links: Links,
+    fetches: Fetches,
+    waiters: Waiters,
+    agenda: Agenda,
+    events: Vec<Event>,
+    sweep_at: Timestamp,
+    /// When something in the outbox may be tried again.
+    publish_at: Option<Timestamp>,
+}
+
+/// Why an engine can't be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// There is no account in the store: it was never finished.
+    #[error("the store holds no account: run `undertone init` first")]
+    NoAccount,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Loads the engine of the account that the store holds. `rng` must be seeded anew at every start.
+    pub fn load(
+        tx: &mut dyn NodeTx,
+        crypto: Box<dyn Crypto>,
+        mut rng: ChaCha20Rng,
+        now: Timestamp,
+    ) -> Result<Self, LoadError> {
+        let me = Me::new(tx.account()?.ok_or(LoadError::NoAccount)?);
+        let mut links = Links::new(&mut rng);
+        for relay in tx.home_relays()? {
+            links.want(&relay.address, true, now);
+        }
+        let agenda = everything(&me, tx)?;
+        Ok(Self {
+            me,
+            crypto,
+            rng,
+            links,
+            fetches: Fetches::default(),
+            waiters: Waiters::default(),
+            agenda,
+            events: Vec::new(),
+            sweep_at: now,
+            publish_at: None,
+        })
+    }
+
+    /// Who this node is.
+    pub const fn me(&self) -> &Me {
+        &self.me
+    }
+
+    /// Handles one input.
+    pub fn handle(
+        &mut self,
+        input: Input,
+        now: Timestamp,
+        tx: &mut dyn NodeTx,
+        out: &mut Outputs,
+    ) -> Result<(), StoreError> {
+        match input {
+            Input::Ask(ask) => {
+                let Parts { mut ctx, links, waiters, .. } = self.parts(tx, now);
+                commands::ask(&mut ctx, links, waiters, ask, out)?;
+            }
+            Input::LinkUp { relay } => self.links.up(&relay, now, out),
+            Input::LinkDown { relay, reason } => {
+                if self.links.down(&relay, &reason.0, now) {
+                    self.events.push(Event::RelayDown { relay: relay.to_hex(), reason: reason.0 });
+                }
+                self.agenda.publish = true;
+            }
+            Input::Frame { relay, frame } => {
+                self.links.heard(&relay, now);
+                let Parts { mut ctx, links, fetches, .. } = self.parts(tx, now);
+                frames::frame(&mut ctx, links, fetches, relay, frame, out)?;
+            }
+            Input::Tick => {}
+        }
+        Ok(())
+    }
+
+    /// Does what the inputs made due: seals, publishes, acknowledges, answers. Once, before the commit.
+    pub fn settle(
+        &mut self,
+        now: Timestamp,
+        tx: &mut dyn NodeTx,
+        out: &mut Outputs,
+    ) -> Result<(), StoreError> {
+        for (relay, reason) in self.links.tick(now, out) {
+            self.events.push(Event::RelayDown { relay: relay.to_hex(), reason });
+        }
+        let sweep = now >= self.sweep_at;
+        if sweep {
+            self.sweep_at = now.after(SWEEP_EVERY);
+        }
+        if self.publish_at.is_some_and(|at| at <= now) {
+            self.agenda.publish = true;
+        }
+        let Parts { mut ctx, links, fetches, waiters, publish_at } = self.parts(tx, now);
+        if sweep {
+            publish::sweep(&mut ctx)?;
+            home::sweep(&mut ctx)?;
+        }
+        inbox::retry_quarantine(&mut ctx)?;
+        introductions::seal_due(&mut ctx)?;
+        sealing::seal_due(&mut ctx)?;
+        receipts::seal_due(&mut ctx)?;
+        home::upkeep(&mut ctx, links, out)?;
+        bundles::fetch_due(&mut ctx, links, fetches, out)?;
+        if std::mem::take(&mut ctx.agenda.publish) {
+            *publish_at = publish::publish(&mut ctx, links, out)?;
+        }
+        inbox::acknowledge(&mut ctx, links, out)?;
+        waiters.check(&mut ctx, out)?;
+        // Links that were just wanted are connected now.
+        for (relay, reason) in self.links.tick(now, out) {
+            self.events.push(Event::RelayDown { relay: relay.to_hex(), reason });
+        }
+        out.notices.extend(self.events.drain(..).map(Notice::Event));
+        Ok(())
+    }
+
+    /// When to give [`Input::Tick`] at the latest.
+    pub fn next_deadline(&self) -> Timestamp {
+        let deadlines = [
+            self.links.next_deadline(),
+            self.waiters.next_deadline(),
+            self.fetches.next_deadline(),
+            self.publish_at,
+        ];
+        deadlines.into_iter().flatten().fold(self.sweep_at, Timestamp::min)
+    }
+
+    fn parts<'a>(&'a mut self, tx: &'a mut dyn NodeTx, now: Timestamp) -> Parts<'a> {
+        let ctx = Context {
+            tx,
+            now,
+            me: &self.me,
+            crypto: self.crypto.as_mut(),
+            rng: &mut self.rng,
+            agenda: &mut self.agenda,
+            events: &mut self.events,
+        };
+        Parts {
+            ctx,
+            links: &mut self.links,
+            fetches: &mut self.fetches,
+            waiters: &mut self.waiters,
+            publish_at: &mut self.publish_at,
+        }
+    }
+}
+
+struct Parts<'a> {
+    ctx: Context<'a>,
+    links: &'a mut Links,
+    fetches: &'a mut Fetches,
+    waiters: &'a mut Waiters,
+    publish_at: &'a mut Option<Timestamp>,
+}
+
+/// At a start anything may be due.
+fn everything(me: &Me, tx: &dyn NodeTx) -> Result<Agenda, StoreError> {
+    let mut agenda = Agenda { publish: true, receipts: true, quarantine: true, ..Agenda::default() };
+    agenda.quarantined = inbox::quarantined_tags(tx)?;
+    for contact in tx.contacts()? {
+        if contact.introduction_due {
+            agenda.introduce.insert(contact.user);
+        }
+        if contact.state == ContactState::Accepted {
+            agenda.seal.insert(me.direct(&contact.user), contact.user);
+        }
+    }
+    Ok(agenda)
+}

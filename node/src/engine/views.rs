@@ -1,0 +1,175 @@
+//! What users see: records turned into the views of commands and events.
+
+use undertone_protocol::entry::Content;
+use undertone_protocol::ids::{ConversationId, EntryId};
+use undertone_protocol::keys::Name;
+use undertone_protocol::receipts::{Denial, Tick};
+
+use super::context::Context;
+use crate::command::{ContactView, IdView, MessageView};
+use crate::store::{Contact, ContactState, Delivery, Failure, OutboxState, Purpose, StoreError, StoredEntry};
+
+/// The contact of a direct conversation.
+pub(super) fn contact_of(
+    ctx: &Context<'_>,
+    conversation: &ConversationId,
+) -> Result<Option<Contact>, StoreError> {
+    Ok(ctx.tx.contacts()?.into_iter().find(|contact| ctx.me.direct(&contact.user) == *conversation))
+}
+
+/// What the contact of a conversation is called.
+pub(super) fn contact_name(ctx: &Context<'_>, conversation: &ConversationId) -> Result<String, StoreError> {
+    let contact = contact_of(ctx, conversation)?;
+    Ok(contact.map_or_else(|| conversation.short(), |contact| contact.name.to_string()))
+}
+
+/// Who this node is.
+pub(super) fn id(ctx: &Context<'_>) -> IdView {
+    IdView {
+        name: ctx.me.account.name.to_string(),
+        user: ctx.me.user.to_hex(),
+        device: ctx.me.device.to_hex(),
+    }
+}
+
+/// A contact or a request.
+pub(super) fn contact(ctx: &Context<'_>, contact: &Contact) -> Result<ContactView, StoreError> {
+    let pending = ctx.tx.outbox_of(&Purpose::Introduction(contact.user))?;
+    let state = match contact.state {
+        ContactState::Requesting => "requesting",
+        ContactState::Requested => "requested",
+        ContactState::Accepted => "accepted",
+    };
+    Ok(ContactView {
+        name: contact.name.to_string(),
+        user: contact.user.to_hex(),
+        state: state.to_owned(),
+        verified: contact.verified,
+        warning: warning(contact),
+        message: first_text(ctx, contact)?,
+        introduced: !contact.introduction_due && pending.is_empty(),
+    })
+}
+
+fn warning(contact: &Contact) -> Option<String> {
+    if let Some(denial) = contact.refused {
+        return Some(refused_request(contact, denial));
+    }
+    contact.identity_warning.then(|| {
+        format!(
+            "{0}'s identity changed (re-installed, or somebody else): `undertone contact verify {0}`",
+            contact.name
+        )
+    })
+}
+
+fn first_text(ctx: &Context<'_>, contact: &Contact) -> Result<Option<String>, StoreError> {
+    if contact.state != ContactState::Requested {
+        return Ok(None);
+    }
+    let history = ctx.tx.history(&ctx.me.direct(&contact.user), None, 1)?;
+    Ok(history.first().map(|stored| text(stored)))
+}
+
+/// Why a request by an invitation was refused, and what to do.
+pub(super) fn refused_request(contact: &Contact, denial: Denial) -> String {
+    let name: &Name = &contact.name;
+    match denial {
+        Denial::Expired => format!("the invitation has expired: ask {name} for a new link"),
+        Denial::UsedUp => format!("the invitation was used up: ask {name} for a new link"),
+        Denial::Revoked => format!("{name} took the invitation back: ask for a new link"),
+        other => format!("{name}'s relay refused the request ({}): ask for a new link", denied(other)),
+    }
+}
+
+fn denied(denial: Denial) -> &'static str {
+    match denial {
+        Denial::UnknownMailbox => "the mailbox is unknown there",
+        Denial::Epoch => "the mailbox's tokens were renewed",
+        Denial::Proof => "the token does not match",
+        Denial::Revoked => "the token was revoked",
+        Denial::Expired => "the token expired",
+        Denial::UsedUp => "the token was used up",
+        Denial::Rights => "the token does not allow it",
+    }
+}
+
+/// Why a message does not get further.
+pub(super) fn failure(failure: Failure) -> String {
+    match failure {
+        Failure::Expired => "expired: no device of the contact fetched it in time".to_owned(),
+        Failure::Denied(denial) => format!("denied: {}", denied(denial)),
+        Failure::TooLarge { bytes_max } => format!("too large: the relay takes {bytes_max} bytes"),
+    }
+}
+
+fn text(stored: &StoredEntry) -> String {
+    match &stored.entry.body.content {
+        Content::Text(text) => text.clone(),
+        Content::Unknown => "(made by a newer version: update to see it)".to_owned(),
+    }
+}
+
+/// A message of a contact's conversation.
+pub(super) fn message(
+    ctx: &Context<'_>,
+    contact: &Contact,
+    stored: &StoredEntry,
+) -> Result<MessageView, StoreError> {
+    let entry = &stored.entry;
+    let mine = entry.header.device == ctx.me.device;
+    let delivery = if mine { ctx.tx.delivery(&entry.id)? } else { None };
+    let state = match &delivery {
+        Some(delivery) => delivery.tick.as_str(),
+        None => {
+            let own = ctx.tx.own_receipts(&entry.header.conversation)?;
+            if own.read.covers(&entry.header.device, entry.header.seq) { "read" } else { "received" }
+        }
+    };
+    Ok(MessageView {
+        id: entry.id.to_hex(),
+        contact: contact.name.to_string(),
+        from: if mine { ctx.me.account.name.to_string() } else { contact.name.to_string() },
+        mine,
+        text: text(stored),
+        time_ms: entry.header.claimed.as_ms(),
+        state: state.to_owned(),
+        failed: delivery.as_ref().and_then(|delivery| delivery.failed).map(failure),
+        note: delivery.as_ref().and_then(|delivery| note(contact, delivery)),
+    })
+}
+
+/// A message by its id.
+pub(super) fn message_by_id(ctx: &Context<'_>, id: &EntryId) -> Result<Option<MessageView>, StoreError> {
+    let Some(stored) = ctx.tx.entry(id)? else { return Ok(None) };
+    match contact_of(ctx, &stored.entry.header.conversation)? {
+        Some(contact) => Ok(Some(message(ctx, &contact, &stored)?)),
+        None => Ok(None),
+    }
+}
+
+/// What a queued message waits for.
+fn note(contact: &Contact, delivery: &Delivery) -> Option<String> {
+    if delivery.tick > Tick::Queued || delivery.failed.is_some() {
+        return None;
+    }
+    let note = match (contact.state, delivery.sealed) {
+        (ContactState::Accepted, true) => "waiting for a relay",
+        (ContactState::Accepted, false) => "waiting for the contact's keys",
+        _ => "awaiting acceptance",
+    };
+    Some(note.to_owned())
+}
+
+/// Whether a queued message can get further without somebody else's doing.
+pub(super) fn can_progress(ctx: &Context<'_>, delivery: &Delivery) -> Result<bool, StoreError> {
+    let contact = contact_of(ctx, &delivery.conversation)?;
+    Ok(delivery.sealed || contact.is_some_and(|contact| contact.state == ContactState::Accepted))
+}
+
+/// How many things are on their way out: items that no relay has yet.
+pub(super) fn outbox_pending(ctx: &Context<'_>, limit: usize) -> Result<usize, StoreError> {
+    let pending = ctx.tx.outbox_pending(0, limit)?;
+    let waits = |state: &OutboxState| matches!(state, OutboxState::Pending { .. });
+    Ok(pending.iter().filter(|item| item.recipients.iter().any(|to| waits(&to.state))).count())
+}

@@ -1,0 +1,113 @@
+//! Commands whose answer waits for the network.
+
+use undertone_protocol::ids::{EntryId, Handle, UserId};
+use undertone_protocol::receipts::Tick;
+use undertone_protocol::time::Timestamp;
+
+use super::context::Context;
+use super::run::{Notice, Outputs};
+use super::views;
+use crate::command::{CommandError, CommandId, CountView, ErrorKind, InvitationView, Response};
+use crate::store::{Purpose, StoreError};
+
+/// Answers that may wait at one time; one more is answered at once.
+const WAITERS_MAX: usize = 1_024;
+
+/// What an answer waits for.
+#[derive(Debug)]
+pub(super) enum Condition {
+    /// A message is at a relay, or failed.
+    Sent { entry: EntryId },
+    /// A home relay knows an invitation.
+    Invited { handle: Handle, view: InvitationView },
+    /// A request or an accept is at a relay, or was refused.
+    Introduced { user: UserId },
+    /// Acknowledgements of a conversation, and messages to it, are at a relay.
+    Flushed { user: UserId, view: CountView },
+}
+
+struct Waiter {
+    id: CommandId,
+    condition: Condition,
+    deadline: Timestamp,
+}
+
+/// The commands that wait. Volatile: who asked is gone with the process.
+#[derive(Default)]
+pub(super) struct Waiters(Vec<Waiter>);
+
+impl Waiters {
+    pub(super) fn add(&mut self, id: CommandId, condition: Condition, deadline: Timestamp) {
+        let deadline = if self.0.len() < WAITERS_MAX { deadline } else { Timestamp::ZERO };
+        self.0.push(Waiter { id, condition, deadline });
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.0.iter().map(|waiter| waiter.deadline).min()
+    }
+
+    /// Answers those whose wait is over.
+    pub(super) fn check(&mut self, ctx: &mut Context<'_>, out: &mut Outputs) -> Result<(), StoreError> {
+        for waiter in std::mem::take(&mut self.0) {
+            let over = waiter.deadline <= ctx.now;
+            match answer(ctx, &waiter.condition, over)? {
+                Some(result) => out.notices.push(Notice::Reply { id: waiter.id, result: Box::new(result) }),
+                None => self.0.push(waiter),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The answer, if it is due.
+fn answer(
+    ctx: &mut Context<'_>,
+    condition: &Condition,
+    over: bool,
+) -> Result<Option<Result<Response, CommandError>>, StoreError> {
+    match condition {
+        Condition::Sent { entry } => {
+            let Some(delivery) = ctx.tx.delivery(entry)? else { return Ok(None) };
+            let done = delivery.tick >= Tick::Sent
+                || delivery.failed.is_some()
+                || !views::can_progress(ctx, &delivery)?;
+            if !done && !over {
+                return Ok(None);
+            }
+            Ok(views::message_by_id(ctx, entry)?.map(|message| Ok(Response::Message(message))))
+        }
+        Condition::Invited { handle, view } => {
+            let invitation = ctx.tx.invitation(handle)?;
+            let homes = ctx.tx.home_relays()?;
+            // One relay that knows it, and has the bundle, is enough to answer it.
+            let ready = invitation.is_some_and(|invitation| {
+                homes
+                    .iter()
+                    .any(|home| home.bundle_stored && !invitation.unconfirmed.contains(&home.address.relay))
+            });
+            let view = InvitationView { ready, ..view.clone() };
+            Ok((ready || over).then_some(Ok(Response::Invitation(view))))
+        }
+        Condition::Introduced { user } => introduced(ctx, user, over),
+        Condition::Flushed { user, view } => {
+            let conversation = ctx.me.direct(user);
+            let flushed = !ctx.tx.own_receipts(&conversation)?.due
+                && ctx.tx.outbox_of(&Purpose::Acknowledgement(conversation))?.is_empty();
+            Ok((flushed || over).then(|| Ok(Response::Count(view.clone()))))
+        }
+    }
+}
+
+fn introduced(
+    ctx: &mut Context<'_>,
+    user: &UserId,
+    over: bool,
+) -> Result<Option<Result<Response, CommandError>>, StoreError> {
+    let Some(contact) = ctx.tx.contact(user)? else { return Ok(None) };
+    if let Some(denial) = contact.refused {
+        let message = views::refused_request(&contact, denial);
+        return Ok(Some(Err(CommandError::new(ErrorKind::Refused, message))));
+    }
+    let view = views::contact(ctx, &contact)?;
+    Ok((view.introduced || over).then_some(Ok(Response::Contact(view))))
+}

@@ -1,0 +1,60 @@
+//! What happens, as it happens: for `watch`, the local API and programs that embed a node.
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::{ContactView, MessageView};
+
+/// Something that happened. It is told only after it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A message came.
+    Message {
+        /// The message.
+        message: MessageView,
+    },
+    /// A message of one's own came further, or failed.
+    Tick {
+        /// The contact.
+        contact: String,
+        /// The message's id, in hexadecimal.
+        id: String,
+        /// How far it has come: see [`MessageView::state`].
+        state: String,
+        /// Why it does not get further.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
+    },
+    /// Somebody asks to be a contact.
+    Request {
+        /// Who.
+        contact: ContactView,
+    },
+    /// A contact let us in, or we them.
+    Accepted {
+        /// Who.
+        contact: ContactView,
+    },
+    /// Something about a contact changed: its identity, or a request that was refused.
+    Contact {
+        /// Who.
+        contact: ContactView,
+    },
+    /// The connection to a relay is up and greeted.
+    RelayUp {
+        /// The relay's key, in hexadecimal.
+        relay: String,
+    },
+    /// The connection to a relay is gone.
+    RelayDown {
+        /// The relay's key, in hexadecimal.
+        relay: String,
+        /// Why.
+        reason: String,
+    },
+    /// More happened than this watcher could take: it has to read the history.
+    Missed {
+        /// How many events.
+        count: u64,
+    },
+}

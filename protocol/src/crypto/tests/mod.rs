@@ -1,0 +1,4 @@
+mod behaviour;
+mod layers;
+mod payloads;
+mod vectors;

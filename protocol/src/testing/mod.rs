@@ -1,0 +1,5 @@
+//! What tests and the simulation use in place of the real thing. Only with the feature `testing`.
+
+mod model_crypto;
+
+pub use model_crypto::ModelCrypto;

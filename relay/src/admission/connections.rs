@@ -1,0 +1,108 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use undertone_protocol::ids::DeviceId;
+use undertone_protocol::time::Timestamp;
+
+use super::rates::{Rate, RateClock};
+use crate::conn::ConnId;
+use crate::limits::Limits;
+
+/// What the relay knows of a live connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Whom Noise proved.
+    pub(crate) device: DeviceId,
+    /// Whether the hello came.
+    pub(crate) greeted: bool,
+    /// Bytes put out and not yet taken by the socket.
+    pub(crate) backlog_bytes: u64,
+    pub(crate) frames: Rate,
+    pub(crate) publishes: Rate,
+    pub(crate) requests: Rate,
+    pub(crate) fetches: Rate,
+    last_heard: Timestamp,
+}
+
+/// The live connections, and when each counts as silent.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    live: BTreeMap<ConnId, Connection>,
+    /// One for each connection; moved only when it comes due.
+    deadlines: BTreeSet<(Timestamp, ConnId)>,
+}
+
+impl Connections {
+    pub(crate) fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// `None` when the connection is not live (any more).
+    pub(crate) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Connection> {
+        self.live.get_mut(&conn)
+    }
+
+    /// A connection is up; false if it was already known.
+    pub(crate) fn add(
+        &mut self,
+        conn: ConnId,
+        device: DeviceId,
+        limits: &Limits,
+        clock: &RateClock,
+        now: Timestamp,
+    ) -> bool {
+        if self.live.contains_key(&conn) {
+            return false;
+        }
+        let connection = Connection {
+            device,
+            greeted: false,
+            backlog_bytes: 0,
+            frames: Rate::per_minute(clock, limits.frames_per_minute),
+            publishes: Rate::per_minute(clock, limits.publishes_per_minute),
+            requests: Rate::per_minute(clock, limits.requests_per_minute),
+            fetches: Rate::per_minute(clock, limits.bundle_fetches_per_minute),
+            last_heard: now,
+        };
+        self.live.insert(conn, connection);
+        self.deadlines.insert((silent_at(now, limits), conn));
+        true
+    }
+
+    /// Something came from the connection.
+    pub(crate) fn heard(&mut self, conn: ConnId, now: Timestamp) {
+        if let Some(connection) = self.live.get_mut(&conn) {
+            connection.last_heard = now;
+        }
+    }
+
+    /// Forgets a connection; false if it was not live. Its deadline lapses by itself.
+    pub(crate) fn remove(&mut self, conn: ConnId) -> bool {
+        self.live.remove(&conn).is_some()
+    }
+
+    /// The connections that have been silent for too long.
+    pub(crate) fn silent(&mut self, limits: &Limits, now: Timestamp) -> Vec<ConnId> {
+        let mut silent = Vec::new();
+        while let Some(&(due, conn)) = self.deadlines.first().filter(|(due, _)| *due <= now) {
+            self.deadlines.remove(&(due, conn));
+            let Some(connection) = self.live.get(&conn) else { continue };
+            let deadline = silent_at(connection.last_heard, limits);
+            if deadline <= now {
+                silent.push(conn);
+            } else {
+                self.deadlines.insert((deadline, conn));
+            }
+        }
+        silent
+    }
+
+    /// When [`Self::silent`] may next find one.
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(due, _)| *due)
+    }
+}
+
+fn silent_at(heard: Timestamp, limits: &Limits) -> Timestamp {
+    heard.after(Duration::from_millis(limits.silence_ms_max))
+}

@@ -1,0 +1,19 @@
+//! Who may do what: connections, rates, mailbox ownership and delivery tokens
+//! (`spec/relay.md`, `spec/tokens.md`).
+//!
+//! Tokens are recomputed, not stored. What is stored: for each mailbox a hash of its owner's key, the
+//! secret K with its epoch, revoked prefixes, and the uses of introductions.
+
+mod connections;
+mod introductions;
+mod ownership;
+mod rates;
+mod revocation;
+mod tokens;
+
+pub(crate) use connections::Connections;
+pub(crate) use introductions::{Charged, put_introduction, take_use};
+pub(crate) use ownership::{Mailbox, Registering, owned, register};
+pub(crate) use rates::{Rate, RateClock, TooFast};
+pub(crate) use revocation::{revoke, sweep};
+pub(crate) use tokens::{Claim, NotCharged, TokenRates, Verdict, charge, check};

@@ -1,0 +1,152 @@
+use bytes::Bytes;
+use prost::Message;
+use rand_core::CryptoRng;
+use undertone_protocol::ids::{DeviceId, Generation, MailboxId, Secret};
+use undertone_protocol::wire::{self, RefusalCode};
+
+use super::rates::Rate;
+use super::revocation;
+use crate::answer::{Failed, Refused};
+use crate::limits::{Limits, Registration};
+use crate::store::owner::{self, Owner};
+use crate::store::table::{Key, Table};
+use crate::store::{Overlay, Store, StoreError, usage};
+
+/// A mailbox's registration.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Mailbox {
+    /// [`Owner`]'s bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) owner: Bytes,
+    /// K.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) secret: Bytes,
+    /// The epoch of K.
+    #[prost(uint32, tag = "3")]
+    pub(crate) epoch: u32,
+    /// Random; another one means that sequences start anew.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(crate) generation: Bytes,
+    /// Revoked prefixes of this epoch.
+    #[prost(uint32, tag = "5")]
+    pub(crate) revoked: u32,
+    /// Introductions of this epoch.
+    #[prost(uint32, tag = "6")]
+    pub(crate) introductions: u32,
+}
+
+fn key(mailbox: &MailboxId) -> Key {
+    Table::Mailbox.key().part(mailbox.as_bytes())
+}
+
+pub(super) fn read<S: Store + ?Sized>(
+    tx: &Overlay<'_, S>,
+    mailbox: &MailboxId,
+) -> Result<Option<Mailbox>, StoreError> {
+    tx.read("mailbox record", &key(mailbox))
+}
+
+pub(super) fn write<S: Store + ?Sized>(tx: &mut Overlay<'_, S>, mailbox: &MailboxId, record: &Mailbox) {
+    tx.write(key(mailbox), record);
+}
+
+/// The registration of a mailbox that `device` owns.
+pub(crate) fn owned<S: Store + ?Sized>(
+    tx: &Overlay<'_, S>,
+    mailbox: &MailboxId,
+    device: &DeviceId,
+) -> Result<Mailbox, Failed> {
+    let record = read(tx, mailbox)?.ok_or_else(|| Refused::new(RefusalCode::Unknown, "no such mailbox"))?;
+    if !Owner::of(device).is(&record.owner) {
+        return Err(not_owner().into());
+    }
+    Ok(record)
+}
+
+fn not_owner() -> Refused {
+    Refused::new(RefusalCode::NotOwner, "the mailbox belongs to another device")
+}
+
+/// What a registration is decided by, beside the store.
+pub(crate) struct Registering<'a> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) registration: Registration,
+    /// New mailboxes of the whole relay.
+    pub(crate) rate: &'a Rate,
+}
+
+/// Registers a mailbox, repeats a registration, or starts a new epoch; whether the mailbox is a new one.
+pub(crate) fn register<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    device: &DeviceId,
+    asked: &wire::Register,
+    by: &Registering<'_>,
+    rng: &mut dyn CryptoRng,
+) -> Result<(wire::Registered, bool), Failed> {
+    let mailbox = MailboxId::from_slice(&asked.mailbox)?;
+    let secret = Secret::from_slice(&asked.secret)?;
+    if asked.epoch == 0 {
+        return Err(Refused::malformed("the first epoch is 1").into());
+    }
+    let known = read(tx, &mailbox)?;
+    let new = known.is_none();
+    let record = match known {
+        Some(known) => renew(tx, device, &mailbox, known, asked)?,
+        None => create(tx, device, &secret, asked.epoch, by, rng)?,
+    };
+    write(tx, &mailbox, &record);
+    Ok((wire::Registered { generation: record.generation }, new))
+}
+
+fn create<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    device: &DeviceId,
+    secret: &Secret,
+    epoch: u32,
+    by: &Registering<'_>,
+    mut rng: &mut dyn CryptoRng,
+) -> Result<Mailbox, Failed> {
+    if by.registration == Registration::Closed {
+        return Err(Refused::new(RefusalCode::Closed, "this relay takes no registrations").into());
+    }
+    let owner = Owner::of(device);
+    if owner::holdings(tx, owner.as_bytes())?.mailboxes >= by.limits.mailboxes_per_device_max {
+        return Err(Refused::limit("mailboxes_per_device_max").into());
+    }
+    if usage::usage(tx)?.mailboxes >= by.limits.mailboxes_max {
+        return Err(Refused::limit("mailboxes_max").into());
+    }
+    by.rate.take().map_err(|wait| Refused::retry_after("registrations_per_minute", wait.retry_after_ms))?;
+    usage::change(tx, |usage| usage.mailboxes += 1)?;
+    owner::change(tx, owner.as_bytes(), |holdings| holdings.mailboxes += 1)?;
+    Ok(Mailbox {
+        owner: Bytes::copy_from_slice(owner.as_bytes()),
+        secret: Bytes::copy_from_slice(secret.expose()),
+        epoch,
+        generation: Generation::random(&mut rng).to_wire(),
+        revoked: 0,
+        introductions: 0,
+    })
+}
+
+/// The same registration again changes nothing; a larger epoch replaces K and forgets what was
+/// revoked and introduced under the old one.
+fn renew<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    device: &DeviceId,
+    mailbox: &MailboxId,
+    known: Mailbox,
+    asked: &wire::Register,
+) -> Result<Mailbox, Failed> {
+    if !Owner::of(device).is(&known.owner) {
+        return Err(not_owner().into());
+    }
+    if asked.epoch == known.epoch && asked.secret == known.secret {
+        return Ok(known);
+    }
+    if asked.epoch <= known.epoch {
+        return Err(Refused::new(RefusalCode::Epoch, format!("the epoch is {} already", known.epoch)).into());
+    }
+    revocation::leave_epoch(tx, mailbox, &known);
+    Ok(Mailbox { secret: asked.secret.clone(), epoch: asked.epoch, revoked: 0, introductions: 0, ..known })
+}

@@ -1,0 +1,81 @@
+//! Rates by `governor` (GCRA), with the time that the machine was given.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use undertone_protocol::time::Timestamp;
+
+/// A limiter is as good as new when it was not used for this long: every quota is of a minute.
+pub(crate) const REPLENISHED_AFTER: Duration = Duration::from_secs(60);
+
+/// The machine's time, where `governor` reads it. The parent sets it before each input.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RateClock(Arc<AtomicU64>);
+
+impl RateClock {
+    pub(crate) fn set(&self, now: Timestamp) {
+        self.0.store(now.as_ms(), Ordering::Relaxed);
+    }
+}
+
+impl Clock for RateClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Too much just now; try again after this many milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooFast {
+    pub(crate) retry_after_ms: u64,
+}
+
+/// So many a minute, and at once.
+#[derive(Debug)]
+pub(crate) struct Rate {
+    limiter: RateLimiter<NotKeyed, InMemoryState, RateClock, NoOpMiddleware<Duration>>,
+    clock: RateClock,
+}
+
+impl Rate {
+    /// A rate of 0 is taken as 1.
+    pub(crate) fn per_minute(clock: &RateClock, count: u32) -> Self {
+        let quota = Quota::per_minute(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
+        Self { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), clock: clock.clone() }
+    }
+
+    /// Takes one.
+    pub(crate) fn take(&self) -> Result<(), TooFast> {
+        self.limiter.check().map_err(|not_until| {
+            let wait = not_until.wait_time_from(self.clock.now());
+            TooFast { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1) }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_follows_the_given_time() {
+        let clock = RateClock::default();
+        clock.set(Timestamp::from_ms(1_700_000_000_000));
+        let rate = Rate::per_minute(&clock, 2);
+        assert_eq!(rate.take(), Ok(()));
+        assert_eq!(rate.take(), Ok(()));
+        let wait = rate.take().unwrap_err().retry_after_ms;
+        assert!((29_000..=30_001).contains(&wait), "{wait}");
+        clock.set(Timestamp::from_ms(1_700_000_000_000 + wait));
+        assert_eq!(rate.take(), Ok(()));
+        assert!(rate.take().is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! A device and its mailbox: attach, acknowledgements, credit.
+
+use undertone_protocol::codec::Malformed;
+use undertone_protocol::ids::{DeviceId, MailboxId};
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire::{self, GoodbyeCode};
+
+use super::relay::Relay;
+use super::types::Output;
+use crate::admission;
+use crate::answer::{Failed, Refused};
+use crate::conn::ConnId;
+use crate::mailbox::{self, AckSpans, DurableClass};
+use crate::store::{Overlay, Store, StoreError};
+
+impl Relay {
+    pub(super) fn attach<S: Store + ?Sized>(
+        &mut self,
+        conn: ConnId,
+        device: DeviceId,
+        asked: &wire::Attach,
+        now: Timestamp,
+        tx: &mut Overlay<'_, S>,
+        out: &mut Vec<Output>,
+    ) -> Result<wire::Attached, Failed> {
+        let mailbox = MailboxId::from_slice(&asked.mailbox)?;
+        let (acks, credits) = parse(asked)?;
+        let record = admission::owned(tx, &mailbox, &device)?;
+        if self.sessions.mailbox_of(conn).is_some_and(|attached| attached != mailbox) {
+            return Err(Refused::limit("one mailbox for each connection").into());
+        }
+        if asked.generation == record.generation {
+            for spans in &acks {
+                self.metrics.acknowledged += mailbox::acknowledge(tx, &mailbox, spans, now)?;
+            }
+        }
+        self.start_session(conn, mailbox, tx, out)?;
+        for (class, credit) in credits {
+            self.sessions.grant(&mailbox, class, &credit);
+        }
+        self.metrics.attaches += 1;
+        Ok(wire::Attached { generation: record.generation })
+    }
+
+    fn start_session<S: Store + ?Sized>(
+        &mut self,
+        conn: ConnId,
+        mailbox: MailboxId,
+        tx: &Overlay<'_, S>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let first = |class| mailbox::queue(tx, &mailbox, class).map(|queue| queue.acked_through + 1);
+        let cursors = (first(DurableClass::Zero)?, first(DurableClass::One)?);
+        if let Some(older) = self.sessions.attach(conn, mailbox, cursors, &self.limits) {
+            self.metrics.superseded += 1;
+            self.close(older, GoodbyeCode::Superseded, "a newer connection attached", out);
+        }
+        Ok(())
+    }
+
+    pub(super) fn ack<S: Store + ?Sized>(
+        &mut self,
+        conn: ConnId,
+        ack: &wire::Ack,
+        now: Timestamp,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<(), Failed> {
+        let spans = AckSpans::from_wire(ack)?;
+        let mailbox = self.attached(conn)?;
+        self.metrics.acknowledged += mailbox::acknowledge(tx, &mailbox, &spans, now)?;
+        self.sessions.acknowledged(&mailbox, &spans);
+        Ok(())
+    }
+
+    pub(super) fn credit(&mut self, conn: ConnId, credit: &wire::Credit) -> Result<(), Failed> {
+        let class = credit_class(credit)?;
+        let mailbox = self.attached(conn)?;
+        self.sessions.grant(&mailbox, class, credit);
+        Ok(())
+    }
+
+    fn attached(&self, conn: ConnId) -> Result<MailboxId, Refused> {
+        self.sessions.mailbox_of(conn).ok_or_else(|| Refused::malformed("no mailbox is attached"))
+    }
+}
+
+type Parsed = (Vec<AckSpans>, Vec<(DurableClass, wire::Credit)>);
+
+fn parse(asked: &wire::Attach) -> Result<Parsed, Malformed> {
+    let classes = DurableClass::ALL.len();
+    if asked.acks.len() > classes || asked.credits.len() > classes {
+        return Err(Malformed::new("attach", "more acks or credits than classes"));
+    }
+    let acks = asked.acks.iter().map(AckSpans::from_wire).collect::<Result<_, _>>()?;
+    let credits = asked.credits.iter().map(|credit| Ok((credit_class(credit)?, *credit)));
+    Ok((acks, credits.collect::<Result<_, Malformed>>()?))
+}
+
+fn credit_class(credit: &wire::Credit) -> Result<DurableClass, Malformed> {
+    DurableClass::from_wire(credit.class)
+        .ok_or_else(|| Malformed::new("credit", "only classes 0 and 1 are credited"))
+}

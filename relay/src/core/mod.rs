@@ -1,0 +1,27 @@
+//! The relay's one machine: connections and frames in, frames out.
+//!
+//! # Drain contract
+//!
+//! The shell hands any number of inputs to [`Relay::handle`] on one [`crate::store::Overlay`], collecting
+//! the outputs in one list; then it commits the overlay's batch; only then it releases all outputs, in
+//! order (persist, then send). An overlay whose batch is empty needs no commit. On a [`crate::store::StoreError`] from `handle` or
+//! from the commit the shell drops the outputs, the machine and every connection, and starts anew from
+//! the store: what the machine holds in memory (sessions, rates) can be rebuilt, but it may be ahead of
+//! the store.
+//!
+//! After [`Output::Close`] the shell flushes what was put out for that connection and closes it; frames
+//! that still come from it are ignored, and [`Input::Disconnected`] for it is welcome but not needed.
+//! The shell gives [`Input::Tick`] at or after [`Relay::next_tick`], which is asked again after every drain.
+
+mod deliver;
+mod drain;
+mod outgoing;
+mod publish;
+mod relay;
+mod requests;
+mod tick;
+mod types;
+
+pub use crate::conn::ConnId;
+pub use relay::Relay;
+pub use types::{Input, Output};

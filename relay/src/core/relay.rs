@@ -1,0 +1,129 @@
+use ed25519_dalek::SigningKey;
+use rand_core::CryptoRng;
+use undertone_protocol::ids::{DeviceId, RelayId};
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire::GoodbyeCode;
+
+use super::outgoing::goodbye;
+use super::tick::Sweeps;
+use super::types::{Input, Output};
+use crate::admission::{Connections, Rate, RateClock, TokenRates};
+use crate::conn::ConnId;
+use crate::limits::{Limits, Registration};
+use crate::metrics::{Gauges, Metrics};
+use crate::session::Sessions;
+use crate::store::{Overlay, Store, StoreError, usage};
+
+/// A relay without its shell. See the module for the contract.
+pub struct Relay {
+    pub(super) limits: Limits,
+    pub(super) registration: Registration,
+    pub(super) key: SigningKey,
+    pub(super) id: RelayId,
+    pub(super) rng: Box<dyn CryptoRng + Send>,
+    pub(super) clock: RateClock,
+    pub(super) registrations: Rate,
+    pub(super) token_rates: TokenRates,
+    pub(super) connections: Connections,
+    pub(super) sessions: Sessions,
+    pub(super) metrics: Metrics,
+    pub(super) sweeps: Sweeps,
+}
+
+impl Relay {
+    /// A relay under `key` (its identity, and what it signs custody receipts with). `rng` names the
+    /// generations of new mailboxes.
+    pub fn new(
+        limits: Limits,
+        registration: Registration,
+        key: SigningKey,
+        rng: Box<dyn CryptoRng + Send>,
+    ) -> Self {
+        let clock = RateClock::default();
+        Self {
+            registrations: Rate::per_minute(&clock, limits.registrations_per_minute),
+            token_rates: TokenRates::new(clock.clone()),
+            limits,
+            registration,
+            id: RelayId::new(key.verifying_key().to_bytes()),
+            key,
+            rng,
+            clock,
+            connections: Connections::default(),
+            sessions: Sessions::default(),
+            metrics: Metrics::default(),
+            sweeps: Sweeps::default(),
+        }
+    }
+
+    /// The relay's id.
+    pub fn id(&self) -> RelayId {
+        self.id
+    }
+
+    /// What was counted since the machine started.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What is so right now, as the store under `tx` has it.
+    pub fn gauges<S: Store + ?Sized>(&self, tx: &Overlay<'_, S>) -> Result<Gauges, StoreError> {
+        let usage = usage::usage(tx)?;
+        Ok(Gauges {
+            connections: self.connections.len(),
+            attached: self.sessions.len(),
+            token_rates: self.token_rates.len(),
+            disk_bytes: usage.disk_bytes,
+            mailboxes: usage.mailboxes,
+        })
+    }
+
+    /// When the machine next wants an [`Input::Tick`]; a moment in the past means at once.
+    pub fn next_tick(&self) -> Option<Timestamp> {
+        if self.sessions.any_ready() {
+            return Some(Timestamp::ZERO);
+        }
+        let silence = self.connections.next_deadline();
+        Some(silence.map_or(self.sweeps.next, |silence| silence.min(self.sweeps.next)))
+    }
+
+    /// Takes one input. The module says when the outputs may be released, and what an error means.
+    pub fn handle<S: Store + ?Sized>(
+        &mut self,
+        input: Input,
+        now: Timestamp,
+        tx: &mut Overlay<'_, S>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        self.clock.set(now);
+        self.sweeps.note(now);
+        let before = out.len();
+        match input {
+            Input::Connected { conn, device } => self.connected(conn, device, now, out),
+            Input::Frame { conn, frame } => self.frame(conn, frame, now, tx, out)?,
+            Input::Disconnected { conn } => self.forget(conn),
+            Input::Sent { conn, bytes } => self.sent(conn, bytes),
+            Input::Tick => self.tick(now, tx, out)?,
+        }
+        self.deliver(now, tx, out)?;
+        self.account(before, out);
+        Ok(())
+    }
+
+    fn connected(&mut self, conn: ConnId, device: DeviceId, now: Timestamp, out: &mut Vec<Output>) {
+        self.metrics.connections_opened += 1;
+        if self.connections.len() >= self.limits.connections_max {
+            self.metrics.connections_shed += 1;
+            self.metrics.connections_closed += 1;
+            goodbye(conn, GoodbyeCode::Overloaded, "the relay has as many connections as it may", out);
+            return;
+        }
+        self.connections.add(conn, device, &self.limits, &self.clock, now);
+    }
+
+    fn sent(&mut self, conn: ConnId, bytes: u64) {
+        if let Some(connection) = self.connections.get_mut(conn) {
+            connection.backlog_bytes = connection.backlog_bytes.saturating_sub(bytes);
+        }
+    }
+}

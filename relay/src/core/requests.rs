@@ -1,0 +1,209 @@
+//! Frames that came in: who answers which.
+
+use undertone_protocol::ids::DeviceId;
+use undertone_protocol::limits::PROTOCOL_VERSION;
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire::{self, GoodbyeCode, RefusalCode, frame::Body};
+
+use super::outgoing::send;
+use super::relay::Relay;
+use super::types::Output;
+use crate::admission::{self, Registering, TooFast};
+use crate::answer::{Failed, Refused};
+use crate::bundles;
+use crate::conn::ConnId;
+use crate::store::{Overlay, Store, StoreError};
+
+impl Relay {
+    pub(super) fn frame<S: Store + ?Sized>(
+        &mut self,
+        conn: ConnId,
+        frame: wire::Frame,
+        now: Timestamp,
+        tx: &mut Overlay<'_, S>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let Some(connection) = self.connections.get_mut(conn) else { return Ok(()) };
+        let (device, greeted) = (connection.device, connection.greeted);
+        let flooded = connection.frames.take().is_err();
+        self.metrics.frames_in += 1;
+        if flooded {
+            self.metrics.connections_overloaded += 1;
+            self.close(conn, GoodbyeCode::Overloaded, "too many frames", out);
+            return Ok(());
+        }
+        self.connections.heard(conn, now);
+        match frame.body {
+            Some(Body::Hello(hello)) if !greeted => self.hello(conn, frame.request, &hello, now, out),
+            _ if !greeted => self.broken(conn, "the first frame must be a hello", out),
+            Some(Body::Goodbye(_)) => {
+                self.forget(conn);
+                out.push(Output::Close { conn });
+            }
+            Some(Body::Ping(ping)) => {
+                send(conn, frame.request, Body::Pong(wire::Pong { nonce: ping.nonce }), out);
+            }
+            Some(Body::Pong(_)) => {}
+            body => {
+                let request = frame.request;
+                let frame = wire::Frame { request, body };
+                let answer = self.request(conn, device, frame, now, tx, out);
+                self.answer(conn, request, answer, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hello(
+        &mut self,
+        conn: ConnId,
+        request: u64,
+        hello: &wire::Hello,
+        now: Timestamp,
+        out: &mut Vec<Output>,
+    ) {
+        if !(hello.version_min..=hello.version_max).contains(&PROTOCOL_VERSION) {
+            let text = format!("this relay speaks version {PROTOCOL_VERSION}");
+            return self.close(conn, GoodbyeCode::Version, &text, out);
+        }
+        if let Some(connection) = self.connections.get_mut(conn) {
+            connection.greeted = true;
+        }
+        let welcome = wire::Welcome { version: PROTOCOL_VERSION, now_ms: now.as_ms() };
+        send(conn, request, Body::Welcome(welcome), out);
+    }
+
+    /// Ends a connection whose client breaks the format where no request can be refused.
+    fn broken(&mut self, conn: ConnId, text: &str, out: &mut Vec<Output>) {
+        self.metrics.connections_malformed += 1;
+        self.close(conn, GoodbyeCode::Malformed, text, out);
+    }
+
+    fn answer(
+        &mut self,
+        conn: ConnId,
+        request: u64,
+        answer: Result<Option<Body>, Failed>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        match answer {
+            Ok(Some(body)) => send(conn, request, body, out),
+            Ok(None) => {}
+            Err(Failed::Store(error)) => return Err(error),
+            // Nothing was asked that could be refused, and the two sides no longer agree on the state.
+            Err(Failed::Refused(refused)) if refused.fatal && request == 0 => {
+                self.broken(conn, &refused.text, out);
+            }
+            Err(Failed::Refused(refused)) => {
+                self.metrics.refusals += 1;
+                if refused.code == RefusalCode::RetryAfter {
+                    self.metrics.rate_limited += 1;
+                }
+                send(conn, request, Body::Refusal(refused.to_wire()), out);
+            }
+        }
+        Ok(())
+    }
+
+    /// `None`: nothing was asked, nothing is answered.
+    fn request<S: Store + ?Sized>(
+        &mut self,
+        conn: ConnId,
+        device: DeviceId,
+        frame: wire::Frame,
+        now: Timestamp,
+        tx: &mut Overlay<'_, S>,
+        out: &mut Vec<Output>,
+    ) -> Result<Option<Body>, Failed> {
+        let asked = frame.request != 0;
+        let body = match frame.body {
+            Some(Body::Publish(publish)) => Body::Published(self.publish(conn, publish, now, tx, out)?),
+            Some(Body::Ack(ack)) => {
+                self.ack(conn, &ack, now, tx)?;
+                return Ok(asked.then_some(Body::Done(wire::Done {})));
+            }
+            Some(Body::Credit(credit)) => {
+                self.credit(conn, &credit)?;
+                return Ok(asked.then_some(Body::Done(wire::Done {})));
+            }
+            Some(Body::GetBundle(get)) => Body::Bundle(self.get_bundle(conn, &get, tx)?),
+            Some(body) => self.owner_request(conn, device, body, now, tx, out)?,
+            None => return Err(Refused::unknown_request().into()),
+        };
+        Ok(Some(body))
+    }
+
+    /// What a device asks about its own mailboxes and bundles.
+    fn owner_request<S: Store + ?Sized>(
+        &mut self,
+        conn: ConnId,
+        device: DeviceId,
+        body: Body,
+        now: Timestamp,
+        tx: &mut Overlay<'_, S>,
+        out: &mut Vec<Output>,
+    ) -> Result<Body, Failed> {
+        if let Some(connection) = self.connections.get_mut(conn) {
+            connection.requests.take().map_err(|wait| too_fast("requests_per_minute", wait))?;
+        }
+        let done = Body::Done(wire::Done {});
+        Ok(match body {
+            Body::Register(asked) => self.register(device, &asked, tx)?,
+            Body::Attach(asked) => Body::Attached(self.attach(conn, device, &asked, now, tx, out)?),
+            Body::PutBundle(asked) => {
+                bundles::put_bundle(tx, &device, &asked, &self.limits, now)?;
+                self.metrics.bundles_stored += 1;
+                done
+            }
+            Body::PutPrekeys(asked) => {
+                Body::PrekeysLeft(bundles::put_prekeys(tx, &device, &asked, &self.limits, now)?)
+            }
+            Body::PutIntroduction(asked) => {
+                admission::put_introduction(tx, &device, &asked, now)?;
+                done
+            }
+            Body::RevokeToken(asked) => {
+                admission::revoke(tx, &device, &asked)?;
+                done
+            }
+            // What only a relay sends, and a second hello.
+            _ => return Err(Refused::unknown_request().into()),
+        })
+    }
+
+    fn register<S: Store + ?Sized>(
+        &mut self,
+        device: DeviceId,
+        asked: &wire::Register,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<Body, Failed> {
+        let by =
+            Registering { limits: &self.limits, registration: self.registration, rate: &self.registrations };
+        let (registered, new) = admission::register(tx, &device, asked, &by, &mut *self.rng)?;
+        self.metrics.registrations += u64::from(new);
+        Ok(Body::Registered(registered))
+    }
+
+    fn get_bundle<S: Store + ?Sized>(
+        &mut self,
+        conn: ConnId,
+        asked: &wire::GetBundle,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<wire::BundleAnswer, Failed> {
+        if let Some(connection) = self.connections.get_mut(conn) {
+            connection.fetches.take().map_err(|wait| too_fast("bundle_fetches_per_minute", wait))?;
+        }
+        let fetched = bundles::get_bundle(tx, asked)?;
+        self.metrics.bundles_served += 1;
+        match fetched.prekey {
+            Some(_) => self.metrics.prekeys_served += 1,
+            None => self.metrics.prekeys_missing += 1,
+        }
+        Ok(wire::BundleAnswer { bundle: fetched.bundle, prekey: fetched.prekey.unwrap_or_default() })
+    }
+}
+
+/// A refusal of somebody who was too fast.
+pub(super) fn too_fast(limit: &str, wait: TooFast) -> Refused {
+    Refused::retry_after(limit, wait.retry_after_ms)
+}

@@ -1,0 +1,131 @@
+//! Every limit of a relay that its operator may set, with its unit in its name. What the protocol
+//! fixes stands in `undertone_protocol::limits`.
+
+use serde::{Deserialize, Serialize};
+use undertone_protocol::limits as protocol;
+
+/// Who may open a mailbox at this relay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Anybody.
+    #[default]
+    Open,
+    /// Nobody new; whoever has a mailbox keeps it.
+    Closed,
+}
+
+/// The limits of one relay. A missing field takes its default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Live connections.
+    pub connections_max: usize,
+    /// Frames that one connection may send in a minute, and at once; beyond it the connection is closed.
+    pub frames_per_minute: u32,
+    /// Publishes that one connection may send in a minute, and at once.
+    pub publishes_per_minute: u32,
+    /// Other requests (registrations, attaches, bundles, tokens) that one connection may send in a minute.
+    pub requests_per_minute: u32,
+    /// Bundles that one connection may fetch in a minute, and at once.
+    pub bundle_fetches_per_minute: u32,
+    /// New mailboxes that the whole relay takes in a minute, and at once.
+    pub registrations_per_minute: u32,
+    /// Payloads that one token (each prefix of its path) may put into one mailbox in a minute, and at once, unless a
+    /// step asks for less.
+    pub token_publishes_per_minute: u32,
+    /// Rate limiters held in memory for the tokens of one mailbox.
+    pub token_rates_per_mailbox_max: usize,
+    /// Rate limiters held in memory for all tokens.
+    pub token_rates_max: usize,
+
+    /// Mailboxes at this relay.
+    pub mailboxes_max: u64,
+    /// Mailboxes of one device.
+    pub mailboxes_per_device_max: u32,
+    /// Payloads queued in one mailbox, class 0.
+    pub mailbox_class_0_messages_max: u64,
+    /// Bytes of payloads queued in one mailbox, class 0.
+    pub mailbox_class_0_bytes_max: u64,
+    /// Payloads queued in one mailbox, class 1.
+    pub mailbox_class_1_messages_max: u64,
+    /// Bytes of payloads queued in one mailbox, class 1.
+    pub mailbox_class_1_bytes_max: u64,
+    /// The longest that an envelope is held, in milliseconds; the protocol's maximum caps it.
+    pub envelope_ttl_ms_max: u64,
+    /// The largest payload, in bytes; the protocol's maximum caps it.
+    pub payload_bytes_max: usize,
+    /// Bytes that the store may hold: payloads, bundles, prekeys and a fixed sum for each queue entry. The files are
+    /// larger by what the backend needs for itself.
+    pub disk_bytes_max: u64,
+    /// Class 1 is put off when this share of `disk_bytes_max` is used, in percent.
+    pub disk_class_1_percent: u8,
+    /// What a sender is told to wait when a mailbox or the disk is full, in milliseconds.
+    pub full_retry_after_ms: u64,
+    /// Expired things that one tick removes, in store entries.
+    pub sweep_entries_per_tick: usize,
+    /// The time between two sweeps, in milliseconds.
+    pub sweep_interval_ms: u64,
+
+    /// Class 0 payloads sent to one connection and not acknowledged, whatever its credit.
+    pub unacknowledged_class_0_messages_max: u64,
+    /// Bytes of class 0 payloads sent to one connection and not acknowledged, whatever its credit.
+    pub unacknowledged_class_0_bytes_max: u64,
+    /// Class 1 payloads sent to one connection and not acknowledged, whatever its credit.
+    pub unacknowledged_class_1_messages_max: u64,
+    /// Bytes of class 1 payloads sent to one connection and not acknowledged, whatever its credit.
+    pub unacknowledged_class_1_bytes_max: u64,
+    /// Class 2 is dropped for a connection with more bytes than this waiting in its socket.
+    pub volatile_backlog_bytes_max: u64,
+    /// A connection with more bytes than this waiting in its socket is closed.
+    pub backlog_bytes_max: u64,
+    /// A connection from which nothing came for this long is closed, in milliseconds.
+    pub silence_ms_max: u64,
+
+    /// Bundles of one device.
+    pub bundles_per_device_max: u32,
+    /// A bundle that its device has not written for this long is removed, in days.
+    pub bundle_unseen_days_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 18_000,
+            frames_per_minute: 600_000,
+            publishes_per_minute: 6_000,
+            requests_per_minute: 600,
+            bundle_fetches_per_minute: 300,
+            registrations_per_minute: 600,
+            token_publishes_per_minute: 1_200,
+            token_rates_per_mailbox_max: 4_096,
+            token_rates_max: 500_000,
+            mailboxes_max: 1_000_000,
+            mailboxes_per_device_max: 8,
+            mailbox_class_0_messages_max: 10_000,
+            mailbox_class_0_bytes_max: 64 * MIB,
+            mailbox_class_1_messages_max: 5_000,
+            mailbox_class_1_bytes_max: 8 * MIB,
+            envelope_ttl_ms_max: 21 * DAY_MS,
+            payload_bytes_max: protocol::PAYLOAD_BYTES_MAX,
+            disk_bytes_max: 10 * 1024 * MIB,
+            disk_class_1_percent: 90,
+            full_retry_after_ms: 60_000,
+            sweep_entries_per_tick: 1_000,
+            sweep_interval_ms: 1_000,
+            unacknowledged_class_0_messages_max: 1_024,
+            unacknowledged_class_0_bytes_max: 2 * MIB,
+            unacknowledged_class_1_messages_max: 512,
+            unacknowledged_class_1_bytes_max: MIB / 2,
+            volatile_backlog_bytes_max: 64 * 1024,
+            backlog_bytes_max: 8 * MIB,
+            silence_ms_max: 75_000,
+            bundles_per_device_max: 4,
+            bundle_unseen_days_max: 180,
+        }
+    }
+}
+
+/// Milliseconds in a day.
+pub(crate) const DAY_MS: u64 = 24 * 3600 * 1000;
+const MIB: u64 = 1024 * 1024;

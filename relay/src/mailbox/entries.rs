@@ -1,0 +1,184 @@
+use bytes::Bytes;
+use prost::Message;
+use undertone_protocol::ids::{MailboxId, PayloadHash};
+use undertone_protocol::time::Timestamp;
+
+use super::queue::{DurableClass, queue, write_queue};
+use crate::store::table::{Key, Table, record};
+use crate::store::{Overlay, Store, StoreError, usage};
+
+/// Bytes that the disk quota counts for an entry beside its payload: the entry, its mark, its place in
+/// the expiry index and their keys.
+pub(super) const ENTRY_DISK_BYTES: u64 = 256;
+/// Bytes that the disk quota counts for a payload beside its content.
+pub(super) const PAYLOAD_DISK_BYTES: u64 = 96;
+
+/// A payload in a queue.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Entry {
+    /// The payload's hash.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) hash: Bytes,
+    /// The end of custody.
+    #[prost(uint64, tag = "2")]
+    pub(crate) held_until_ms: u64,
+    /// The payload's length, in bytes.
+    #[prost(uint32, tag = "3")]
+    pub(crate) size: u32,
+}
+
+impl Entry {
+    /// Whether custody has ended.
+    pub(crate) fn expired(&self, now: Timestamp) -> bool {
+        self.held_until_ms <= now.as_ms()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+struct References {
+    #[prost(uint64, tag = "1")]
+    count: u64,
+}
+
+/// Where an entry is: the place of everything that belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) mailbox: MailboxId,
+    pub(super) class: DurableClass,
+    pub(super) seq: u64,
+}
+
+impl Place {
+    pub(super) fn key(&self) -> Key {
+        entry_key(&self.mailbox, self.class, self.seq)
+    }
+
+    pub(super) fn expiry_key(&self, held_until_ms: u64) -> Key {
+        Table::Expiry
+            .key()
+            .u64(held_until_ms)
+            .part(self.mailbox.as_bytes())
+            .part(&[self.class.number()])
+            .u64(self.seq)
+    }
+}
+
+fn entry_key(mailbox: &MailboxId, class: DurableClass, seq: u64) -> Key {
+    Table::Entry.key().part(mailbox.as_bytes()).part(&[class.number()]).u64(seq)
+}
+
+/// At most `limit` entries with `from <= seq < to`, in order, expired ones included.
+pub(crate) fn entries<S: Store + ?Sized>(
+    tx: &Overlay<'_, S>,
+    mailbox: &MailboxId,
+    class: DurableClass,
+    from: u64,
+    to: u64,
+    limit: usize,
+) -> Result<Vec<(u64, Entry)>, StoreError> {
+    let range = (entry_key(mailbox, class, from), entry_key(mailbox, class, to));
+    let found = tx.range(range.0.as_ref(), range.1.as_ref(), limit)?;
+    found
+        .into_iter()
+        .map(|(key, value)| {
+            let seq = key.last_chunk().ok_or(StoreError::Corrupt { what: "entry key" })?;
+            Ok((u64::from_be_bytes(*seq), record("entry", value)?))
+        })
+        .collect()
+}
+
+/// The payload of an entry.
+pub(crate) fn payload<S: Store + ?Sized>(tx: &Overlay<'_, S>, entry: &Entry) -> Result<Bytes, StoreError> {
+    tx.get(payload_key(&entry.hash).as_ref())?.ok_or(StoreError::Corrupt { what: "payload" })
+}
+
+fn payload_key(hash: &[u8]) -> Key {
+    Table::Payload.key().part(hash)
+}
+
+fn references_key(hash: &[u8]) -> Key {
+    Table::References.key().part(hash)
+}
+
+fn references<S: Store + ?Sized>(tx: &Overlay<'_, S>, hash: &[u8]) -> Result<u64, StoreError> {
+    Ok(tx.read::<References>("reference count", &references_key(hash))?.unwrap_or_default().count)
+}
+
+/// What one more entry with this payload adds to the disk.
+pub(super) fn disk_bytes_of<S: Store + ?Sized>(
+    tx: &Overlay<'_, S>,
+    hash: &PayloadHash,
+    size: u64,
+) -> Result<u64, StoreError> {
+    let shared = references(tx, hash.as_bytes())? > 0;
+    Ok(ENTRY_DISK_BYTES + if shared { 0 } else { size + PAYLOAD_DISK_BYTES })
+}
+
+/// Writes an entry with its payload, index and totals.
+pub(super) fn insert<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    place: Place,
+    entry: &Entry,
+    payload: &Bytes,
+) -> Result<(), StoreError> {
+    let count = references(tx, &entry.hash)?;
+    let mut more = ENTRY_DISK_BYTES;
+    if count == 0 {
+        more += u64::from(entry.size) + PAYLOAD_DISK_BYTES;
+        tx.put(payload_key(&entry.hash), payload.clone());
+    }
+    tx.write(references_key(&entry.hash), &References { count: count + 1 });
+    tx.write(place.key(), entry);
+    tx.put(place.expiry_key(entry.held_until_ms), Bytes::new());
+    let mut queue = queue(tx, &place.mailbox, place.class)?;
+    queue.messages += 1;
+    queue.bytes += u64::from(entry.size);
+    queue.last_seq = queue.last_seq.max(place.seq);
+    write_queue(tx, &place.mailbox, place.class, &queue);
+    usage::change(tx, |usage| usage.disk_bytes += more)
+}
+
+/// Removes an entry, and its payload with the last reference. The mark is the caller's.
+pub(super) fn remove<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    place: Place,
+    entry: &Entry,
+) -> Result<(), StoreError> {
+    let count = references(tx, &entry.hash)?;
+    let mut less = ENTRY_DISK_BYTES;
+    if count <= 1 {
+        less += u64::from(entry.size) + PAYLOAD_DISK_BYTES;
+        tx.delete(payload_key(&entry.hash));
+        tx.delete(references_key(&entry.hash));
+    } else {
+        tx.write(references_key(&entry.hash), &References { count: count - 1 });
+    }
+    tx.delete(place.key());
+    tx.delete(place.expiry_key(entry.held_until_ms));
+    let mut queue = queue(tx, &place.mailbox, place.class)?;
+    queue.messages = queue.messages.saturating_sub(1);
+    queue.bytes = queue.bytes.saturating_sub(u64::from(entry.size));
+    write_queue(tx, &place.mailbox, place.class, &queue);
+    usage::change(tx, |usage| usage.disk_bytes = usage.disk_bytes.saturating_sub(less))
+}
+
+/// Gives an entry a later end of custody.
+pub(super) fn prolong<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    place: Place,
+    entry: &mut Entry,
+    until: Timestamp,
+) {
+    tx.delete(place.expiry_key(entry.held_until_ms));
+    entry.held_until_ms = until.as_ms();
+    tx.put(place.expiry_key(entry.held_until_ms), Bytes::new());
+    tx.write(place.key(), entry);
+}
+
+/// The entry at a place.
+pub(super) fn entry<S: Store + ?Sized>(
+    tx: &Overlay<'_, S>,
+    place: Place,
+) -> Result<Option<Entry>, StoreError> {
+    tx.read("entry", &place.key())
+}

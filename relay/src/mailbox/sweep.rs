@@ -1,0 +1,79 @@
+use undertone_protocol::ids::MailboxId;
+use undertone_protocol::time::Timestamp;
+
+use super::enqueue::{mark, mark_key};
+use super::entries::{self, Place};
+use super::queue::DurableClass;
+use crate::store::table::{KeyReader, Table};
+use crate::store::{Overlay, Store, StoreError};
+
+/// What one sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Swept {
+    /// Entries whose custody ended.
+    pub(crate) expired: u64,
+    /// Whether the budget ended before the work.
+    pub(crate) more: bool,
+}
+
+/// Removes at most `budget` expired entries and as many forgotten marks. `from` is a moment before
+/// which nothing is left: reads begin there, past the tombstones of earlier sweeps.
+pub(crate) fn sweep<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    from: Timestamp,
+    now: Timestamp,
+    budget: usize,
+) -> Result<Swept, StoreError> {
+    let due = due(tx, Table::Expiry, from, now, budget)?;
+    let mut swept = Swept { expired: 0, more: due.len() >= budget };
+    for key in due {
+        swept.expired += u64::from(expire(tx, &key)?);
+    }
+    let due = self::due(tx, Table::Forget, from, now, budget)?;
+    swept.more |= due.len() >= budget;
+    for key in due {
+        forget(tx, &key)?;
+    }
+    Ok(swept)
+}
+
+fn due<S: Store + ?Sized>(
+    tx: &Overlay<'_, S>,
+    table: Table,
+    from: Timestamp,
+    now: Timestamp,
+    budget: usize,
+) -> Result<Vec<bytes::Bytes>, StoreError> {
+    let range = (table.key().u64(from.as_ms()), table.key().u64(now.as_ms().saturating_add(1)));
+    let found = tx.range(range.0.as_ref(), range.1.as_ref(), budget)?;
+    Ok(found.into_iter().map(|(key, _)| key).collect())
+}
+
+/// Expiry leaves no mark: whoever published first with a short life must not have the original refused.
+fn expire<S: Store + ?Sized>(tx: &mut Overlay<'_, S>, key: &bytes::Bytes) -> Result<bool, StoreError> {
+    let mut parts = KeyReader::new("expiry key", key);
+    parts.u64()?;
+    let mailbox = MailboxId::new(parts.part()?);
+    let [class] = parts.part()?;
+    let class =
+        DurableClass::from_wire(u32::from(class)).ok_or(StoreError::Corrupt { what: "expiry key" })?;
+    let place = Place { mailbox, class, seq: parts.u64()? };
+    tx.delete(key.clone());
+    let Some(entry) = entries::entry(tx, place)? else { return Ok(false) };
+    entries::remove(tx, place, &entry)?;
+    tx.delete(mark_key(&mailbox, &entry.hash));
+    Ok(true)
+}
+
+fn forget<S: Store + ?Sized>(tx: &mut Overlay<'_, S>, key: &bytes::Bytes) -> Result<(), StoreError> {
+    let mut parts = KeyReader::new("forget key", key);
+    let at = parts.u64()?;
+    let mailbox = MailboxId::new(parts.part()?);
+    let hash: [u8; 32] = parts.part()?;
+    tx.delete(key.clone());
+    // The payload may have come and gone again since: then another key forgets it.
+    if mark(tx, &mailbox, &hash)?.is_some_and(|mark| mark.seq == 0 && mark.forget_at_ms == at) {
+        tx.delete(mark_key(&mailbox, &hash));
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! What the relay counts. The shell exposes it; nothing in it names a user.
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counters since the machine started; each only grows.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct Metrics {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Metrics {
+            /// Every counter by name, in the order of its declaration.
+            pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections that the shell announced.
+    connections_opened,
+    /// Connections that ended, whoever ended them.
+    connections_closed,
+    /// Connections refused because the relay had as many as it may.
+    connections_shed,
+    /// Connections ended because nothing came for too long.
+    connections_silent,
+    /// Connections ended because they broke the format or the order of frames.
+    connections_malformed,
+    /// Connections ended because they did not read, or sent frames too fast.
+    connections_overloaded,
+    /// Frames that came in on live connections.
+    frames_in,
+    /// Frames that were put out.
+    frames_out,
+    /// Requests answered by a refusal.
+    refusals,
+    /// Requests, or single recipients, put off because somebody was too fast.
+    rate_limited,
+    /// New mailboxes.
+    registrations,
+    /// Attaches that succeeded.
+    attaches,
+    /// Connections that a newer attach of their mailbox replaced.
+    superseded,
+    /// Publishes that were answered by a receipt.
+    publishes,
+    /// Recipient results: stored durably.
+    results_stored,
+    /// Recipient results: class 2, handed to a live session or dropped.
+    results_volatile,
+    /// Recipient results: duplicate.
+    results_duplicate,
+    /// Recipient results: full mailbox.
+    results_full,
+    /// Recipient results: denied.
+    results_denied,
+    /// Recipient results: too large.
+    results_too_large,
+    /// Recipient results: retry after.
+    results_retry_after,
+    /// Class 2 payloads dropped because nobody was attached.
+    volatile_unattended,
+    /// Class 2 payloads dropped because the recipient's socket was behind.
+    volatile_shed,
+    /// Class 1 recipients put off because the disk quota was nearly used.
+    class_1_delayed,
+    /// Class 0 recipients put off because the disk quota was used.
+    class_0_refused,
+    /// Payloads handed to a connection, class 2 included.
+    deliveries,
+    /// Queue entries that a device acknowledged.
+    acknowledged,
+    /// Queue entries that expired unacknowledged.
+    expired,
+    /// Bundles stored.
+    bundles_stored,
+    /// Bundles handed out.
+    bundles_served,
+    /// Bundles swept because their device was not seen for too long.
+    bundles_swept,
+    /// One-time prekeys handed out.
+    prekeys_served,
+    /// Bundles handed out without a one-time prekey, because none was left.
+    prekeys_missing,
+}
+
+/// What is so right now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Live connections.
+    pub connections: usize,
+    /// Mailboxes with an attached connection.
+    pub attached: usize,
+    /// Rate limiters held for delivery tokens.
+    pub token_rates: usize,
+    /// Bytes that the store holds, as the disk quota counts them.
+    pub disk_bytes: u64,
+    /// Mailboxes registered.
+    pub mailboxes: u64,
+}

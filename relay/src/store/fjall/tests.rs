@@ -1,0 +1,127 @@
+use tempfile::TempDir;
+
+use super::super::conformance::{Backend, suite};
+use super::*;
+
+/// A directory for each life: a crash copies the files of a store that is still open, as a killed
+/// process leaves them, and goes on with the copy.
+struct Directory {
+    root: TempDir,
+    life: u32,
+}
+
+impl Directory {
+    fn path(&self) -> PathBuf {
+        self.root.path().join(format!("store{}", self.life))
+    }
+}
+
+impl Backend for Directory {
+    type Store = FjallStore;
+
+    fn new() -> Self {
+        Self { root: tempfile::tempdir().unwrap(), life: 0 }
+    }
+
+    fn open(&mut self) -> FjallStore {
+        FjallStore::open(&self.path(), FjallOptions::default()).unwrap()
+    }
+
+    fn crash(&mut self, store: FjallStore) -> FjallStore {
+        let from = self.path();
+        self.life += 1;
+        copy_tree(&from, &self.path());
+        drop(store);
+        self.open()
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<FjallStore, StoreError> {
+    FjallStore::open(path, FjallOptions::default())
+}
+
+#[test]
+fn fjall_conforms() {
+    suite::<Directory>(12);
+}
+
+#[test]
+fn a_clean_reopen_keeps_everything() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("deep/store");
+    let mut store = open(&path).unwrap();
+    let mut batch = Batch::default();
+    batch.put(&b"k"[..], &b"v"[..]);
+    store.commit(batch).unwrap();
+    drop(store);
+    assert_eq!(open(&path).unwrap().get(b"k").unwrap(), Some(Bytes::from_static(b"v")));
+}
+
+#[test]
+fn a_second_opener_is_told() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("store");
+    let first = open(&path).unwrap();
+    assert!(matches!(open(&path), Err(StoreError::Locked(_))));
+    drop(first);
+    assert!(open(&path).is_ok());
+}
+
+#[test]
+fn an_interrupted_creation_is_started_over() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("store");
+    let building = beside(&path, "creating");
+    fs::create_dir_all(building.join("keyspaces")).unwrap();
+    fs::write(building.join("0.jnl"), b"half").unwrap();
+    assert!(open(&path).is_ok());
+    assert!(!building.exists());
+}
+
+#[test]
+fn foreign_directories_are_left_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("photos");
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("cat.png"), b"png").unwrap();
+    assert!(matches!(open(&path), Err(StoreError::Foreign(_))));
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
+
+    let other = root.path().join("other database");
+    drop(Database::builder(&other).open().unwrap());
+    assert!(matches!(open(&other), Err(StoreError::Foreign(_))));
+}
+
+#[test]
+fn another_format_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("store");
+    let mut store = open(&path).unwrap();
+    let mut batch = Batch::default();
+    batch.put(format::key(), (FORMAT + 1).to_be_bytes().to_vec());
+    store.commit(batch).unwrap();
+    drop(store);
+    assert!(matches!(open(&path), Err(StoreError::Format { found, .. }) if found == FORMAT + 1));
+}
+
+#[test]
+fn a_damaged_version_file_is_an_error() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("store");
+    drop(open(&path).unwrap());
+    fs::write(path.join(DATABASE_MARK), b"garbage").unwrap();
+    assert!(matches!(open(&path), Err(StoreError::Backend(_))));
+}

@@ -1,0 +1,21 @@
+//! The format record: which layout of keys and values a store has.
+
+use bytes::Bytes;
+
+use super::table::Table;
+use super::{Store, StoreError};
+
+/// The layout that this build reads and writes. It grows with every change that old builds can't read.
+pub const FORMAT: u32 = 1;
+
+/// Where the record is.
+pub(super) fn key() -> Bytes {
+    Table::Format.key().into()
+}
+
+/// The format of a store; `None` when it was never marked.
+pub(super) fn found(store: &impl Store) -> Result<Option<u32>, StoreError> {
+    let Some(bytes) = store.get(&key())? else { return Ok(None) };
+    let bytes = bytes.as_ref().try_into().map_err(|_| StoreError::Corrupt { what: "format record" })?;
+    Ok(Some(u32::from_be_bytes(bytes)))
+}

@@ -1,0 +1,152 @@
+use bytes::Bytes;
+use prost::Message;
+
+use super::{Overlay, Store, StoreError};
+
+/// The first byte of a key says which table it is of. Integers in keys are big-endian, so that they sort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Table {
+    /// Its one key holds the format of the store.
+    Format = 0,
+    /// Its one key holds [`super::usage::Usage`].
+    Usage = 1,
+    /// owner → how many mailboxes and bundles it has.
+    Owner = 2,
+    /// mailbox → its registration.
+    Mailbox = 3,
+    /// mailbox, epoch, handles → revoked.
+    Revoked = 4,
+    /// mailbox, epoch, handle → an introduction's bounds.
+    Introduction = 5,
+    /// mailbox, epoch, handle, joiner's handle → one use.
+    IntroductionUse = 6,
+    /// mailbox, epoch → tokens of that epoch are to be swept.
+    OldEpoch = 7,
+    /// mailbox, class → sequence and totals.
+    Queue = 8,
+    /// mailbox, class, sequence number → entry.
+    Entry = 9,
+    /// mailbox, payload hash → where it is queued, or that it was acknowledged.
+    Mark = 10,
+    /// payload hash → payload.
+    Payload = 11,
+    /// payload hash → how many entries refer to it.
+    References = 12,
+    /// time, mailbox, class, sequence number: entries by the end of their custody.
+    Expiry = 13,
+    /// time, mailbox, payload hash: acknowledged marks by the time they are forgotten.
+    Forget = 14,
+    /// locator → a bundle's owner and counters.
+    Bundle = 15,
+    /// locator → the bundle.
+    BundleBlob = 16,
+    /// locator, batch, index → a one-time prekey.
+    Prekey = 17,
+    /// time, locator: bundles by when they were last written.
+    BundleSeen = 18,
+}
+
+impl Table {
+    /// The start of a key in this table.
+    pub(crate) fn key(self) -> Key {
+        Key(vec![self as u8])
+    }
+}
+
+/// A key, built part by part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key(Vec<u8>);
+
+impl Key {
+    /// Appends bytes.
+    pub(crate) fn part(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// Appends a number.
+    pub(crate) fn u64(self, number: u64) -> Self {
+        self.part(&number.to_be_bytes())
+    }
+
+    /// Appends a number.
+    pub(crate) fn u32(self, number: u32) -> Self {
+        self.part(&number.to_be_bytes())
+    }
+
+    /// The first key after all that begin with this one; a key's first byte is never 255.
+    pub(crate) fn after_prefix(&self) -> Self {
+        let mut bytes = self.0.clone();
+        while let Some(last) = bytes.pop() {
+            if last < u8::MAX {
+                bytes.push(last + 1);
+                break;
+            }
+        }
+        Self(bytes)
+    }
+}
+
+impl AsRef<[u8]> for Key {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Key> for Bytes {
+    fn from(key: Key) -> Self {
+        key.0.into()
+    }
+}
+
+impl<S: Store + ?Sized> Overlay<'_, S> {
+    /// Decodes the record at `key`.
+    pub(crate) fn read<M: Message + Default>(
+        &self,
+        what: &'static str,
+        key: &Key,
+    ) -> Result<Option<M>, StoreError> {
+        self.get(key.as_ref())?.map(|bytes| record(what, bytes)).transpose()
+    }
+
+    /// Encodes a record to `key`.
+    pub(crate) fn write(&mut self, key: Key, record: &impl Message) {
+        self.put(key, record.encode_to_vec());
+    }
+}
+
+/// Decodes a record.
+pub(crate) fn record<M: Message + Default>(what: &'static str, bytes: Bytes) -> Result<M, StoreError> {
+    M::decode(bytes).map_err(|_| StoreError::Corrupt { what })
+}
+
+/// Cuts a key's parts back out of its bytes.
+pub(crate) struct KeyReader<'a> {
+    what: &'static str,
+    rest: &'a [u8],
+}
+
+impl<'a> KeyReader<'a> {
+    /// Reads after the table's byte.
+    pub(crate) fn new(what: &'static str, key: &'a [u8]) -> Self {
+        Self { what, rest: key.get(1..).unwrap_or_default() }
+    }
+
+    /// The next `N` bytes.
+    pub(crate) fn part<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
+        let (part, rest) = self.rest.split_first_chunk().ok_or(StoreError::Corrupt { what: self.what })?;
+        self.rest = rest;
+        Ok(*part)
+    }
+
+    /// The next number.
+    pub(crate) fn u64(&mut self) -> Result<u64, StoreError> {
+        Ok(u64::from_be_bytes(self.part()?))
+    }
+
+    /// The next number.
+    pub(crate) fn u32(&mut self) -> Result<u32, StoreError> {
+        Ok(u32::from_be_bytes(self.part()?))
+    }
+}
