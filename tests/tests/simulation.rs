@@ -1,4 +1,4 @@
-//! The simulated world over many seeds. `SEED=n cargo test -p undertone-tests --test simulation one_seed -- --nocapture`
+//! The simulated world over many seeds. `SEED=n RUST_LOG=undertone=debug cargo test -p undertone-tests --test simulation one_seed -- --nocapture`
 //! replays one.
 
 use undertone_tests::simulation::{Faults, Report, World, WorldOptions};
@@ -50,6 +50,10 @@ fn the_same_seed_gives_the_same_world() {
 
 #[test]
 fn one_seed() {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .without_time()
+        .init();
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
     println!("{:?}", run(seed, None, false));
 }

@@ -109,6 +109,9 @@ pub(super) fn is_quiet(views: &[View]) -> bool {
 /// At the end both show the same, once each, and nothing is left anywhere.
 pub(super) fn at_the_end(views: &[View], answered: &BTreeSet<String>) -> Result<(), Failed> {
     let [first, second] = views else { return Err(Failed::new("a world has two users")) };
+    if !is_quiet(views) {
+        return Err(Failed::new(format!("it does not come to rest: {views:#?}")));
+    }
     if first.shown != second.shown {
         return Err(Failed::new(format!(
             "they show different things:\n  {:?}\n  {:?}",
@@ -121,9 +124,6 @@ pub(super) fn at_the_end(views: &[View], answered: &BTreeSet<String>) -> Result<
     }
     if let Some(lost) = answered.iter().find(|text| !once.contains(text)) {
         return Err(Failed::new(format!("the user was told that \"{lost}\" is kept, and it is gone")));
-    }
-    if !is_quiet(views) {
-        return Err(Failed::new(format!("it does not come to rest: {views:?}")));
     }
     if views.iter().any(|view| view.failed > 0 || view.quarantine > 0) {
         return Err(Failed::new(format!("something failed or was never opened: {views:?}")));

@@ -104,7 +104,13 @@ impl Network {
     }
 
     /// Breaks a connection: what is on its way is lost. Both ends learn of it later, each on its own.
-    pub(super) fn cut(&mut self, conn: ConnId, now: Timestamp, rng: &mut ChaCha20Rng, schedule: &mut Schedule) {
+    pub(super) fn cut(
+        &mut self,
+        conn: ConnId,
+        now: Timestamp,
+        rng: &mut ChaCha20Rng,
+        schedule: &mut Schedule,
+    ) {
         if let Some(wire) = self.conns.remove(&conn) {
             schedule.at(now.after(delay(rng)), Happening::NodeSeesEnd { conn, node: wire.node });
             schedule.at(now.after(delay(rng)), Happening::RelaySeesEnd { conn });

@@ -187,9 +187,7 @@ impl World {
                 Ok(())
             }
             Happening::NodeSeesEnd { conn, node } => self.node_sees_end(conn, node),
-            Happening::RelaySeesEnd { conn } => {
-                self.step_relay(vec![RelayInput::Disconnected { conn }])
-            }
+            Happening::RelaySeesEnd { conn } => self.step_relay(vec![RelayInput::Disconnected { conn }]),
             Happening::NodeTick { node } => self.node_tick(node),
             Happening::RelayTick => self.relay_tick(),
             Happening::NodeStart { node } => self.start_node(node),
