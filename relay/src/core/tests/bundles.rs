@@ -10,7 +10,8 @@ use undertone_protocol::wire::{self, RefusalCode, frame::Body};
 use super::world::*;
 use crate::core::{ConnId, Output};
 use crate::limits::Limits;
-use crate::store::Overlay;
+use crate::store::table::Table;
+use crate::store::{Overlay, Store};
 
 fn locator(number: u8) -> Bytes {
     Locator::new([number; 32]).to_wire()
@@ -62,6 +63,9 @@ fn prekeys_are_handed_out_once_in_order_across_restarts() {
     assert_eq!(get(&mut world, B), ("newer".into(), "k3".into()));
     assert_eq!(get(&mut world, B), ("newer".into(), Bytes::new()));
     assert_eq!(world.relay.metrics().prekeys_missing, 1);
+    let prekeys = Table::Prekey.key();
+    let kept = world.store.range(prekeys.as_ref(), prekeys.after_prefix().as_ref(), 9).unwrap();
+    assert!(kept.is_empty(), "what was handed out is not kept");
 }
 
 #[test]
