@@ -96,7 +96,7 @@ impl Relay {
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
         self.clock.set(now);
-        self.sweeps.note(now);
+        self.sweeps.note(now, self.sweep_interval());
         let before = out.len();
         match input {
             Input::Connected { conn, device } => self.connected(conn, device, now, out),

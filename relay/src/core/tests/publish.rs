@@ -218,3 +218,17 @@ fn class_2_reaches_live_sessions_only_and_nothing_is_stored() {
     let metrics = world.relay.metrics();
     assert_eq!((metrics.volatile_unattended, metrics.volatile_shed, disk(&world)), (1, 1, 0));
 }
+
+#[test]
+fn a_clock_that_is_set_back_stops_no_sweep() {
+    let mut world = World::ready(Limits { silence_ms_max: u64::MAX, ..Limits::default() });
+    let before = world.now;
+    world.pass(HOUR * 24);
+    world.tick();
+    world.now = before;
+    world.publish(b"x", &grant(1));
+    world.pass(HOUR);
+    assert!(world.relay.next_tick().unwrap() <= world.now);
+    world.tick();
+    assert_eq!((disk(&world), world.relay.metrics().expired), (0, 1));
+}

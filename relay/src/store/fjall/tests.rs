@@ -118,12 +118,40 @@ fn another_format_is_refused() {
 }
 
 #[test]
-fn a_damaged_version_file_is_an_error() {
+fn damaged_files_are_errors() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("store");
-    drop(open(&path).unwrap());
-    fs::write(path.join(DATABASE_MARK), b"garbage").unwrap();
-    assert!(matches!(open(&path), Err(StoreError::Backend(_))));
+    let mut store = open(&path).unwrap();
+    let mut batch = Batch::default();
+    batch.put(&b"k"[..], &b"v"[..]);
+    store.commit(batch).unwrap();
+    drop(store);
+    let mut refused = 0;
+    for (number, file) in files(&path).into_iter().enumerate() {
+        let damaged = root.path().join(format!("damaged{number}"));
+        copy_tree(&path, &damaged);
+        let target = damaged.join(file.strip_prefix(&path).unwrap());
+        fs::write(&target, [0x5a; 100]).unwrap();
+        match open(&damaged) {
+            Ok(store) => drop(store.get(b"k")),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused >= 2, "the version and the journal at least: {refused}");
+}
+
+fn files(path: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    found
 }
 
 /// A power cut in the middle of a write leaves a journal that ends anywhere: what is read back is the
