@@ -20,6 +20,10 @@ impl Failed {
     pub(super) fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }
+
+    pub(super) fn with(self, more: String) -> Self {
+        Self(format!("{}\n{more}", self.0))
+    }
 }
 
 impl std::fmt::Display for Failed {
@@ -75,6 +79,8 @@ pub(super) struct View {
     pub(super) failed: usize,
     pub(super) outbox: usize,
     pub(super) quarantine: usize,
+    /// How the acquaintance stands.
+    pub(super) contacts: Vec<String>,
     user: Option<UserId>,
 }
 
@@ -94,6 +100,14 @@ pub(super) fn view(disk: &mut MemoryStore) -> Result<View, Failed> {
                 view.failed += usize::from(delivery.failed.is_some());
             }
         }
+        let contacts = tx.contacts()?;
+        view.contacts = contacts
+            .iter()
+            .map(|contact| {
+                let (state, due, refused) = (contact.state, contact.introduction_due, contact.refused);
+                format!("{}: {state:?}, introduction due: {due}, refused: {refused:?}", contact.name)
+            })
+            .collect();
         view.outbox = tx.outbox_len()?;
         view.quarantine = tx.quarantine(1_000)?.len();
         Ok(view)

@@ -111,9 +111,11 @@ impl World {
     }
 
     pub(super) fn dialled(&mut self, index: usize) -> Result<(), Failed> {
-        if self.nodes.get(index).is_none_or(|node| node.engine.is_none()) {
+        let Some(device) =
+            self.nodes.get(index).and_then(|node| node.engine.as_ref()).map(|engine| engine.me().device)
+        else {
             return Ok(());
-        }
+        };
         let relay = self.relay_id;
         if self.relay.machine.is_none() {
             let reason = DownReason("connection refused".to_owned());
@@ -123,10 +125,7 @@ impl World {
             self.network.cut(old, self.now, &mut self.rng, &mut self.schedule);
         }
         let conn = self.network.connect(index, self.now);
-        let device = self.devices.get(index).copied();
-        if let Some(device) = device {
-            self.step_relay(vec![RelayInput::Connected { conn, device }])?;
-        }
+        self.step_relay(vec![RelayInput::Connected { conn, device }])?;
         if self.network.node_of(conn).is_some() {
             self.step_node(index, vec![Input::LinkUp { relay }])?;
         }

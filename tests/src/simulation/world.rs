@@ -3,15 +3,16 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use undertone::engine::Input;
-use undertone_protocol::ids::{DeviceId, RelayId};
+use undertone::command::{Ask, Command, CommandId};
+use undertone::engine::{Input, Notice};
+use undertone_protocol::ids::RelayId;
 use undertone_protocol::time::Timestamp;
 use undertone_relay::core::Input as RelayInput;
 
 use super::checks::{self, Failed};
 use super::faults::Faults;
 use super::network::{Happening, Network, Schedule};
-use super::node::Node;
+use super::node::{Node, Stepped};
 use super::relay::SimRelay;
 use super::user::User;
 
@@ -63,7 +64,6 @@ pub struct World {
     pub(super) relay: SimRelay,
     pub(super) relay_id: RelayId,
     pub(super) nodes: Vec<Node>,
-    pub(super) devices: Vec<DeviceId>,
     pub(super) users: Vec<User>,
     pub(super) link: Option<String>,
     /// Texts whose sending was confirmed to the user.
@@ -104,7 +104,6 @@ impl World {
             relay,
             relay_id,
             nodes,
-            devices: Vec::new(),
             users,
             link: None,
             answered: BTreeSet::new(),
@@ -113,9 +112,6 @@ impl World {
         world.relay.start();
         for node in 0..world.nodes.len() {
             world.start_node(node)?;
-            let device =
-                world.nodes.get(node).and_then(|node| node.engine.as_ref()).map(|engine| engine.me().device);
-            world.devices.extend(device);
             world.schedule.at(START, Happening::User { node });
         }
         Ok(world)
@@ -138,7 +134,9 @@ impl World {
             if checks::is_quiet(&views) || self.now > end {
                 checks::relay_is_blind(&self.relay.disk, &views)?;
                 self.report.messages = views.first().map_or(0, |view| view.shown.len());
-                return checks::at_the_end(&views, &self.answered);
+                let alive: Vec<bool> = self.nodes.iter().map(|node| node.engine.is_some()).collect();
+                return checks::at_the_end(&views, &self.answered)
+                    .map_err(|failed| failed.with(format!("alive: {alive:?}, {:?}", self.statuses())));
             }
             // Everybody reads what they have, again and again.
             if self.now > reminded.after(Duration::from_secs(30)) {
@@ -161,6 +159,18 @@ impl World {
 
     fn views(&mut self) -> Result<Vec<checks::View>, Failed> {
         self.nodes.iter_mut().map(|node| checks::view(&mut node.disk)).collect()
+    }
+
+    /// How the nodes say that they are, for the report of a failure.
+    fn statuses(&mut self) -> Vec<Notice> {
+        let ask = Ask { id: CommandId(0), command: Command::Status, wait: Duration::ZERO };
+        let now = self.now;
+        let steps = self.nodes.iter_mut().map(|node| node.step(vec![Input::Ask(ask.clone())], now, None));
+        let outs = steps.filter_map(|stepped| match stepped {
+            Ok(Stepped::Alive(out)) => Some(out.notices),
+            _ => None,
+        });
+        outs.flatten().collect()
     }
 
     fn next(&mut self) -> Result<(), Failed> {
