@@ -11,7 +11,7 @@ use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
 use super::links::Links;
-use super::run::{Notice, Outputs};
+use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
 use super::{contacts, direct, receipts, views};
 use crate::command::{

@@ -17,7 +17,7 @@ use undertone_protocol::wire::{self, frame::Body};
 use super::context::Context;
 use super::links::{Asked, InFlight, InFlightItem, Links};
 use super::receipts::{fail, raise_tick};
-use super::run::Outputs;
+use super::types::Outputs;
 use crate::store::{Contact, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE, StoreError};
 
 /// Items looked at in one go, and at most sent in one go.

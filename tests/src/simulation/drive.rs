@@ -5,7 +5,8 @@ use undertone::engine::{DownReason, Input, NetOutput, Notice, Outputs};
 use undertone_protocol::wire::Frame;
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
 
-use super::checks::{self, Failed};
+use super::checks;
+use super::failed::Failed;
 use super::faults;
 use super::network::{Direction, Happening, delay};
 use super::node::Stepped;

@@ -7,6 +7,7 @@
 
 mod checks;
 mod drive;
+mod failed;
 mod faults;
 mod network;
 mod node;
@@ -14,6 +15,6 @@ mod relay;
 mod user;
 mod world;
 
-pub use checks::Failed;
+pub use failed::Failed;
 pub use faults::Faults;
 pub use world::{Report, World, WorldOptions};

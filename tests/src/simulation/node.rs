@@ -10,7 +10,7 @@ use undertone_protocol::receipts::Tick;
 use undertone_protocol::testing::ModelCrypto;
 use undertone_protocol::time::Timestamp;
 
-use super::checks::Failed;
+use super::failed::Failed;
 use super::faults::Crash;
 
 /// One user's node: a disk, and an engine while it lives.

@@ -8,7 +8,7 @@ use undertone_relay::core::{Input, Output, Relay};
 use undertone_relay::limits::{Limits, Registration};
 use undertone_relay::store::{MemoryStore, Overlay, Store};
 
-use super::checks::Failed;
+use super::failed::Failed;
 use super::faults::Crash;
 
 /// The relay: a disk, and a machine while it lives.

@@ -9,7 +9,8 @@ use undertone_protocol::ids::RelayId;
 use undertone_protocol::time::Timestamp;
 use undertone_relay::core::Input as RelayInput;
 
-use super::checks::{self, Failed};
+use super::checks;
+use super::failed::Failed;
 use super::faults::Faults;
 use super::network::{Happening, Network, Schedule};
 use super::node::{Node, Stepped};
