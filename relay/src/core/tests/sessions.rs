@@ -61,10 +61,14 @@ fn what_is_unacknowledged_is_bounded_whatever_the_credit() {
     assert_eq!(seqs(&deliveries(&world.tell(A, Body::Ack(ack(0, 0, &[(2, 2)]))), A)), [3]);
     assert_eq!(seqs(&deliveries(&world.tell(A, Body::Ack(ack(0, 3, &[]))), A)), [4, 5]);
 
-    let mut world = World::ready(Limits { unacknowledged_class_0_bytes_max: 250, ..Limits::default() });
-    fill(&mut world, 0, 5);
-    let out = world.send(A, attach(1, u64::MAX, u64::MAX));
-    assert_eq!(seqs(&deliveries(&out, A)), [1, 2]);
+    for (bytes_max, first) in [(250, &[1, 2][..]), (10, &[1])] {
+        let limits = Limits { unacknowledged_class_0_bytes_max: bytes_max, ..Limits::default() };
+        let mut world = World::ready(limits);
+        fill(&mut world, 0, 5);
+        let out = world.send(A, attach(1, u64::MAX, u64::MAX));
+        assert_eq!(seqs(&deliveries(&out, A)), first);
+        assert_eq!(deliveries(&world.tell(A, Body::Ack(ack(0, 1, &[]))), A).len(), 1);
+    }
 }
 
 #[test]

@@ -81,6 +81,17 @@ fn a_second_opener_is_told() {
 }
 
 #[test]
+fn creation_is_guarded_too() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("store");
+    let first = lock(&path).unwrap();
+    assert!(matches!(open(&path), Err(StoreError::Locked(_))));
+    assert!(!path.exists() && !beside(&path, "creating").exists());
+    drop(first);
+    assert!(open(&path).is_ok());
+}
+
+#[test]
 fn an_interrupted_creation_is_started_over() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("store");
