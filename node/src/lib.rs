@@ -8,4 +8,5 @@ pub mod command;
 mod disk;
 pub mod engine;
 pub mod event;
+pub mod net;
 pub mod store;

@@ -17,3 +17,15 @@ mod mailbox;
 mod session;
 
 pub mod core;
+
+pub mod config;
+mod data_dir;
+mod key;
+
+mod gateway;
+
+mod admin;
+
+mod server;
+
+pub mod cli;

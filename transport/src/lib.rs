@@ -1,1 +1,30 @@
+//! What nodes and relays share over libp2p: one long-lived stream of length-delimited frames per
+//! connection, over TCP, noise and yamux. `protocol/spec/wire.md` has the bytes.
+//!
+//! A device dials ([`dial`]), a relay listens ([`listen`]). This crate carries frames and proves keys;
+//! what a frame means, when to dial again and who is silent for too long are decided by its callers.
 
+mod address;
+mod behaviour;
+mod client;
+mod frame;
+mod gate;
+mod identity;
+mod muxer;
+mod pump;
+mod queue;
+mod server;
+mod swarm;
+#[cfg(test)]
+mod tests;
+
+pub use address::{Address, AddressError, RelayAddress};
+pub use behaviour::PROTOCOL_NAME;
+pub use client::{DialError, DialOptions, LinkReceiver, dial};
+pub use frame::{FrameError, FrameReader, FrameWriter, PREFIX_BYTES, Received};
+pub use gate::GateLimits;
+pub use identity::{ForeignKey, Identity};
+pub use pump::CloseReason;
+pub use queue::{CLOSE_WAIT, FrameSender, QueueLimits, SendError};
+pub use server::{LinkId, ListenError, ListenOptions, Listener, ServerEvent, Weight, listen};
+pub use swarm::SetupError;

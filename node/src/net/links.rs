@@ -1,0 +1,284 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use undertone_protocol::ids::RelayId;
+use undertone_protocol::limits::HOME_RELAYS_MAX;
+use undertone_protocol::wire::Frame;
+use undertone_transport::{
+    Address, CloseReason, DialError, DialOptions, FrameSender, Identity, LinkReceiver, SendError, dial,
+};
+
+/// What the network may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetLimits {
+    /// Links that are up or being dialled.
+    pub links_max: usize,
+    /// Commands that wait to be carried out.
+    pub commands_max: usize,
+    /// Events that wait to be taken; while they do, no link is read.
+    pub events_max: usize,
+    /// How each link is opened and what it may hold.
+    pub dial: DialOptions,
+}
+
+impl Default for NetLimits {
+    fn default() -> Self {
+        Self {
+            links_max: 8 * HOME_RELAYS_MAX,
+            commands_max: 256,
+            events_max: 64,
+            dial: DialOptions::default(),
+        }
+    }
+}
+
+/// What the network is told to do.
+#[derive(Debug)]
+pub enum NetCommand {
+    /// Dial a relay. Answered by one `Up` or one `Down`; nothing happens if it is up or being dialled.
+    Connect {
+        /// Which.
+        relay: RelayId,
+        /// Where it may be.
+        addresses: Vec<Address>,
+    },
+    /// Send a frame. If the link can't take it, the link goes down; without a link it is lost, and a `Down` was sent.
+    Send {
+        /// To which relay.
+        relay: RelayId,
+        /// The frame.
+        frame: Frame,
+    },
+    /// End a link, after what was sent; or stop dialling. Answered by a `Down`, if there was anything.
+    Disconnect {
+        /// Which.
+        relay: RelayId,
+    },
+}
+
+/// What happened.
+#[derive(Debug, PartialEq)]
+pub enum NetEvent {
+    /// A link is up; frames may be sent.
+    Up {
+        /// To which relay.
+        relay: RelayId,
+    },
+    /// A frame came.
+    Frame {
+        /// From which relay.
+        relay: RelayId,
+        /// The frame.
+        frame: Frame,
+    },
+    /// A link is over, or did not come up.
+    Down {
+        /// To which relay.
+        relay: RelayId,
+        /// Why.
+        reason: Down,
+    },
+}
+
+/// Why there is no link.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Down {
+    /// It never came up.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// It came up and is over.
+    #[error(transparent)]
+    Closed(#[from] CloseReason),
+    /// A frame could not be sent on it.
+    #[error("a frame could not be sent: {0}")]
+    Send(#[from] SendError),
+    /// The engine wanted it so.
+    #[error("disconnected by this device")]
+    Disconnected,
+    /// There are as many links as there may be.
+    #[error("the limit of {0} links is reached")]
+    TooMany(usize),
+}
+
+/// The network is shut down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the network is shut down")]
+pub struct NetStopped;
+
+/// The running network. Dropped, it ends all links.
+#[derive(Debug)]
+pub struct Network {
+    commands: mpsc::Sender<NetCommand>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Network {
+    /// Starts without any link, as the device with this key; needs a Tokio runtime.
+    pub fn start(identity: Identity, limits: NetLimits) -> (Self, mpsc::Receiver<NetEvent>) {
+        let (commands, receiver) = mpsc::channel(limits.commands_max.max(1));
+        let (events, taken) = mpsc::channel(limits.events_max.max(1));
+        let links = Links { identity, limits, events, live: BTreeMap::new(), tasks: JoinSet::new() };
+        let task = tokio::spawn(links.run(receiver));
+        (Self { commands, task }, taken)
+    }
+
+    /// Hands over a command; waits while too many do.
+    pub async fn command(&self, command: NetCommand) -> Result<(), NetStopped> {
+        self.commands.send(command).await.map_err(|_| NetStopped)
+    }
+
+    /// Ends all links, after what was sent, and waits until they are over. Events must be taken meanwhile.
+    pub async fn shutdown(self) {
+        drop(self.commands);
+        // A task that failed is over as well.
+        let _ = self.task.await;
+    }
+}
+
+/// The task that knows all links. Each link has a task of its own.
+struct Links {
+    identity: Identity,
+    limits: NetLimits,
+    events: mpsc::Sender<NetEvent>,
+    live: BTreeMap<RelayId, Arc<Link>>,
+    tasks: JoinSet<()>,
+}
+
+/// What the command side and a link's own task share.
+#[derive(Default)]
+struct Link {
+    /// Set once the link is up, before `Up` is told.
+    sender: OnceLock<FrameSender>,
+    /// Why this side ended it, if it did.
+    ended: OnceLock<Down>,
+    stop_dialling: Notify,
+    /// Set before `Down` is told: from then on the relay may be dialled anew.
+    over: AtomicBool,
+}
+
+impl Link {
+    fn end(&self, why: Down) {
+        // The first reason is the true one.
+        let _ = self.ended.set(why);
+        self.stop_dialling.notify_one();
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+}
+
+impl Links {
+    async fn run(mut self, mut commands: mpsc::Receiver<NetCommand>) {
+        loop {
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(command) => self.command(command).await,
+                    None => break,
+                },
+                Some(_) = self.tasks.join_next() => self.live.retain(|_, link| !link.is_over()),
+            }
+        }
+        for relay in self.live.keys().copied().collect::<Vec<_>>() {
+            self.disconnect(&relay);
+        }
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    async fn command(&mut self, command: NetCommand) {
+        match command {
+            NetCommand::Connect { relay, addresses } => self.connect(relay, addresses).await,
+            NetCommand::Send { relay, frame } => self.send(&relay, frame),
+            NetCommand::Disconnect { relay } => self.disconnect(&relay),
+        }
+    }
+
+    async fn connect(&mut self, relay: RelayId, addresses: Vec<Address>) {
+        self.live.retain(|_, link| !link.is_over());
+        if self.live.contains_key(&relay) {
+            return;
+        }
+        if self.live.len() >= self.limits.links_max {
+            let reason = Down::TooMany(self.limits.links_max);
+            // An error says that nobody takes events any more.
+            let _ = self.events.send(NetEvent::Down { relay, reason }).await;
+            return;
+        }
+        let link = Arc::<Link>::default();
+        self.live.insert(relay, Arc::clone(&link));
+        let (identity, events, options) = (self.identity.clone(), self.events.clone(), self.limits.dial);
+        self.tasks.spawn(async move {
+            let reason = match bring_up(&identity, relay, &addresses, options, &link).await {
+                Ok(receiver) => forward(relay, receiver, &events, &link).await,
+                Err(reason) => reason,
+            };
+            let reason = link.ended.get().cloned().unwrap_or(reason);
+            link.over.store(true, Ordering::Release);
+            // An error says that nobody takes events any more.
+            let _ = events.send(NetEvent::Down { relay, reason }).await;
+        });
+    }
+
+    fn send(&self, relay: &RelayId, frame: Frame) {
+        let Some(link) = self.live.get(relay) else { return };
+        let Some(sender) = link.sender.get() else { return };
+        match sender.try_send(frame) {
+            // A closed link tells by itself that it is over.
+            Ok(()) | Err(SendError::Closed) => {}
+            Err(error) => {
+                link.end(error.into());
+                sender.abort();
+            }
+        }
+    }
+
+    fn disconnect(&self, relay: &RelayId) {
+        let Some(link) = self.live.get(relay) else { return };
+        link.end(Down::Disconnected);
+        if let Some(sender) = link.sender.get() {
+            sender.close();
+        }
+    }
+}
+
+async fn bring_up(
+    identity: &Identity,
+    relay: RelayId,
+    addresses: &[Address],
+    options: DialOptions,
+    link: &Link,
+) -> Result<LinkReceiver, Down> {
+    let (sender, receiver) = tokio::select! {
+        biased;
+        () = link.stop_dialling.notified() => return Err(Down::Disconnected),
+        dialled = dial(identity, relay, addresses, options) => dialled?,
+    };
+    let sender = link.sender.get_or_init(|| sender);
+    if link.ended.get().is_some() {
+        sender.close();
+    }
+    Ok(receiver)
+}
+
+/// Passes frames on until the link is over; then says why.
+async fn forward(
+    relay: RelayId,
+    mut receiver: LinkReceiver,
+    events: &mpsc::Sender<NetEvent>,
+    link: &Link,
+) -> Down {
+    let mut event = NetEvent::Up { relay };
+    loop {
+        if events.send(event).await.is_err() {
+            link.end(Down::Disconnected);
+            return Down::Disconnected;
+        }
+        event = match receiver.next().await {
+            Ok(frame) => NetEvent::Frame { relay, frame },
+            Err(reason) => return reason.into(),
+        };
+    }
+}

@@ -1,0 +1,55 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+/// What is so right now? Answered by the thread that knows.
+pub(crate) type Question = oneshot::Sender<Snapshot>;
+
+/// What the machine and its driver know at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    /// Live connections.
+    pub(crate) connections: usize,
+    /// Mailboxes with an attached connection.
+    pub(crate) attached: usize,
+    /// Mailboxes registered.
+    pub(crate) mailboxes: u64,
+    /// Bytes that the store holds, as the disk quota counts them.
+    pub(crate) stored_bytes: u64,
+    /// Rate limiters held for delivery tokens.
+    pub(crate) token_rates: usize,
+    /// Counters since the start, by name.
+    pub(crate) counters: BTreeMap<String, u64>,
+}
+
+/// The answer of `undertone-relay status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Status {
+    /// Of the running process.
+    pub(crate) version: String,
+    /// Where it listens, with its key.
+    pub(crate) addresses: Vec<String>,
+    /// Seconds since it started to listen.
+    pub(crate) uptime_s: u64,
+    #[serde(flatten)]
+    pub(crate) now: Snapshot,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "undertone-relay {}, up for {} s", self.version, self.uptime_s)?;
+        for address in &self.addresses {
+            writeln!(f, "listening on     {address}")?;
+        }
+        writeln!(f, "connections      {}", self.now.connections)?;
+        writeln!(f, "mailboxes        {} ({} attached)", self.now.mailboxes, self.now.attached)?;
+        writeln!(f, "stored           {} bytes", self.now.stored_bytes)?;
+        writeln!(f, "token rates      {}", self.now.token_rates)?;
+        for (name, count) in &self.now.counters {
+            writeln!(f, "{name:<28} {count}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,186 @@
+//! The command line of `undertone-relay`.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Args, Parser, Subcommand};
+use rand_core::UnwrapErr;
+use tracing_subscriber::EnvFilter;
+use undertone_protocol::ids::Secret;
+use undertone_transport::{Address, RelayAddress};
+
+use crate::admin;
+use crate::config::{self, Config, TEMPLATE};
+use crate::data_dir::DataDir;
+use crate::key;
+use crate::server::run;
+
+const LOG_DEFAULT: &str = "info";
+
+#[derive(Parser)]
+#[command(
+    name = "undertone-relay",
+    version,
+    about = "A relay for Undertone: holds sealed envelopes for devices that are away."
+)]
+struct Cli {
+    /// What to log to stderr: a level (error, warn, info, debug, trace) or a filter.
+    #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", default_value = LOG_DEFAULT)]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a new relay: its key and its configuration. Never overwrites anything.
+    Init(Init),
+    /// Run the relay until SIGTERM or SIGINT.
+    Run(ConfigArg),
+    /// Say how the running relay does.
+    Status(Ask),
+}
+
+#[derive(Args)]
+struct Init {
+    /// The folder for the configuration and the data.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// The configuration file, if it is to be elsewhere than DIR/relay.toml.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen, e.g. /ip4/0.0.0.0/tcp/4001; port 0 takes a free one. May be repeated.
+    #[arg(long, value_name = "ADDRESS", default_value = "/ip4/0.0.0.0/tcp/4001")]
+    listen: Vec<Address>,
+}
+
+#[derive(Args)]
+struct ConfigArg {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "relay.toml")]
+    config: PathBuf,
+}
+
+#[derive(Args)]
+struct Ask {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Answer in JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    run_from(std::env::args_os())
+}
+
+/// Runs the given command line, the program's name first; for programs that carry a relay within them.
+pub fn run_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too; there is nowhere else to say that stdout is gone.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match execute(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("undertone-relay: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: Cli) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&cli.log).with_context(|| format!("--log {}", cli.log))?;
+    // An error says that the program which carries this one logs already.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+    match cli.command {
+        Command::Init(init) => make(&init),
+        Command::Run(ConfigArg { config }) => serve(&config),
+        Command::Status(Ask { config: ConfigArg { config }, json }) => status(&config, json),
+    }
+}
+
+fn serve(path: &Path) -> anyhow::Result<()> {
+    let config = load(path)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(config))
+}
+
+fn load(path: &Path) -> anyhow::Result<Config> {
+    config::load(path).with_context(|| format!("configuration {}", path.display()))
+}
+
+fn status(path: &Path, json: bool) -> anyhow::Result<()> {
+    let config = load(path)?;
+    let status = admin::ask(&DataDir::new(&config.data_dir), path)?;
+    let mut out = io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&status)?)?;
+    } else {
+        write!(out, "{status}")?;
+    }
+    Ok(())
+}
+
+fn make(init: &Init) -> anyhow::Result<()> {
+    let dir = DataDir::new(&init.dir.join("data"));
+    let config = init.config.clone().unwrap_or_else(|| init.dir.join("relay.toml"));
+    for path in [&config, &dir.key()] {
+        if path.exists() {
+            bail!("{} exists already; nothing was changed", path.display());
+        }
+    }
+    dir.create().with_context(|| format!("can't create {}", dir.path().display()))?;
+    let secret = Secret::random(&mut UnwrapErr(getrandom::SysRng));
+    key::create(&dir.key(), &secret)?;
+    write_config(&config, &template(init, &dir)?)?;
+
+    let relay = key::identity(&secret).relay_id();
+    let mut out = io::stdout().lock();
+    writeln!(out, "key           {} (keep a copy: it is the relay)", dir.key().display())?;
+    writeln!(out, "configuration {}", config.display())?;
+    for address in &init.listen {
+        writeln!(out, "address       {}", RelayAddress { relay, address: address.clone() })?;
+    }
+    writeln!(out, "Users reach it by such an address, with the IP address or name that they know it by.")?;
+    writeln!(out, "Start it with `undertone-relay run --config {}`.", config.display())?;
+    Ok(())
+}
+
+/// The template with what this relay has of its own.
+fn template(init: &Init, dir: &DataDir) -> anyhow::Result<String> {
+    let beside = init.config.as_ref().is_none_or(|config| config.parent() == Some(&init.dir));
+    let data_dir = if beside {
+        PathBuf::from("data")
+    } else {
+        dir.path().canonicalize().context("the data directory")?
+    };
+    let listen: Vec<String> = init.listen.iter().map(Address::to_string).collect();
+    let defaults = Config::default();
+    let replaced = TEMPLATE
+        .replacen(&line("listen", &defaults.listen)?, &line("listen", &listen)?, 1)
+        .replacen(&line("data_dir", &defaults.data_dir)?, &line("data_dir", &data_dir)?, 1);
+    config::parse(&replaced)?;
+    Ok(replaced)
+}
+
+fn line(key: &str, value: &impl serde::Serialize) -> anyhow::Result<String> {
+    Ok(format!("{key} = {}\n", toml::Value::try_from(value)?))
+}
+
+fn write_config(path: &Path, text: &str) -> anyhow::Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("can't write {}", path.display()))
+}

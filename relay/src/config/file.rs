@@ -1,0 +1,125 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+use undertone_transport::AddressError;
+
+use super::check::check;
+use super::settings::Config;
+
+/// A commented file with every key; what is commented out shows the default.
+pub const TEMPLATE: &str = include_str!("template.toml");
+
+/// A configuration that can't be used: the operator's fault, and the text says what to change.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("{path}: {source}; `undertone-relay init` makes a new one")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The text is no TOML, or a value has the wrong type.
+    #[error("{0}")]
+    Syntax(String),
+    /// A key that does not exist.
+    #[error("unknown key `{key}`; did you mean `{nearest}`?")]
+    UnknownKey {
+        /// The key, with the names of its tables.
+        key: String,
+        /// The known key that resembles it most.
+        nearest: String,
+    },
+    /// A number outside its range.
+    #[error("`{name}` is {value}, but must be {}", range(*.min, *.max, .unit))]
+    Range {
+        /// The key, with the names of its tables.
+        name: String,
+        /// What was written.
+        value: i64,
+        /// The least that is allowed.
+        min: i64,
+        /// The most that is allowed.
+        max: i64,
+        /// The unit.
+        unit: &'static str,
+    },
+    /// `listen` is empty.
+    #[error("`listen` is empty: name at least one address, e.g. \"/ip4/0.0.0.0/tcp/4001\"")]
+    NoListen,
+    /// `listen` has something that is no address.
+    #[error("`listen`: {0}")]
+    Listen(AddressError),
+    /// `listen` has a DNS name.
+    #[error("`listen`: {0} is a name; a relay listens on IP addresses, e.g. \"/ip4/0.0.0.0/tcp/4001\"")]
+    ListenName(String),
+}
+
+fn range(min: i64, max: i64, unit: &str) -> String {
+    let space = if unit.is_empty() { "" } else { " " };
+    match max {
+        i64::MAX => format!("at least {min}{space}{unit}"),
+        max => format!("from {min} to {max}{space}{unit}"),
+    }
+}
+
+/// Reads a file; a relative data directory is taken from its folder.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+    let mut config = parse(&text)?;
+    if let Some(folder) = path.parent() {
+        config.data_dir = folder.join(config.data_dir);
+    }
+    Ok(config)
+}
+
+/// Reads a text and checks it.
+pub fn parse(text: &str) -> Result<Config, ConfigError> {
+    let document = toml::Deserializer::parse(text).map_err(|error| syntax(&error))?;
+    let mut unknown = None;
+    let config: Config = serde_ignored::deserialize(document, |path| {
+        unknown.get_or_insert_with(|| path.to_string());
+    })
+    .map_err(|error| syntax(&error))?;
+    if let Some(key) = unknown {
+        let nearest = nearest(&key);
+        return Err(ConfigError::UnknownKey { key, nearest });
+    }
+    check(&config)?;
+    Ok(config)
+}
+
+fn syntax(error: &toml::de::Error) -> ConfigError {
+    ConfigError::Syntax(error.to_string().trim_end().to_owned())
+}
+
+/// The known key that resembles `key` most. A right name in the wrong table resembles it best.
+fn nearest(key: &str) -> String {
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let distance = |known: &String| {
+        (strsim::damerau_levenshtein(&last(known), &last(key)), strsim::damerau_levenshtein(known, key))
+    };
+    known_keys().into_iter().min_by_key(distance).unwrap_or_default()
+}
+
+/// Every key with the names of its tables, in order.
+pub(super) fn known_keys() -> Vec<String> {
+    let mut keys = Vec::new();
+    if let Ok(table) = Table::try_from(Config::default()) {
+        collect("", &table, &mut keys);
+    }
+    keys
+}
+
+fn collect(prefix: &str, table: &Table, keys: &mut Vec<String>) {
+    for (key, value) in table {
+        let name = format!("{prefix}{key}");
+        if let Value::Table(inner) = value {
+            collect(&format!("{name}."), inner, keys);
+        }
+        keys.push(name);
+    }
+}

@@ -1,0 +1,11 @@
+//! The relay's configuration: one TOML file. A key that nobody knows is an error, so that a typing error
+//! in a limit can't leave the relay without it.
+
+mod check;
+mod file;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use file::{ConfigError, TEMPLATE, load, parse};
+pub use settings::{Backend, Config, Network};

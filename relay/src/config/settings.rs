@@ -1,0 +1,84 @@
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::Limits;
+use crate::limits::Registration;
+
+/// All that an operator can set. A missing key takes its default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Where to listen: multiaddrs of an IP address and a TCP port; port 0 takes a free one.
+    pub listen: Vec<String>,
+    /// Where the key and the store are. A relative path starts at the file's folder.
+    pub data_dir: PathBuf,
+    /// What holds mailboxes and bundles.
+    pub store: Backend,
+    /// Who may open a mailbox.
+    pub registration: Registration,
+    /// What the network side allows.
+    pub network: Network,
+    /// What everything else allows.
+    pub limits: Limits,
+}
+
+/// What holds mailboxes and bundles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// On disk, durable.
+    Fjall,
+    /// In memory: all is lost when the relay stops, although it has signed for it. For trying out.
+    Memory,
+}
+
+/// What the network side allows before the relay itself is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Network {
+    /// Connections from one IPv4 address or one IPv6 /64 network.
+    pub connections_per_ip_max: usize,
+    /// Connections of one device.
+    pub connections_per_device_max: usize,
+    /// Connections whose handshake goes on.
+    pub handshakes_max: usize,
+    /// A handshake must be done within this time, in milliseconds.
+    pub handshake_ms_max: u64,
+    /// Connections that the system holds until they are accepted.
+    pub listen_backlog_max: u32,
+    /// Events (mostly frames) that wait to be handled; beyond it no connection is read.
+    pub waiting_events_max: usize,
+    /// Bytes of the frames that wait to be handled; beyond it no connection is read.
+    pub waiting_bytes_max: usize,
+    /// Events that are handled together, with one write to disk.
+    pub drain_events_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec!["/ip4/0.0.0.0/tcp/4001".to_owned()],
+            data_dir: "data".into(),
+            store: Backend::Fjall,
+            registration: Registration::default(),
+            network: Network::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            connections_per_ip_max: 512,
+            connections_per_device_max: 4,
+            handshakes_max: 1_024,
+            handshake_ms_max: 10_000,
+            listen_backlog_max: 4_096,
+            waiting_events_max: 4_096,
+            waiting_bytes_max: 32 * 1024 * 1024,
+            drain_events_max: 512,
+        }
+    }
+}

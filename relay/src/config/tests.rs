@@ -1,0 +1,82 @@
+use super::file::known_keys;
+use super::*;
+
+fn refused(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+/// The template with all of its defaults switched on.
+fn uncommented() -> String {
+    let is_key = |line: &str| {
+        let name = line.split(" = ").next().unwrap_or_default();
+        line.contains(" = ") && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let line = |line: &'static str| match line.strip_prefix("# ") {
+        Some(key) if is_key(key) => key,
+        _ => line,
+    };
+    TEMPLATE.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_template_shows_every_key_with_its_default() {
+    assert_eq!(parse(TEMPLATE).unwrap(), Config::default());
+    let text = uncommented();
+    assert_eq!(parse(&text).unwrap(), Config::default());
+    for key in known_keys() {
+        let name = key.rsplit('.').next().unwrap();
+        assert!(
+            text.lines().any(|line| line.starts_with(&format!("{name} = ")) || line == format!("[{name}]")),
+            "the template lacks `{key}`"
+        );
+    }
+}
+
+#[test]
+fn an_empty_file_is_all_defaults() {
+    assert_eq!(parse("").unwrap(), Config::default());
+}
+
+#[test]
+fn a_typing_error_is_named_with_the_nearest_key() {
+    let error = refused("[limits]\nmailboxs_max = 5");
+    assert!(error.contains("`limits.mailboxs_max`") && error.contains("`limits.mailboxes_max`"), "{error}");
+    let error = refused("listn = []");
+    assert!(error.contains("`listn`") && error.contains("`listen`"), "{error}");
+    // A right name in the wrong place.
+    let error = refused("mailboxes_max = 5");
+    assert!(error.contains("`limits.mailboxes_max`"), "{error}");
+}
+
+#[test]
+fn a_number_out_of_range_is_named_with_its_unit() {
+    let error = refused("[limits]\npayload_bytes_max = 70000");
+    assert_eq!(error, "`limits.payload_bytes_max` is 70000, but must be from 1 to 65536 bytes");
+    let error = refused("[limits]\nsilence_ms_max = 0");
+    assert_eq!(error, "`limits.silence_ms_max` is 0, but must be at least 1 milliseconds");
+    assert!(refused("[limits]\ndisk_class_1_percent = 101").contains("from 1 to 100 percent"));
+}
+
+#[test]
+fn wrong_types_and_broken_text_name_the_line() {
+    assert!(refused("[limits]\nmailboxes_max = -1").contains("mailboxes_max"));
+    assert!(refused("store = \"floppy\"").contains("floppy"));
+    assert!(refused("listen = [").contains("line 1"));
+}
+
+#[test]
+fn addresses_are_checked() {
+    assert!(refused("listen = []").contains("at least one address"));
+    assert!(refused("listen = [\"0.0.0.0:4001\"]").contains("/ip4/"));
+    assert!(refused("listen = [\"/dns4/relay.example.org/tcp/4001\"]").contains("IP addresses"));
+}
+
+#[test]
+fn a_relative_data_directory_starts_at_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("relay.toml");
+    std::fs::write(&path, "data_dir = \"there\"").unwrap();
+    assert_eq!(load(&path).unwrap().data_dir, dir.path().join("there"));
+    let error = load(&dir.path().join("none.toml")).unwrap_err().to_string();
+    assert!(error.contains("undertone-relay init"), "{error}");
+}

@@ -1,0 +1,99 @@
+//! Holds the connections: events of the transport become inputs of the machine, outputs of the machine
+//! become frames in the queues of the transport. Nothing is parsed beyond the frame.
+
+use std::collections::BTreeMap;
+
+use undertone_protocol::wire::{self, Frame, GoodbyeCode, frame::Body};
+use undertone_transport::{FrameSender, LinkId, SendError, ServerEvent, Weight};
+
+use crate::core::{ConnId, Input, Output};
+
+/// The sending ends of all live connections.
+#[derive(Default)]
+pub(crate) struct Gateway {
+    links: BTreeMap<ConnId, FrameSender>,
+    slow_closed: u64,
+    stopping: bool,
+}
+
+impl Gateway {
+    /// What the machine is to be told; the weight is held until its input is handled.
+    pub(crate) fn input(&mut self, event: ServerEvent) -> (Input, Option<Weight>) {
+        match event {
+            ServerEvent::Connected { link, device, sender } => {
+                let conn = conn_of(link);
+                if self.stopping {
+                    say_goodbye(&sender);
+                } else {
+                    self.links.insert(conn, sender);
+                }
+                (Input::Connected { conn, device }, None)
+            }
+            ServerEvent::Frame { link, frame, weight } => {
+                (Input::Frame { conn: conn_of(link), frame }, Some(weight))
+            }
+            ServerEvent::Sent { link, bytes } => (Input::Sent { conn: conn_of(link), bytes }, None),
+            ServerEvent::Disconnected { link, reason } => {
+                tracing::debug!(link = link.0, %reason, "disconnected");
+                let conn = conn_of(link);
+                self.links.remove(&conn);
+                (Input::Disconnected { conn }, None)
+            }
+        }
+    }
+
+    /// Hands outputs to the connections, without waiting for any of them.
+    pub(crate) fn release(&mut self, outputs: impl IntoIterator<Item = Output>) {
+        for output in outputs {
+            match output {
+                Output::Send { conn, frame } => self.send(conn, frame),
+                // Dropping the sender flushes and closes.
+                Output::Close { conn } => drop(self.links.remove(&conn)),
+            }
+        }
+    }
+
+    fn send(&mut self, conn: ConnId, frame: Frame) {
+        let Some(sender) = self.links.get(&conn) else { return };
+        match sender.try_send(frame) {
+            // A closed one tells by itself that it is over.
+            Ok(()) | Err(SendError::Closed) => {}
+            Err(SendError::Full) => {
+                sender.abort();
+                self.links.remove(&conn);
+                self.slow_closed += 1;
+            }
+            Err(error @ SendError::TooLarge(_)) => {
+                tracing::error!(conn = conn.get(), %error, "a frame could not be sent");
+                self.links.remove(&conn);
+            }
+        }
+    }
+
+    /// Says goodbye to everybody, now and from now on.
+    pub(crate) fn stop(&mut self) {
+        self.stopping = true;
+        for (_, sender) in std::mem::take(&mut self.links) {
+            say_goodbye(&sender);
+        }
+    }
+
+    /// Connections closed because they did not read what was sent to them.
+    pub(crate) fn slow_closed(&self) -> u64 {
+        self.slow_closed
+    }
+}
+
+fn say_goodbye(sender: &FrameSender) {
+    let goodbye = wire::Goodbye {
+        code: GoodbyeCode::ShuttingDown.into(),
+        text: "the relay stops; it may be back soon".to_owned(),
+    };
+    // Whoever does not get it sees the connection end.
+    let _ = sender.try_send(Frame { request: 0, body: Some(Body::Goodbye(goodbye)) });
+    sender.close();
+}
+
+fn conn_of(link: LinkId) -> ConnId {
+    ConnId::new(link.0)
+}

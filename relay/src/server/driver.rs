@@ -1,0 +1,138 @@
+//! The thread that owns the machine and the store. It takes what waits, handles all of it on one overlay,
+//! commits once, and only then lets the outputs go: persist, then send. It never waits for a connection.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use undertone_protocol::time::Clock;
+use undertone_transport::ServerEvent;
+
+use super::clock::SystemClock;
+use crate::admin::{Question, Snapshot};
+use crate::core::{Input, Relay};
+use crate::gateway::Gateway;
+use crate::store::{Overlay, Store, StoreError};
+
+/// Keys in one batch: a drain that writes more commits in between, so that memory stays bounded.
+const BATCH_KEYS_MAX: usize = 8_192;
+/// The clock may be set while the thread waits for a tick, so it looks at least this often.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What reaches the thread.
+pub(crate) struct Inlets {
+    /// What happens on the connections. The thread ends when the listener has dropped its end.
+    pub(crate) events: mpsc::Receiver<ServerEvent>,
+    /// What operators ask.
+    pub(crate) questions: mpsc::Receiver<Question>,
+    /// Say goodbye to everybody.
+    pub(crate) stop: oneshot::Receiver<()>,
+}
+
+/// The thread's state.
+pub(crate) struct Driver {
+    relay: Relay,
+    store: Box<dyn Store>,
+    gateway: Gateway,
+    inlets: Inlets,
+    drain_events_max: usize,
+    drains: u64,
+    commits: u64,
+}
+
+impl Driver {
+    pub(crate) fn new(relay: Relay, store: Box<dyn Store>, inlets: Inlets, drain_events_max: usize) -> Self {
+        let gateway = Gateway::default();
+        Self { relay, store, gateway, inlets, drain_events_max, drains: 0, commits: 0 }
+    }
+
+    /// Runs until the listener is gone. An error means that the store must be opened anew: the outputs
+    /// that it would have backed are not sent.
+    pub(crate) async fn run(mut self) -> Result<(), StoreError> {
+        let ended = self.serve().await;
+        // After a failure nobody is served any more; after a stop nobody is left.
+        self.gateway.stop();
+        ended
+    }
+
+    async fn serve(&mut self) -> Result<(), StoreError> {
+        let mut waiting = Vec::new();
+        let mut stopping = false;
+        loop {
+            let wait = self.until_tick();
+            let Inlets { events, questions, stop } = &mut self.inlets;
+            tokio::select! {
+                biased;
+                _ = stop, if !stopping => {
+                    stopping = true;
+                    self.gateway.stop();
+                }
+                Some(question) = questions.recv() => {
+                    // An error says that whoever asked is gone.
+                    let _ = question.send(self.snapshot()?);
+                }
+                taken = timeout(wait, events.recv_many(&mut waiting, self.drain_events_max)) => {
+                    if taken == Ok(0) {
+                        return Ok(());
+                    }
+                    self.drain(&mut waiting)?;
+                }
+            }
+        }
+    }
+
+    fn until_tick(&self) -> Duration {
+        let due = self.relay.next_tick();
+        due.map_or(LOOK, |due| due.since(SystemClock.now()).min(LOOK))
+    }
+
+    fn drain(&mut self, waiting: &mut Vec<ServerEvent>) -> Result<(), StoreError> {
+        self.drains += 1;
+        let now = SystemClock.now();
+        let mut outputs = Vec::new();
+        let mut weights = Vec::new();
+        let mut inputs: Vec<Input> = Vec::with_capacity(waiting.len() + 1);
+        for event in waiting.drain(..) {
+            let (input, weight) = self.gateway.input(event);
+            inputs.push(input);
+            weights.extend(weight);
+        }
+        if self.relay.next_tick().is_some_and(|due| due <= now) {
+            inputs.push(Input::Tick);
+        }
+        let mut inputs = inputs.into_iter().peekable();
+        while inputs.peek().is_some() {
+            let mut overlay = Overlay::new(self.store.as_ref());
+            while overlay.pending() < BATCH_KEYS_MAX
+                && let Some(input) = inputs.next()
+            {
+                self.relay.handle(input, now, &mut overlay, &mut outputs)?;
+            }
+            let batch = overlay.into_batch();
+            if !batch.is_empty() {
+                self.commits += 1;
+                self.store.commit(batch)?;
+            }
+            self.gateway.release(outputs.drain(..));
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let gauges = self.relay.gauges(&Overlay::new(self.store.as_ref()))?;
+        let own = [
+            ("drains", self.drains),
+            ("commits", self.commits),
+            ("connections_slow", self.gateway.slow_closed()),
+        ];
+        let counters = self.relay.metrics().counters().chain(own);
+        Ok(Snapshot {
+            connections: gauges.connections,
+            attached: gauges.attached,
+            mailboxes: gauges.mailboxes,
+            stored_bytes: gauges.disk_bytes,
+            token_rates: gauges.token_rates,
+            counters: counters.map(|(name, count)| (name.to_owned(), count)).collect(),
+        })
+    }
+}

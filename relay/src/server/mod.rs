@@ -1,0 +1,8 @@
+//! The running relay. One thread of its own owns the machine and the store; Tokio tasks own the
+//! connections; bounded queues lie between them.
+
+mod clock;
+mod driver;
+mod run;
+
+pub(crate) use run::run;

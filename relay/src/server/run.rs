@@ -1,0 +1,173 @@
+//! Puts the parts together, and takes them down in order.
+
+use std::io::Write;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use rand_core::UnwrapErr;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use undertone_protocol::ids::Secret;
+use undertone_protocol::limits::FRAME_BYTES_MAX;
+use undertone_transport::{
+    Address, GateLimits, Identity, ListenOptions, Listener, QueueLimits, RelayAddress, listen,
+};
+
+use super::driver::{Driver, Inlets};
+use crate::admin::{self, Question};
+use crate::config::{Backend, Config};
+use crate::core::Relay;
+use crate::data_dir::DataDir;
+use crate::key;
+use crate::store::{FjallOptions, FjallStore, MemoryStore, Store, StoreError};
+
+/// Frames that may wait to be written to one connection; the machine bounds their bytes.
+const LINK_FRAMES_MAX: usize = 65_536;
+/// Connections that are taken beyond the limit, so that the machine can tell them so.
+const OVERFLOW_CONNECTIONS: usize = 64;
+/// How long a stop may take until connections are cut.
+const STOP_WAIT: Duration = Duration::from_secs(8);
+/// Questions of operators that may wait.
+const QUESTIONS_MAX: usize = 16;
+
+/// Runs a relay until it is told to stop, or its store fails.
+pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+    let dir = DataDir::new(&config.data_dir);
+    let secret = key::load(&dir.key())?;
+    let _lock = dir.lock()?;
+    dir.clear()?;
+    let store = open_store(config.store, &dir)?;
+    let mut running = Running::start(&config, &secret, store).await?;
+    dir.publish(&running.addresses)?;
+    announce(&running.addresses)?;
+    let admin = admin::serve(dir.socket(), running.questions.clone(), running.addresses.clone())?;
+
+    let failure = running.until_end().await?;
+    admin.abort();
+    dir.clear()?;
+    match failure {
+        None => running.stop().await,
+        Some(failure) => {
+            tracing::error!(%failure, "the store failed; the relay ends");
+            running.listener.stop(Duration::ZERO).await;
+            Err(anyhow!(failure).context("the store failed: start the relay again once the cause is gone"))
+        }
+    }
+}
+
+fn open_store(backend: Backend, dir: &DataDir) -> anyhow::Result<Box<dyn Store>> {
+    match backend {
+        Backend::Fjall => {
+            let store = FjallStore::open(&dir.store(), FjallOptions::default());
+            Ok(Box::new(store.with_context(|| format!("can't open {}", dir.store().display()))?))
+        }
+        Backend::Memory => {
+            tracing::warn!("the store is in memory: envelopes are lost when the relay stops");
+            Ok(Box::new(MemoryStore::new()))
+        }
+    }
+}
+
+fn announce(addresses: &[String]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for address in addresses {
+        writeln!(out, "listening on {address}")?;
+    }
+    Ok(out.flush()?)
+}
+
+/// What runs.
+struct Running {
+    addresses: Vec<String>,
+    listener: Listener,
+    questions: mpsc::Sender<Question>,
+    stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<Result<(), StoreError>>,
+}
+
+impl Running {
+    async fn start(config: &Config, secret: &Secret, store: Box<dyn Store>) -> anyhow::Result<Self> {
+        let identity = key::identity(secret);
+        let addresses: Result<Vec<Address>, _> = config.listen.iter().map(|text| text.parse()).collect();
+        let (listener, events) = listen(&identity, &addresses?, listen_options(config)).await?;
+        let addresses = with_key(&identity, &listener);
+        let rng = Box::new(UnwrapErr(getrandom::SysRng));
+        let relay = Relay::new(config.limits.clone(), config.registration, key::signing_key(secret), rng);
+        let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
+        let (stop, stopped) = oneshot::channel();
+        let inlets = Inlets { events, questions: asked, stop: stopped };
+        let drain = config.network.drain_events_max;
+        let ended = spawn(move || Driver::new(relay, store, inlets, drain))?;
+        Ok(Self { addresses, listener, questions, stop, ended })
+    }
+
+    /// Waits for a signal, or for the thread to fail: then says how.
+    async fn until_end(&mut self) -> anyhow::Result<Option<StoreError>> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => Ok(None),
+            _ = interrupt.recv() => Ok(None),
+            ended = &mut self.ended => match ended {
+                Ok(Err(failure)) => Ok(Some(failure)),
+                Ok(Ok(())) => Err(anyhow!("the listener ended by itself")),
+                Err(_) => Err(anyhow!("the relay's thread ended by a fault of its own")),
+            },
+        }
+    }
+
+    /// Goodbye to everybody; all that came before is still handled and stored.
+    async fn stop(self) -> anyhow::Result<()> {
+        tracing::info!("stopping");
+        // An error says that the thread is over; that shows below.
+        let _ = self.stop.send(());
+        self.listener.stop(STOP_WAIT).await;
+        match tokio::time::timeout(STOP_WAIT, self.ended).await {
+            Ok(Ok(ended)) => Ok(ended.context("the store failed while the relay stopped")?),
+            Ok(Err(_)) => Err(anyhow!("the relay's thread ended by a fault of its own")),
+            Err(_) => Err(anyhow!("the relay's thread did not end in time")),
+        }
+    }
+}
+
+/// Runs a driver on a thread of its own, with timers but without a share in the other tasks.
+fn spawn(
+    driver: impl FnOnce() -> Driver + Send + 'static,
+) -> anyhow::Result<oneshot::Receiver<Result<(), StoreError>>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let (report, ended) = oneshot::channel();
+    thread::Builder::new().name("relay-core".to_owned()).spawn(move || {
+        // An error says that the process is ending already.
+        let _ = report.send(runtime.block_on(driver().run()));
+    })?;
+    Ok(ended)
+}
+
+fn listen_options(config: &Config) -> ListenOptions {
+    let network = &config.network;
+    let backlog = usize::try_from(config.limits.backlog_bytes_max).unwrap_or(usize::MAX);
+    ListenOptions {
+        gate: GateLimits {
+            connections_max: config.limits.connections_max.saturating_add(OVERFLOW_CONNECTIONS),
+            pending_max: network.handshakes_max,
+            per_ip_max: network.connections_per_ip_max,
+            per_device_max: network.connections_per_device_max,
+        },
+        handshake: Duration::from_millis(network.handshake_ms_max),
+        // The machine closes a connection at its limit; this one only holds if it did not.
+        queue: QueueLimits {
+            frames_max: LINK_FRAMES_MAX,
+            bytes_max: backlog.saturating_add(2 * FRAME_BYTES_MAX),
+        },
+        events_max: network.waiting_events_max,
+        event_bytes_max: network.waiting_bytes_max,
+        listen_backlog: network.listen_backlog_max,
+    }
+}
+
+fn with_key(identity: &Identity, listener: &Listener) -> Vec<String> {
+    let relay = identity.relay_id();
+    let text = |address: &Address| RelayAddress { relay, address: address.clone() }.to_string();
+    listener.addresses().iter().map(text).collect()
+}

@@ -1,0 +1,325 @@
+//! The listening side: every device's link, as one sequence of events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt};
+use libp2p::PeerId;
+use libp2p::core::transport::ListenerId;
+use libp2p::swarm::{ConnectionId, Stream, Swarm, SwarmEvent};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use undertone_protocol::ids::DeviceId;
+use undertone_protocol::wire::Frame;
+
+use crate::address::Address;
+use crate::behaviour::{Behaviour, Event};
+use crate::frame::Received;
+use crate::gate::GateLimits;
+use crate::identity::{Identity, device_of};
+use crate::pump::{CloseReason, Owner, pump};
+use crate::queue::{FrameQueue, FrameSender, QueueLimits, queue};
+use crate::swarm::{Setup, SetupError, build, root_cause};
+
+/// How long the system may take to say that it listens.
+const LISTEN_WAIT: Duration = Duration::from_secs(10);
+
+/// What a listener allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// Who is let in.
+    pub gate: GateLimits,
+    /// TCP, noise and yamux must be done within this time, and then once more the protocol.
+    pub handshake: Duration,
+    /// What may wait to be sent on one link.
+    pub queue: QueueLimits,
+    /// Events that may wait to be taken by the owner; while they do, no link is read.
+    pub events_max: usize,
+    /// Bytes of the frames in these events; at least one largest frame is allowed.
+    pub event_bytes_max: usize,
+    /// Connections that the system holds until they are accepted.
+    pub listen_backlog: u32,
+}
+
+/// A link, as this listener numbers it; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// What happens on the links. For each link: one `Connected`, then frames, then one `Disconnected`.
+#[derive(Debug)]
+pub enum ServerEvent {
+    /// A device has opened its stream.
+    Connected {
+        /// The link.
+        link: LinkId,
+        /// Whom noise proved at the other end.
+        device: DeviceId,
+        /// What sends to it. Dropped, it closes the link.
+        sender: FrameSender,
+    },
+    /// A frame came.
+    Frame {
+        /// On which link.
+        link: LinkId,
+        /// The frame.
+        frame: Frame,
+        /// Counts as waiting until it is dropped.
+        weight: Weight,
+    },
+    /// The transport took frames.
+    Sent {
+        /// On which link.
+        link: LinkId,
+        /// Their encoded lengths, length prefixes left out.
+        bytes: u64,
+    },
+    /// The link is over.
+    Disconnected {
+        /// Which.
+        link: LinkId,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// A frame's share of [`ListenOptions::event_bytes_max`].
+#[derive(Debug)]
+pub struct Weight {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Why nothing listens.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListenError {
+    /// This machine can't listen.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// One address can't be listened on: the operator's fault, or the port is in use.
+    #[error("can't listen on {address}: {why}")]
+    Address {
+        /// The address.
+        address: Address,
+        /// What the system says.
+        why: String,
+    },
+    /// No address was given: the operator's fault.
+    #[error("no address to listen on")]
+    NoAddress,
+}
+
+/// A running listener.
+#[derive(Debug)]
+pub struct Listener {
+    addresses: Vec<Address>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Where it listens: the real ports, and one address for each of the machine's own if it was told
+    /// to listen on all of them.
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// Takes no more connections and waits until the links are over, but no longer than `wait`. The
+    /// owner closes them, and goes on taking events meanwhile.
+    pub async fn stop(mut self, wait: Duration) {
+        // An error says that the task is over already.
+        let _ = self.stop.send(());
+        if timeout(wait, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+/// Listens on all the addresses; needs a Tokio runtime.
+pub async fn listen(
+    identity: &Identity,
+    addresses: &[Address],
+    options: ListenOptions,
+) -> Result<(Listener, mpsc::Receiver<ServerEvent>), ListenError> {
+    let mut swarm = build(Setup {
+        identity,
+        behaviour: Behaviour::listener(options.gate, options.handshake),
+        dns: false,
+        handshake: options.handshake,
+        listen_backlog: options.listen_backlog,
+    })?;
+    let bound = bind(&mut swarm, addresses).await?;
+    let (events, receiver) = mpsc::channel(options.events_max.max(1));
+    let (stop, stopped) = oneshot::channel();
+    let serving = Serving {
+        swarm,
+        links: JoinSet::new(),
+        next_link: 0,
+        queue: options.queue,
+        hub: Hub { events, budget: Budget::new(options.event_bytes_max) },
+    };
+    let task = tokio::spawn(serving.run(stopped));
+    Ok((Listener { addresses: bound, stop, task }, receiver))
+}
+
+async fn bind(swarm: &mut Swarm<Behaviour>, addresses: &[Address]) -> Result<Vec<Address>, ListenError> {
+    let mut bound = Vec::new();
+    for address in addresses {
+        let failed = |why| ListenError::Address { address: address.clone(), why };
+        let listener =
+            swarm.listen_on(address.multiaddr().clone()).map_err(|error| failed(root_cause(&error)))?;
+        let first = timeout(LISTEN_WAIT, first_address(swarm, listener)).await;
+        bound.push(first.map_err(|_| failed("the system does not answer".to_owned()))?.map_err(failed)?);
+        while let Some(event) = swarm.next().now_or_never().flatten() {
+            if let SwarmEvent::NewListenAddr { address, .. } = event {
+                bound.extend(Address::from_multiaddr(address));
+            }
+        }
+    }
+    if bound.is_empty() { Err(ListenError::NoAddress) } else { Ok(bound) }
+}
+
+async fn first_address(swarm: &mut Swarm<Behaviour>, listener: ListenerId) -> Result<Address, String> {
+    loop {
+        match swarm.select_next_some().await {
+            SwarmEvent::NewListenAddr { listener_id, address } if listener_id == listener => {
+                return Address::from_multiaddr(address).map_err(|error| error.to_string());
+            }
+            SwarmEvent::ListenerClosed { listener_id, reason, .. } if listener_id == listener => {
+                return Err(reason.map_or_else(|error| root_cause(&error), |()| "closed".to_owned()));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The listener's task.
+struct Serving {
+    swarm: Swarm<Behaviour>,
+    /// One task for each link; the gate bounds them.
+    links: JoinSet<ConnectionId>,
+    next_link: u64,
+    queue: QueueLimits,
+    hub: Hub,
+}
+
+impl Serving {
+    async fn run(mut self, stopped: oneshot::Receiver<()>) {
+        let mut stopped = stopped.fuse();
+        let mut stopping = false;
+        while !(stopping && self.links.is_empty()) {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_event(event, stopping),
+                Some(over) = self.links.join_next() => self.on_link_over(over),
+                _ = &mut stopped, if !stopping => stopping = true,
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: SwarmEvent<Event>, stopping: bool) {
+        match event {
+            SwarmEvent::Behaviour(Event::Opened { connection, .. }) if stopping => {
+                self.swarm.close_connection(connection);
+            }
+            SwarmEvent::Behaviour(Event::Opened { peer, connection, stream }) => {
+                self.open(peer, connection, stream);
+            }
+            SwarmEvent::IncomingConnectionError { error, .. } => {
+                tracing::debug!(error = %root_cause(&error), "a connection was not taken");
+            }
+            SwarmEvent::ListenerError { error, .. } => {
+                tracing::warn!(%error, "a connection could not be accepted");
+            }
+            SwarmEvent::ListenerClosed { addresses, reason: Err(error), .. } => {
+                tracing::error!(?addresses, %error, "a listener failed");
+            }
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, peer: PeerId, connection: ConnectionId, stream: Stream) {
+        let Ok(device) = device_of(&peer) else {
+            self.swarm.close_connection(connection);
+            return;
+        };
+        let link = LinkId(self.next_link);
+        self.next_link += 1;
+        let (sender, outgoing) = queue(self.queue);
+        let owner = LinkOwner { link, hub: self.hub.clone() };
+        self.links.spawn(async move {
+            serve(owner, device, stream, sender, outgoing).await;
+            connection
+        });
+    }
+
+    fn on_link_over(&mut self, over: Result<ConnectionId, tokio::task::JoinError>) {
+        match over {
+            Ok(connection) => {
+                self.swarm.close_connection(connection);
+            }
+            Err(error) => tracing::error!(%error, "a link's task failed"),
+        }
+    }
+}
+
+async fn serve(
+    owner: LinkOwner,
+    device: DeviceId,
+    stream: Stream,
+    sender: FrameSender,
+    outgoing: FrameQueue,
+) {
+    let LinkOwner { link, hub } = owner.clone();
+    if hub.events.send(ServerEvent::Connected { link, device, sender }).await.is_err() {
+        return;
+    }
+    let reason = pump(stream, outgoing, owner).await;
+    // An error says that nobody listens any more.
+    let _ = hub.events.send(ServerEvent::Disconnected { link, reason }).await;
+}
+
+/// Where all links' events meet, bounded in number and in bytes.
+#[derive(Clone)]
+struct Hub {
+    events: mpsc::Sender<ServerEvent>,
+    budget: Budget,
+}
+
+#[derive(Clone)]
+struct Budget {
+    bytes: Arc<Semaphore>,
+    bytes_max: usize,
+}
+
+impl Budget {
+    fn new(bytes_max: usize) -> Self {
+        let bytes_max = bytes_max.clamp(1, Semaphore::MAX_PERMITS);
+        Self { bytes: Arc::new(Semaphore::new(bytes_max)), bytes_max }
+    }
+
+    /// Waits until a frame fits; `None` once the listener is gone.
+    async fn take(&self, bytes: usize) -> Option<Weight> {
+        let permits = u32::try_from(bytes.min(self.bytes_max)).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.bytes).acquire_many_owned(permits).await.ok()?;
+        Some(Weight { _permit: permit })
+    }
+}
+
+#[derive(Clone)]
+struct LinkOwner {
+    link: LinkId,
+    hub: Hub,
+}
+
+impl Owner for LinkOwner {
+    async fn received(&self, Received { frame, bytes }: Received) -> bool {
+        let Some(weight) = self.hub.budget.take(bytes).await else { return false };
+        let event = ServerEvent::Frame { link: self.link, frame, weight };
+        self.hub.events.send(event).await.is_ok()
+    }
+
+    async fn sent(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        // An error says that nobody listens any more; the reader will find out too.
+        let _ = self.hub.events.send(ServerEvent::Sent { link: self.link, bytes }).await;
+    }
+}

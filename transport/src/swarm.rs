@@ -1,0 +1,66 @@
+//! The swarm that both sides build: TCP, noise, yamux, DNS where it is needed, and nothing else.
+
+use std::error::Error;
+use std::time::Duration;
+
+use libp2p::swarm::{Config, Swarm};
+use libp2p::{SwarmBuilder, noise, tcp};
+
+use crate::behaviour::Behaviour;
+use crate::identity::Identity;
+use crate::muxer::Yamux;
+
+/// Inbound streams of one connection that may be negotiated at once; one is all that is ever needed.
+const NEGOTIATING_STREAMS_MAX: usize = 2;
+
+/// The transport could not be set up: the fault of this machine's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("can't set up the transport: {0}")]
+pub struct SetupError(String);
+
+/// How a swarm is built.
+pub(crate) struct Setup<'a> {
+    pub(crate) identity: &'a Identity,
+    pub(crate) behaviour: Behaviour,
+    /// Whether names are looked up, by the system's resolver.
+    pub(crate) dns: bool,
+    /// TCP, noise and yamux must be done within this time.
+    pub(crate) handshake: Duration,
+    /// Connections that wait to be accepted by the listener, held by the system.
+    pub(crate) listen_backlog: u32,
+}
+
+/// A connection is closed when it has had no stream for `handshake`: an open stream keeps it.
+pub(crate) fn build(setup: Setup<'_>) -> Result<Swarm<Behaviour>, SetupError> {
+    let tcp = tcp::Config::new().nodelay(true).listen_backlog(setup.listen_backlog);
+    let builder = SwarmBuilder::with_existing_identity(setup.identity.keypair().clone())
+        .with_tokio()
+        .with_tcp(tcp, noise::Config::new, || Yamux)
+        .map_err(failed)?;
+    let config = |config: Config| {
+        config
+            .with_idle_connection_timeout(setup.handshake)
+            .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS_MAX)
+    };
+    if setup.dns {
+        let builder = builder.with_dns().map_err(failed)?;
+        let builder = builder.with_behaviour(|_| setup.behaviour).map_err(failed)?;
+        Ok(builder.with_swarm_config(config).with_connection_timeout(setup.handshake).build())
+    } else {
+        let builder = builder.with_behaviour(|_| setup.behaviour).map_err(failed)?;
+        Ok(builder.with_swarm_config(config).with_connection_timeout(setup.handshake).build())
+    }
+}
+
+fn failed(error: impl Error) -> SetupError {
+    SetupError(root_cause(&error))
+}
+
+/// What lies at the bottom of an error: libp2p wraps the one line that says it into several that don't.
+pub(crate) fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
