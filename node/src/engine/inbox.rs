@@ -14,10 +14,9 @@ use undertone_protocol::log::SeqRange;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
-use super::frames::drop_link;
-use super::links::Links;
-use super::run::Outputs;
-use super::{direct, home, pairwise, sealing};
+use super::links::{Links, drop_link};
+use super::types::Outputs;
+use super::{arrivals, direct, home, sealing};
 use crate::store::{NodeTx, Quarantined, Received, StoreError};
 
 /// What became of a payload.
@@ -121,7 +120,7 @@ fn take(
     content: Vec<u8>,
 ) -> Result<Opened, StoreError> {
     let hash = *channel.hash();
-    let (device, opened) = match pairwise::receive(ctx, &channel, peer, content)? {
+    let (device, opened) = match arrivals::receive(ctx, &channel, peer, content)? {
         Ok(device) => (device, Opened::Handled),
         // A known channel moves on all the same, or the payload could be opened again and again.
         Err(reason) => match peer {

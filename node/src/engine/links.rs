@@ -7,8 +7,8 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
-use undertone_protocol::ids::{DeviceId, Handle, PayloadHash, PublishId, RelayId};
-use undertone_protocol::keys::RelayAddress;
+use undertone_protocol::ids::{DeviceId, Handle, PayloadHash, PublishId, RelayId, UserId};
+use undertone_protocol::keys::{BundleAccess, RelayAddress};
 use undertone_protocol::limits::{
     ANSWER_WAIT_MAX, CREDIT_CLASS_0, CREDIT_CLASS_1, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX,
     SILENCE_MAX,
@@ -16,8 +16,9 @@ use undertone_protocol::limits::{
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
-use super::bundles::BundleWant;
-use super::run::{NetOutput, Outputs};
+use super::context::Context;
+use super::types::{NetOutput, Outputs};
+use crate::event::Event;
 use crate::store::Received;
 
 /// Connections at one time; one more waits for another to end.
@@ -28,9 +29,12 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 const IDLE_MAX: Duration = Duration::from_secs(300);
 const REQUESTS_PENDING_MAX: usize = 256;
 
-/// Why a connection ended or could not be made, in words for the user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DownReason(pub String);
+/// A bundle that was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct BundleWant {
+    pub(super) user: UserId,
+    pub(super) access: BundleAccess,
+}
 
 /// What was asked of a relay and is not answered yet.
 #[derive(Debug)]
@@ -280,6 +284,21 @@ impl Links {
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
         self.links.values().filter_map(Link::next_deadline).min()
     }
+}
+
+/// Drops the connection to a relay that breaks the protocol, or says goodbye.
+pub(super) fn drop_link(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    relay: &RelayId,
+    reason: &str,
+    out: &mut Outputs,
+) {
+    tracing::warn!(relay = %relay.short(), reason, "dropping the connection");
+    if links.drop_link(relay, reason, ctx.now, out) {
+        ctx.events.push(Event::RelayDown { relay: relay.to_hex(), reason: reason.to_owned() });
+    }
+    ctx.agenda.publish = true;
 }
 
 fn land(in_flight: &mut BTreeSet<(u64, DeviceId)>, publish: &InFlight) {

@@ -22,6 +22,9 @@ mod requests;
 mod tick;
 mod types;
 
+#[cfg(test)]
+mod tests;
+
 pub use crate::conn::ConnId;
 pub use relay::Relay;
 pub use types::{Input, Output};
