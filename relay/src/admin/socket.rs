@@ -33,6 +33,7 @@ pub(crate) fn serve(
             path.display()
         )
     })?;
+    #[expect(clippy::disallowed_methods, reason = "a shell: the uptime is shown, nothing is decided by it")]
     let started = Instant::now();
     Ok(tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
