@@ -43,8 +43,10 @@ pub(super) fn delivered(
         return Ok(());
     }
     // Class 2 is volatile and nothing in it is known to this version.
-    let Some(intake) =
-        links.get_mut(relay).filter(|link| link.home).and_then(|link| link.intake.get_mut(class))
+    let Some(intake) = links
+        .get_mut(relay)
+        .filter(|link| link.home && link.is_ready())
+        .and_then(|link| link.intake.get_mut(class))
     else {
         return Ok(());
     };

@@ -25,6 +25,8 @@ use crate::store::Received;
 pub const MAX_LINKS: usize = 64;
 const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(60);
+/// A connection that is neither there nor refused after this long is given up.
+const CONNECT_WAIT_MAX: Duration = Duration::from_secs(90);
 /// A connection to a relay where this device has no mailbox ends after this long without use.
 const IDLE_MAX: Duration = Duration::from_secs(300);
 const REQUESTS_PENDING_MAX: usize = 256;
@@ -66,7 +68,7 @@ pub(super) struct InFlightItem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Down { retry_at: Timestamp },
-    Connecting,
+    Connecting { give_up_at: Timestamp },
     Greeting,
     Ready,
 }
@@ -237,9 +239,9 @@ impl Links {
         Some(asked)
     }
 
-    /// Says something that is not answered.
+    /// Says something that is not answered, if the link is ready.
     pub(super) fn tell(&mut self, relay: &RelayId, body: Body, now: Timestamp, out: &mut Outputs) {
-        if let Some(link) = self.links.get_mut(relay) {
+        if let Some(link) = self.links.get_mut(relay).filter(|link| link.is_ready()) {
             link.send(*relay, body, now, out);
         }
     }
@@ -259,10 +261,13 @@ impl Links {
             match link.state {
                 State::Down { .. } | State::Ready if link.is_idle(now) => idle.push(*relay),
                 State::Down { retry_at } if retry_at <= now => {
-                    link.state = State::Connecting;
+                    link.state = State::Connecting { give_up_at: now.after(CONNECT_WAIT_MAX) };
                     out.net.push(NetOutput::Connect(link.address.clone()));
                 }
-                State::Down { .. } | State::Connecting => {}
+                State::Connecting { give_up_at } if give_up_at <= now => {
+                    dead.push((*relay, "the relay could not be reached in time".to_owned()));
+                }
+                State::Down { .. } | State::Connecting { .. } => {}
                 State::Greeting | State::Ready => match link.overdue(now) {
                     Some(reason) => dead.push((*relay, reason.to_owned())),
                     None if now >= link.said.after(HEARTBEAT) => {
@@ -377,7 +382,7 @@ impl Link {
     fn next_deadline(&self) -> Option<Timestamp> {
         match self.state {
             State::Down { retry_at } => Some(retry_at),
-            State::Connecting => None,
+            State::Connecting { give_up_at } => Some(give_up_at),
             State::Greeting | State::Ready => {
                 let answer = self.asked.values().map(|(_, at)| at.after(ANSWER_WAIT_MAX));
                 let idle = (!self.home && self.asked.is_empty()).then(|| self.used.after(IDLE_MAX));

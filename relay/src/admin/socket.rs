@@ -4,14 +4,14 @@
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::status::{Question, Status};
 use crate::data_dir::DataDir;
@@ -33,6 +33,7 @@ pub(crate) fn serve(
             path.display()
         )
     })?;
+    #[expect(clippy::disallowed_methods, reason = "a shell: the uptime is shown, nothing is decided by it")]
     let started = Instant::now();
     Ok(tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {

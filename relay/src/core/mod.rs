@@ -13,6 +13,7 @@
 //! that still come from it are ignored, and [`Input::Disconnected`] for it is welcome but not needed.
 //! The shell gives [`Input::Tick`] at or after [`Relay::next_tick`], which is asked again after every drain.
 
+mod backlog;
 mod deliver;
 mod drain;
 mod outgoing;
