@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,7 +19,8 @@ use crate::data_dir::DataDir;
 use crate::key;
 use crate::server::run;
 
-const LOG_DEFAULT: &str = "info";
+/// Libraries speak only when something is wrong.
+const LOG_DEFAULT: &str = "warn,undertone_relay=info,undertone_transport=info";
 
 #[derive(Parser)]
 #[command(
@@ -101,7 +102,11 @@ pub fn run_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
 fn execute(cli: Cli) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&cli.log).with_context(|| format!("--log {}", cli.log))?;
     // An error says that the program which carries this one logs already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .try_init();
     match cli.command {
         Command::Init(init) => make(&init),
         Command::Run(ConfigArg { config }) => serve(&config),

@@ -1,12 +1,19 @@
 //! The real program: started, used, stopped and killed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking; clippy spares only the functions that are marked as tests"
+)]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::process::{Child, Command as TokioCommand};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use undertone_protocol::ids::{DeviceId, Handle, MailboxId, PayloadHash, PublishId, Secret};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::{ProofInput, Step, TokenGrant};
@@ -82,6 +89,7 @@ struct Device {
     receiver: LinkReceiver,
     relay: RelayAddress,
     requests: u64,
+    now: Timestamp,
 }
 
 impl Device {
@@ -91,9 +99,10 @@ impl Device {
         let addresses = [relay.address.clone()];
         let (sender, receiver) =
             dial(&identity, relay.relay, &addresses, DialOptions::default()).await.unwrap();
-        let mut device = Self { sender, receiver, relay: relay.clone(), requests: 0 };
+        let mut device = Self { sender, receiver, relay: relay.clone(), requests: 0, now: Timestamp::ZERO };
         let hello = wire::Hello { version_min: 1, version_max: 1 };
-        assert!(matches!(device.ask(Body::Hello(hello)).await, Body::Welcome(_)));
+        let Body::Welcome(welcome) = device.ask(Body::Hello(hello)).await else { panic!("no welcome") };
+        device.now = Timestamp::from_ms(welcome.now_ms);
         device
     }
 
@@ -118,8 +127,7 @@ impl Device {
 
     /// Publishes a payload of class 0 to the mailbox and returns the result's code.
     async fn publish(&mut self, payload: &'static [u8]) -> wire::ResultCode {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let expiry = Timestamp::from_ms(now.as_millis() as u64).after(Duration::from_secs(3600));
+        let expiry = self.now.after(Duration::from_secs(3600));
         let publish_id = PublishId::new([7; 16]);
         let token = TokenGrant::issue(&Secret::new(SECRET), Step::named(Handle::new([8; 8])));
         let payload_hash = PayloadHash::of(payload);
