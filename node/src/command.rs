@@ -8,18 +8,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CommandId(pub u64);
 
-/// What can be asked.
-#[derive(Debug, Clone)]
+/// What can be asked. In JSON `{"method": .., "params": {..}}`, as the local API has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "method", content = "params", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     /// Who am I?
-    Id,
+    Id {},
     /// How are the connections, the outbox, the requests?
-    Status,
+    Status {},
     /// A link that lets others ask to be contacts.
     Invite {
         /// How many may use it.
         uses: u32,
-        /// How long it is good.
+        /// How long it is good; in JSON `life_s`, in seconds.
+        #[serde(rename = "life_s", with = "seconds")]
         life: Duration,
     },
     /// Asks somebody, by their link, to be a contact.
@@ -27,12 +29,14 @@ pub enum Command {
         /// The link.
         link: String,
         /// What to call them instead of what they call themselves.
+        #[serde(default)]
         name: Option<String>,
         /// A first text, shown with the request.
+        #[serde(default)]
         message: Option<String>,
     },
     /// All contacts and requests.
-    ContactList,
+    ContactList {},
     /// Lets somebody in who asked.
     ContactAccept {
         /// The contact.
@@ -43,6 +47,7 @@ pub enum Command {
         /// The contact.
         name: String,
         /// The user compared the numbers, and they were the same.
+        #[serde(default)]
         confirm: bool,
     },
     /// Sends a text.
@@ -69,6 +74,21 @@ pub enum Command {
         /// The contact.
         name: String,
     },
+}
+
+/// Durations as whole seconds.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(duration.as_secs())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_secs)
+    }
 }
 
 /// A command with how long its answer may wait for the network.
@@ -263,6 +283,19 @@ impl ErrorKind {
             Self::Limit => 6,
             Self::Refused => 7,
         }
+    }
+
+    /// The kind with this code.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            1 => Self::Internal,
+            3 => Self::Invalid,
+            4 => Self::UnknownContact,
+            5 => Self::Conflict,
+            6 => Self::Limit,
+            7 => Self::Refused,
+            _ => return None,
+        })
     }
 }
 

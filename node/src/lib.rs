@@ -4,9 +4,12 @@
 //! network and to users.
 
 pub mod account;
+pub mod api;
+pub mod cli;
 pub mod command;
 mod disk;
 pub mod engine;
 pub mod event;
 pub mod net;
+pub mod runtime;
 pub mod store;

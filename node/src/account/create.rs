@@ -66,7 +66,7 @@ impl Creation {
 /// Locks the unfinished key file, if an account may be created here.
 fn begin(home: &Path) -> Result<File, AccountError> {
     let path = unfinished_path(home);
-    refuse_existing(home)?;
+    home::check_new(home)?;
     if home::exists(&database_path(home))? && !home::exists(&path)? {
         return Err(AccountError::KeyFileLost(home.to_owned()));
     }
@@ -80,13 +80,9 @@ fn begin(home: &Path) -> Result<File, AccountError> {
         Err(TryLockError::Error(error)) => return Err(disk(error)),
     }
     // Another process may have finished between the first look and the lock.
-    refuse_existing(home).inspect_err(|_| {
+    home::check_new(home).inspect_err(|_| {
         // Ours if it is there at all, and it must not stay: it says that the database may be removed.
         drop(fs::remove_file(&path));
     })?;
     Ok(file)
-}
-
-fn refuse_existing(home: &Path) -> Result<(), AccountError> {
-    if home::exists(&key_path(home))? { Err(AccountError::Exists(home.to_owned())) } else { Ok(()) }
 }

@@ -14,6 +14,16 @@ pub fn database_path(home: &Path) -> PathBuf {
     home.join("undertone.db")
 }
 
+/// Whether there is an account in `home` to unlock.
+pub fn check_exists(home: &Path) -> Result<(), AccountError> {
+    if exists(&key_path(home))? { Ok(()) } else { Err(AccountError::Missing(home.to_owned())) }
+}
+
+/// Whether there is room for an account in `home`: a first look, which [`super::create`] takes again.
+pub fn check_new(home: &Path) -> Result<(), AccountError> {
+    if exists(&key_path(home))? { Err(AccountError::Exists(home.to_owned())) } else { Ok(()) }
+}
+
 pub(super) fn key_path(home: &Path) -> PathBuf {
     home.join("account.key")
 }

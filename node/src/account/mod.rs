@@ -13,7 +13,7 @@ mod tests;
 
 pub use create::{Creation, create};
 pub use error::AccountError;
-pub use home::database_path;
+pub use home::{check_exists, check_new, database_path};
 
 use std::path::Path;
 

@@ -54,11 +54,11 @@ fn reply(out: &mut Outputs, id: CommandId, result: Result<Response, CommandError
 
 fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<Answer, StoreError> {
     match command {
-        Command::Id => now(Response::Id(views::id(ctx))),
-        Command::Status => now(Response::Status(status(ctx, links)?)),
+        Command::Id {} => now(Response::Id(views::id(ctx))),
+        Command::Status {} => now(Response::Status(status(ctx, links)?)),
         Command::Invite { uses, life } => invite(ctx, uses, life),
         Command::ContactAdd { link, name, message } => add(ctx, &link, name, message),
-        Command::ContactList => {
+        Command::ContactList {} => {
             let contacts = ctx.tx.contacts()?;
             let views =
                 contacts.iter().map(|contact| views::contact(ctx, contact)).collect::<Result<_, _>>()?;

@@ -1,0 +1,88 @@
+//! What must be so in the end.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use undertone::command::MessageView;
+
+/// How two histories compare with what was written.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Compared {
+    pub(crate) sent: usize,
+    pub(crate) delivered: usize,
+    pub(crate) read: usize,
+    pub(crate) lost: usize,
+    pub(crate) duplicates: usize,
+    /// Both sides show the same order, and each person's messages in the order in which they wrote them.
+    pub(crate) same_order: bool,
+}
+
+/// Compares both histories with what the two wrote.
+pub(crate) fn compare(alice: &[MessageView], bob: &[MessageView], wrote: [&[String]; 2]) -> Compared {
+    let mut compared =
+        Compared { sent: 0, delivered: 0, read: 0, lost: 0, duplicates: 0, same_order: true };
+    let [by_alice, by_bob] = wrote;
+    for (texts, own, other) in [(by_alice, alice, bob), (by_bob, bob, alice)] {
+        compared.sent += texts.len();
+        for text in texts {
+            for (history, mine) in [(own, true), (other, false)] {
+                let times = history.iter().filter(|m| m.mine == mine && m.text == *text).count();
+                compared.lost += usize::from(times == 0);
+                compared.duplicates += times.saturating_sub(1);
+            }
+        }
+        let mine = || own.iter().filter(|message| message.mine);
+        compared.delivered += mine().filter(|m| m.state == "delivered" || m.state == "read").count();
+        compared.read += mine().filter(|m| m.state == "read").count();
+        compared.same_order &= mine().map(|message| &message.text).eq(texts);
+    }
+    let ids = |history: &[MessageView]| history.iter().map(|m| m.id.clone()).collect::<Vec<_>>();
+    compared.same_order &= ids(alice) == ids(bob);
+    compared
+}
+
+/// A search.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    pub(crate) files: usize,
+    pub(crate) bytes: usize,
+    /// Texts that were found.
+    pub(crate) found: usize,
+}
+
+/// Searches all files below a directory for texts.
+pub(crate) fn plaintext_in(dir: &Path, texts: &[String]) -> anyhow::Result<Looked> {
+    let mut looked = Looked::default();
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        let entries = fs::read_dir(&dir).with_context(|| format!("reading {}", dir.display()))?;
+        for entry in entries {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                dirs.push(entry.path());
+            } else if kind.is_file() {
+                let bytes = fs::read(entry.path())?;
+                looked.files += 1;
+                looked.bytes += bytes.len();
+                looked.found += texts.iter().filter(|text| contains(&bytes, text.as_bytes())).count();
+            }
+        }
+    }
+    Ok(looked)
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    let Some(first) = wanted.first() else { return true };
+    // Stores have long runs of zeros: most places are told by their first byte.
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| byte == first) {
+        rest = rest.split_at(at).1;
+        if rest.starts_with(wanted) {
+            return true;
+        }
+        rest = rest.split_at(1).1;
+    }
+    false
+}

@@ -1,0 +1,79 @@
+//! Processes of this program in another part. Each is killed, by its own id, when it is dropped.
+
+use std::ffi::OsStr;
+use std::process::Stdio;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+/// A process that goes on, and what it writes.
+pub(crate) struct Process {
+    what: String,
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    /// Starts this program with other arguments.
+    pub(crate) fn start(what: String, args: &[&OsStr]) -> anyhow::Result<Self> {
+        let mut child = command(args)?
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{what} can't be started"))?;
+        let stdout = child.stdout.take().context("a process without output")?;
+        Ok(Self { what, child, lines: BufReader::new(stdout).lines() })
+    }
+
+    /// The process's id.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// The next line that it writes.
+    pub(crate) async fn line(&mut self) -> anyhow::Result<String> {
+        match self.lines.next_line().await? {
+            Some(line) => Ok(line),
+            None => {
+                let status = self.child.wait().await?;
+                bail!("{} ended of itself: {status}", self.what)
+            }
+        }
+    }
+
+    /// kill -9, and waits until it is gone.
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill().await.with_context(|| format!("{} can't be killed", self.what))
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        let id = self.child.id().context("a process that is gone")?;
+        let asked = std::process::Command::new("kill").args(["-TERM", &id.to_string()]).status()?;
+        let status = self.child.wait().await?;
+        if !asked.success() || !status.success() {
+            bail!("{} did not stop well: {status}", self.what);
+        }
+        Ok(())
+    }
+}
+
+/// Runs this program with other arguments until it ends; gives what it wrote.
+pub(crate) async fn run(what: &str, args: &[&OsStr]) -> anyhow::Result<String> {
+    let output = command(args)?.stderr(Stdio::piped()).output().await?;
+    if !output.status.success() {
+        bail!("{what}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn command(args: &[&OsStr]) -> anyhow::Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("where is this program?")?);
+    command.args(args).stdin(Stdio::null()).kill_on_drop(true);
+    // A Ctrl-C is for the story alone, which then ends its processes.
+    command.process_group(0);
+    for variable in ["UNDERTONE_HOME", "UNDERTONE_PASSPHRASE_FILE", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+    Ok(command)
+}

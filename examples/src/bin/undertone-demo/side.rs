@@ -1,0 +1,225 @@
+//! One of the two people: an account, its node's process, and what `watch` tells of it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use undertone::command::{ContactView, CountView, InvitationView, MessageView};
+use undertone::event::Event;
+
+use crate::process::{Process, run};
+use crate::tell::Teller;
+
+/// A person with a node.
+pub(crate) struct Side {
+    pub(crate) name: &'static str,
+    /// What the other is called here.
+    other: &'static str,
+    home: PathBuf,
+    passphrase: PathBuf,
+    node: Option<Process>,
+    watch: Option<Process>,
+    teller: Teller,
+    /// Texts that this side wrote, in order.
+    pub(crate) wrote: Vec<String>,
+    /// Texts of one's own messages, by id.
+    texts: BTreeMap<String, String>,
+    /// How far they have come, as far as was told.
+    pub(crate) ticks: BTreeMap<String, String>,
+    /// Texts that came, as far as was told.
+    pub(crate) came: Vec<String>,
+    pub(crate) requests: Vec<String>,
+    pub(crate) accepted: bool,
+    pub(crate) connected: bool,
+}
+
+impl Side {
+    /// Makes the account.
+    pub(crate) async fn new(
+        dir: &Path,
+        name: &'static str,
+        other: &'static str,
+        relay: &str,
+        teller: Teller,
+    ) -> anyhow::Result<Self> {
+        let passphrase = dir.join(format!("{name}.passphrase"));
+        fs::write(&passphrase, format!("the passphrase of {name}\n"))?;
+        let side = Self {
+            name,
+            other,
+            home: dir.join(name),
+            passphrase,
+            node: None,
+            watch: None,
+            teller,
+            wrote: Vec::new(),
+            texts: BTreeMap::new(),
+            ticks: BTreeMap::new(),
+            came: Vec::new(),
+            requests: Vec::new(),
+            accepted: false,
+            connected: false,
+        };
+        side.command::<Value>(&["init", "--name", name, "--relay", relay]).await?;
+        Ok(side)
+    }
+
+    /// Starts the node and watches it.
+    pub(crate) async fn start(&mut self) -> anyhow::Result<()> {
+        let mut node = self.process("run")?;
+        expect(&mut node, "ready").await?;
+        self.node = Some(node);
+        let mut watch = self.process("watch")?;
+        expect(&mut watch, "watching").await?;
+        self.watch = Some(watch);
+        self.look().await
+    }
+
+    /// Stops the node as a user does.
+    pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
+        self.watch.take().context("nobody watches")?.kill().await?;
+        self.connected = false;
+        self.node.take().context("the node does not run")?.stop().await
+    }
+
+    /// kill -9 of the node. Gives the id of the process that was killed.
+    pub(crate) async fn kill(&mut self) -> anyhow::Result<u32> {
+        let node = self.node.take().context("the node does not run")?;
+        let id = node.id().context("the node is gone already")?;
+        node.kill().await?;
+        self.connected = false;
+        self.watch.take().context("nobody watches")?.kill().await?;
+        Ok(id)
+    }
+
+    /// Makes a link.
+    pub(crate) async fn invite(&self) -> anyhow::Result<String> {
+        let invitation: InvitationView = self.command(&["invite"]).await?;
+        if !invitation.ready {
+            bail!("the relay does not know {}'s invitation", self.name);
+        }
+        Ok(invitation.link)
+    }
+
+    /// Asks by a link, with a first text.
+    pub(crate) async fn add(&mut self, link: &str, text: &str) -> anyhow::Result<ContactView> {
+        let contact = self.command(&["contact", "add", link, "--message", text]).await?;
+        self.wrote.push(text.to_owned());
+        self.look_at_history().await?;
+        Ok(contact)
+    }
+
+    /// Lets the other in.
+    pub(crate) async fn accept(&self) -> anyhow::Result<ContactView> {
+        self.command(&["contact", "accept", self.other]).await
+    }
+
+    /// Writes to the other.
+    pub(crate) async fn send(&mut self, text: &str) -> anyhow::Result<()> {
+        let message: MessageView = self.command(&["send", "--no-wait", self.other, text]).await?;
+        self.wrote.push(text.to_owned());
+        self.texts.insert(message.id.clone(), message.text);
+        self.ticks.entry(message.id).or_insert(message.state);
+        Ok(())
+    }
+
+    /// Marks everything as read. Gives how many messages that were.
+    pub(crate) async fn read(&self) -> anyhow::Result<usize> {
+        let count: CountView = self.command(&["read", self.other]).await?;
+        Ok(count.messages)
+    }
+
+    /// The conversation.
+    pub(crate) async fn history(&self) -> anyhow::Result<Vec<MessageView>> {
+        self.command(&["history", self.other, "--limit", "1000"]).await
+    }
+
+    /// The next thing that the node tells, taken in and printed.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<()> {
+        let Some(watch) = &mut self.watch else { return std::future::pending().await };
+        let line = watch.line().await?;
+        let event: Event = serde_json::from_str(&line).with_context(|| format!("watch says `{line}`"))?;
+        let text = match &event {
+            Event::Tick { id, .. } => self.texts.get(id).map(String::as_str),
+            _ => None,
+        };
+        self.teller.event(self.name, &event, text);
+        match event {
+            Event::Message { message } => self.came.push(message.text),
+            Event::Tick { failed: Some(why), .. } => bail!("a message of {} failed: {why}", self.name),
+            Event::Tick { id, state, .. } => drop(self.ticks.insert(id, state)),
+            Event::Request { contact } => self.requests.push(contact.name),
+            Event::Accepted { .. } => self.accepted = true,
+            Event::Contact { contact } => {
+                if let Some(warning) = contact.warning {
+                    bail!("{}: {warning}", self.name);
+                }
+            }
+            Event::RelayUp { .. } => self.connected = true,
+            Event::RelayDown { .. } => self.connected = false,
+            Event::Missed { .. } => self.look().await?,
+        }
+        Ok(())
+    }
+
+    /// Whether each of one's own messages has come this far, or further.
+    pub(crate) fn all_reached(&self, state: &str) -> bool {
+        let far = |state: &str| ["queued", "waiting", "sent", "delivered", "read"].iter().position(|s| *s == state);
+        self.ticks.len() == self.wrote.len() && self.ticks.values().all(|tick| far(tick) >= far(state))
+    }
+
+    /// Looks at what was not told: before the watch began, or because it was too slow.
+    async fn look(&mut self) -> anyhow::Result<()> {
+        let status: Value = self.command(&["status"]).await?;
+        let relays = status.get("relays").and_then(Value::as_array).context("a status without relays")?;
+        self.connected = relays.iter().any(|relay| relay.get("connected") == Some(&Value::Bool(true)));
+        let contacts: Vec<ContactView> = self.command(&["contact", "list"]).await?;
+        self.accepted = contacts.iter().any(|contact| contact.state == "accepted");
+        if !contacts.is_empty() {
+            self.look_at_history().await?;
+        }
+        Ok(())
+    }
+
+    async fn look_at_history(&mut self) -> anyhow::Result<()> {
+        let history = self.history().await?;
+        self.came = history.iter().filter(|message| !message.mine).map(|message| message.text.clone()).collect();
+        for message in history.into_iter().filter(|message| message.mine) {
+            self.texts.insert(message.id.clone(), message.text);
+            self.ticks.insert(message.id, message.state);
+        }
+        Ok(())
+    }
+
+    fn args<'a>(&'a self, command: &[&'a str]) -> Vec<&'a OsStr> {
+        let (home, passphrase) = (self.home.as_os_str(), self.passphrase.as_os_str());
+        let mut args = vec![OsStr::new("node"), OsStr::new("--home"), home];
+        args.extend([OsStr::new("--passphrase-file"), passphrase, OsStr::new("--json")]);
+        args.extend(["--log", "error"].map(OsStr::new));
+        args.extend(command.iter().map(OsStr::new));
+        args
+    }
+
+    fn process(&self, command: &'static str) -> anyhow::Result<Process> {
+        Process::start(format!("{}'s `{command}`", self.name), &self.args(&[command]))
+    }
+
+    async fn command<T: DeserializeOwned>(&self, command: &[&str]) -> anyhow::Result<T> {
+        let what = format!("{}: {}", self.name, command.iter().take(2).copied().collect::<Vec<_>>().join(" "));
+        let output = run(&what, &self.args(command)).await?;
+        serde_json::from_str(&output).with_context(|| format!("{what} says `{}`", output.trim()))
+    }
+}
+
+async fn expect(process: &mut Process, event: &str) -> anyhow::Result<()> {
+    let line = process.line().await?;
+    let object: Value = serde_json::from_str(&line).with_context(|| format!("`{line}` is no JSON"))?;
+    if object.get("event").and_then(Value::as_str) != Some(event) {
+        bail!("`{line}` came where \"{event}\" should");
+    }
+    Ok(())
+}

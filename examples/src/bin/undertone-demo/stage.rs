@@ -1,0 +1,60 @@
+//! Everybody in the story, and waiting until something is so.
+
+use anyhow::Context;
+use tempfile::TempDir;
+
+use crate::relay::Relay;
+use crate::side::Side;
+use crate::tell::Teller;
+
+/// The relay and the two people. Dropped, it ends their processes and then removes their directory.
+pub(crate) struct Stage {
+    pub(crate) relay: Relay,
+    pub(crate) alice: Side,
+    pub(crate) bob: Side,
+    pub(crate) teller: Teller,
+    pub(crate) dir: TempDir,
+}
+
+impl Stage {
+    pub(crate) async fn new(teller: Teller) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("undertone-demo-").tempdir()?;
+        let relay = Relay::new(dir.path().join("relay")).await?;
+        let alice = Side::new(dir.path(), "Alice", "Bob", relay.address(), teller).await?;
+        let bob = Side::new(dir.path(), "Bob", "Alice", relay.address(), teller).await?;
+        Ok(Self { relay, alice, bob, teller, dir })
+    }
+
+    /// Takes in what both nodes tell, until something is so.
+    pub(crate) async fn until(&mut self, what: &str, so: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
+        while !so(self) {
+            let Self { alice, bob, .. } = self;
+            tokio::select! {
+                told = alice.next() => told,
+                told = bob.next() => told,
+            }
+            .with_context(|| format!("while waiting until {what}"))?;
+        }
+        Ok(())
+    }
+
+    /// Alice and Bob say these things in turn, Alice first.
+    pub(crate) async fn chat(&mut self, texts: &[&str]) -> anyhow::Result<()> {
+        for (turn, text) in texts.iter().enumerate() {
+            let (from, to) = if turn % 2 == 0 {
+                (&mut self.alice, &mut self.bob)
+            } else {
+                (&mut self.bob, &mut self.alice)
+            };
+            from.send(text).await?;
+            let text = (*text).to_owned();
+            let arrived = to.came.len() + 1;
+            self.until(&format!("\"{text}\" arrives"), |stage| {
+                let to = if turn % 2 == 0 { &stage.bob } else { &stage.alice };
+                to.came.len() >= arrived
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}

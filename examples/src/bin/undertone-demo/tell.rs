@@ -1,0 +1,95 @@
+//! The story as it is printed: for people, or one JSON object a line.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+use undertone::command::MessageView;
+use undertone::event::Event;
+
+/// Prints the story. Who does not listen any more does not end it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Teller {
+    json: bool,
+}
+
+impl Teller {
+    pub(crate) const fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Whether people read it.
+    pub(crate) const fn is_plain(self) -> bool {
+        !self.json
+    }
+
+    /// What is done next.
+    pub(crate) fn scene(self, text: &str) {
+        self.print(&json!({ "event": "scene", "text": text }), &format!("\n== {text}"));
+    }
+
+    /// Something worth knowing.
+    pub(crate) fn note(self, text: &str) {
+        self.print(&json!({ "event": "note", "text": text }), &format!("   {text}"));
+    }
+
+    /// What somebody's node told. `text` is that of the message that a tick is about.
+    pub(crate) fn event(self, who: &str, event: &Event, text: Option<&str>) {
+        let told = json!({ "event": "node", "node": who, "told": event });
+        if let Some(line) = described(event, text) {
+            self.print(&told, &format!("   {who:>5} │ {line}"));
+        } else if self.json {
+            self.print(&told, "");
+        }
+    }
+
+    /// A conversation as one side has it in the end.
+    pub(crate) fn history(self, who: &str, messages: &[MessageView]) {
+        if self.json {
+            self.print(&json!({ "event": "history", "node": who, "messages": messages }), "");
+            return;
+        }
+        for message in messages {
+            let tick = if message.mine { mark(&message.state) } else { "" };
+            self.print(&Value::Null, &format!("   {:>5}: {:<40} {tick}", message.from, message.text));
+        }
+    }
+
+    /// The last line.
+    pub(crate) fn summary(self, summary: &Value, text: &str) {
+        self.print(summary, &format!("\n{text}"));
+    }
+
+    fn print(self, object: &Value, line: &str) {
+        let mut out = std::io::stdout().lock();
+        let written = if self.json { writeln!(out, "{object}") } else { writeln!(out, "{line}") };
+        // Nobody reads any more: what the story checks is still worth its exit code.
+        drop(written.and_then(|()| out.flush()));
+    }
+}
+
+fn described(event: &Event, text: Option<&str>) -> Option<String> {
+    Some(match event {
+        Event::Message { message } => format!("{}: {}", message.from, message.text),
+        Event::Tick { state, failed: None, .. } => format!("{} {}", mark(state), text?),
+        Event::Tick { failed: Some(why), .. } => format!("✗ {} ({why})", text?),
+        Event::Request { contact } => {
+            let text = contact.message.as_deref().unwrap_or_default();
+            format!("{} asks to be a contact: {text}", contact.name)
+        }
+        Event::Accepted { contact } => format!("{} is a contact now", contact.name),
+        Event::Contact { contact } => format!("{}: {}", contact.name, contact.warning.as_deref()?),
+        Event::RelayUp { .. } => "connected to the relay".to_owned(),
+        Event::RelayDown { .. } => "lost the relay".to_owned(),
+        Event::Missed { count } => format!("missed {count} events"),
+    })
+}
+
+fn mark(state: &str) -> &'static str {
+    match state {
+        "sent" => "✓  sent",
+        "delivered" => "✓✓ delivered",
+        "read" => "✓✓ read",
+        "waiting" => "·  waiting",
+        _ => "·  queued",
+    }
+}

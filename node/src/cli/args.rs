@@ -1,0 +1,161 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Private chat with no company in the middle.
+#[derive(Debug, Parser)]
+#[command(name = "undertone", version)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) options: Options,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The account's directory. Default: `undertone` in the user's data directory.
+    #[arg(long, global = true, value_name = "DIR", env = "UNDERTONE_HOME")]
+    pub(super) home: Option<PathBuf>,
+    /// A file with the passphrase, instead of asking for it.
+    #[arg(long, global = true, value_name = "FILE", env = "UNDERTONE_PASSPHRASE_FILE")]
+    pub(super) passphrase_file: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// The longest wait for the network; what is not sent by then is sent later.
+    #[arg(long, global = true, value_name = "SECONDS", conflicts_with = "no_wait")]
+    wait: Option<u64>,
+    /// Don't wait for the network.
+    #[arg(long, global = true)]
+    no_wait: bool,
+    /// What to log to stderr: a level (error, warn, info, debug, trace) or a filter.
+    #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG")]
+    pub(super) log: Option<String>,
+}
+
+impl Options {
+    /// The wait that the user chose, else this many seconds.
+    pub(super) fn wait(&self, usual_s: u64) -> Duration {
+        if self.no_wait { Duration::ZERO } else { Duration::from_secs(self.wait.unwrap_or(usual_s)) }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make an account: an identity, this device, and the phrase that recovers the identity.
+    Init(Init),
+    /// Run the node: stay connected, send and receive, serve the local API. Ctrl-C stops it.
+    Run,
+    /// Who am I?
+    Id,
+    /// How are the connections, and what waits to be sent?
+    Status,
+    /// Make a link that lets others ask to be contacts.
+    Invite(Invite),
+    /// Contacts and requests.
+    Contact {
+        #[command(subcommand)]
+        command: Contact,
+    },
+    /// Send a text. Works offline: it is kept and sent later.
+    Send {
+        /// The contact.
+        name: String,
+        /// The text.
+        text: String,
+    },
+    /// Try failed messages again.
+    Retry {
+        /// The contact.
+        name: String,
+    },
+    /// Show the last messages, and how far one's own have come.
+    History {
+        /// The contact.
+        name: String,
+        /// How many at most.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+    },
+    /// Mark everything received from a contact as read.
+    Read {
+        /// The contact.
+        name: String,
+    },
+    /// Show what happens, as it happens. With --json: one object a line, the first when watching begins.
+    Watch,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// What you are called.
+    #[arg(long)]
+    pub(super) name: String,
+    /// A relay that keeps messages for this device, with its key: /ip4/ADDRESS/tcp/PORT/p2p/KEY. May be
+    /// repeated; the first is preferred.
+    #[arg(long, value_name = "ADDR")]
+    pub(super) relay: Vec<String>,
+    /// What this device is called.
+    #[arg(long, value_name = "NAME", default_value = "desktop")]
+    pub(super) device_name: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Invite {
+    /// How many may use it.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) uses: u32,
+    /// How long it is good: a number and s, m, h, d or w.
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
+    pub(super) expires: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Contact {
+    /// Ask somebody to be a contact, by their link.
+    Add {
+        /// The link.
+        link: String,
+        /// What to call them, instead of what they call themselves.
+        #[arg(long)]
+        name: Option<String>,
+        /// A first text, shown with the request.
+        #[arg(long, value_name = "TEXT")]
+        message: Option<String>,
+    },
+    /// Show contacts and requests.
+    List,
+    /// Let somebody in who asked.
+    Accept {
+        /// The contact.
+        name: String,
+    },
+    /// Show the safety number with a contact.
+    Verify {
+        /// The contact.
+        name: String,
+        /// You compared the numbers, and they are the same.
+        #[arg(long)]
+        confirm: bool,
+    },
+}
+
+/// `7d`: a whole number and its unit.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time: write a number and s, m, h, d or w, like 7d");
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let number = text.strip_suffix(unit).ok_or_else(wrong)?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
+}

@@ -1,0 +1,146 @@
+use super::args::{Contact, Invite, Options};
+use super::session::ask;
+use super::show;
+use crate::command::{Command, ContactView, InvitationView, Response, SafetyNumberView};
+
+/// How long an answer waits for the network, in seconds.
+const WAIT_S: u64 = 15;
+
+/// Prints a new link.
+pub(super) async fn invite(options: &Options, Invite { uses, expires }: Invite) -> anyhow::Result<()> {
+    let command = Command::Invite { uses, life: expires };
+    let invitation = ask(options, command, options.wait(WAIT_S), |response| match response {
+        Response::Invitation(invitation) => Some(invitation),
+        _ => None,
+    })
+    .await?;
+    if options.json {
+        show::json(&invitation)?;
+    } else {
+        show::line(&invitation.link)?;
+        eprintln!("{}", instructions(&invitation));
+    }
+    if !invitation.ready {
+        eprintln!(
+            "warning: no relay knows this link yet, and until one does, it can't be used. \
+             The node tells its relays when it reaches them: keep `undertone run` going"
+        );
+    }
+    Ok(())
+}
+
+fn instructions(invitation: &InvitationView) -> String {
+    let uses = if invitation.uses == 1 { "once".to_owned() } else { format!("{} times", invitation.uses) };
+    let until = show::time(invitation.expires_ms);
+    format!(
+        "It can be used {uses}, until {until}. Send it to whom you want to talk to, by a way that only they read."
+    )
+}
+
+/// Carries out a command about contacts.
+pub(super) async fn contact(options: &Options, command: Contact) -> anyhow::Result<()> {
+    match command {
+        Contact::Add { link, name, message } => {
+            let contact = one(options, Command::ContactAdd { link, name, message }).await?;
+            print_one(options, &contact, added)
+        }
+        Contact::Accept { name } => {
+            let contact = one(options, Command::ContactAccept { name }).await?;
+            print_one(options, &contact, accepted)
+        }
+        Contact::List => list(options).await,
+        Contact::Verify { name, confirm } => verify(options, name, confirm).await,
+    }
+}
+
+async fn one(options: &Options, command: Command) -> anyhow::Result<ContactView> {
+    ask(options, command, options.wait(WAIT_S), |response| match response {
+        Response::Contact(contact) => Some(contact),
+        _ => None,
+    })
+    .await
+}
+
+fn print_one(
+    options: &Options,
+    contact: &ContactView,
+    text: fn(&ContactView) -> String,
+) -> anyhow::Result<()> {
+    if options.json { show::json(contact) } else { show::line(&text(contact)) }
+}
+
+fn added(contact: &ContactView) -> String {
+    let name = show::safe(&contact.name);
+    if contact.state == "accepted" {
+        format!("{name} is a contact.")
+    } else if contact.introduced {
+        format!("The request to {name} is at their relay. What you write is sent when they accept.")
+    } else {
+        format!("The request to {name} is kept, and sent as soon as their relay is reached.")
+    }
+}
+
+fn accepted(contact: &ContactView) -> String {
+    let name = show::safe(&contact.name);
+    let told = if contact.introduced { "" } else { " They are told as soon as their relay is reached." };
+    format!("{name} is a contact.{told}")
+}
+
+async fn list(options: &Options) -> anyhow::Result<()> {
+    let wait = std::time::Duration::ZERO;
+    let contacts = ask(options, Command::ContactList {}, wait, |response| match response {
+        Response::Contacts(contacts) => Some(contacts),
+        _ => None,
+    })
+    .await?;
+    if options.json {
+        return show::json(&contacts);
+    }
+    if contacts.is_empty() {
+        return show::line(
+            "No contacts yet: make a link with `undertone invite`, or use one with `contact add`.",
+        );
+    }
+    contacts.iter().try_for_each(|contact| show::line(&described(contact)))
+}
+
+fn described(contact: &ContactView) -> String {
+    let name = show::safe(&contact.name);
+    let id = contact.user.get(..8).unwrap_or(&contact.user);
+    let state = match contact.state.as_str() {
+        "requesting" => "you asked; they did not answer yet".to_owned(),
+        "requested" => format!("asks to be a contact: `undertone contact accept {name}`"),
+        _ if contact.verified => "verified".to_owned(),
+        _ => "not verified".to_owned(),
+    };
+    let mut text = format!("{name} ({id}): {state}");
+    for more in contact.message.iter().chain(&contact.warning) {
+        text.push_str("\n    ");
+        text.push_str(&show::indented(more));
+    }
+    text
+}
+
+async fn verify(options: &Options, name: String, confirm: bool) -> anyhow::Result<()> {
+    let command = Command::ContactVerify { name, confirm };
+    let number = ask(options, command, std::time::Duration::ZERO, |response| match response {
+        Response::SafetyNumber(number) => Some(number),
+        _ => None,
+    })
+    .await?;
+    if options.json { show::json(&number) } else { show::line(&compare(&number)) }
+}
+
+fn compare(number: &SafetyNumberView) -> String {
+    let SafetyNumberView { name, number, verified } = number;
+    let name = show::safe(name);
+    let rest = if *verified {
+        format!("{name} is verified.")
+    } else {
+        format!(
+            "{name} sees the same number if nobody is between you: compare it when you meet or by a call,\n\
+             then say `undertone contact verify {name} --confirm`."
+        )
+    };
+    format!("{number}\n{rest}")
+}

@@ -1,0 +1,80 @@
+use std::io::{self, Write};
+
+use serde_json::json;
+use undertone_protocol::keys::{Name, RecoveryPhrase, RelayAddress};
+use undertone_transport::RelayAddress as KeyedAddress;
+
+use super::args::{Init, Options};
+use super::home::home;
+use super::{invalid, passphrase, show};
+use crate::account;
+use crate::engine::NewAccount;
+use crate::runtime::{NodeError, create_account};
+
+/// Makes an account. Never overwrites one.
+pub(super) fn init(options: &Options, init: Init) -> anyhow::Result<()> {
+    let home = home(options)?;
+    let name = |name: &str| Name::new(name).map_err(|error| invalid(error.to_string()));
+    let new = NewAccount {
+        name: name(&init.name)?,
+        device_name: name(&init.device_name)?,
+        relays: relays(&init.relay)?,
+    };
+    // Before anybody thinks of a passphrase in vain.
+    account::check_new(&home).map_err(NodeError::from)?;
+    let passphrase = passphrase::new(options)?;
+    let without_relay = new.relays.is_empty();
+    create_account(&home, &passphrase, new, |phrase| show_phrase(options.json, &init.name, phrase))?;
+    if without_relay {
+        eprintln!("warning: this account has no relay, so nobody can reach it: see `undertone init --help`");
+    }
+    if !options.json {
+        show::line(&format!("The account is in {}. Start its node with `undertone run`.", home.display()))?;
+    }
+    Ok(())
+}
+
+/// Several addresses of one relay belong together.
+fn relays(texts: &[String]) -> anyhow::Result<Vec<RelayAddress>> {
+    let mut relays: Vec<RelayAddress> = Vec::new();
+    for text in texts {
+        let KeyedAddress { relay, address } =
+            text.parse().map_err(|error| invalid(format!("--relay: {error}")))?;
+        let address = address.to_string();
+        match relays.iter_mut().find(|known| known.relay == relay) {
+            Some(known) => known.addresses.push(address),
+            None => relays.push(RelayAddress { relay, addresses: vec![address] }),
+        }
+    }
+    // The bounds are the protocol's.
+    for relay in &relays {
+        RelayAddress::from_wire(relay.to_wire()).map_err(|error| invalid(error.to_string()))?;
+    }
+    if relays.len() > undertone_protocol::limits::HOME_RELAYS_MAX {
+        return Err(invalid(format!(
+            "a device has at most {} relays, not {}",
+            undertone_protocol::limits::HOME_RELAYS_MAX,
+            relays.len()
+        )));
+    }
+    Ok(relays)
+}
+
+fn show_phrase(as_json: bool, name: &str, phrase: &RecoveryPhrase) -> io::Result<()> {
+    let words = zeroize::Zeroizing::new(phrase.words());
+    let mut out = io::stdout().lock();
+    if as_json {
+        writeln!(out, "{}", json!({ "name": name.trim(), "phrase": *words }))?;
+        return out.flush();
+    }
+    writeln!(out, "This is your recovery phrase. It is shown once, and kept nowhere:\n")?;
+    for row in words.split_whitespace().collect::<Vec<_>>().chunks(6) {
+        writeln!(out, "    {}", row.join(" "))?;
+    }
+    writeln!(
+        out,
+        "\nWrite it down and keep it where only you find it. It makes your identity again on a new device;\n\
+         whoever else has it can pose as you. It does not replace the passphrase, nor hold your messages.\n"
+    )?;
+    out.flush()
+}

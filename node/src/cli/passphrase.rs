@@ -1,0 +1,51 @@
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+
+use anyhow::Context;
+use zeroize::Zeroizing;
+
+use super::args::Options;
+use super::invalid;
+
+/// More than anybody types.
+const FILE_BYTES_MAX: u64 = 4_096;
+
+/// The passphrase, from the file that the user named, else from the terminal.
+pub(super) fn existing(options: &Options) -> anyhow::Result<Zeroizing<String>> {
+    match &options.passphrase_file {
+        Some(path) => from_file(path),
+        None => prompt("Passphrase: "),
+    }
+}
+
+/// A new passphrase; at the terminal it is asked for twice.
+pub(super) fn new(options: &Options) -> anyhow::Result<Zeroizing<String>> {
+    let Some(path) = &options.passphrase_file else {
+        let passphrase = prompt("A new passphrase, which locks this account: ")?;
+        if prompt("The same again: ")? != passphrase {
+            return Err(invalid("the two passphrases differ: nothing was made"));
+        }
+        return Ok(passphrase);
+    };
+    from_file(path)
+}
+
+fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let context = || format!("the passphrase file {}", path.display());
+    let file = File::open(path).with_context(context)?;
+    let mut text = Zeroizing::new(String::new());
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).with_context(context)?;
+    // Editors end a file with a line end, which is no part of the passphrase.
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+}
+
+fn prompt(text: &str) -> anyhow::Result<Zeroizing<String>> {
+    if !io::stdin().is_terminal() {
+        return Err(invalid(
+            "no terminal to ask for the passphrase: give --passphrase-file FILE or UNDERTONE_PASSPHRASE_FILE",
+        ));
+    }
+    Ok(Zeroizing::new(rpassword::prompt_password(text).context("the passphrase can't be read")?))
+}

@@ -1,0 +1,122 @@
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::bail;
+
+use super::args::Options;
+use super::home::home;
+use super::passphrase;
+use crate::api::{Client, ClientEvents};
+use crate::command::{Command, Response};
+use crate::event::Event;
+use crate::runtime::{Events, Node, NodeError};
+use crate::store::OpenError;
+
+/// A node to ask.
+#[derive(Debug)]
+pub(super) enum Session {
+    /// The one that runs for the account, by its API.
+    Running(Client),
+    /// One of this command's own.
+    Own(Node),
+}
+
+/// Events of either.
+#[derive(Debug)]
+pub(super) enum SessionEvents {
+    Running(ClientEvents),
+    Own(Events),
+}
+
+impl Session {
+    /// Reaches the node that runs for the account, or starts one.
+    pub(super) async fn open(options: &Options) -> anyhow::Result<Self> {
+        let home = home(options)?;
+        let unreachable = match Client::connect(&home).await {
+            Ok(Some(client)) => return Ok(Self::Running(client)),
+            Ok(None) => None,
+            // What a killed node left behind. Whether a node runs says the lock on its database.
+            Err(error) => {
+                tracing::info!(%error, "no running node is reached");
+                Some(error)
+            }
+        };
+        match open(options, &home) {
+            Ok(node) => Ok(Self::Own(node)),
+            Err(error) => match (error.downcast_ref(), unreachable) {
+                (Some(NodeError::Open(OpenError::InUse { .. })), Some(unreachable)) => {
+                    let text = format!("it can't be asked: {unreachable}");
+                    Err(error.context(text))
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Asks, and expects the kind of answer that `view` takes.
+    pub(super) async fn ask<T>(
+        &self,
+        command: Command,
+        wait: Duration,
+        view: impl FnOnce(Response) -> Option<T>,
+    ) -> anyhow::Result<T> {
+        let response = match self {
+            Self::Running(client) => client.ask(&command, wait).await?,
+            Self::Own(node) => node.ask(command, wait).await?,
+        };
+        match view(response) {
+            Some(view) => Ok(view),
+            None => bail!("the node answers something else than was asked: this is a bug in Undertone"),
+        }
+    }
+
+    pub(super) async fn events(&self) -> anyhow::Result<SessionEvents> {
+        Ok(match self {
+            Self::Running(client) => SessionEvents::Running(client.watch().await?),
+            Self::Own(node) => SessionEvents::Own(node.events()),
+        })
+    }
+
+    /// Ends the command's own node, after what it has to send at once.
+    pub(super) async fn close(self) -> anyhow::Result<()> {
+        match self {
+            Self::Running(_) => Ok(()),
+            Self::Own(node) => Ok(node.stop().await?),
+        }
+    }
+}
+
+impl SessionEvents {
+    /// The next event; `None` when the node is gone.
+    pub(super) async fn next(&mut self) -> Option<Event> {
+        match self {
+            Self::Running(events) => events.next().await,
+            Self::Own(events) => events.next().await,
+        }
+    }
+}
+
+/// Unlocks the account and starts its node within this process.
+pub(super) fn open(options: &Options, home: &Path) -> anyhow::Result<Node> {
+    // Before anybody is asked for a passphrase that opens nothing.
+    account_exists(home)?;
+    let passphrase = passphrase::existing(options)?;
+    Ok(Node::open(home, &passphrase)?)
+}
+
+fn account_exists(home: &Path) -> Result<(), NodeError> {
+    Ok(crate::account::check_exists(home)?)
+}
+
+/// One question and its answer.
+pub(super) async fn ask<T>(
+    options: &Options,
+    command: Command,
+    wait: Duration,
+    view: impl FnOnce(Response) -> Option<T>,
+) -> anyhow::Result<T> {
+    let session = Session::open(options).await?;
+    let answer = session.ask(command, wait, view).await;
+    session.close().await?;
+    answer
+}

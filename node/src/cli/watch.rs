@@ -1,0 +1,78 @@
+use anyhow::bail;
+use serde_json::json;
+
+use super::args::Options;
+use super::messages::written;
+use super::session::{Session, SessionEvents};
+use super::show;
+use crate::command::ContactView;
+use crate::event::Event;
+
+/// Prints what happens, until it is interrupted or the node is gone.
+pub(super) async fn watch(options: &Options) -> anyhow::Result<()> {
+    let session = Session::open(options).await?;
+    let events = session.events().await?;
+    // From here on nothing is missed: whoever starts this may wait for it.
+    if options.json {
+        show::json(&json!({ "event": "watching" }))?;
+    } else {
+        show::line("Watching; Ctrl-C ends it.")?;
+    }
+    tokio::select! {
+        printed = print(options, events) => printed,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            session.close().await
+        }
+    }
+}
+
+async fn print(options: &Options, mut events: SessionEvents) -> anyhow::Result<()> {
+    while let Some(event) = events.next().await {
+        if options.json {
+            show::json(&event)?;
+        } else {
+            show::line(&described(&event))?;
+        }
+    }
+    bail!("the node stopped, so nothing more is told: start it again, then watch again")
+}
+
+fn described(event: &Event) -> String {
+    match event {
+        Event::Message { message } => written(message),
+        Event::Tick { contact, id, state, failed } => {
+            let id = id.get(..8).unwrap_or(id);
+            let far = match failed {
+                Some(why) => format!("✗ failed: {}", show::safe(why)),
+                None => show::tick(state),
+            };
+            format!("message {id} to {}: {far}", show::safe(contact))
+        }
+        Event::Request { contact } => {
+            let name = show::safe(&contact.name);
+            let text = contact.message.as_deref().map(|text| format!("\n    {}", show::indented(text)));
+            let text = text.unwrap_or_default();
+            format!("{name} asks to be a contact: `undertone contact accept {name}`{text}")
+        }
+        Event::Accepted { contact } => format!("{} is a contact now", show::safe(&contact.name)),
+        Event::Contact { contact } => changed(contact),
+        Event::RelayUp { relay } => format!("relay {}: connected", short(relay)),
+        Event::RelayDown { relay, reason } => {
+            format!("relay {}: not connected ({})", short(relay), show::safe(reason))
+        }
+        Event::Missed { count } => format!("{count} events were missed: see `undertone history`"),
+    }
+}
+
+fn changed(contact: &ContactView) -> String {
+    let name = show::safe(&contact.name);
+    match &contact.warning {
+        Some(warning) => format!("{name}: {}", show::safe(warning)),
+        None => format!("{name}: changed"),
+    }
+}
+
+fn short(relay: &str) -> &str {
+    relay.get(..8).unwrap_or(relay)
+}

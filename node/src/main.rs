@@ -1,0 +1,7 @@
+//! The `undertone` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    undertone::cli::main()
+}

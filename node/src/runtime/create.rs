@@ -1,0 +1,42 @@
+use std::io;
+use std::path::Path;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use undertone_protocol::crypto::Vodozemac;
+use undertone_protocol::keys::RecoveryPhrase;
+use undertone_protocol::time::Clock;
+use zeroize::Zeroizing;
+
+use super::{NodeError, SystemClock};
+use crate::account;
+use crate::engine::{self, NewAccount};
+use crate::store::{NodeStore, SqliteStore};
+
+/// Makes an account in the directory `home`: identity, device, encrypted database.
+///
+/// `show` gets the recovery phrase, which is kept nowhere. The account is complete only when `show` has
+/// succeeded: nobody has an account whose phrase they never saw. Takes about half a second and 64 MiB.
+pub fn create_account(
+    home: &Path,
+    passphrase: &str,
+    new: NewAccount,
+    show: impl FnOnce(&RecoveryPhrase) -> io::Result<()>,
+) -> Result<(), NodeError> {
+    let mut rng = fresh_rng()?;
+    let creation = account::create(home, passphrase, &mut rng)?;
+    let mut store = SqliteStore::open(&creation.database_path(), creation.key())?;
+    let now = SystemClock.now();
+    let phrase = store.transaction(|tx| engine::create_account(tx, &mut Vodozemac, &mut rng, new, now))?;
+    show(&phrase).map_err(NodeError::Show)?;
+    drop(store);
+    creation.finish()?;
+    Ok(())
+}
+
+/// A generator that the operating system seeds.
+pub(super) fn fresh_rng() -> Result<ChaCha20Rng, NodeError> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *seed).map_err(NodeError::Randomness)?;
+    Ok(ChaCha20Rng::from_seed(*seed))
+}
