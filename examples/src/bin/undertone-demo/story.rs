@@ -151,7 +151,8 @@ async fn end(mut stage: Stage) -> anyhow::Result<()> {
         "event": "summary", "sent": sent, "delivered": delivered, "read": read, "lost": lost,
         "duplicates": duplicates, "same_order": same_order, "plaintext_at_relay": looked.found,
     });
-    let order = if same_order { "the same order on both sides" } else { "a different order on the two sides" };
+    let order =
+        if same_order { "the same order on both sides" } else { "a different order on the two sides" };
     teller.summary(
         &summary,
         &format!(
