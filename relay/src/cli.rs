@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,10 +15,12 @@ use undertone_transport::{Address, RelayAddress};
 
 use crate::admin;
 use crate::config::{self, Config, TEMPLATE};
+use crate::data_dir::DataDir;
 use crate::key;
-use crate::server::{DataDir, run};
+use crate::server::run;
 
-const LOG_DEFAULT: &str = "info";
+/// Libraries speak only when something is wrong.
+const LOG_DEFAULT: &str = "warn,undertone_relay=info,undertone_transport=info";
 
 #[derive(Parser)]
 #[command(
@@ -100,7 +102,11 @@ pub fn run_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
 fn execute(cli: Cli) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&cli.log).with_context(|| format!("--log {}", cli.log))?;
     // An error says that the program which carries this one logs already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .try_init();
     match cli.command {
         Command::Init(init) => make(&init),
         Command::Run(ConfigArg { config }) => serve(&config),
@@ -140,7 +146,12 @@ fn make(init: &Init) -> anyhow::Result<()> {
     dir.create().with_context(|| format!("can't create {}", dir.path().display()))?;
     let secret = Secret::random(&mut UnwrapErr(getrandom::SysRng));
     key::create(&dir.key(), &secret)?;
-    write_config(&config, &template(init, &dir)?)?;
+    let text = template(init, &dir)?;
+    if let Err(error) = write_config(&config, &text) {
+        // Nobody has seen this key: without it the next attempt starts afresh.
+        std::fs::remove_file(dir.key())?;
+        return Err(error);
+    }
 
     let relay = key::identity(&secret).relay_id();
     let mut out = io::stdout().lock();
@@ -176,6 +187,9 @@ fn line(key: &str, value: &impl serde::Serialize) -> anyhow::Result<String> {
 }
 
 fn write_config(path: &Path, text: &str) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("can't create {}", folder.display()))?;
+    }
     OpenOptions::new()
         .write(true)
         .create_new(true)

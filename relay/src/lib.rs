@@ -18,9 +18,14 @@ mod session;
 
 pub mod core;
 
-mod admin;
-pub mod cli;
 pub mod config;
-mod gateway;
+mod data_dir;
 mod key;
+
+mod gateway;
+
+mod admin;
+
 mod server;
+
+pub mod cli;

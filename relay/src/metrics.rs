@@ -18,11 +18,11 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Connections that the shell announced.
+    /// Connections that the relay took.
     connections_opened,
-    /// Connections that ended, whoever ended them.
+    /// Of these, the ones that ended, whoever ended them.
     connections_closed,
-    /// Connections refused because the relay had as many as it may.
+    /// Connections not taken because the relay had as many as it may.
     connections_shed,
     /// Connections ended because nothing came for too long.
     connections_silent,

@@ -150,7 +150,7 @@ mod tests {
     use bytes::Bytes;
     use futures::executor::block_on;
     use futures::io::Cursor;
-    use undertone_protocol::wire::{Deliver, Ping, frame::Body};
+    use undertone_protocol::wire::{Deliver, Goodbye, GoodbyeCode, Hello, Ping, frame::Body};
 
     use super::*;
 
@@ -172,8 +172,19 @@ mod tests {
 
     #[test]
     fn bytes_are_as_the_specification_says() {
-        assert_eq!(encode(&[ping(5)]).unwrap(), [0, 0, 0, 4, 0x22, 2, 8, 5]);
-        assert_eq!(encode(&[Frame::default()]).unwrap(), [0, 0, 0, 0]);
+        let hello = Frame { request: 1, body: Some(Body::Hello(Hello { version_min: 1, version_max: 1 })) };
+        let goodbye = Goodbye { code: GoodbyeCode::ShuttingDown.into(), text: String::new() };
+        let goodbye = Frame { request: 0, body: Some(Body::Goodbye(goodbye)) };
+        for (frame, bytes) in [
+            (Frame::default(), "00000000"),
+            (ping(5), "0000000422020805"),
+            (hello, "000000080801120408011001"),
+            (goodbye, "000000043a020802"),
+        ] {
+            let bytes = data_encoding::HEXLOWER.decode(bytes.as_bytes()).unwrap();
+            assert_eq!(encode(std::slice::from_ref(&frame)).unwrap(), bytes);
+            assert_eq!(read_all(bytes).0, [frame]);
+        }
     }
 
     #[test]

@@ -147,38 +147,52 @@ pub async fn listen(
         handshake: options.handshake,
         listen_backlog: options.listen_backlog,
     })?;
-    let bound = bind(&mut swarm, addresses).await?;
+    let (bound, early) = bind(&mut swarm, addresses).await?;
     let (events, receiver) = mpsc::channel(options.events_max.max(1));
     let (stop, stopped) = oneshot::channel();
-    let serving = Serving {
+    let mut serving = Serving {
         swarm,
         links: JoinSet::new(),
         next_link: 0,
         queue: options.queue,
         hub: Hub { events, budget: Budget::new(options.event_bytes_max) },
     };
+    for event in early {
+        serving.on_event(SwarmEvent::Behaviour(event), false);
+    }
     let task = tokio::spawn(serving.run(stopped));
     Ok((Listener { addresses: bound, stop, task }, receiver))
 }
 
-async fn bind(swarm: &mut Swarm<Behaviour>, addresses: &[Address]) -> Result<Vec<Address>, ListenError> {
+/// Where it listens, and what happened there before it did everywhere.
+async fn bind(
+    swarm: &mut Swarm<Behaviour>,
+    addresses: &[Address],
+) -> Result<(Vec<Address>, Vec<Event>), ListenError> {
     let mut bound = Vec::new();
+    let mut early = Vec::new();
     for address in addresses {
         let failed = |why| ListenError::Address { address: address.clone(), why };
         let listener =
             swarm.listen_on(address.multiaddr().clone()).map_err(|error| failed(root_cause(&error)))?;
-        let first = timeout(LISTEN_WAIT, first_address(swarm, listener)).await;
+        let first = timeout(LISTEN_WAIT, first_address(swarm, listener, &mut early)).await;
         bound.push(first.map_err(|_| failed("the system does not answer".to_owned()))?.map_err(failed)?);
         while let Some(event) = swarm.next().now_or_never().flatten() {
-            if let SwarmEvent::NewListenAddr { address, .. } = event {
-                bound.extend(Address::from_multiaddr(address));
+            match event {
+                SwarmEvent::NewListenAddr { address, .. } => bound.extend(Address::from_multiaddr(address)),
+                SwarmEvent::Behaviour(event) => early.push(event),
+                _ => {}
             }
         }
     }
-    if bound.is_empty() { Err(ListenError::NoAddress) } else { Ok(bound) }
+    if bound.is_empty() { Err(ListenError::NoAddress) } else { Ok((bound, early)) }
 }
 
-async fn first_address(swarm: &mut Swarm<Behaviour>, listener: ListenerId) -> Result<Address, String> {
+async fn first_address(
+    swarm: &mut Swarm<Behaviour>,
+    listener: ListenerId,
+    early: &mut Vec<Event>,
+) -> Result<Address, String> {
     loop {
         match swarm.select_next_some().await {
             SwarmEvent::NewListenAddr { listener_id, address } if listener_id == listener => {
@@ -187,6 +201,7 @@ async fn first_address(swarm: &mut Swarm<Behaviour>, listener: ListenerId) -> Re
             SwarmEvent::ListenerClosed { listener_id, reason, .. } if listener_id == listener => {
                 return Err(reason.map_or_else(|error| root_cause(&error), |()| "closed".to_owned()));
             }
+            SwarmEvent::Behaviour(event) => early.push(event),
             _ => {}
         }
     }

@@ -9,21 +9,14 @@ use undertone_protocol::limits::BUNDLE_FRESH;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
-use super::contacts;
 use super::context::Context;
-use super::links::{Asked, Links};
-use super::run::Outputs;
+use super::links::{Asked, BundleWant, Links};
+use super::lists;
+use super::types::Outputs;
 use crate::store::{Contact, PeerDevice, StoreError};
 
 const RETRY_MIN: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(3_600);
-
-/// A bundle that was asked for.
-#[derive(Debug, Clone)]
-pub(super) struct BundleWant {
-    pub(super) user: UserId,
-    pub(super) access: BundleAccess,
-}
 
 /// Whose bundles are wanted, and when to try again after a failure. Volatile.
 #[derive(Debug, Default)]
@@ -129,7 +122,7 @@ pub(super) fn fetched(
         }
     };
     let Some(mut contact) = ctx.tx.contact(&want.user)? else { return Ok(()) };
-    contacts::take_list(ctx, &mut contact, &bundle.fields.device_list)?;
+    lists::take_list(ctx, &mut contact, &bundle.fields.device_list)?;
     ctx.tx.put_contact(&contact)?;
     let known = ctx.tx.peer_device(&want.access.device)?;
     // A relay may keep an old one; the newest that was seen stays.

@@ -11,7 +11,7 @@ use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
 use super::links::Links;
-use super::run::{Notice, Outputs};
+use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
 use super::{contacts, direct, receipts, views};
 use crate::command::{
@@ -225,7 +225,9 @@ fn retry(ctx: &mut Context<'_>, contact: &Contact) -> Result<Answer, StoreError>
             continue;
         }
         ctx.tx.put_delivery(&delivery)?;
-        for mut item in ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))? {
+        let mut items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
+        items.extend(ctx.tx.outbox_of(&Purpose::Key(delivery.entry))?);
+        for mut item in items {
             for recipient in item.recipients.iter_mut().filter(|to| to.state == OutboxState::Failed) {
                 recipient.state = OutboxState::Pending { attempts: 0, not_before: Timestamp::ZERO };
             }

@@ -7,9 +7,9 @@ use super::bundles::{self, Fetches};
 use super::context::Context;
 use super::home;
 use super::inbox;
-use super::links::{Asked, Links};
+use super::links::{Asked, Links, drop_link};
 use super::publish;
-use super::run::Outputs;
+use super::types::Outputs;
 use crate::event::Event;
 use crate::store::StoreError;
 
@@ -103,20 +103,6 @@ fn refused(
             }
         }
     }
-}
-
-pub(super) fn drop_link(
-    ctx: &mut Context<'_>,
-    links: &mut Links,
-    relay: &RelayId,
-    reason: &str,
-    out: &mut Outputs,
-) {
-    tracing::warn!(relay = %relay.short(), reason, "dropping the connection");
-    if links.drop_link(relay, reason, ctx.now, out) {
-        ctx.events.push(Event::RelayDown { relay: relay.to_hex(), reason: reason.to_owned() });
-    }
-    ctx.agenda.publish = true;
 }
 
 fn goodbye_reason(goodbye: &wire::Goodbye) -> String {

@@ -8,7 +8,7 @@ use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
 use super::links::{Asked, Links};
-use super::run::Outputs;
+use super::types::Outputs;
 use crate::store::{HomeRelay, Received, StoreError};
 
 /// The link is greeted: register, if it is a home relay.

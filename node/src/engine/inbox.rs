@@ -14,10 +14,9 @@ use undertone_protocol::log::SeqRange;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
-use super::frames::drop_link;
-use super::links::Links;
-use super::run::Outputs;
-use super::{direct, home, pairwise, sealing};
+use super::links::{Links, drop_link};
+use super::types::Outputs;
+use super::{arrivals, direct, home, sealing};
 use crate::store::{NodeTx, Quarantined, Received, StoreError};
 
 /// What became of a payload.
@@ -44,8 +43,10 @@ pub(super) fn delivered(
         return Ok(());
     }
     // Class 2 is volatile and nothing in it is known to this version.
-    let Some(intake) =
-        links.get_mut(relay).filter(|link| link.home).and_then(|link| link.intake.get_mut(class))
+    let Some(intake) = links
+        .get_mut(relay)
+        .filter(|link| link.home && link.is_ready())
+        .and_then(|link| link.intake.get_mut(class))
     else {
         return Ok(());
     };
@@ -121,7 +122,7 @@ fn take(
     content: Vec<u8>,
 ) -> Result<Opened, StoreError> {
     let hash = *channel.hash();
-    let (device, opened) = match pairwise::receive(ctx, &channel, peer, content)? {
+    let (device, opened) = match arrivals::receive(ctx, &channel, peer, content)? {
         Ok(device) => (device, Opened::Handled),
         // A known channel moves on all the same, or the payload could be opened again and again.
         Err(reason) => match peer {

@@ -12,7 +12,7 @@ use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
 use super::home::mailbox_address;
-use super::{contacts, pairwise, receipts, views};
+use super::{lists, pairwise, receipts, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
 
@@ -149,7 +149,7 @@ fn first(
     ctx.tx.put_invitation(&invitation)?;
     let mut contact = Contact {
         user,
-        name: contacts::unique_name(&contacts, &fields.name, &user),
+        name: lists::unique_name(&contacts, &fields.name, &user),
         state: ContactState::Requested,
         verified: false,
         identity_warning: false,
@@ -197,7 +197,7 @@ fn update(
     contact: &mut Contact,
     fields: &IntroductionFields,
 ) -> Result<(), StoreError> {
-    contacts::take_list(ctx, contact, &fields.device_list)?;
+    lists::take_list(ctx, contact, &fields.device_list)?;
     contact.introduced = fields.issued;
     contact.bundles.clone_from(&fields.bundles);
     contact.grants.clone_from(&fields.grants);

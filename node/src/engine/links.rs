@@ -7,8 +7,8 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
-use undertone_protocol::ids::{DeviceId, Handle, PayloadHash, PublishId, RelayId};
-use undertone_protocol::keys::RelayAddress;
+use undertone_protocol::ids::{DeviceId, Handle, PayloadHash, PublishId, RelayId, UserId};
+use undertone_protocol::keys::{BundleAccess, RelayAddress};
 use undertone_protocol::limits::{
     ANSWER_WAIT_MAX, CREDIT_CLASS_0, CREDIT_CLASS_1, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX,
     SILENCE_MAX,
@@ -16,21 +16,27 @@ use undertone_protocol::limits::{
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
-use super::bundles::BundleWant;
-use super::run::{NetOutput, Outputs};
+use super::context::Context;
+use super::types::{NetOutput, Outputs};
+use crate::event::Event;
 use crate::store::Received;
 
 /// Connections at one time; one more waits for another to end.
 pub const MAX_LINKS: usize = 64;
 const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(60);
+/// A connection that is neither there nor refused after this long is given up.
+const CONNECT_WAIT_MAX: Duration = Duration::from_secs(90);
 /// A connection to a relay where this device has no mailbox ends after this long without use.
 const IDLE_MAX: Duration = Duration::from_secs(300);
 const REQUESTS_PENDING_MAX: usize = 256;
 
-/// Why a connection ended or could not be made, in words for the user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DownReason(pub String);
+/// A bundle that was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct BundleWant {
+    pub(super) user: UserId,
+    pub(super) access: BundleAccess,
+}
 
 /// What was asked of a relay and is not answered yet.
 #[derive(Debug)]
@@ -62,7 +68,7 @@ pub(super) struct InFlightItem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Down { retry_at: Timestamp },
-    Connecting,
+    Connecting { give_up_at: Timestamp },
     Greeting,
     Ready,
 }
@@ -233,9 +239,9 @@ impl Links {
         Some(asked)
     }
 
-    /// Says something that is not answered.
+    /// Says something that is not answered, if the link is ready.
     pub(super) fn tell(&mut self, relay: &RelayId, body: Body, now: Timestamp, out: &mut Outputs) {
-        if let Some(link) = self.links.get_mut(relay) {
+        if let Some(link) = self.links.get_mut(relay).filter(|link| link.is_ready()) {
             link.send(*relay, body, now, out);
         }
     }
@@ -255,10 +261,13 @@ impl Links {
             match link.state {
                 State::Down { .. } | State::Ready if link.is_idle(now) => idle.push(*relay),
                 State::Down { retry_at } if retry_at <= now => {
-                    link.state = State::Connecting;
+                    link.state = State::Connecting { give_up_at: now.after(CONNECT_WAIT_MAX) };
                     out.net.push(NetOutput::Connect(link.address.clone()));
                 }
-                State::Down { .. } | State::Connecting => {}
+                State::Connecting { give_up_at } if give_up_at <= now => {
+                    dead.push((*relay, "the relay could not be reached in time".to_owned()));
+                }
+                State::Down { .. } | State::Connecting { .. } => {}
                 State::Greeting | State::Ready => match link.overdue(now) {
                     Some(reason) => dead.push((*relay, reason.to_owned())),
                     None if now >= link.said.after(HEARTBEAT) => {
@@ -280,6 +289,21 @@ impl Links {
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
         self.links.values().filter_map(Link::next_deadline).min()
     }
+}
+
+/// Drops the connection to a relay that breaks the protocol, or says goodbye.
+pub(super) fn drop_link(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    relay: &RelayId,
+    reason: &str,
+    out: &mut Outputs,
+) {
+    tracing::warn!(relay = %relay.short(), reason, "dropping the connection");
+    if links.drop_link(relay, reason, ctx.now, out) {
+        ctx.events.push(Event::RelayDown { relay: relay.to_hex(), reason: reason.to_owned() });
+    }
+    ctx.agenda.publish = true;
 }
 
 fn land(in_flight: &mut BTreeSet<(u64, DeviceId)>, publish: &InFlight) {
@@ -358,7 +382,7 @@ impl Link {
     fn next_deadline(&self) -> Option<Timestamp> {
         match self.state {
             State::Down { retry_at } => Some(retry_at),
-            State::Connecting => None,
+            State::Connecting { give_up_at } => Some(give_up_at),
             State::Greeting | State::Ready => {
                 let answer = self.asked.values().map(|(_, at)| at.after(ANSWER_WAIT_MAX));
                 let idle = (!self.home && self.asked.is_empty()).then(|| self.used.after(IDLE_MAX));

@@ -11,30 +11,46 @@
 //!
 //! Nothing in here reads a clock, draws randomness from the operating system or does I/O.
 
+// In import order: a module imports only from those above it.
 mod agenda;
-mod bundles;
-mod commands;
-mod contacts;
+mod types;
+
 mod context;
-mod direct;
-mod frames;
-mod home;
-mod inbox;
-mod introductions;
+
 mod links;
-mod pairwise;
-mod publish;
-mod receipts;
-mod run;
-mod sealing;
-mod setup;
 mod views;
+
+mod home;
+mod lists;
+mod pairwise;
+
+mod receipts;
+mod sealing;
+
+mod introductions;
+
+mod contacts;
+mod direct;
+
+mod arrivals;
+mod bundles;
+mod publish;
+
+mod inbox;
+
+mod frames;
+mod setup;
 mod waiters;
 
+mod commands;
+
+mod run;
+
 pub use context::Me;
-pub use links::{DownReason, MAX_LINKS};
-pub use run::{Engine, Input, LoadError, NetOutput, Notice, Outputs};
+pub use links::MAX_LINKS;
+pub use run::{Engine, LoadError};
 pub use setup::{NewAccount, create_account};
+pub use types::{DownReason, Input, NetOutput, Notice, Outputs};
 
 #[cfg(test)]
 mod tests;

@@ -2,17 +2,15 @@
 
 use prost::Message;
 use prost::bytes::Bytes;
-use undertone_protocol::codec::{Signed, decode};
+use undertone_protocol::codec::Signed;
 use undertone_protocol::crypto::{
     CryptoError, InboundChannel, OlmMessage, OutboundChannel, PairwiseContext, XWingPublic,
 };
-use undertone_protocol::ids::{ChannelHash, CurveKey, DeviceId, UserId};
-use undertone_protocol::keys::Introduction;
-use undertone_protocol::limits::{BUNDLE_FRESH, OLM_SESSIONS_PER_PEER_MAX, PAYLOAD_BYTES_MAX};
+use undertone_protocol::ids::{CurveKey, DeviceId, UserId};
+use undertone_protocol::limits::{BUNDLE_FRESH, OLM_SESSIONS_PER_PEER_MAX};
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
-use super::{contacts, direct, introductions, receipts, sealing};
 use crate::store::{Contact, OlmSession, PeerDevice, StoreError};
 
 /// Why a payload is refused; for the log.
@@ -129,90 +127,14 @@ fn acknowledging(ctx: &Context<'_>, device: &DeviceId, body: Body) -> Result<wir
 }
 
 /// Who a channel's content comes from, as far as it is known before Olm proves it.
-struct Sender {
-    user: UserId,
-    device: DeviceId,
-    olm_key: CurveKey,
+pub(super) struct Sender {
+    pub(super) user: UserId,
+    pub(super) device: DeviceId,
+    pub(super) olm_key: CurveKey,
 }
 
-/// Takes what a channel carried. Gives the device that it was proved to come from.
-pub(super) fn receive(
-    ctx: &mut Context<'_>,
-    channel: &InboundChannel,
-    peer: Option<DeviceId>,
-    content: Vec<u8>,
-) -> Result<Result<DeviceId, Refusal>, StoreError> {
-    let content: wire::ChannelContent = match decode("channel content", &content.into(), PAYLOAD_BYTES_MAX) {
-        Ok(content) => content,
-        Err(error) => return Ok(Err(error.to_string())),
-    };
-    let introduction = match content.introduction.map(|signed| verify_introduction(ctx, signed)).transpose() {
-        Ok(introduction) => introduction,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    let Some(sender) = sender(ctx, peer, introduction.as_ref(), &content.sender)? else {
-        return Ok(Err("it names no device that we know".to_owned()));
-    };
-    if peer.is_some_and(|peer| peer != sender.device) {
-        return Ok(Err("it speaks for another device than its channel".to_owned()));
-    }
-    if let Some(introduction) = &introduction {
-        if let Err(refusal) = introductions::admit(ctx, introduction)? {
-            return Ok(Err(refusal));
-        }
-    }
-    let message = match content.olm {
-        Some(olm) => decrypt(ctx, channel, &sender, olm)?,
-        None => Err("it carries no Olm message".to_owned()),
-    };
-    match (message, &introduction) {
-        (Ok(message), _) => dispatch(ctx, &sender, message)?,
-        // The introduction still is a way back.
-        (Err(refusal), Some(_)) => {
-            tracing::warn!(device = %sender.device.short(), refusal, "an introduction without session")
-        }
-        (Err(refusal), None) => return Ok(Err(refusal)),
-    }
-    if introduction.is_some() {
-        introductions::announce(ctx, &sender.user)?;
-    }
-    Ok(Ok(sender.device))
-}
-
-fn verify_introduction(ctx: &Context<'_>, signed: wire::Signed) -> Result<Introduction, Refusal> {
-    let signed = Signed::from_wire(signed).map_err(|error| error.to_string())?;
-    Introduction::verify(signed, &ctx.me.user, &ctx.me.device).map_err(|error| error.to_string())
-}
-
-fn sender(
-    ctx: &Context<'_>,
-    peer: Option<DeviceId>,
-    introduction: Option<&Introduction>,
-    claimed: &[u8],
-) -> Result<Option<Sender>, StoreError> {
-    if let Some(introduction) = introduction {
-        let certificate = &introduction.fields.certificate;
-        let (user, device, olm_key) = (certificate.user, certificate.device, certificate.olm_key);
-        return Ok(Some(Sender { user, device, olm_key }));
-    }
-    let Some(device) = peer.or_else(|| DeviceId::from_slice(claimed).ok()) else { return Ok(None) };
-    if let Some(known) = ctx.tx.peer_device(&device)? {
-        return Ok(Some(Sender {
-            user: known.user,
-            device,
-            olm_key: known.bundle.fields.certificate.olm_key,
-        }));
-    }
-    // Its bundle was not fetched yet; its user's list names it all the same.
-    for contact in ctx.tx.contacts()? {
-        if let Some(certificate) = contact.device_list.as_ref().and_then(|list| list.active_device(&device)) {
-            return Ok(Some(Sender { user: contact.user, device, olm_key: certificate.olm_key }));
-        }
-    }
-    Ok(None)
-}
-
-fn decrypt(
+/// Decrypts an Olm message, and checks that it was made for this channel and these ends.
+pub(super) fn decrypt(
     ctx: &mut Context<'_>,
     channel: &InboundChannel,
     sender: &Sender,
@@ -285,32 +207,4 @@ fn accept_session(
         ctx.agenda.prekeys.insert(home.address.relay);
     }
     Ok(Ok(accepted.plaintext))
-}
-
-fn dispatch(ctx: &mut Context<'_>, sender: &Sender, message: wire::Pairwise) -> Result<(), StoreError> {
-    acknowledged(ctx, &sender.device, &message)?;
-    let (user, device) = (&sender.user, &sender.device);
-    match message.body {
-        Some(Body::KeyPackage(signed)) => sealing::key_package(ctx, user, device, signed),
-        Some(Body::Acknowledgement(signed)) => receipts::received(ctx, user, device, signed),
-        Some(Body::Entry(sealed)) => direct::received(ctx, user, device, sealed),
-        Some(Body::DeviceList(signed)) => contacts::device_list(ctx, user, signed),
-        Some(Body::Nothing(_)) | None => Ok(()),
-    }
-}
-
-/// The peer says what came through on our channel.
-fn acknowledged(
-    ctx: &mut Context<'_>,
-    device: &DeviceId,
-    message: &wire::Pairwise,
-) -> Result<(), StoreError> {
-    let Ok(hash) = ChannelHash::from_slice(&message.acknowledged_channel) else {
-        return Ok(());
-    };
-    let Some(mut channel) = ctx.tx.outbound_channel(device)? else { return Ok(()) };
-    if channel.acknowledge(&hash, message.acknowledged_count) {
-        ctx.tx.put_outbound_channel(device, &channel)?;
-    }
-    Ok(())
 }

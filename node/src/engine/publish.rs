@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use undertone_protocol::codec::Signed;
-use undertone_protocol::ids::{DeviceId, PayloadHash, PublishId, RelayId, UserId};
+use undertone_protocol::ids::{DeviceId, EntryId, PayloadHash, PublishId, RelayId, UserId};
 use undertone_protocol::keys::DeliveryGrant;
 use undertone_protocol::limits::{
     ENVELOPE_TTL_MAX, EXPIRY_GRACE, PUBLISH_ITEMS_MAX, PUBLISH_PAYLOAD_BYTES_MAX,
@@ -17,7 +17,7 @@ use undertone_protocol::wire::{self, frame::Body};
 use super::context::Context;
 use super::links::{Asked, InFlight, InFlightItem, Links};
 use super::receipts::{fail, raise_tick};
-use super::run::Outputs;
+use super::types::Outputs;
 use crate::store::{Contact, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE, StoreError};
 
 /// Items looked at in one go, and at most sent in one go.
@@ -263,15 +263,30 @@ fn conclude(ctx: &mut Context<'_>, item: &OutboxItem, failure: Option<Failure>) 
             Ok(())
         }
         Purpose::Introduction(user) => conclude_introduction(ctx, item, &user, failure),
-        Purpose::Entry(entry) => {
-            if let Some(failure) = failure {
-                // A key package that can't get there leaves the entry unreadable, so it counts the same.
-                return fail(ctx, &entry, failure);
-            }
-            let items = ctx.tx.outbox_of(&item.purpose)?;
-            if !items.iter().any(is_pending) { raise_tick(ctx, &entry, Tick::Sent) } else { Ok(()) }
-        }
+        Purpose::Entry(entry) | Purpose::Key(entry) => conclude_entry(ctx, item, &entry, failure),
     }
+}
+
+fn conclude_entry(
+    ctx: &mut Context<'_>,
+    item: &OutboxItem,
+    entry: &EntryId,
+    failure: Option<Failure>,
+) -> Result<(), StoreError> {
+    if let Some(failure) = failure {
+        // A key that can't get there leaves the entry unreadable, so it counts the same.
+        return fail(ctx, entry, failure);
+    }
+    let keys = ctx.tx.outbox_of(&Purpose::Key(*entry))?;
+    let entries = ctx.tx.outbox_of(&Purpose::Entry(*entry))?;
+    if keys.iter().chain(&entries).any(is_pending) {
+        return Ok(());
+    }
+    if entries.is_empty() && matches!(item.purpose, Purpose::Key(_)) {
+        // The entry is acknowledged already.
+        return ctx.tx.delete_outbox(item.id);
+    }
+    raise_tick(ctx, entry, Tick::Sent)
 }
 
 fn conclude_introduction(
@@ -306,7 +321,7 @@ fn conclude_introduction(
 /// Fails what no device acknowledged in time, and forgets what is too old to matter.
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for mut item in ctx.tx.outbox_expired(ctx.now.before(EXPIRY_GRACE), SWEEP_MAX)? {
-        if let Purpose::Entry(entry) = item.purpose {
+        if let Purpose::Entry(entry) | Purpose::Key(entry) = item.purpose {
             fail(ctx, &entry, Failure::Expired)?;
         }
         for recipient in &mut item.recipients {
@@ -322,8 +337,6 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use undertone_protocol::ids::EntryId;
-
     use super::*;
 
     fn draft(group: u64, bytes: usize) -> Draft {

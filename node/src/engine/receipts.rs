@@ -81,9 +81,16 @@ fn acknowledged(
     device: &DeviceId,
     tick: Tick,
 ) -> Result<(), StoreError> {
-    for mut item in ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))? {
+    let mut items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
+    items.extend(ctx.tx.outbox_of(&Purpose::Key(delivery.entry))?);
+    for mut item in items {
         for recipient in item.recipients.iter_mut().filter(|recipient| recipient.device == *device) {
-            recipient.state = OutboxState::Acknowledged;
+            // The entry may have come another way, and its key not yet.
+            let key_to_send = matches!(item.purpose, Purpose::Key(_))
+                && matches!(recipient.state, OutboxState::Pending { .. });
+            if !key_to_send {
+                recipient.state = OutboxState::Acknowledged;
+            }
         }
         if item.recipients.iter().all(|recipient| recipient.state == OutboxState::Acknowledged) {
             ctx.tx.delete_outbox(item.id)?;

@@ -137,7 +137,7 @@ fn hand_out(
         ctx.tx.put_outbox(&OutboxItem {
             id: 0,
             group,
-            purpose: Purpose::Entry(entry.id),
+            purpose: Purpose::Key(entry.id),
             class: 0,
             payload,
             recipients: vec![pending(ctx, contact, device)],

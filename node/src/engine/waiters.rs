@@ -5,7 +5,7 @@ use undertone_protocol::receipts::Tick;
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
-use super::run::{Notice, Outputs};
+use super::types::{Notice, Outputs};
 use super::views;
 use crate::command::{CommandError, CommandId, CountView, ErrorKind, InvitationView, Response};
 use crate::store::{Purpose, StoreError};

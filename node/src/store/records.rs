@@ -247,8 +247,11 @@ pub struct OutboxItem {
 /// What an outbox item is, which decides how long it stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// An entry, or a key package that goes with it: until each device acknowledged the entry.
+    /// An entry: until each device acknowledged it.
     Entry(EntryId),
+    /// A key package that was made for this entry, and that later entries need too: until custody, and
+    /// until each device acknowledged the entry.
+    Key(EntryId),
     /// An acknowledgement entry of this conversation: until custody.
     Acknowledgement(ConversationId),
     /// A request or an accept to this user, with the entry inside, if one is: until custody (accept), until

@@ -88,7 +88,8 @@ impl FrontierItem {
 
     /// How many entries are held.
     pub fn count(&self) -> u64 {
-        let beyond = self.ranges.iter().map(|range| range.through.saturating_sub(range.from).saturating_add(1));
+        let beyond =
+            self.ranges.iter().map(|range| range.through.saturating_sub(range.from).saturating_add(1));
         beyond.fold(self.seq, u64::saturating_add)
     }
 

@@ -1,7 +1,6 @@
 use bytes::Bytes;
 
-use super::grant::{next_key, path_from_wire};
-use super::step::{DELIVER, Step};
+use super::step::{DELIVER, Step, next_key, path_from_wire};
 use crate::codec::Malformed;
 use crate::ids::{MailboxId, PayloadHash, PublishId, RelayId, Secret};
 use crate::time::Timestamp;

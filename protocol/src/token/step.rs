@@ -1,7 +1,8 @@
 use bytes::Bytes;
 
 use crate::codec::Malformed;
-use crate::ids::Handle;
+use crate::ids::{Handle, Secret};
+use crate::limits::TOKEN_STEPS_MAX;
 use crate::time::Timestamp;
 use crate::wire;
 
@@ -84,4 +85,20 @@ impl Step {
             per_minute: self.per_minute,
         }
     }
+}
+
+/// Between 1 and [`TOKEN_STEPS_MAX`] steps.
+pub(super) fn path_from_wire(path: &[wire::TokenStep]) -> Result<Vec<Step>, Malformed> {
+    if path.is_empty() || path.len() > TOKEN_STEPS_MAX {
+        return Err(Malformed::new(
+            "token",
+            format!("{} steps, 1 to {TOKEN_STEPS_MAX} are allowed", path.len()),
+        ));
+    }
+    path.iter().map(Step::from_wire).collect()
+}
+
+/// `k_i` from `k_{i-1}`.
+pub(super) fn next_key(key: &Secret, step: &Step) -> Secret {
+    Secret::new(*blake3::keyed_hash(key.expose(), &step.to_hashed()).as_bytes())
 }

@@ -22,13 +22,15 @@ pub(crate) struct Connection {
     pub(crate) requests: Rate,
     pub(crate) fetches: Rate,
     last_heard: Timestamp,
+    /// Where it stands in the deadlines; moved only when it comes due.
+    deadline: Timestamp,
 }
 
 /// The live connections, and when each counts as silent.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     live: BTreeMap<ConnId, Connection>,
-    /// One for each connection; moved only when it comes due.
+    /// One for each connection.
     deadlines: BTreeSet<(Timestamp, ConnId)>,
 }
 
@@ -63,9 +65,10 @@ impl Connections {
             requests: Rate::per_minute(clock, limits.requests_per_minute),
             fetches: Rate::per_minute(clock, limits.bundle_fetches_per_minute),
             last_heard: now,
+            deadline: silent_at(now, limits),
         };
+        self.deadlines.insert((connection.deadline, conn));
         self.live.insert(conn, connection);
-        self.deadlines.insert((silent_at(now, limits), conn));
         true
     }
 
@@ -76,21 +79,26 @@ impl Connections {
         }
     }
 
-    /// Forgets a connection; false if it was not live. Its deadline lapses by itself.
+    /// Forgets a connection; false if it was not live.
     pub(crate) fn remove(&mut self, conn: ConnId) -> bool {
-        self.live.remove(&conn).is_some()
+        let Some(connection) = self.live.remove(&conn) else { return false };
+        self.deadlines.remove(&(connection.deadline, conn));
+        true
     }
 
-    /// The connections that have been silent for too long.
+    /// The connections that have been silent for too long; the caller removes them.
     pub(crate) fn silent(&mut self, limits: &Limits, now: Timestamp) -> Vec<ConnId> {
+        let due: Vec<ConnId> =
+            self.deadlines.range(..=(now, ConnId::new(u64::MAX))).map(|(_, conn)| *conn).collect();
         let mut silent = Vec::new();
-        while let Some(&(due, conn)) = self.deadlines.first().filter(|(due, _)| *due <= now) {
-            self.deadlines.remove(&(due, conn));
-            let Some(connection) = self.live.get(&conn) else { continue };
+        for conn in due {
+            let Some(connection) = self.live.get_mut(&conn) else { continue };
             let deadline = silent_at(connection.last_heard, limits);
             if deadline <= now {
                 silent.push(conn);
             } else {
+                self.deadlines.remove(&(connection.deadline, conn));
+                connection.deadline = deadline;
                 self.deadlines.insert((deadline, conn));
             }
         }

@@ -6,7 +6,7 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::Step;
 use undertone_protocol::wire::{self, DenialReason};
 
-use super::ownership::{Mailbox, owned, write};
+use super::record::{Mailbox, owned, write};
 use super::revocation::{add, epoch_key};
 use crate::answer::{Failed, Refused};
 use crate::store::table::{Key, Table};

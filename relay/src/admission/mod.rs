@@ -7,13 +7,15 @@
 mod connections;
 mod introductions;
 mod ownership;
+mod record;
 mod rates;
 mod revocation;
 mod tokens;
 
 pub(crate) use connections::Connections;
 pub(crate) use introductions::{Charged, put_introduction, take_use};
-pub(crate) use ownership::{Mailbox, Registering, owned, register};
+pub(crate) use ownership::{Registering, register};
 pub(crate) use rates::{Rate, RateClock, TooFast};
+pub(crate) use record::{Mailbox, owned};
 pub(crate) use revocation::{revoke, sweep};
 pub(crate) use tokens::{Claim, NotCharged, TokenRates, Verdict, charge, check};

@@ -14,13 +14,23 @@ use undertone_protocol::time::Timestamp;
 /// A limiter is as good as new when it was not used for this long: every quota is of a minute.
 pub(crate) const REPLENISHED_AFTER: Duration = Duration::from_secs(60);
 
-/// The machine's time, where `governor` reads it. The parent sets it before each input.
+/// `governor` counts nanoseconds in 64 bits and panics beyond.
+const CLOCK_MS_MAX: u64 = 9_000_000_000_000;
+
+/// The time that has passed, where `governor` reads it. The parent sets it before each input. When the
+/// machine's clock is set back it stands still, so that nobody waits for the old time to come again.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct RateClock(Arc<AtomicU64>);
+pub(crate) struct RateClock {
+    passed_ms: Arc<AtomicU64>,
+    last: Timestamp,
+}
 
 impl RateClock {
-    pub(crate) fn set(&self, now: Timestamp) {
-        self.0.store(now.as_ms(), Ordering::Relaxed);
+    pub(crate) fn set(&mut self, now: Timestamp) {
+        let passed = now.as_ms().saturating_sub(self.last.as_ms());
+        let total = self.passed_ms.load(Ordering::Relaxed).saturating_add(passed);
+        self.passed_ms.store(total.min(CLOCK_MS_MAX), Ordering::Relaxed);
+        self.last = now;
     }
 }
 
@@ -28,7 +38,7 @@ impl Clock for RateClock {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::Relaxed))
+        Duration::from_millis(self.passed_ms.load(Ordering::Relaxed))
     }
 }
 
@@ -67,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_rate_follows_the_given_time() {
-        let clock = RateClock::default();
+        let mut clock = RateClock::default();
         clock.set(Timestamp::from_ms(1_700_000_000_000));
         let rate = Rate::per_minute(&clock, 2);
         assert_eq!(rate.take(), Ok(()));
@@ -75,6 +85,21 @@ mod tests {
         let wait = rate.take().unwrap_err().retry_after_ms;
         assert!((29_000..=30_001).contains(&wait), "{wait}");
         clock.set(Timestamp::from_ms(1_700_000_000_000 + wait));
+        assert_eq!(rate.take(), Ok(()));
+        assert!(rate.take().is_err());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_or_far_ahead_blocks_nobody() {
+        let mut clock = RateClock::default();
+        clock.set(Timestamp::from_ms(1_700_000_000_000));
+        let rate = Rate::per_minute(&clock, 1);
+        assert_eq!(rate.take(), Ok(()));
+        clock.set(Timestamp::from_ms(1_600_000_000_000));
+        assert!(rate.take().is_err());
+        clock.set(Timestamp::from_ms(1_600_000_060_000));
+        assert_eq!(rate.take(), Ok(()));
+        clock.set(Timestamp::from_ms(u64::MAX));
         assert_eq!(rate.take(), Ok(()));
         assert!(rate.take().is_err());
     }

@@ -3,7 +3,7 @@ use undertone_protocol::ids::{DeviceId, Handle, MailboxId};
 use undertone_protocol::limits::{REVOKED_PREFIXES_MAX, TOKEN_STEPS_MAX};
 use undertone_protocol::wire::{self, RefusalCode};
 
-use super::ownership::{Mailbox, owned, write};
+use super::record::{Mailbox, owned, write};
 use crate::answer::{Failed, Refused};
 use crate::store::table::{Key, KeyReader, Table};
 use crate::store::{Overlay, Store, StoreError};

@@ -7,8 +7,8 @@ use undertone_protocol::token::{self, Proof, ProofInput, Step, TokenDenied};
 use undertone_protocol::wire::{self, DenialReason};
 
 use super::introductions::{Charged, bound};
-use super::ownership::{self, Mailbox};
 use super::rates::{REPLENISHED_AFTER, Rate, RateClock, TooFast};
+use super::record::{self, Mailbox};
 use super::revocation::is_revoked;
 use crate::limits::Limits;
 use crate::store::{Overlay, Store, StoreError};
@@ -52,7 +52,7 @@ pub(crate) fn check<S: Store + ?Sized>(
     class: u8,
     now: Timestamp,
 ) -> Result<Verdict, StoreError> {
-    let Some(record) = ownership::read(tx, &claim.mailbox)? else {
+    let Some(record) = record::read(tx, &claim.mailbox)? else {
         return Ok(Verdict::Denied(DenialReason::UnknownMailbox));
     };
     if claim.epoch != record.epoch {

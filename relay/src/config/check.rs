@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 use undertone_protocol::limits as protocol;
 
-use super::file::ConfigError;
+use super::error::ConfigError;
 use super::settings::Config;
 
 /// Numbers with a maximum of their own, or a minimum other than 1.

@@ -1,69 +1,13 @@
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::{Table, Value};
-use undertone_transport::AddressError;
 
 use super::check::check;
+use super::error::ConfigError;
 use super::settings::Config;
 
 /// A commented file with every key; what is commented out shows the default.
 pub const TEMPLATE: &str = include_str!("template.toml");
-
-/// A configuration that can't be used: the operator's fault, and the text says what to change.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file can't be read.
-    #[error("{path}: {source}; `undertone-relay init` makes a new one")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The text is no TOML, or a value has the wrong type.
-    #[error("{0}")]
-    Syntax(String),
-    /// A key that does not exist.
-    #[error("unknown key `{key}`; did you mean `{nearest}`?")]
-    UnknownKey {
-        /// The key, with the names of its tables.
-        key: String,
-        /// The known key that resembles it most.
-        nearest: String,
-    },
-    /// A number outside its range.
-    #[error("`{name}` is {value}, but must be {}", range(*.min, *.max, .unit))]
-    Range {
-        /// The key, with the names of its tables.
-        name: String,
-        /// What was written.
-        value: i64,
-        /// The least that is allowed.
-        min: i64,
-        /// The most that is allowed.
-        max: i64,
-        /// The unit.
-        unit: &'static str,
-    },
-    /// `listen` is empty.
-    #[error("`listen` is empty: name at least one address, e.g. \"/ip4/0.0.0.0/tcp/4001\"")]
-    NoListen,
-    /// `listen` has something that is no address.
-    #[error("`listen`: {0}")]
-    Listen(AddressError),
-    /// `listen` has a DNS name.
-    #[error("`listen`: {0} is a name; a relay listens on IP addresses, e.g. \"/ip4/0.0.0.0/tcp/4001\"")]
-    ListenName(String),
-}
-
-fn range(min: i64, max: i64, unit: &str) -> String {
-    let space = if unit.is_empty() { "" } else { " " };
-    match max {
-        i64::MAX => format!("at least {min}{space}{unit}"),
-        max => format!("from {min} to {max}{space}{unit}"),
-    }
-}
 
 /// Reads a file; a relative data directory is taken from its folder.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {

@@ -2,10 +2,12 @@
 //! in a limit can't leave the relay without it.
 
 mod check;
+mod error;
 mod file;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use file::{ConfigError, TEMPLATE, load, parse};
+pub use error::ConfigError;
+pub use file::{TEMPLATE, load, parse};
 pub use settings::{Backend, Config, Network};

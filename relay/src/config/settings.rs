@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::Registration;
 use crate::limits::Limits;
+use crate::limits::Registration;
 
 /// All that an operator can set. A missing key takes its default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

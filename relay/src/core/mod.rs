@@ -13,6 +13,7 @@
 //! that still come from it are ignored, and [`Input::Disconnected`] for it is welcome but not needed.
 //! The shell gives [`Input::Tick`] at or after [`Relay::next_tick`], which is asked again after every drain.
 
+mod backlog;
 mod deliver;
 mod drain;
 mod outgoing;
@@ -21,6 +22,9 @@ mod relay;
 mod requests;
 mod tick;
 mod types;
+
+#[cfg(test)]
+mod tests;
 
 pub use crate::conn::ConnId;
 pub use relay::Relay;

@@ -96,7 +96,7 @@ impl Relay {
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
         self.clock.set(now);
-        self.sweeps.note(now);
+        self.sweeps.note(now, self.sweep_interval());
         let before = out.len();
         match input {
             Input::Connected { conn, device } => self.connected(conn, device, now, out),
@@ -111,14 +111,12 @@ impl Relay {
     }
 
     fn connected(&mut self, conn: ConnId, device: DeviceId, now: Timestamp, out: &mut Vec<Output>) {
-        self.metrics.connections_opened += 1;
         if self.connections.len() >= self.limits.connections_max {
             self.metrics.connections_shed += 1;
-            self.metrics.connections_closed += 1;
             goodbye(conn, GoodbyeCode::Overloaded, "the relay has as many connections as it may", out);
-            return;
+        } else if self.connections.add(conn, device, &self.limits, &self.clock, now) {
+            self.metrics.connections_opened += 1;
         }
-        self.connections.add(conn, device, &self.limits, &self.clock, now);
     }
 
     fn sent(&mut self, conn: ConnId, bytes: u64) {

@@ -24,9 +24,12 @@ pub(super) struct Sweeps {
 }
 
 impl Sweeps {
-    /// The clock may be set back: then ends before the last sweep can be added after it.
-    pub(super) fn note(&mut self, now: Timestamp) {
+    /// The clock may be set back: then ends before the last sweep can be added after it, and the next
+    /// sweep must not wait for the old time to come again.
+    pub(super) fn note(&mut self, now: Timestamp, interval: Duration) {
         self.mailboxes_swept = self.mailboxes_swept.min(now);
+        self.rates_forgotten = self.rates_forgotten.min(now);
+        self.next = self.next.min(now.after(interval));
     }
 }
 
@@ -67,8 +70,11 @@ impl Relay {
         self.metrics.expired += swept.expired;
         self.metrics.bundles_swept += bundles_swept;
         let more = swept.more || more_bundles || more_epochs;
-        let interval = Duration::from_millis(self.limits.sweep_interval_ms);
-        self.sweeps.next = if more { now } else { now.after(interval) };
+        self.sweeps.next = if more { now } else { now.after(self.sweep_interval()) };
         Ok(())
+    }
+
+    pub(super) fn sweep_interval(&self) -> Duration {
+        Duration::from_millis(self.limits.sweep_interval_ms)
     }
 }

@@ -16,3 +16,6 @@ pub(crate) use enqueue::{Enqueue, Enqueued, Known, enqueue, extend, known};
 pub(crate) use entries::{Entry, entries, payload};
 pub(crate) use queue::{DurableClass, queue};
 pub(crate) use sweep::sweep;
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use undertone_protocol::time::Clock;
 use undertone_transport::ServerEvent;
 
 use super::clock::SystemClock;
-use super::snapshot::Snapshot;
+use crate::admin::{Question, Snapshot};
 use crate::core::{Input, Relay};
 use crate::gateway::Gateway;
 use crate::store::{Overlay, Store, StoreError};
@@ -19,12 +19,14 @@ const BATCH_KEYS_MAX: usize = 8_192;
 /// The clock may be set while the thread waits for a tick, so it looks at least this often.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What the rest of the process asks of the thread.
-pub(crate) enum Control {
-    /// What is so right now?
-    Status(oneshot::Sender<Snapshot>),
-    /// Say goodbye to everybody; the thread ends when all connections have.
-    Stop,
+/// What reaches the thread.
+pub(crate) struct Inlets {
+    /// What happens on the connections. The thread ends when the listener has dropped its end.
+    pub(crate) events: mpsc::Receiver<ServerEvent>,
+    /// What operators ask.
+    pub(crate) questions: mpsc::Receiver<Question>,
+    /// Say goodbye to everybody.
+    pub(crate) stop: oneshot::Receiver<()>,
 }
 
 /// The thread's state.
@@ -32,23 +34,16 @@ pub(crate) struct Driver {
     relay: Relay,
     store: Box<dyn Store>,
     gateway: Gateway,
-    events: mpsc::Receiver<ServerEvent>,
-    control: mpsc::Receiver<Control>,
+    inlets: Inlets,
     drain_events_max: usize,
     drains: u64,
     commits: u64,
 }
 
 impl Driver {
-    pub(crate) fn new(
-        relay: Relay,
-        store: Box<dyn Store>,
-        events: mpsc::Receiver<ServerEvent>,
-        control: mpsc::Receiver<Control>,
-        drain_events_max: usize,
-    ) -> Self {
+    pub(crate) fn new(relay: Relay, store: Box<dyn Store>, inlets: Inlets, drain_events_max: usize) -> Self {
         let gateway = Gateway::default();
-        Self { relay, store, gateway, events, control, drain_events_max, drains: 0, commits: 0 }
+        Self { relay, store, gateway, inlets, drain_events_max, drains: 0, commits: 0 }
     }
 
     /// Runs until the listener is gone. An error means that the store must be opened anew: the outputs
@@ -62,12 +57,21 @@ impl Driver {
 
     async fn serve(&mut self) -> Result<(), StoreError> {
         let mut waiting = Vec::new();
+        let mut stopping = false;
         loop {
             let wait = self.until_tick();
+            let Inlets { events, questions, stop } = &mut self.inlets;
             tokio::select! {
                 biased;
-                Some(control) = self.control.recv() => self.control(control)?,
-                taken = timeout(wait, self.events.recv_many(&mut waiting, self.drain_events_max)) => {
+                _ = stop, if !stopping => {
+                    stopping = true;
+                    self.gateway.stop();
+                }
+                Some(question) = questions.recv() => {
+                    // An error says that whoever asked is gone.
+                    let _ = question.send(self.snapshot()?);
+                }
+                taken = timeout(wait, events.recv_many(&mut waiting, self.drain_events_max)) => {
                     if taken == Ok(0) {
                         return Ok(());
                     }
@@ -80,18 +84,6 @@ impl Driver {
     fn until_tick(&self) -> Duration {
         let due = self.relay.next_tick();
         due.map_or(LOOK, |due| due.since(SystemClock.now()).min(LOOK))
-    }
-
-    fn control(&mut self, control: Control) -> Result<(), StoreError> {
-        match control {
-            Control::Status(answer) => {
-                let snapshot = self.snapshot()?;
-                // An error says that whoever asked is gone.
-                let _ = answer.send(snapshot);
-            }
-            Control::Stop => self.gateway.stop(),
-        }
-        Ok(())
     }
 
     fn drain(&mut self, waiting: &mut Vec<ServerEvent>) -> Result<(), StoreError> {

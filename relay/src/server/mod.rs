@@ -3,11 +3,8 @@
 
 mod clock;
 mod driver;
-mod files;
 mod run;
-mod snapshot;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use driver::Control;
-pub(crate) use files::DataDir;
 pub(crate) use run::run;
-pub(crate) use snapshot::Status;

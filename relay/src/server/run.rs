@@ -14,13 +14,13 @@ use undertone_transport::{
     Address, GateLimits, Identity, ListenOptions, Listener, QueueLimits, RelayAddress, listen,
 };
 
-use super::driver::{Control, Driver};
-use super::files::DataDir;
-use crate::admin;
+use super::driver::{Driver, Inlets};
+use crate::admin::{self, Question};
 use crate::config::{Backend, Config};
 use crate::core::Relay;
+use crate::data_dir::DataDir;
 use crate::key;
-use crate::store::{MemoryStore, Store, StoreError};
+use crate::store::{FjallOptions, FjallStore, MemoryStore, Store, StoreError};
 
 /// Frames that may wait to be written to one connection; the machine bounds their bytes.
 const LINK_FRAMES_MAX: usize = 65_536;
@@ -28,8 +28,8 @@ const LINK_FRAMES_MAX: usize = 65_536;
 const OVERFLOW_CONNECTIONS: usize = 64;
 /// How long a stop may take until connections are cut.
 const STOP_WAIT: Duration = Duration::from_secs(8);
-/// Questions to the thread that may wait.
-const CONTROLS_MAX: usize = 16;
+/// Questions of operators that may wait.
+const QUESTIONS_MAX: usize = 16;
 
 /// Runs a relay until it is told to stop, or its store fails.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
@@ -41,7 +41,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let mut running = Running::start(&config, &secret, store).await?;
     dir.publish(&running.addresses)?;
     announce(&running.addresses)?;
-    let admin = admin::serve(dir.socket(), running.control.clone(), running.addresses.clone())?;
+    let admin = admin::serve(dir.socket(), running.questions.clone(), running.addresses.clone())?;
 
     let failure = running.until_end().await?;
     admin.abort();
@@ -50,7 +50,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         None => running.stop().await,
         Some(failure) => {
             tracing::error!(%failure, "the store failed; the relay ends");
-            running.listener.stop(Duration::ZERO).await;
+            running.listener.stop(STOP_WAIT).await;
             Err(anyhow!(failure).context("the store failed: start the relay again once the cause is gone"))
         }
     }
@@ -81,7 +81,8 @@ fn announce(addresses: &[String]) -> anyhow::Result<()> {
 struct Running {
     addresses: Vec<String>,
     listener: Listener,
-    control: mpsc::Sender<Control>,
+    questions: mpsc::Sender<Question>,
+    stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<Result<(), StoreError>>,
 }
 
@@ -93,10 +94,12 @@ impl Running {
         let addresses = with_key(&identity, &listener);
         let rng = Box::new(UnwrapErr(getrandom::SysRng));
         let relay = Relay::new(config.limits.clone(), config.registration, key::signing_key(secret), rng);
-        let (control, controls) = mpsc::channel(CONTROLS_MAX);
+        let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
+        let (stop, stopped) = oneshot::channel();
+        let inlets = Inlets { events, questions: asked, stop: stopped };
         let drain = config.network.drain_events_max;
-        let ended = spawn(move || Driver::new(relay, store, events, controls, drain))?;
-        Ok(Self { addresses, listener, control, ended })
+        let ended = spawn(move || Driver::new(relay, store, inlets, drain))?;
+        Ok(Self { addresses, listener, questions, stop, ended })
     }
 
     /// Waits for a signal, or for the thread to fail: then says how.
@@ -118,9 +121,8 @@ impl Running {
     async fn stop(self) -> anyhow::Result<()> {
         tracing::info!("stopping");
         // An error says that the thread is over; that shows below.
-        let _ = self.control.send(Control::Stop).await;
+        let _ = self.stop.send(());
         self.listener.stop(STOP_WAIT).await;
-        drop(self.control);
         match tokio::time::timeout(STOP_WAIT, self.ended).await {
             Ok(Ok(ended)) => Ok(ended.context("the store failed while the relay stopped")?),
             Ok(Err(_)) => Err(anyhow!("the relay's thread ended by a fault of its own")),

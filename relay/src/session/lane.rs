@@ -61,10 +61,13 @@ impl Lane {
     pub(crate) fn allows(&self, size: u32) -> bool {
         let in_flight = u64::try_from(self.unacknowledged.len()).unwrap_or(u64::MAX);
         let size = u64::from(size);
-        self.sent.messages < self.credit.messages
-            && self.sent.bytes.saturating_add(size) <= self.credit.bytes
-            && in_flight < self.window.messages
-            && self.unacknowledged_bytes.saturating_add(size) <= self.window.bytes
+        let credited = self.sent.messages < self.credit.messages
+            && self.sent.bytes.saturating_add(size) <= self.credit.bytes;
+        // One payload always fits, or a small window would stop the lane for good.
+        let windowed = in_flight == 0
+            || in_flight < self.window.messages
+                && self.unacknowledged_bytes.saturating_add(size) <= self.window.bytes;
+        credited && windowed
     }
 
     /// A payload was sent.

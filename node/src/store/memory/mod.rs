@@ -1,6 +1,7 @@
 //! The store in memory: for simulations, where it is the disk that loses what was not committed.
 
 mod log;
+mod rules;
 mod table;
 mod tables;
 mod transaction;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::Message;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Params, Row};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row};
 use undertone_protocol::codec::{Malformed, Signed};
 use undertone_protocol::ids::{
     ChannelHash, ConversationId, CurveKey, DeviceId, EntryId, Generation, Handle, Locator, MailboxId,
@@ -21,7 +21,11 @@ const SIGN: u64 = 1 << 63;
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error.to_string())
+        match error.sqlite_error_code() {
+            // A page that does not decrypt is said to be of no database.
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged("page", error),
+            _ => Self::Database(error.to_string()),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod account;
 mod columns;
 mod conversation;
+mod error;
 mod inbox;
 mod log;
 mod open;
@@ -25,7 +26,7 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior};
 use undertone_protocol::ids::Secret;
 
-pub use open::OpenError;
+pub use error::OpenError;
 
 use super::{NodeStore, NodeTx, StoreError};
 use transaction::SqliteTx;

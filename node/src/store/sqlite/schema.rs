@@ -1,6 +1,6 @@
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::open::OpenError;
+use super::error::OpenError;
 
 /// Each brings the database to its version, in one transaction; never changed once released.
 const MIGRATIONS: &[(u32, &str)] = &[(1, include_str!("schema.sql"))];

@@ -179,6 +179,8 @@ fn messages_come_out_of_order(mut pair: Pair) {
     let messages: Vec<_> = (0..20u8).map(|text| pair.crypto.encrypt(&mut alice, &[text]).unwrap()).collect();
     for text in [3u8, 0, 19, 7, 1, 18, 2] {
         assert_eq!(pair.crypto.decrypt(&mut bob, &messages[usize::from(text)]).unwrap(), [text]);
+        let repeat = pair.crypto.decrypt(&mut bob, &messages[usize::from(text)]);
+        assert_eq!(repeat, Err(CryptoError::MissingMessageKey(u64::from(text))));
     }
 }
 

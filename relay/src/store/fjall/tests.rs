@@ -81,6 +81,17 @@ fn a_second_opener_is_told() {
 }
 
 #[test]
+fn creation_is_guarded_too() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("store");
+    let first = lock(&path).unwrap();
+    assert!(matches!(open(&path), Err(StoreError::Locked(_))));
+    assert!(!path.exists() && !beside(&path, "creating").exists());
+    drop(first);
+    assert!(open(&path).is_ok());
+}
+
+#[test]
 fn an_interrupted_creation_is_started_over() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("store");
@@ -118,10 +129,73 @@ fn another_format_is_refused() {
 }
 
 #[test]
-fn a_damaged_version_file_is_an_error() {
+fn damaged_files_are_errors() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("store");
-    drop(open(&path).unwrap());
-    fs::write(path.join(DATABASE_MARK), b"garbage").unwrap();
-    assert!(matches!(open(&path), Err(StoreError::Backend(_))));
+    let mut store = open(&path).unwrap();
+    let mut batch = Batch::default();
+    batch.put(&b"k"[..], &b"v"[..]);
+    store.commit(batch).unwrap();
+    drop(store);
+    let mut refused = 0;
+    for (number, file) in files(&path).into_iter().enumerate() {
+        let damaged = root.path().join(format!("damaged{number}"));
+        copy_tree(&path, &damaged);
+        let target = damaged.join(file.strip_prefix(&path).unwrap());
+        fs::write(&target, [0x5a; 100]).unwrap();
+        match open(&damaged) {
+            Ok(store) => drop(store.get(b"k")),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused >= 2, "the version and the journal at least: {refused}");
+}
+
+fn files(path: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A power cut in the middle of a write leaves a journal that ends anywhere: what is read back is the
+/// state after some commit, never half of one.
+#[test]
+fn a_torn_journal_never_shows_half_a_batch() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("store");
+    let mut store = open(&path).unwrap();
+    let mut written = Vec::new();
+    for number in 1..=6u8 {
+        let mut batch = Batch::default();
+        for key in [&b"k1"[..], b"k2", b"k3"] {
+            batch.put(key, vec![number; 300]);
+        }
+        store.commit(batch).unwrap();
+        written
+            .push(fs::read(journal(&path)).unwrap().iter().rposition(|byte| *byte != 0).unwrap() as u64 + 1);
+    }
+    for (cut, end) in (written[0]..=written[5]).step_by(37).zip(0..) {
+        let torn = root.path().join(format!("torn{end}"));
+        copy_tree(&path, &torn);
+        File::options().write(true).open(journal(&torn)).unwrap().set_len(cut).unwrap();
+        let torn = open(&torn).unwrap();
+        let values: Vec<_> =
+            [b"k1", b"k2", b"k3"].iter().map(|key| torn.get(&key[..]).unwrap().unwrap()).collect();
+        assert_eq!((&values[0], &values[1]), (&values[1], &values[2]), "cut at {cut}");
+        let whole = written.iter().filter(|length| **length <= cut).count();
+        assert!(usize::from(values[0][0]) >= whole, "cut at {cut}: commit {whole} is lost");
+    }
+}
+
+fn journal(path: &Path) -> PathBuf {
+    let mut names = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    names.find(|name| name.extension().is_some_and(|extension| extension == "jnl")).unwrap()
 }

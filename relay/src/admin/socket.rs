@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::server::{Control, DataDir, Status};
+use super::status::{Question, Status};
+use crate::data_dir::DataDir;
 
 /// How long an answer may take, either side.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
@@ -23,7 +24,7 @@ const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 /// Answers until the task is aborted, one asker at a time.
 pub(crate) fn serve(
     path: PathBuf,
-    control: mpsc::Sender<Control>,
+    questions: mpsc::Sender<Question>,
     addresses: Vec<String>,
 ) -> anyhow::Result<JoinHandle<()>> {
     let listener = UnixListener::bind(&path).with_context(|| {
@@ -32,11 +33,12 @@ pub(crate) fn serve(
             path.display()
         )
     })?;
+    #[expect(clippy::disallowed_methods, reason = "a shell: the uptime is shown, nothing is decided by it")]
     let started = Instant::now();
     Ok(tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let answer = async {
-                let status = status(&control, &addresses, started).await?;
+                let status = status(&questions, &addresses, started).await?;
                 stream.write_all(&serde_json::to_vec(&status).ok()?).await.ok()
             };
             if timeout(ANSWER_WAIT, answer).await.ok().flatten().is_none() {
@@ -46,9 +48,13 @@ pub(crate) fn serve(
     }))
 }
 
-async fn status(control: &mpsc::Sender<Control>, addresses: &[String], started: Instant) -> Option<Status> {
+async fn status(
+    questions: &mpsc::Sender<Question>,
+    addresses: &[String],
+    started: Instant,
+) -> Option<Status> {
     let (answer, snapshot) = oneshot::channel();
-    control.send(Control::Status(answer)).await.ok()?;
+    questions.send(answer).await.ok()?;
     Some(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         addresses: addresses.to_vec(),

@@ -1,9 +1,11 @@
-//! What a running relay says of itself.
-
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+/// What is so right now? Answered by the thread that knows.
+pub(crate) type Question = oneshot::Sender<Snapshot>;
 
 /// What the machine and its driver know at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

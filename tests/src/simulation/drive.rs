@@ -1,0 +1,216 @@
+//! How the world does what the machines want, and lets them die where the seed says so.
+
+use undertone::command::{CommandError, Response};
+use undertone::engine::{DownReason, Input, NetOutput, Notice, Outputs};
+use undertone_protocol::wire::Frame;
+use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
+
+use super::checks;
+use super::failed::Failed;
+use super::faults;
+use super::network::{Direction, Happening, delay};
+use super::node::Stepped;
+use super::world::World;
+
+impl World {
+    pub(super) fn step_node(&mut self, index: usize, inputs: Vec<Input>) -> Result<(), Failed> {
+        let crash = faults::crash(&mut self.rng, &self.faults);
+        let Some(node) = self.nodes.get_mut(index).filter(|node| node.engine.is_some()) else {
+            return Ok(());
+        };
+        let stepped = node.step(inputs, self.now, crash)?;
+        checks::ticks_advance(node)?;
+        match stepped {
+            Stepped::Alive(out) => {
+                self.send_node(index, out);
+                self.wake_node(index);
+            }
+            Stepped::Died(out) => {
+                self.report.crashes += 1;
+                if let Some(out) = out {
+                    self.send_node(index, out);
+                }
+                if let Some(conn) = self.network.conn_of(index) {
+                    self.network.cut(conn, self.now, &mut self.rng, &mut self.schedule);
+                }
+                let again = self.now.after(delay(&mut self.rng) * 20);
+                self.schedule.at(again, Happening::NodeStart { node: index });
+            }
+        }
+        Ok(())
+    }
+
+    /// First the net, then the notices: as the contract says.
+    fn send_node(&mut self, index: usize, out: Outputs) {
+        for output in out.net {
+            match output {
+                NetOutput::Connect(_) => {
+                    self.schedule
+                        .at(self.now.after(delay(&mut self.rng)), Happening::Dialled { node: index });
+                }
+                NetOutput::Disconnect(_) => {
+                    if let Some(conn) = self.network.conn_of(index) {
+                        self.network.close(conn, self.now, &mut self.rng, &mut self.schedule);
+                    }
+                }
+                NetOutput::Send { frame, .. } => {
+                    if let Some(conn) = self.network.conn_of(index) {
+                        self.carry(conn, Direction::ToRelay, frame);
+                    }
+                }
+            }
+        }
+        for notice in out.notices {
+            if let Notice::Reply { result, .. } = notice {
+                self.told(*result);
+            }
+        }
+    }
+
+    /// What a user is told must hold from then on.
+    fn told(&mut self, result: Result<Response, CommandError>) {
+        match result {
+            Ok(Response::Invitation(view)) if view.ready && self.link.is_none() => {
+                self.link = Some(view.link)
+            }
+            Ok(Response::Message(view)) => {
+                self.answered.insert(view.text);
+            }
+            _ => {}
+        }
+    }
+
+    fn carry(&mut self, conn: ConnId, direction: Direction, frame: Frame) {
+        self.network.carry(conn, direction, frame, self.now, &mut self.rng, &self.faults, &mut self.schedule);
+    }
+
+    /// Schedules the engine's next deadline, unless an earlier tick is on its way.
+    fn wake_node(&mut self, index: usize) {
+        let Some(node) = self.nodes.get_mut(index) else { return };
+        let Some(engine) = &node.engine else { return };
+        let at = engine.next_deadline().max(self.now);
+        if node.tick_at.is_none_or(|pending| pending > at) {
+            node.tick_at = Some(at);
+            self.schedule.at(at, Happening::NodeTick { node: index });
+        }
+    }
+
+    pub(super) fn node_tick(&mut self, index: usize) -> Result<(), Failed> {
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        // Later ticks that were scheduled before this one are stale.
+        if node.tick_at.is_none_or(|at| at > self.now) {
+            return Ok(());
+        }
+        node.tick_at = None;
+        self.step_node(index, vec![Input::Tick])
+    }
+
+    pub(super) fn start_node(&mut self, index: usize) -> Result<(), Failed> {
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        node.start(self.now)?;
+        self.step_node(index, vec![Input::Tick])
+    }
+
+    pub(super) fn dialled(&mut self, index: usize) -> Result<(), Failed> {
+        let Some(device) =
+            self.nodes.get(index).and_then(|node| node.engine.as_ref()).map(|engine| engine.me().device)
+        else {
+            return Ok(());
+        };
+        let relay = self.relay_id;
+        if self.relay.machine.is_none() {
+            let reason = DownReason("connection refused".to_owned());
+            return self.step_node(index, vec![Input::LinkDown { relay, reason }]);
+        }
+        if let Some(old) = self.network.conn_of(index) {
+            self.network.cut(old, self.now, &mut self.rng, &mut self.schedule);
+        }
+        let conn = self.network.connect(index, self.now);
+        self.step_relay(vec![RelayInput::Connected { conn, device }])?;
+        if self.network.node_of(conn).is_some() {
+            self.step_node(index, vec![Input::LinkUp { relay }])?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn node_sees_end(&mut self, conn: ConnId, index: usize) -> Result<(), Failed> {
+        // A newer connection is there already: what ended is no news.
+        if self.network.conn_of(index).is_some_and(|current| current != conn) {
+            return Ok(());
+        }
+        let reason = DownReason("the connection ended".to_owned());
+        self.step_node(index, vec![Input::LinkDown { relay: self.relay_id, reason }])
+    }
+
+    pub(super) fn step_relay(&mut self, inputs: Vec<RelayInput>) -> Result<(), Failed> {
+        let crash = faults::crash(&mut self.rng, &self.faults);
+        if self.relay.machine.is_none() {
+            return Ok(());
+        }
+        let out = self.relay.step(inputs, self.now, crash)?;
+        self.send_relay(out.unwrap_or_default())?;
+        if self.relay.machine.is_none() {
+            self.report.crashes += 1;
+            for conn in self.network.all() {
+                self.network.cut(conn, self.now, &mut self.rng, &mut self.schedule);
+            }
+            self.schedule.at(self.now.after(delay(&mut self.rng) * 20), Happening::RelayStart);
+        } else {
+            self.wake_relay();
+        }
+        Ok(())
+    }
+
+    fn send_relay(&mut self, out: Vec<RelayOutput>) -> Result<(), Failed> {
+        let mut sent = Vec::new();
+        for output in out {
+            match output {
+                RelayOutput::Send { conn, frame } => {
+                    let bytes = u64::try_from(prost::Message::encoded_len(&frame)).unwrap_or(u64::MAX);
+                    sent.push(RelayInput::Sent { conn, bytes });
+                    self.carry(conn, Direction::ToNode, frame);
+                }
+                RelayOutput::Close { conn } => {
+                    self.network.close(conn, self.now, &mut self.rng, &mut self.schedule);
+                }
+            }
+        }
+        // The sockets of this world take everything at once.
+        if !sent.is_empty() && self.relay.machine.is_some() {
+            self.step_relay(sent)?;
+        }
+        Ok(())
+    }
+
+    fn wake_relay(&mut self) {
+        let Some(at) = self.relay.machine.as_ref().and_then(Relay::next_tick) else { return };
+        let at = at.max(self.now);
+        if self.relay.tick_at.is_none_or(|pending| pending > at) {
+            self.relay.tick_at = Some(at);
+            self.schedule.at(at, Happening::RelayTick);
+        }
+    }
+
+    pub(super) fn relay_tick(&mut self) -> Result<(), Failed> {
+        if self.relay.tick_at.is_none_or(|at| at > self.now) {
+            return Ok(());
+        }
+        self.relay.tick_at = None;
+        self.step_relay(vec![RelayInput::Tick])
+    }
+
+    pub(super) fn user_acts(&mut self, index: usize) -> Result<(), Failed> {
+        let pause = delay(&mut self.rng) * 40;
+        self.schedule.at(self.now.after(pause), Happening::User { node: index });
+        let (Some(user), Some(node)) = (self.users.get_mut(index), self.nodes.get_mut(index)) else {
+            return Ok(());
+        };
+        if node.engine.is_none() {
+            return Ok(());
+        }
+        match user.act(node, index == 0, self.link.as_ref(), &mut self.rng)? {
+            Some(ask) => self.step_node(index, vec![Input::Ask(ask)]),
+            None => Ok(()),
+        }
+    }
+}

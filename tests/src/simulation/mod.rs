@@ -1,0 +1,20 @@
+//! A world in one thread: the real machines of nodes and relay, memory disks that lose what was not
+//! committed, a network that delays, drops, doubles and reorders, and crashes at every boundary between
+//! deciding, committing and sending. One seed decides everything, so a seed that fails fails again.
+//!
+//! A world is driven in [`World::run`]; what must hold is checked while it runs and at its end, in
+//! [`checks`].
+
+mod checks;
+mod drive;
+mod failed;
+mod faults;
+mod network;
+mod node;
+mod relay;
+mod user;
+mod world;
+
+pub use failed::Failed;
+pub use faults::Faults;
+pub use world::{Report, World, WorldOptions};

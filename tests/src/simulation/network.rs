@@ -1,0 +1,183 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng;
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire::Frame;
+use undertone_relay::core::ConnId;
+
+use super::faults::{Faults, happens};
+
+/// Something that happens at some moment.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// A dialled connection is there, or is refused when the relay is down.
+    Dialled { node: usize },
+    /// A frame reaches the relay.
+    ToRelay { conn: ConnId, frame: Frame },
+    /// A frame reaches a node.
+    ToNode { conn: ConnId, frame: Frame },
+    /// A connection that was closed in order ends.
+    Closed { conn: ConnId },
+    /// An end of a connection learns that it is gone.
+    NodeSeesEnd { conn: ConnId, node: usize },
+    /// The relay learns that a connection is gone.
+    RelaySeesEnd { conn: ConnId },
+    /// A node's machine wanted to be woken.
+    NodeTick { node: usize },
+    /// The relay's machine wanted to be woken.
+    RelayTick,
+    /// A dead node starts again.
+    NodeStart { node: usize },
+    /// The dead relay starts again.
+    RelayStart,
+    /// A user does something.
+    User { node: usize },
+}
+
+/// What will happen, in order of time; ties in order of scheduling.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    queue: BTreeMap<(Timestamp, u64), Happening>,
+    count: u64,
+}
+
+impl Schedule {
+    pub(super) fn at(&mut self, when: Timestamp, happening: Happening) {
+        self.count += 1;
+        self.queue.insert((when, self.count), happening);
+    }
+
+    pub(super) fn next(&mut self) -> Option<(Timestamp, Happening)> {
+        self.queue.pop_first().map(|((when, _), happening)| (when, happening))
+    }
+
+    pub(super) fn next_at(&self) -> Option<Timestamp> {
+        self.queue.first_key_value().map(|((when, _), _)| *when)
+    }
+}
+
+/// The wires: which connections there are, and when what was said last in each direction arrives.
+#[derive(Debug, Default)]
+pub(super) struct Network {
+    conns: BTreeMap<ConnId, Wire>,
+    count: u64,
+    /// What happened on the wires.
+    pub(super) dropped: u64,
+    pub(super) doubled: u64,
+    pub(super) reordered: u64,
+}
+
+#[derive(Debug)]
+struct Wire {
+    node: usize,
+    to_relay: Timestamp,
+    to_node: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    ToRelay,
+    ToNode,
+}
+
+impl Network {
+    pub(super) fn connect(&mut self, node: usize, now: Timestamp) -> ConnId {
+        self.count += 1;
+        let conn = ConnId::new(self.count);
+        self.conns.insert(conn, Wire { node, to_relay: now, to_node: now });
+        conn
+    }
+
+    /// Whose connection it is; `None` when it is gone.
+    pub(super) fn node_of(&self, conn: ConnId) -> Option<usize> {
+        self.conns.get(&conn).map(|wire| wire.node)
+    }
+
+    pub(super) fn conn_of(&self, node: usize) -> Option<ConnId> {
+        self.conns.iter().filter(|(_, wire)| wire.node == node).map(|(conn, _)| *conn).next_back()
+    }
+
+    pub(super) fn all(&self) -> Vec<ConnId> {
+        self.conns.keys().copied().collect()
+    }
+
+    /// Breaks a connection: what is on its way is lost. Both ends learn of it later, each on its own.
+    pub(super) fn cut(
+        &mut self,
+        conn: ConnId,
+        now: Timestamp,
+        rng: &mut ChaCha20Rng,
+        schedule: &mut Schedule,
+    ) {
+        if let Some(wire) = self.conns.remove(&conn) {
+            schedule.at(now.after(delay(rng)), Happening::NodeSeesEnd { conn, node: wire.node });
+            schedule.at(now.after(delay(rng)), Happening::RelaySeesEnd { conn });
+        }
+    }
+
+    /// Closes a connection in order: what is on its way arrives first.
+    pub(super) fn close(
+        &mut self,
+        conn: ConnId,
+        now: Timestamp,
+        rng: &mut ChaCha20Rng,
+        schedule: &mut Schedule,
+    ) {
+        if let Some(wire) = self.conns.get(&conn) {
+            let last = wire.to_relay.max(wire.to_node).max(now);
+            schedule.at(last.after(delay(rng)), Happening::Closed { conn });
+        }
+    }
+
+    /// Carries a frame, or loses it with its connection, or carries it twice, or lets it overtake.
+    #[expect(clippy::too_many_arguments, reason = "the parts of the world are borrowed apart")]
+    pub(super) fn carry(
+        &mut self,
+        conn: ConnId,
+        direction: Direction,
+        frame: Frame,
+        now: Timestamp,
+        rng: &mut ChaCha20Rng,
+        faults: &Faults,
+        schedule: &mut Schedule,
+    ) {
+        if happens(rng, faults.drop) {
+            self.dropped += 1;
+            self.cut(conn, now, rng, schedule);
+            return;
+        }
+        let Some(wire) = self.conns.get_mut(&conn) else { return };
+        let last = match direction {
+            Direction::ToRelay => &mut wire.to_relay,
+            Direction::ToNode => &mut wire.to_node,
+        };
+        let mut when = now.after(delay(rng));
+        if happens(rng, faults.reorder) {
+            self.reordered += u64::from(when < *last);
+        } else {
+            when = when.max(*last);
+            *last = when;
+        }
+        if happens(rng, faults.duplicate) {
+            self.doubled += 1;
+            schedule.at(when.after(delay(rng)), arrival(conn, direction, frame.clone()));
+        }
+        schedule.at(when, arrival(conn, direction, frame));
+    }
+}
+
+fn arrival(conn: ConnId, direction: Direction, frame: Frame) -> Happening {
+    match direction {
+        Direction::ToRelay => Happening::ToRelay { conn, frame },
+        Direction::ToNode => Happening::ToNode { conn, frame },
+    }
+}
+
+/// Mostly tens of milliseconds, sometimes seconds.
+pub(super) fn delay(rng: &mut ChaCha20Rng) -> Duration {
+    let slow = rng.next_u32() % 50 == 0;
+    let ms = rng.next_u64() % if slow { 3_000 } else { 80 };
+    Duration::from_millis(1 + ms)
+}

@@ -1,0 +1,70 @@
+use ed25519_dalek::SigningKey;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use undertone_protocol::ids::RelayId;
+use undertone_protocol::keys::RelayAddress;
+use undertone_protocol::time::Timestamp;
+use undertone_relay::core::{Input, Output, Relay};
+use undertone_relay::limits::{Limits, Registration};
+use undertone_relay::store::{MemoryStore, Overlay, Store};
+
+use super::failed::Failed;
+use super::faults::Crash;
+
+/// The relay: a disk, and a machine while it lives.
+pub(super) struct SimRelay {
+    pub(super) disk: MemoryStore,
+    pub(super) machine: Option<Relay>,
+    key: SigningKey,
+    rng: ChaCha20Rng,
+    pub(super) tick_at: Option<Timestamp>,
+}
+
+impl SimRelay {
+    pub(super) fn new(mut rng: ChaCha20Rng) -> Self {
+        let mut seed = [0; 32];
+        rng.fill_bytes(&mut seed);
+        let key = SigningKey::from_bytes(&seed);
+        Self { disk: MemoryStore::new(), machine: None, key, rng, tick_at: None }
+    }
+
+    pub(super) fn address(&self) -> RelayAddress {
+        RelayAddress {
+            relay: RelayId::new(self.key.verifying_key().to_bytes()),
+            addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+        }
+    }
+
+    pub(super) fn start(&mut self) {
+        let rng = ChaCha20Rng::seed_from_u64(self.rng.next_u64());
+        self.machine =
+            Some(Relay::new(Limits::default(), Registration::Open, self.key.clone(), Box::new(rng)));
+    }
+
+    /// One group commit. A crash takes what was not committed; `None`: it died before it sent.
+    pub(super) fn step(
+        &mut self,
+        inputs: Vec<Input>,
+        now: Timestamp,
+        crash: Option<Crash>,
+    ) -> Result<Option<Vec<Output>>, Failed> {
+        let Some(machine) = &mut self.machine else { return Ok(None) };
+        let mut overlay = Overlay::new(&self.disk);
+        let mut out = Vec::new();
+        for input in inputs {
+            machine
+                .handle(input, now, &mut overlay, &mut out)
+                .map_err(|error| Failed::new(format!("relay: {error}")))?;
+        }
+        let batch = overlay.into_batch();
+        if crash.is_some() {
+            self.machine = None;
+            self.tick_at = None;
+        }
+        if crash == Some(Crash::BeforeCommit) {
+            return Ok(None);
+        }
+        self.disk.commit(batch).map_err(|error| Failed::new(format!("relay: {error}")))?;
+        Ok((crash != Some(Crash::BeforeSending)).then_some(out))
+    }
+}
