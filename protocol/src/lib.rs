@@ -10,7 +10,6 @@ pub mod codec;
 pub mod crypto;
 pub mod delivery;
 pub mod entry;
-pub mod envelope;
 pub mod ids;
 pub mod keys;
 pub mod limits;

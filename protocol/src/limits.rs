@@ -76,6 +76,9 @@ pub const ENTRY_HEADS_MAX: usize = 16;
 pub const MEMBERSHIP_HEADS_MAX: usize = 8;
 /// Bytes of an entry's header or body.
 pub const ENTRY_PART_BYTES_MAX: usize = 32 * KIB;
+/// The latest time that an entry may claim, in milliseconds since the Unix epoch (in the year 10889): room
+/// above it keeps every entry's effective time later than that of its parents.
+pub const CLAIMED_MS_MAX: u64 = 1 << 48;
 /// How far a claimed time may lead its parents.
 pub const CLAIMED_LEAD_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Ranges beyond the gap-free part of a frontier.

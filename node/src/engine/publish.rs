@@ -1,9 +1,9 @@
 //! The outbox on its way: which items go to which relay, and what the answers mean.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use undertone_protocol::codec::Signed;
+use undertone_protocol::delivery::Next;
 use undertone_protocol::ids::{DeviceId, EntryId, PayloadHash, PublishId, RelayId, UserId};
 use undertone_protocol::keys::DeliveryGrant;
 use undertone_protocol::limits::{
@@ -23,8 +23,6 @@ use crate::store::{Contact, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE
 /// Items looked at in one go, and at most sent in one go.
 const SCAN_PAGE: usize = 128;
 const SCAN_MAX: usize = 4_096;
-const RETRY_MIN: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(600);
 const SWEEP_MAX: usize = 256;
 
 /// One item with the recipients that one relay serves.
@@ -227,22 +225,13 @@ fn apply(
 ) -> Option<Failure> {
     let recipient = item.recipients.iter_mut().find(|recipient| recipient.device == *device)?;
     let OutboxState::Pending { attempts, .. } = recipient.state else { return None };
-    let (state, failure) = match outcome {
-        Outcome::Stored { held_until } | Outcome::Duplicate { held_until } => {
-            (OutboxState::Custody { relay: *relay, held_until }, None)
-        }
-        // The device fetched it; its own acknowledgement entry will say so.
-        Outcome::Acknowledged => (OutboxState::Custody { relay: *relay, held_until: ctx.now }, None),
-        Outcome::Full { retry_after } | Outcome::RetryAfter(retry_after) => {
-            let delay = RETRY_MIN
-                .saturating_mul(1 << attempts.min(10))
-                .min(RETRY_MAX)
-                .max(retry_after.min(RETRY_MAX));
-            let not_before = ctx.now.after(delay);
+    let (state, failure) = match Next::after(outcome, attempts, ctx.now) {
+        Next::Custody { until } => (OutboxState::Custody { relay: *relay, held_until: until }, None),
+        Next::Retry { not_before } => {
             (OutboxState::Pending { attempts: attempts.saturating_add(1), not_before }, None)
         }
-        Outcome::Denied(denial) => (OutboxState::Failed, Some(Failure::Denied(denial))),
-        Outcome::TooLarge { bytes_max } => (OutboxState::Failed, Some(Failure::TooLarge { bytes_max })),
+        Next::Denied(denial) => (OutboxState::Failed, Some(Failure::Denied(denial))),
+        Next::TooLarge { bytes_max } => (OutboxState::Failed, Some(Failure::TooLarge { bytes_max })),
     };
     recipient.state = state;
     failure

@@ -5,7 +5,9 @@ use prost::Message;
 use super::body::EntryBody;
 use crate::codec::{BadSignature, Label, Malformed, Signature, Signed, decode, sign, version_and_suite};
 use crate::ids::{ConversationId, DeviceId, DeviceListHash, EntryId, WrongLength};
-use crate::limits::{ENTRY_HEADS_MAX, ENTRY_PART_BYTES_MAX, MEMBERSHIP_HEADS_MAX, PROTOCOL_VERSION, SUITE};
+use crate::limits::{
+    CLAIMED_MS_MAX, ENTRY_HEADS_MAX, ENTRY_PART_BYTES_MAX, MEMBERSHIP_HEADS_MAX, PROTOCOL_VERSION, SUITE,
+};
 use crate::time::Timestamp;
 use crate::wire;
 
@@ -137,6 +139,9 @@ impl EntryHeader {
         }
         if (header.seq == 1) != header.prev.is_empty() {
             return bad("prev must be there for every entry but the first");
+        }
+        if header.claimed_ms > CLAIMED_MS_MAX {
+            return bad("the claimed time is beyond all bounds");
         }
         if header.heads.len() > ENTRY_HEADS_MAX {
             return bad("more than 16 heads");

@@ -79,6 +79,11 @@ impl DeviceList {
         if body.number == 0 {
             return Err(Malformed::new("device list", "number 0; the first is 1").into());
         }
+        if (body.number == 1) != body.prev.is_empty() {
+            return Err(
+                Malformed::new("device list", "prev must be there for every list but the first").into()
+            );
+        }
         let prev = (!body.prev.is_empty()).then(|| DeviceListHash::from_slice(&body.prev)).transpose()?;
         let devices = verify_devices(&user, body.devices)?;
         Ok(Self { user, number: body.number, prev, devices, signed })

@@ -8,7 +8,7 @@ use super::address::MailboxAddress;
 use super::name::Name;
 use crate::codec::{Malformed, decode, required, version_and_suite};
 use crate::ids::{DeviceId, Locator, Secret, UserId};
-use crate::limits::{INVITATION_RELAYS_MAX, PROTOCOL_VERSION, SUITE};
+use crate::limits::{INVITATION_RELAYS_MAX, PROTOCOL_VERSION, SUITE, TOKEN_STEPS_MAX};
 use crate::token::TokenGrant;
 use crate::wire;
 
@@ -98,9 +98,13 @@ impl Invitation {
 
 impl InvitationRelay {
     fn from_wire(relay: wire::InvitationRelay) -> Result<Self, Malformed> {
+        let introduction = TokenGrant::from_wire(&required("invitation", "token", relay.introduction)?)?;
+        if introduction.path().len() >= TOKEN_STEPS_MAX {
+            return Err(Malformed::new("invitation", "its token leaves no room for the joiner's step"));
+        }
         Ok(Self {
             mailbox: MailboxAddress::from_wire(required("invitation", "mailbox", relay.mailbox)?)?,
-            introduction: TokenGrant::from_wire(&required("invitation", "token", relay.introduction)?)?,
+            introduction,
             locator: Locator::from_slice(&relay.locator)?,
         })
     }

@@ -14,7 +14,8 @@ pub struct OrderKey {
 }
 
 /// The effective time of an entry: what it claims, held between its latest parent's plus 1 ms and that
-/// plus 24 hours. A skewed or lying clock moves its own entry only.
+/// plus 24 hours. A skewed or lying clock moves its own entry, and pushes on what stands on that entry; it
+/// moves nothing else, and never an entry before its parents.
 ///
 /// `latest_parent` is the largest effective time among the parents that are held; `None` without any,
 /// and then the claim stands.

@@ -109,7 +109,7 @@ impl ItemOutcome {
     fn to_wire(&self) -> wire::ItemResult {
         wire::ItemResult {
             payload_hash: self.payload_hash.to_wire(),
-            recipients: self.recipients.iter().map(Outcome::to_wire).collect(),
+            recipients: self.recipients.iter().map(|outcome| outcome.to_wire()).collect(),
         }
     }
 
@@ -125,10 +125,10 @@ impl ItemOutcome {
 }
 
 impl Outcome {
-    fn to_wire(&self) -> wire::RecipientResult {
+    fn to_wire(self) -> wire::RecipientResult {
         use wire::ResultCode as Code;
         let mut result = wire::RecipientResult::default();
-        let code = match *self {
+        let code = match self {
             Self::Stored { held_until } => {
                 result.held_until_ms = held_until.as_ms();
                 Code::Stored

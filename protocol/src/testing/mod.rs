@@ -3,3 +3,8 @@
 mod model_crypto;
 
 pub use model_crypto::ModelCrypto;
+
+#[cfg(test)]
+pub(crate) mod hostile;
+#[cfg(test)]
+pub(crate) mod vectors;

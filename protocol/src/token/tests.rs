@@ -1,7 +1,10 @@
 use proptest::prelude::*;
+use prost::Message;
+use serde_json::json;
 
 use super::*;
-use crate::ids::{Handle, PayloadHash, PublishId, RelayId, Secret};
+use crate::ids::{Handle, MailboxId, PayloadHash, PublishId, RelayId, Secret};
+use crate::testing::vectors::{assert_stored, hex};
 use crate::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_ms(1_000_000);
@@ -76,4 +79,38 @@ proptest! {
         let grant = TokenGrant::issue(&Secret::new([1; 32]), step);
         prop_assert_eq!(TokenGrant::from_wire(&grant.to_wire()), Ok(grant));
     }
+}
+
+/// `vectors/tokens.json`: what another implementation can check itself against, with `spec/tokens.md`.
+#[test]
+fn the_stored_vectors_are_what_we_compute() {
+    let secret = Secret::new([3; 32]);
+    let end = Some(Timestamp::from_ms(1_700_000_000_000));
+    let narrow =
+        Step { rights: DELIVER, classes: CLASS_0 | CLASS_1, not_after: end, per_minute: 60, ..step(2) };
+    let steps = [step(1), narrow, step(4)];
+    let mut grant: Option<TokenGrant> = None;
+    let mut chain = Vec::new();
+    for step in steps {
+        let longer = match &grant {
+            None => TokenGrant::issue(&secret, step.clone()),
+            Some(grant) => grant.extend(step.clone()).unwrap(),
+        };
+        chain.push(json!({ "step": hex(step.to_hashed()), "key": hex(&longer.to_wire().key) }));
+        grant = Some(longer);
+    }
+    let grant = grant.unwrap();
+    let input = input();
+    let recipient = grant.prove(&input).to_recipient(MailboxId::new([9; 16]), 1, grant.path());
+    let computed = json!({
+        "mailbox_secret": hex(secret.expose()),
+        "chain": chain,
+        "publish_id": input.publish_id.to_hex(),
+        "payload_hash": input.payload_hash.to_hex(),
+        "relay": input.relay.to_hex(),
+        "expiry_ms": input.expiry.as_ms(),
+        "proof": hex(&recipient.proof),
+        "recipient": hex(recipient.encode_to_vec()),
+    });
+    assert_stored("tokens.json", &computed);
 }

@@ -31,7 +31,7 @@ impl World {
                     self.send_node(index, out);
                 }
                 if let Some(conn) = self.network.conn_of(index) {
-                    self.network.cut(conn, self.now, &mut self.rng, &mut self.schedule);
+                    self.network.died(conn, Direction::ToNode, self.now, &mut self.rng, &mut self.schedule);
                 }
                 let again = self.now.after(delay(&mut self.rng) * 20);
                 self.schedule.at(again, Happening::NodeStart { node: index });
@@ -152,7 +152,7 @@ impl World {
         if self.relay.machine.is_none() {
             self.report.crashes += 1;
             for conn in self.network.all() {
-                self.network.cut(conn, self.now, &mut self.rng, &mut self.schedule);
+                self.network.died(conn, Direction::ToRelay, self.now, &mut self.rng, &mut self.schedule);
             }
             self.schedule.at(self.now.after(delay(&mut self.rng) * 20), Happening::RelayStart);
         } else {

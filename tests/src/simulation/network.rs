@@ -74,8 +74,12 @@ struct Wire {
     node: usize,
     to_relay: Timestamp,
     to_node: Timestamp,
+    /// Whether the process at this end lives. What a dead one had written still arrives at the other.
+    node_lives: bool,
+    relay_lives: bool,
 }
 
+/// A direction on a connection, or the end that it leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
     ToRelay,
@@ -86,17 +90,42 @@ impl Network {
     pub(super) fn connect(&mut self, node: usize, now: Timestamp) -> ConnId {
         self.count += 1;
         let conn = ConnId::new(self.count);
-        self.conns.insert(conn, Wire { node, to_relay: now, to_node: now });
+        self.conns
+            .insert(conn, Wire { node, to_relay: now, to_node: now, node_lives: true, relay_lives: true });
         conn
     }
 
-    /// Whose connection it is; `None` when it is gone.
+    /// The node at one end, if its process lives.
     pub(super) fn node_of(&self, conn: ConnId) -> Option<usize> {
-        self.conns.get(&conn).map(|wire| wire.node)
+        self.conns.get(&conn).filter(|wire| wire.node_lives).map(|wire| wire.node)
+    }
+
+    /// Whether the relay's process at the other end lives.
+    pub(super) fn reaches_relay(&self, conn: ConnId) -> bool {
+        self.conns.get(&conn).is_some_and(|wire| wire.relay_lives)
     }
 
     pub(super) fn conn_of(&self, node: usize) -> Option<ConnId> {
-        self.conns.iter().filter(|(_, wire)| wire.node == node).map(|(conn, _)| *conn).next_back()
+        let of_node = self.conns.iter().filter(|(_, wire)| wire.node == node && wire.node_lives);
+        of_node.map(|(conn, _)| *conn).next_back()
+    }
+
+    /// The process at one end died: the connection ends once what it wrote has arrived.
+    pub(super) fn died(
+        &mut self,
+        conn: ConnId,
+        end: Direction,
+        now: Timestamp,
+        rng: &mut ChaCha20Rng,
+        schedule: &mut Schedule,
+    ) {
+        if let Some(wire) = self.conns.get_mut(&conn) {
+            match end {
+                Direction::ToNode => wire.node_lives = false,
+                Direction::ToRelay => wire.relay_lives = false,
+            }
+        }
+        self.close(conn, now, rng, schedule);
     }
 
     pub(super) fn all(&self) -> Vec<ConnId> {

@@ -184,7 +184,7 @@ impl World {
         match happening {
             Happening::Dialled { node } => self.dialled(node),
             Happening::ToRelay { conn, frame } => {
-                if self.network.node_of(conn).is_some() {
+                if self.network.reaches_relay(conn) {
                     self.step_relay(vec![RelayInput::Frame { conn, frame }])?;
                 }
                 Ok(())

@@ -1,0 +1,7 @@
+mod bundles;
+mod fixtures;
+mod identities;
+mod introductions;
+mod invitations;
+mod lists;
+mod vectors;

@@ -1,0 +1,127 @@
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use crate::ids::{DeviceId, EntryId};
+use crate::limits::{FRONTIER_DEVICES_MAX, FRONTIER_RANGES_MAX};
+use crate::log::{Frontier, FrontierItem, SeqRange};
+use crate::wire;
+
+const DEVICE: DeviceId = DeviceId::new([1; 32]);
+
+/// The item that holds exactly these numbers.
+fn item(held: &BTreeSet<u64>) -> FrontierItem {
+    let seq = (1..).take_while(|seq| held.contains(seq)).last().unwrap_or(0);
+    let mut ranges: Vec<SeqRange> = Vec::new();
+    for number in held.iter().copied().filter(|number| *number > seq) {
+        match ranges.last_mut() {
+            Some(range) if range.through + 1 == number => range.through = number,
+            _ => ranges.push(SeqRange { from: number, through: number }),
+        }
+    }
+    FrontierItem { seq, head: (seq > 0).then_some(EntryId::new([9; 32])), ranges }
+}
+
+fn frontier(item: FrontierItem) -> Frontier {
+    let mut frontier = Frontier::default();
+    frontier.set(DEVICE, item);
+    frontier
+}
+
+fn wire_item(seq: u64, ranges: &[(u64, u64)]) -> wire::FrontierItem {
+    wire::FrontierItem {
+        device: DEVICE.to_wire(),
+        seq,
+        head: if seq == 0 { Bytes::new() } else { vec![9; 32].into() },
+        ranges: ranges.iter().map(|(from, through)| wire::Range { from: *from, through: *through }).collect(),
+    }
+}
+
+fn is_read(item: wire::FrontierItem) -> bool {
+    Frontier::from_wire(wire::Frontier { items: vec![item] }).is_ok()
+}
+
+#[test]
+fn ranges_lie_apart_and_ascend() {
+    assert!(is_read(wire_item(3, &[(5, 5), (7, 9)])));
+    assert!(is_read(wire_item(0, &[(2, 3)])), "the first is missing");
+    assert!(is_read(wire_item(0, &[(2, u64::MAX)])));
+    let bad: [(u64, &[(u64, u64)]); 8] = [
+        (3, &[(4, 5)]),
+        (3, &[(2, 5)]),
+        (3, &[(6, 5)]),
+        (3, &[(5, 6), (7, 8)]),
+        (3, &[(7, 9), (5, 5)]),
+        (3, &[(5, 8), (6, 7)]),
+        (0, &[(0, 4)]),
+        (0, &[(2, u64::MAX), (5, 6)]),
+    ];
+    for (seq, ranges) in bad {
+        assert!(!is_read(wire_item(seq, ranges)), "{seq} {ranges:?}");
+    }
+    assert!(!is_read(wire_item(u64::MAX, &[(u64::MAX, u64::MAX)])));
+}
+
+#[test]
+fn the_head_names_the_last_without_a_gap() {
+    assert!(!is_read(wire::FrontierItem { head: Bytes::new(), ..wire_item(1, &[]) }));
+    assert!(!is_read(wire::FrontierItem { head: vec![9; 31].into(), ..wire_item(1, &[]) }));
+    assert!(!is_read(wire::FrontierItem { head: vec![9; 32].into(), ..wire_item(0, &[]) }));
+    assert!(!is_read(wire::FrontierItem { device: Bytes::new(), ..wire_item(1, &[]) }));
+}
+
+#[test]
+fn sizes_are_bounded() {
+    let ranges = |count: u64| (1..=count).map(|n| (n * 2 + 1, n * 2 + 1)).collect::<Vec<_>>();
+    let count = u64::try_from(FRONTIER_RANGES_MAX).unwrap();
+    assert!(is_read(wire_item(1, &ranges(count))));
+    assert!(!is_read(wire_item(1, &ranges(count + 1))));
+    let of = |count: usize| {
+        let device = |n: usize| *blake3::hash(&n.to_be_bytes()).as_bytes();
+        let items =
+            (0..count).map(|n| wire::FrontierItem { device: device(n).to_vec().into(), ..wire_item(1, &[]) });
+        Frontier::from_wire(wire::Frontier { items: items.collect() })
+    };
+    assert!(of(FRONTIER_DEVICES_MAX).is_ok());
+    assert!(of(FRONTIER_DEVICES_MAX + 1).is_err());
+    let twice = wire::Frontier { items: vec![wire_item(1, &[]), wire_item(2, &[])] };
+    assert!(Frontier::from_wire(twice).is_err(), "a device twice");
+}
+
+#[test]
+fn counts_hold_at_their_end() {
+    let item = FrontierItem { seq: 1, head: None, ranges: vec![SeqRange { from: 3, through: u64::MAX }] };
+    assert_eq!(item.count(), u64::MAX - 1);
+    let mut frontier = frontier(item.clone());
+    frontier.set(DeviceId::new([2; 32]), item);
+    assert_eq!(frontier.count(), u64::MAX);
+    assert!(frontier.covers(&DEVICE, u64::MAX) && !frontier.covers(&DEVICE, 2));
+}
+
+proptest! {
+    #[test]
+    fn a_frontier_is_the_set_that_it_stands_for(held in proptest::collection::btree_set(1u64..60, 0..50)) {
+        let item = item(&held);
+        let frontier = frontier(item.clone());
+        for seq in 0..70 {
+            prop_assert_eq!(frontier.covers(&DEVICE, seq), held.contains(&seq), "{}", seq);
+        }
+        prop_assert!(!frontier.covers(&DeviceId::new([2; 32]), 1));
+        prop_assert_eq!(frontier.count(), u64::try_from(held.len()).unwrap());
+        prop_assert_eq!(item.last(), held.last().copied().unwrap_or(0));
+        prop_assert_eq!(Frontier::from_wire(frontier.to_wire()), Ok(frontier));
+    }
+
+    #[test]
+    fn what_is_read_is_well_formed(seq in 0u64..6, ranges in proptest::collection::vec((0u64..12, 0u64..12), 0..4)) {
+        let read = Frontier::from_wire(wire::Frontier { items: vec![wire_item(seq, &ranges)] });
+        let mut numbers: Vec<u64> = (1..=seq).collect();
+        let mut apart = true;
+        for (from, through) in &ranges {
+            apart &= *from > numbers.last().copied().unwrap_or(0) + 1 && from <= through;
+            numbers.extend(*from..=*through);
+        }
+        prop_assert_eq!(read.is_ok(), apart);
+    }
+}

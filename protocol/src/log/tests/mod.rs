@@ -1,0 +1,4 @@
+mod frontiers;
+mod model;
+mod order;
+mod vectors;

@@ -1,0 +1,91 @@
+//! `vectors/log.json`: what another implementation can check itself against, with `spec/log.md`.
+
+use ed25519_dalek::SigningKey;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use serde_json::{Value, json};
+
+use super::model::Replica;
+use crate::entry::{EntryBody, EntryHeader, SignedEntry};
+use crate::ids::{ConversationId, DeviceId, DeviceListHash, EntryId};
+use crate::testing::vectors::{assert_stored, hex};
+use crate::time::Timestamp;
+
+const DAY_MS: u64 = 24 * 3_600_000;
+const START_MS: u64 = 1_700_000_000_000;
+
+/// Makes entries as one device after another.
+struct Writer {
+    seed: u8,
+    last: Option<SignedEntry>,
+}
+
+impl Writer {
+    fn write(&mut self, text: &str, heads: &[EntryId], claimed_ms: u64) -> SignedEntry {
+        let key = SigningKey::from_bytes(&[self.seed; 32]);
+        let body =
+            EntryBody::text(text, &mut ChaCha20Rng::from_seed(*blake3::hash(text.as_bytes()).as_bytes()));
+        let body = body.unwrap();
+        let header = EntryHeader {
+            conversation: ConversationId::new([3; 32]),
+            device: DeviceId::new(key.verifying_key().to_bytes()),
+            seq: self.last.as_ref().map_or(1, |last| last.header.seq + 1),
+            prev: self.last.as_ref().map(|last| last.id),
+            heads: heads.to_vec(),
+            claimed: Timestamp::from_ms(claimed_ms),
+            membership_heads: vec![DeviceListHash::new([6; 32]), DeviceListHash::new([7; 32])],
+            body_hash: body.hash(),
+            expires: None,
+        };
+        let entry = SignedEntry::issue(&key, header, body);
+        self.last = Some(entry.clone());
+        entry
+    }
+}
+
+/// Two devices: a fast clock, a slow one, and what is written without having seen the other's.
+fn entries() -> Vec<SignedEntry> {
+    let [mut ann, mut bob] = [11, 12].map(|seed| Writer { seed, last: None });
+    let first = ann.write("first", &[], START_MS);
+    let fast = bob.write("from a clock that is a year fast", &[first.id], START_MS + 365 * DAY_MS);
+    let unseen = ann.write("written at the same time", &[first.id], START_MS + 60_000);
+    let slow = ann.write("from a clock that is set back", &[fast.id, unseen.id], 1_000);
+    let last = bob.write("last", &[slow.id], START_MS + 2 * DAY_MS);
+    vec![first, fast, unseen, slow, last]
+}
+
+fn computed() -> Value {
+    let entries = entries();
+    let mut replica = Replica::default();
+    for entry in &entries {
+        replica.insert(entry.id, entry.header.clone());
+    }
+    let of = |entry: &SignedEntry| {
+        json!({
+            "header": hex(&entry.header_bytes),
+            "signature": hex(entry.signature),
+            "body": hex(&entry.body.bytes),
+            "body_hash": hex(entry.header.body_hash),
+            "id": entry.id.to_hex(),
+            "effective_ms": replica.key(&entry.id).effective.as_ms(),
+        })
+    };
+    let seeds = [11, 12].map(|seed| hex([seed; 32]));
+    json!({
+        "device_seeds": seeds,
+        "entries": entries.iter().map(of).collect::<Vec<_>>(),
+        "order": replica.order().iter().map(|key| key.entry.to_hex()).collect::<Vec<_>>(),
+    })
+}
+
+#[test]
+fn the_stored_vectors_are_what_we_compute() {
+    assert_stored("log.json", &computed());
+}
+
+#[test]
+fn the_entries_verify() {
+    for entry in entries() {
+        assert_eq!(SignedEntry::verify(entry.to_wire()), Ok(entry));
+    }
+}
