@@ -12,7 +12,6 @@ use undertone_protocol::time::Clock;
 use undertone_protocol::wire::frame::Body;
 use undertone_transport::{GateLimits, Identity, ListenOptions, Listener, QueueLimits, ServerEvent, listen};
 
-use super::create::fresh_rng;
 use super::*;
 use crate::command::{Command, ErrorKind, Response};
 use crate::engine::{self, NewAccount};

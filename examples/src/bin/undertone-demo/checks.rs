@@ -19,10 +19,12 @@ pub(crate) struct Compared {
 }
 
 /// Compares both histories with what the two wrote.
-pub(crate) fn compare(alice: &[MessageView], bob: &[MessageView], wrote: [&[String]; 2]) -> Compared {
-    let mut compared =
-        Compared { sent: 0, delivered: 0, read: 0, lost: 0, duplicates: 0, same_order: true };
-    let [by_alice, by_bob] = wrote;
+pub(crate) fn compare(
+    alice: &[MessageView],
+    bob: &[MessageView],
+    [by_alice, by_bob]: [&[String]; 2],
+) -> Compared {
+    let mut compared = Compared { sent: 0, delivered: 0, read: 0, lost: 0, duplicates: 0, same_order: true };
     for (texts, own, other) in [(by_alice, alice, bob), (by_bob, bob, alice)] {
         compared.sent += texts.len();
         for text in texts {

@@ -41,7 +41,8 @@ impl Relay {
         let args = [flags.as_slice(), &[config.as_os_str()]].concat();
         let mut process = Process::start("the relay".to_owned(), &args)?;
         let line = process.line().await?;
-        let address = line.strip_prefix("listening on ").with_context(|| format!("the relay says `{line}`"))?;
+        let address =
+            line.strip_prefix("listening on ").with_context(|| format!("the relay says `{line}`"))?;
         self.address = address.to_owned();
         self.process = Some(process);
         Ok(())

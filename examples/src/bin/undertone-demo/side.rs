@@ -168,7 +168,8 @@ impl Side {
 
     /// Whether each of one's own messages has come this far, or further.
     pub(crate) fn all_reached(&self, state: &str) -> bool {
-        let far = |state: &str| ["queued", "waiting", "sent", "delivered", "read"].iter().position(|s| *s == state);
+        let far =
+            |state: &str| ["queued", "waiting", "sent", "delivered", "read"].iter().position(|s| *s == state);
         self.ticks.len() == self.wrote.len() && self.ticks.values().all(|tick| far(tick) >= far(state))
     }
 
@@ -187,7 +188,8 @@ impl Side {
 
     async fn look_at_history(&mut self) -> anyhow::Result<()> {
         let history = self.history().await?;
-        self.came = history.iter().filter(|message| !message.mine).map(|message| message.text.clone()).collect();
+        self.came =
+            history.iter().filter(|message| !message.mine).map(|message| message.text.clone()).collect();
         for message in history.into_iter().filter(|message| message.mine) {
             self.texts.insert(message.id.clone(), message.text);
             self.ticks.insert(message.id, message.state);
@@ -195,7 +197,7 @@ impl Side {
         Ok(())
     }
 
-    fn args<'a>(&'a self, command: &[&'a str]) -> Vec<&'a OsStr> {
+    fn args<'a>(&'a self, command: &'a [&'a str]) -> Vec<&'a OsStr> {
         let (home, passphrase) = (self.home.as_os_str(), self.passphrase.as_os_str());
         let mut args = vec![OsStr::new("node"), OsStr::new("--home"), home];
         args.extend([OsStr::new("--passphrase-file"), passphrase, OsStr::new("--json")]);
@@ -209,7 +211,8 @@ impl Side {
     }
 
     async fn command<T: DeserializeOwned>(&self, command: &[&str]) -> anyhow::Result<T> {
-        let what = format!("{}: {}", self.name, command.iter().take(2).copied().collect::<Vec<_>>().join(" "));
+        let what =
+            format!("{}: {}", self.name, command.iter().take(2).copied().collect::<Vec<_>>().join(" "));
         let output = run(&what, &self.args(command)).await?;
         serde_json::from_str(&output).with_context(|| format!("{what} says `{}`", output.trim()))
     }

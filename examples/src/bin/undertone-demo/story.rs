@@ -132,26 +132,28 @@ async fn end(mut stage: Stage) -> anyhow::Result<()> {
     if !teller.is_plain() {
         teller.history(stage.bob.name, &bob);
     }
-    let wrote = [stage.alice.wrote.as_slice(), &stage.bob.wrote];
-    let Compared { sent, delivered, read, lost, duplicates, same_order } = compare(&alice, &bob, wrote);
+    let (by_alice, by_bob) = (stage.alice.wrote.clone(), stage.bob.wrote.clone());
+    let texts = [by_alice.as_slice(), &by_bob];
+    let Compared { sent, delivered, read, lost, duplicates, same_order } = compare(&alice, &bob, texts);
     stage.alice.stop().await?;
     stage.bob.stop().await?;
     stage.relay.stop().await?;
 
     teller.scene("What the relay's disk holds");
-    let looked = plaintext_in(&stage.dir.path().join("relay"), &wrote.concat())?;
+    let looked = plaintext_in(&stage.dir.path().join("relay"), &texts.concat())?;
     teller.note(&format!(
         "{} files with {} bytes were searched for the {} texts: {} found",
         looked.files,
         looked.bytes,
-        wrote.concat().len(),
+        texts.concat().len(),
         looked.found
     ));
     let summary = json!({
         "event": "summary", "sent": sent, "delivered": delivered, "read": read, "lost": lost,
         "duplicates": duplicates, "same_order": same_order, "plaintext_at_relay": looked.found,
     });
-    let order = if same_order { "the same order on both sides" } else { "a different order on the two sides" };
+    let order =
+        if same_order { "the same order on both sides" } else { "a different order on the two sides" };
     teller.summary(
         &summary,
         &format!(
