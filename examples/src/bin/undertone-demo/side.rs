@@ -88,11 +88,11 @@ impl Side {
 
     /// kill -9 of the node. Gives the id of the process that was killed.
     pub(crate) async fn kill(&mut self) -> anyhow::Result<u32> {
+        self.watch.take().context("nobody watches")?.kill().await?;
+        self.connected = false;
         let node = self.node.take().context("the node does not run")?;
         let id = node.id().context("the node is gone already")?;
         node.kill().await?;
-        self.connected = false;
-        self.watch.take().context("nobody watches")?.kill().await?;
         Ok(id)
     }
 
