@@ -164,7 +164,7 @@ impl World {
 
     /// How the nodes say that they are, for the report of a failure.
     fn statuses(&mut self) -> Vec<Notice> {
-        let ask = Ask { id: CommandId(0), command: Command::Status, wait: Duration::ZERO };
+        let ask = Ask { id: CommandId(0), command: Command::Status {}, wait: Duration::ZERO };
         let now = self.now;
         let steps = self.nodes.iter_mut().map(|node| node.step(vec![Input::Ask(ask.clone())], now, None));
         let outs = steps.filter_map(|stepped| match stepped {
