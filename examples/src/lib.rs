@@ -1,1 +1,1 @@
-
+//! Programs that show Undertone at work: see `src/bin`.

@@ -74,10 +74,10 @@ impl ApiFile {
 
     /// Takes the file out of `home`, if it is still this one.
     pub(super) fn remove(&self, home: &Path) {
-        if matches!(Self::read(home), Ok(Some(file)) if file == *self) {
-            if let Err(error) = fs::remove_file(Self::path(home)) {
-                tracing::warn!(%error, "api.json can't be removed");
-            }
+        if matches!(Self::read(home), Ok(Some(file)) if file == *self)
+            && let Err(error) = fs::remove_file(Self::path(home))
+        {
+            tracing::warn!(%error, "api.json can't be removed");
         }
     }
 

@@ -6,12 +6,13 @@ use jsonrpsee::core::RegisterMethodError;
 use jsonrpsee::server::{BatchRequestConfig, PendingSubscriptionSink, RpcModule, ServerConfig, ServerHandle};
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use serde_json::value::to_raw_value;
+use undertone_protocol::ids::Secret;
 
 use super::auth::AuthLayer;
 use super::file::{ApiFile, FileError};
 use super::methods::{self, METHODS, WATCH};
 use crate::command::Response;
-use crate::runtime::NodeHandle;
+use crate::runtime::{NodeHandle, fresh_rng};
 
 /// A request is at most a text message, escaped.
 const REQUEST_BYTES_MAX: u32 = 128 * 1024;
@@ -21,7 +22,6 @@ const CONNECTIONS_MAX: u32 = 32;
 const SUBSCRIPTIONS_PER_CONNECTION_MAX: u32 = 4;
 /// Answers and events that wait for a slow client, per connection.
 const MESSAGES_WAITING_MAX: u32 = 256;
-const TOKEN_BYTES: usize = 32;
 
 /// Why the API can't be served.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum ApiError {
     Listen(io::Error),
     /// The operating system gives no randomness.
     #[error("the operating system gives no randomness: {0}")]
-    Randomness(getrandom::Error),
+    Randomness(#[from] getrandom::Error),
     /// `api.json` can't be written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -83,9 +83,8 @@ impl Drop for Server {
 }
 
 fn token() -> Result<String, ApiError> {
-    let mut token = [0; TOKEN_BYTES];
-    getrandom::fill(&mut token).map_err(ApiError::Randomness)?;
-    Ok(data_encoding::HEXLOWER.encode(&token))
+    let token = Secret::random(&mut fresh_rng()?);
+    Ok(data_encoding::HEXLOWER.encode(token.expose()))
 }
 
 fn serve(

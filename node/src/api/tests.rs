@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::methods;
 use super::*;
 use crate::command::{Command, ErrorKind, Response};
+use crate::runtime::tests::{account, nobody};
 use crate::runtime::{Node, SystemClock};
 
 struct Served {
@@ -25,7 +26,7 @@ struct Served {
 impl Served {
     async fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let node = Node::start(crate::runtime::tests::account(vec![]), SystemClock).unwrap();
+        let node = Node::start(account(vec![nobody()]), SystemClock).unwrap();
         let server = Server::start(home.path(), node.handle()).await.unwrap();
         let file = ApiFile::read(home.path()).unwrap().unwrap();
         Self { node, server, home, file }
@@ -165,7 +166,7 @@ async fn the_file_is_its_owners_alone_and_goes_when_the_server_does() {
     let home = tempfile::tempdir().unwrap();
     // What a killed node left, with rights that it should not have.
     std::fs::write(ApiFile::path(home.path()), "{").unwrap();
-    let node = Node::start(crate::runtime::tests::account(vec![]), SystemClock).unwrap();
+    let node = Node::start(account(vec![nobody()]), SystemClock).unwrap();
     let server = Server::start(home.path(), node.handle()).await.unwrap();
     let mode = std::fs::metadata(ApiFile::path(home.path())).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

@@ -252,10 +252,10 @@ pub(super) fn consume(
     while key.next_index < key.tags_end && !is_expected(ctx, &key, key.next_index)? {
         key.next_index = key.next_index.saturating_add(1);
     }
-    if key.next_index > opened {
-        if let Err(error) = ctx.crypto.forget_below(&mut key.state, key.next_index) {
-            tracing::error!(%error, "could not advance a receiving key");
-        }
+    if key.next_index > opened
+        && let Err(error) = ctx.crypto.forget_below(&mut key.state, key.next_index)
+    {
+        tracing::error!(%error, "could not advance a receiving key");
     }
     ctx.tx.put_receiver_key(&key)
 }

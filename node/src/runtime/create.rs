@@ -1,14 +1,11 @@
 use std::io;
 use std::path::Path;
 
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
 use undertone_protocol::crypto::Vodozemac;
 use undertone_protocol::keys::RecoveryPhrase;
 use undertone_protocol::time::Clock;
-use zeroize::Zeroizing;
 
-use super::{NodeError, SystemClock};
+use super::{NodeError, SystemClock, fresh_rng};
 use crate::account;
 use crate::engine::{self, NewAccount};
 use crate::store::{NodeStore, SqliteStore};
@@ -32,11 +29,4 @@ pub fn create_account(
     drop(store);
     creation.finish()?;
     Ok(())
-}
-
-/// A generator that the operating system seeds.
-pub(super) fn fresh_rng() -> Result<ChaCha20Rng, NodeError> {
-    let mut seed = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *seed).map_err(NodeError::Randomness)?;
-    Ok(ChaCha20Rng::from_seed(*seed))
 }

@@ -6,10 +6,9 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use undertone_protocol::time::Clock;
 
-use super::NodeError;
-use super::create::fresh_rng;
 use super::handle::{Answer, Question};
 use super::session::Session;
+use super::{NodeError, fresh_rng};
 use crate::command::{Ask, CommandError, CommandId, ErrorKind};
 use crate::engine::{Input, LoadError, Notice};
 use crate::event::Event;

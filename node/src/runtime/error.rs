@@ -29,7 +29,7 @@ pub enum NodeError {
     },
     /// The operating system gives no randomness.
     #[error("the operating system gives no randomness: {0}")]
-    Randomness(getrandom::Error),
+    Randomness(#[from] getrandom::Error),
     /// The operating system gives no thread or no files to wait on.
     #[error("the node's thread can't be started: {0}")]
     Thread(io::Error),

@@ -19,9 +19,12 @@ pub(crate) struct Compared {
 }
 
 /// Compares both histories with what the two wrote.
-pub(crate) fn compare(alice: &[MessageView], bob: &[MessageView], wrote: [&[String]; 2]) -> Compared {
+pub(crate) fn compare(
+    alice: &[MessageView],
+    bob: &[MessageView],
+    [by_alice, by_bob]: [&[String]; 2],
+) -> Compared {
     let mut compared = Compared { sent: 0, delivered: 0, read: 0, lost: 0, duplicates: 0, same_order: true };
-    let [by_alice, by_bob] = wrote;
     for (texts, own, other) in [(by_alice, alice, bob), (by_bob, bob, alice)] {
         compared.sent += texts.len();
         for text in texts {
@@ -43,7 +46,7 @@ pub(crate) fn compare(alice: &[MessageView], bob: &[MessageView], wrote: [&[Stri
 
 /// A search.
 #[derive(Debug, Default)]
-pub(crate) struct Looked {
+pub(crate) struct Searched {
     pub(crate) files: usize,
     pub(crate) bytes: usize,
     /// Texts that were found.
@@ -51,8 +54,8 @@ pub(crate) struct Looked {
 }
 
 /// Searches all files below a directory for texts.
-pub(crate) fn plaintext_in(dir: &Path, texts: &[String]) -> anyhow::Result<Looked> {
-    let mut looked = Looked::default();
+pub(crate) fn plaintext_in(dir: &Path, texts: &[String]) -> anyhow::Result<Searched> {
+    let mut searched = Searched::default();
     let mut dirs = vec![dir.to_owned()];
     while let Some(dir) = dirs.pop() {
         let entries = fs::read_dir(&dir).with_context(|| format!("reading {}", dir.display()))?;
@@ -63,13 +66,13 @@ pub(crate) fn plaintext_in(dir: &Path, texts: &[String]) -> anyhow::Result<Looke
                 dirs.push(entry.path());
             } else if kind.is_file() {
                 let bytes = fs::read(entry.path())?;
-                looked.files += 1;
-                looked.bytes += bytes.len();
-                looked.found += texts.iter().filter(|text| contains(&bytes, text.as_bytes())).count();
+                searched.files += 1;
+                searched.bytes += bytes.len();
+                searched.found += texts.iter().filter(|text| contains(&bytes, text.as_bytes())).count();
             }
         }
     }
-    Ok(looked)
+    Ok(searched)
 }
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
@@ -84,4 +87,55 @@ fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
         rest = rest.split_at(1).1;
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str, mine: bool) -> MessageView {
+        MessageView {
+            id: text.to_owned(),
+            contact: "Bob".to_owned(),
+            from: "Alice".to_owned(),
+            mine,
+            text: text.to_owned(),
+            time_ms: 0,
+            state: "read".to_owned(),
+            failed: None,
+            note: None,
+        }
+    }
+
+    fn compared(bob: &[&str]) -> Compared {
+        let wrote = ["a".to_owned(), "b".to_owned()];
+        let alice = [message("a", true), message("b", true)];
+        let bob: Vec<_> = bob.iter().map(|text| message(text, false)).collect();
+        compare(&alice, &bob, [&wrote, &[]])
+    }
+
+    #[test]
+    fn what_is_lost_or_doubled_or_out_of_order_is_told() {
+        let with = |lost, duplicates, same_order| Compared {
+            sent: 2,
+            delivered: 2,
+            read: 2,
+            lost,
+            duplicates,
+            same_order,
+        };
+        assert_eq!(compared(&["a", "b"]), with(0, 0, true));
+        assert_eq!(compared(&["a"]), with(1, 0, false));
+        assert_eq!(compared(&["a", "b", "b"]), with(0, 1, false));
+        assert_eq!(compared(&["b", "a"]), with(0, 0, false));
+    }
+
+    #[test]
+    fn a_text_is_found_wherever_it_stands() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("store")).unwrap();
+        fs::write(dir.path().join("store/0"), b"\0\0\0hehello\0").unwrap();
+        let found = |text: &str| plaintext_in(dir.path(), &[text.to_owned()]).unwrap().found;
+        assert_eq!([found("hello"), found("hehello"), found("hello "), found("hellp")], [1, 1, 0, 0]);
+    }
 }

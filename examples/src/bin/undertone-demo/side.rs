@@ -88,11 +88,11 @@ impl Side {
 
     /// kill -9 of the node. Gives the id of the process that was killed.
     pub(crate) async fn kill(&mut self) -> anyhow::Result<u32> {
+        self.watch.take().context("nobody watches")?.kill().await?;
+        self.connected = false;
         let node = self.node.take().context("the node does not run")?;
         let id = node.id().context("the node is gone already")?;
         node.kill().await?;
-        self.connected = false;
-        self.watch.take().context("nobody watches")?.kill().await?;
         Ok(id)
     }
 
@@ -197,7 +197,7 @@ impl Side {
         Ok(())
     }
 
-    fn args<'a>(&'a self, command: &[&'a str]) -> Vec<&'a OsStr> {
+    fn args<'a>(&'a self, command: &'a [&'a str]) -> Vec<&'a OsStr> {
         let (home, passphrase) = (self.home.as_os_str(), self.passphrase.as_os_str());
         let mut args = vec![OsStr::new("node"), OsStr::new("--home"), home];
         args.extend([OsStr::new("--passphrase-file"), passphrase, OsStr::new("--json")]);

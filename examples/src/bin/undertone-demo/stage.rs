@@ -3,6 +3,7 @@
 use anyhow::Context;
 use tempfile::TempDir;
 
+use crate::checks::plaintext_in;
 use crate::relay::Relay;
 use crate::side::Side;
 use crate::tell::Teller;
@@ -13,7 +14,9 @@ pub(crate) struct Stage {
     pub(crate) alice: Side,
     pub(crate) bob: Side,
     pub(crate) teller: Teller,
-    pub(crate) dir: TempDir,
+    /// Texts that were found on the relay's disk.
+    pub(crate) plaintexts: usize,
+    dir: TempDir,
 }
 
 impl Stage {
@@ -22,7 +25,7 @@ impl Stage {
         let relay = Relay::new(dir.path().join("relay")).await?;
         let alice = Side::new(dir.path(), "Alice", "Bob", relay.address(), teller).await?;
         let bob = Side::new(dir.path(), "Bob", "Alice", relay.address(), teller).await?;
-        Ok(Self { relay, alice, bob, teller, dir })
+        Ok(Self { relay, alice, bob, teller, plaintexts: 0, dir })
     }
 
     /// Takes in what both nodes tell, until something is so.
@@ -35,6 +38,21 @@ impl Stage {
             }
             .with_context(|| format!("while waiting until {what}"))?;
         }
+        Ok(())
+    }
+
+    /// Searches the relay's disk for all that was written.
+    pub(crate) fn search_relay(&mut self) -> anyhow::Result<()> {
+        let texts = [self.alice.wrote.as_slice(), &self.bob.wrote].concat();
+        let searched = plaintext_in(&self.dir.path().join("relay"), &texts)?;
+        self.plaintexts += searched.found;
+        self.teller.note(&format!(
+            "the relay's disk: {} files with {} bytes were searched for {} texts, {} were found",
+            searched.files,
+            searched.bytes,
+            texts.len(),
+            searched.found
+        ));
         Ok(())
     }
 
