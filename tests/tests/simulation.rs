@@ -21,14 +21,19 @@ fn run(seed: u64, faults: Option<Faults>, real_crypto: bool) -> Report {
 fn fifty_troubled_worlds() {
     let mut crashes = 0;
     let mut messages = 0;
+    let mut wedged = 0;
     for seed in 0..SEEDS {
         let report = run(seed, None, false);
         crashes += report.crashes;
         messages += report.messages;
+        wedged += report.wedged;
     }
-    println!("{SEEDS} worlds: {messages} messages, {crashes} crashes");
+    println!("{SEEDS} worlds: {messages} messages, {crashes} crashes, {wedged} lost sessions");
     // Worlds in which nothing happens would prove nothing.
-    assert!(messages > 500 && crashes > 500, "{messages} messages, {crashes} crashes");
+    assert!(
+        messages > 500 && crashes > 500 && wedged > 20,
+        "{messages} messages, {crashes} crashes, {wedged} wedged"
+    );
 }
 
 #[test]

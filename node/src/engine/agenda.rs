@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use undertone_protocol::ids::{ConversationId, RelayId, Tag, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, RelayId, Tag, UserId};
+use undertone_protocol::time::Timestamp;
 
 /// What [`super::Engine::settle`] has to look at: hints that save it from searching. Volatile; at a
 /// start everything is on it.
@@ -22,6 +23,10 @@ pub(super) struct Agenda {
     pub(super) quarantine: bool,
     /// The tags of what is in quarantine, so that a key that opens none of it costs nothing.
     pub(super) quarantined: BTreeSet<Tag>,
+    /// When devices of contacts were last asked to send again what could not be read.
+    pub(super) asked_to_retry: BTreeMap<DeviceId, Timestamp>,
+    /// When devices of contacts were last sent again what they could not read.
+    pub(super) retried: BTreeMap<DeviceId, Timestamp>,
 }
 
 impl Agenda {

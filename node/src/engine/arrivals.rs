@@ -8,8 +8,8 @@ use undertone_protocol::limits::PAYLOAD_BYTES_MAX;
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
-use super::pairwise::{Refusal, Sender};
-use super::{direct, introductions, lists, pairwise, receipts, sealing};
+use super::pairwise::{OlmRefusal, Refusal, Sender};
+use super::{direct, healing, introductions, lists, pairwise, receipts, sealing};
 use crate::store::StoreError;
 
 /// Takes what a channel carried. Gives the device that it was proved to come from.
@@ -40,15 +40,20 @@ pub(super) fn receive(
     }
     let message = match content.olm {
         Some(olm) => pairwise::decrypt(ctx, channel, &sender, olm)?,
-        None => Err("it carries no Olm message".to_owned()),
+        None => Err(OlmRefusal::Final("it carries no Olm message".to_owned())),
     };
     match (message, &introduction) {
         (Ok(message), _) => dispatch(ctx, &sender, message)?,
         // The introduction still is a way back.
         (Err(refusal), Some(_)) => {
-            tracing::warn!(device = %sender.device.short(), refusal, "an introduction without session")
+            tracing::warn!(device = %sender.device.short(), %refusal, "an introduction without session")
         }
-        (Err(refusal), None) => return Ok(Err(refusal)),
+        (Err(refusal), None) => {
+            if let OlmRefusal::Wedged(_) = refusal {
+                healing::wedged(ctx, &sender.user, &sender.device)?;
+            }
+            return Ok(Err(refusal.to_string()));
+        }
     }
     if introduction.is_some() {
         introductions::announce(ctx, &sender.user)?;
@@ -97,6 +102,7 @@ fn dispatch(ctx: &mut Context<'_>, sender: &Sender, message: wire::Pairwise) -> 
         Some(Body::Acknowledgement(signed)) => receipts::received(ctx, user, device, signed),
         Some(Body::Entry(sealed)) => direct::received(ctx, user, device, sealed),
         Some(Body::DeviceList(signed)) => lists::device_list(ctx, user, signed),
+        Some(Body::Retry(_)) => healing::retry(ctx, user, device),
         Some(Body::Nothing(_)) | None => Ok(()),
     }
 }

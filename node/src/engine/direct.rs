@@ -12,7 +12,7 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
 use super::context::Context;
-use super::{introductions, receipts, sealing, views};
+use super::{introductions, receipts, resend, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, Delivery, StoreError, StoredEntry};
 
@@ -104,7 +104,8 @@ fn take(ctx: &mut Context<'_>, mut contact: Contact, entry: SignedEntry) -> Resu
     // What was held already is acknowledged once more: the sender seems not to know.
     receipts::make_due(ctx, &conversation)?;
     let Some(stored) = stored else { return Ok(()) };
-    sealing::turn(ctx, &conversation)?;
+    // A turn: the next message gets a new key.
+    resend::renew_key(ctx, &conversation)?;
     if contact.state == ContactState::Requesting {
         introductions::accepted(ctx, &mut contact)?;
     }

@@ -24,8 +24,12 @@ mod home;
 mod lists;
 mod pairwise;
 
-mod receipts;
+mod resend;
 mod sealing;
+
+mod receipts;
+
+mod healing;
 
 mod introductions;
 

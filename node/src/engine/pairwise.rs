@@ -16,6 +16,23 @@ use crate::store::{Contact, OlmSession, PeerDevice, StoreError};
 /// Why a payload is refused; for the log.
 pub(super) type Refusal = String;
 
+/// Why an Olm message is refused.
+pub(super) enum OlmRefusal {
+    /// A fresh session heals it.
+    Wedged(CryptoError),
+    /// Nothing heals it.
+    Final(Refusal),
+}
+
+impl std::fmt::Display for OlmRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Wedged(error) => error.fmt(f),
+            Self::Final(refusal) => f.write_str(refusal),
+        }
+    }
+}
+
 /// Whether something can be sealed for all these devices; what is missing is fetched.
 pub(super) fn can_reach(
     ctx: &mut Context<'_>,
@@ -95,6 +112,20 @@ fn sending_session(ctx: &mut Context<'_>, peer: &mut PeerDevice) -> Result<Optio
     if let Some(session) = ctx.tx.olm_sessions(&peer.device)?.into_iter().next() {
         return Ok(Some(session));
     }
+    open_session(ctx, peer)
+}
+
+/// Opens a new session with a device, in the place of one that is wedged. False when it can't be.
+pub(super) fn renew_session(ctx: &mut Context<'_>, device: &DeviceId) -> Result<bool, StoreError> {
+    let Some(mut peer) = ctx.tx.peer_device(device)? else { return Ok(false) };
+    let Some(session) = open_session(ctx, &mut peer)? else { return Ok(false) };
+    ctx.tx.put_olm_session(&session)?;
+    prune_sessions(ctx, device)?;
+    Ok(true)
+}
+
+/// A session by a one-time prekey, where one is there.
+fn open_session(ctx: &mut Context<'_>, peer: &mut PeerDevice) -> Result<Option<OlmSession>, StoreError> {
     let Some(account) = ctx.tx.olm_account()? else { return Ok(None) };
     let prekey = peer.prekey.take().unwrap_or(peer.bundle.fields.fallback_prekey);
     let identity = peer.bundle.fields.certificate.olm_key;
@@ -139,11 +170,12 @@ pub(super) fn decrypt(
     channel: &InboundChannel,
     sender: &Sender,
     olm: wire::OlmMessage,
-) -> Result<Result<wire::Pairwise, Refusal>, StoreError> {
+) -> Result<Result<wire::Pairwise, OlmRefusal>, StoreError> {
     let message = OlmMessage { prekey: olm.prekey, ciphertext: olm.ciphertext.into() };
     let plaintext = match decrypt_olm(ctx, sender, &message)? {
         Ok(plaintext) => plaintext,
-        Err(error) => return Ok(Err(error.to_string())),
+        Err(error) if error.wants_new_session() => return Ok(Err(OlmRefusal::Wedged(error))),
+        Err(error) => return Ok(Err(OlmRefusal::Final(error.to_string()))),
     };
     let context = PairwiseContext {
         sender_user: sender.user,
@@ -152,7 +184,7 @@ pub(super) fn decrypt(
         recipient_device: ctx.me.device,
         channel: *channel.hash(),
     };
-    Ok(context.decode_checked(&plaintext).map_err(|error| error.to_string()))
+    Ok(context.decode_checked(&plaintext).map_err(|error| OlmRefusal::Final(error.to_string())))
 }
 
 fn decrypt_olm(
@@ -160,7 +192,8 @@ fn decrypt_olm(
     sender: &Sender,
     message: &OlmMessage,
 ) -> Result<Result<Vec<u8>, CryptoError>, StoreError> {
-    let mut last = CryptoError::OtherSession;
+    // No session that we know: it was lost here.
+    let mut last = CryptoError::BadMac;
     for mut session in ctx.tx.olm_sessions(&sender.device)? {
         match ctx.crypto.decrypt(&mut session.state, message) {
             Ok(plaintext) => {
@@ -200,11 +233,16 @@ fn accept_session(
         state: accepted.session,
         used: ctx.now,
     })?;
-    for old in ctx.tx.olm_sessions(&sender.device)?.into_iter().skip(OLM_SESSIONS_PER_PEER_MAX) {
-        ctx.tx.delete_olm_session(&old.device, &old.id)?;
-    }
+    prune_sessions(ctx, &sender.device)?;
     for home in ctx.tx.home_relays()? {
         ctx.agenda.prekeys.insert(home.address.relay);
     }
     Ok(Ok(accepted.plaintext))
+}
+
+fn prune_sessions(ctx: &mut Context<'_>, device: &DeviceId) -> Result<(), StoreError> {
+    for old in ctx.tx.olm_sessions(device)?.into_iter().skip(OLM_SESSIONS_PER_PEER_MAX) {
+        ctx.tx.delete_olm_session(&old.device, &old.id)?;
+    }
+    Ok(())
 }

@@ -243,6 +243,12 @@ fn is_pending(item: &OutboxItem) -> bool {
     item.recipients.iter().any(|recipient| matches!(recipient.state, OutboxState::Pending { .. }))
 }
 
+/// Whether every recipient's relay holds it, or every recipient has it.
+fn is_there(item: &OutboxItem) -> bool {
+    let there = |state: OutboxState| matches!(state, OutboxState::Custody { .. } | OutboxState::Acknowledged);
+    item.recipients.iter().all(|recipient| there(recipient.state))
+}
+
 /// What an answered item means for what it is part of.
 fn conclude(ctx: &mut Context<'_>, item: &OutboxItem, failure: Option<Failure>) -> Result<(), StoreError> {
     match item.purpose {
@@ -253,6 +259,8 @@ fn conclude(ctx: &mut Context<'_>, item: &OutboxItem, failure: Option<Failure>) 
             }
             Ok(())
         }
+        Purpose::Retry(_) if is_pending(item) => Ok(()),
+        Purpose::Retry(_) => ctx.tx.delete_outbox(item.id),
         Purpose::Introduction(user) => conclude_introduction(ctx, item, &user, failure),
         Purpose::Entry(entry) | Purpose::Key(entry) => conclude_entry(ctx, item, &entry, failure),
     }
@@ -270,7 +278,7 @@ fn conclude_entry(
     }
     let keys = ctx.tx.outbox_of(&Purpose::Key(*entry))?;
     let entries = ctx.tx.outbox_of(&Purpose::Entry(*entry))?;
-    if keys.iter().chain(&entries).any(is_pending) {
+    if !keys.iter().chain(&entries).all(is_there) {
         return Ok(());
     }
     if entries.is_empty() && matches!(item.purpose, Purpose::Key(_)) {

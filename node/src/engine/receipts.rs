@@ -8,7 +8,7 @@ use undertone_protocol::wire;
 use undertone_protocol::wire::pairwise::Body;
 
 use super::context::Context;
-use super::{pairwise, views};
+use super::{pairwise, resend, views};
 use crate::event::Event;
 use crate::store::{
     Contact, ContactState, Delivery, Failure, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, Purpose,
@@ -51,7 +51,13 @@ pub(super) fn received(
         &fields.delivered,
         Tick::Delivered,
     )?;
-    apply(ctx, device, &conversation, before.map(|(_, read)| read), &fields.read, Tick::Read)
+    apply(ctx, device, &conversation, before.map(|(_, read)| read), &fields.read, Tick::Read)?;
+    match (ctx.tx.contact(user)?, fields.delivered.get(&ctx.me.device)) {
+        (Some(contact), Some(held)) if !held.ranges.is_empty() => {
+            resend::fill_gaps(ctx, &contact, device, held)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Takes in what a device's frontier covers beyond the one before.

@@ -182,17 +182,6 @@ fn pending(ctx: &Context<'_>, contact: &Contact, device: &DeviceId) -> OutboxRec
     }
 }
 
-/// An entry of somebody else came: the next message gets a new key.
-pub(super) fn turn(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<(), StoreError> {
-    match ctx.tx.sender_key(conversation)? {
-        Some(mut key) if !key.turned => {
-            key.turned = true;
-            ctx.tx.put_sender_key(&key)
-        }
-        _ => Ok(()),
-    }
-}
-
 /// A key package from a device that Olm proved.
 pub(super) fn key_package(
     ctx: &mut Context<'_>,

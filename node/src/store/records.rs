@@ -256,6 +256,8 @@ pub enum Purpose {
     Acknowledgement(ConversationId),
     /// A request or an accept to this user, with the entry inside, if one is: until custody.
     Introduction(UserId),
+    /// A retry receipt to this user: until custody.
+    Retry(UserId),
 }
 
 /// One recipient of an outbox item.

@@ -97,6 +97,7 @@ const fn kind(body: &Body) -> u8 {
         Body::Entry(_) => 5,
         Body::DeviceList(_) => 6,
         Body::Nothing(_) => 7,
+        Body::Retry(_) => 8,
     }
 }
 

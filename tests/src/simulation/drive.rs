@@ -208,6 +208,10 @@ impl World {
         if node.engine.is_none() {
             return Ok(());
         }
+        if faults::happens(&mut self.rng, self.faults.wedge) {
+            node.lose_sessions()?;
+            self.report.wedged += 1;
+        }
         match user.act(node, index == 0, self.link.as_ref(), &mut self.rng)? {
             Some(ask) => self.step_node(index, vec![Input::Ask(ask)]),
             None => Ok(()),

@@ -98,6 +98,20 @@ impl Node {
         }
     }
 
+    /// Loses all Olm sessions: what the peers send in them can't be read any more.
+    pub(super) fn lose_sessions(&mut self) -> Result<(), Failed> {
+        Ok(self.disk.transaction(|tx| {
+            for contact in tx.contacts()? {
+                for certificate in contact.device_list.iter().flat_map(|list| list.active()) {
+                    for session in tx.olm_sessions(&certificate.device)? {
+                        tx.delete_olm_session(&certificate.device, &session.id)?;
+                    }
+                }
+            }
+            Ok(())
+        })?)
+    }
+
     fn die(&mut self, out: Option<Outputs>) -> Stepped {
         self.engine = None;
         self.tick_at = None;

@@ -47,6 +47,8 @@ pub struct Report {
     pub steps: u64,
     /// Crashes of nodes and relay.
     pub crashes: u64,
+    /// How often a node lost its sessions.
+    pub wedged: u64,
     /// Frames lost, with their connections.
     pub dropped: u64,
     /// Frames that came twice.
@@ -136,7 +138,7 @@ impl World {
                 checks::relay_is_blind(&self.relay.disk, &views)?;
                 self.report.messages = views.first().map_or(0, |view| view.shown.len());
                 let alive: Vec<bool> = self.nodes.iter().map(|node| node.engine.is_some()).collect();
-                return checks::at_the_end(&views, &self.answered)
+                return checks::at_the_end(&views, &self.answered, self.report.wedged > 0)
                     .map_err(|failed| failed.with(format!("alive: {alive:?}, {:?}", self.statuses())));
             }
             // Everybody reads what they have, again and again.

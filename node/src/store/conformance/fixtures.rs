@@ -269,7 +269,7 @@ pub(super) fn entry(conversation: u8, author: u8, seq: u64, heads: &[EntryId], t
         seq,
         prev: (seq > 1).then(|| EntryId::new([0xee; 32])),
         heads: heads.to_vec(),
-        claimed: t(u64::MAX),
+        claimed: t(undertone_protocol::limits::CLAIMED_MS_MAX),
         membership_heads: vec![],
         body_hash: body.hash(),
         expires: None,

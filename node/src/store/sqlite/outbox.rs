@@ -174,6 +174,7 @@ fn purpose_columns(purpose: &Purpose) -> (i64, &[u8; 32]) {
         Purpose::Acknowledgement(conversation) => (2, conversation.as_bytes()),
         Purpose::Introduction(user) => (3, user.as_bytes()),
         Purpose::Key(entry) => (4, entry.as_bytes()),
+        Purpose::Retry(user) => (5, user.as_bytes()),
     }
 }
 
@@ -184,6 +185,7 @@ fn read_purpose(row: &Row<'_>) -> Result<Purpose, StoreError> {
         2 => Purpose::Acknowledgement(get_id::<ConversationId>(row, 3, ITEM)?),
         3 => Purpose::Introduction(get_id::<UserId>(row, 3, ITEM)?),
         4 => Purpose::Key(get_id::<EntryId>(row, 3, ITEM)?),
+        5 => Purpose::Retry(get_id::<UserId>(row, 3, ITEM)?),
         _ => return Err(damaged(ITEM, format!("unknown purpose {number}"))),
     })
 }

@@ -1,0 +1,58 @@
+//! Wedged sessions: a device that can't decrypt opens a fresh Olm session and says so; the other side
+//! sends again what is not acknowledged.
+
+use std::time::Duration;
+
+use undertone_protocol::ids::{DeviceId, UserId};
+use undertone_protocol::wire::{self, pairwise::Body};
+
+use super::context::Context;
+use super::{pairwise, receipts, resend};
+use crate::store::{Contact, ContactState, OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
+
+/// A device is asked, and answered, at most once in this time: two wedged sides must not set each other off.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Something from a device of a contact could not be decrypted: a fresh session, and a retry receipt on it.
+pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
+    let Some(contact) = accepted(ctx, user)? else { return Ok(()) };
+    let asked = ctx.agenda.asked_to_retry.get(device).copied();
+    if asked.is_some_and(|at| ctx.now.since(at) < EVERY) || !pairwise::renew_session(ctx, device)? {
+        return Ok(());
+    }
+    let body = Body::Retry(wire::Empty {});
+    let Some(payload) = pairwise::seal(ctx, &contact, device, body, None)? else { return Ok(()) };
+    ctx.agenda.asked_to_retry.insert(*device, ctx.now);
+    tracing::info!(device = %device.short(), "renewing a wedged session");
+    ctx.tx.put_outbox(&OutboxItem {
+        id: 0,
+        group: 0,
+        purpose: Purpose::Retry(*user),
+        class: 0,
+        payload,
+        recipients: vec![OutboxRecipient {
+            device: *device,
+            user: *user,
+            state: OutboxState::Pending { attempts: 0, not_before: ctx.now },
+        }],
+        created: ctx.now,
+    })?;
+    ctx.agenda.publish = true;
+    Ok(())
+}
+
+/// A device says that it could not read something of ours: messages go again, and so does our acknowledgement.
+pub(super) fn retry(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
+    let Some(contact) = accepted(ctx, user)? else { return Ok(()) };
+    let answered = ctx.agenda.retried.get(device).copied();
+    if answered.is_some_and(|at| ctx.now.since(at) < EVERY) {
+        return Ok(());
+    }
+    ctx.agenda.retried.insert(*device, ctx.now);
+    resend::all(ctx, &contact, device)?;
+    receipts::make_due(ctx, &ctx.me.direct(user))
+}
+
+fn accepted(ctx: &Context<'_>, user: &UserId) -> Result<Option<Contact>, StoreError> {
+    Ok(ctx.tx.contact(user)?.filter(|contact| contact.state == ContactState::Accepted))
+}

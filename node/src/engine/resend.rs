@@ -1,0 +1,82 @@
+//! Sending again what a device can't read, always as new ciphertext.
+
+use std::time::Duration;
+
+use undertone_protocol::ids::{ConversationId, DeviceId};
+use undertone_protocol::log::FrontierItem;
+
+use super::context::Context;
+use crate::store::{Contact, Delivery, OutboxItem, OutboxState, Purpose, StoreError};
+
+/// An entry that was sealed less than this ago may still be on its way.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A device acknowledged later entries than this device's, with gaps between: what fell into them is sealed again.
+pub(super) fn fill_gaps(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    device: &DeviceId,
+    held: &FrontierItem,
+) -> Result<(), StoreError> {
+    let conversation = ctx.me.direct(&contact.user);
+    for delivery in ctx.tx.deliveries_between(&conversation, held.seq.saturating_add(1), held.last())? {
+        if !held.covers(delivery.seq) && is_lost(ctx, &delivery, device)? {
+            again(ctx, delivery)?;
+        }
+    }
+    ctx.agenda.seal.insert(conversation, contact.user);
+    Ok(())
+}
+
+/// Seals again all that a device has not acknowledged, under a new sender key.
+pub(super) fn all(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId) -> Result<(), StoreError> {
+    let conversation = ctx.me.direct(&contact.user);
+    for delivery in ctx.tx.deliveries_unread(&conversation)? {
+        if owes(&ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?, device, |state| {
+            state != OutboxState::Acknowledged
+        }) {
+            again(ctx, delivery)?;
+        }
+    }
+    renew_key(ctx, &conversation)?;
+    ctx.agenda.seal.insert(conversation, contact.user);
+    Ok(())
+}
+
+/// Whether a relay took the entry for the device some time ago.
+fn is_lost(ctx: &Context<'_>, delivery: &Delivery, device: &DeviceId) -> Result<bool, StoreError> {
+    let items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
+    let old = items.iter().all(|item| ctx.now.since(item.created) >= GRACE);
+    Ok(old
+        && owes(&items, device, |state| matches!(state, OutboxState::Custody { .. } | OutboxState::Failed)))
+}
+
+fn owes(items: &[OutboxItem], device: &DeviceId, state: impl Fn(OutboxState) -> bool) -> bool {
+    let mut recipients = items.iter().flat_map(|item| &item.recipients);
+    recipients.any(|recipient| recipient.device == *device && state(recipient.state))
+}
+
+/// Takes the sealed bytes out, so that the entry is sealed anew.
+pub(super) fn again(ctx: &mut Context<'_>, mut delivery: Delivery) -> Result<(), StoreError> {
+    for purpose in [Purpose::Entry(delivery.entry), Purpose::Key(delivery.entry)] {
+        for item in ctx.tx.outbox_of(&purpose)? {
+            ctx.tx.delete_outbox(item.id)?;
+        }
+    }
+    delivery.sealed = false;
+    delivery.failed = None;
+    ctx.tx.put_delivery(&delivery)?;
+    // The key that went with it is gone too.
+    renew_key(ctx, &delivery.conversation)
+}
+
+/// The next message gets a new sender key.
+pub(super) fn renew_key(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<(), StoreError> {
+    match ctx.tx.sender_key(conversation)? {
+        Some(mut key) if !key.turned => {
+            key.turned = true;
+            ctx.tx.put_sender_key(&key)
+        }
+        _ => Ok(()),
+    }
+}
