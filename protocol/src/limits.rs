@@ -30,8 +30,6 @@ pub const ENVELOPE_TTL_MAX: Duration = Duration::from_secs(21 * 24 * 3600);
 pub const DEDUP_AFTER_DELETION: Duration = Duration::from_secs(24 * 3600);
 /// After the last custody ended without an acknowledgement, a message shows as expired this much later.
 pub const EXPIRY_GRACE: Duration = Duration::from_secs(24 * 3600);
-/// A custodian that can't be reached for this long is replaced by another home relay.
-pub const CUSTODIAN_UNREACHABLE_MAX: Duration = Duration::from_secs(600);
 
 /// Steps in a delivery token.
 pub const TOKEN_STEPS_MAX: usize = 4;

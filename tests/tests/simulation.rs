@@ -1,6 +1,8 @@
 //! The simulated world over many seeds. `SEED=n RUST_LOG=undertone=debug cargo test -p undertone-tests --test simulation one_seed -- --nocapture`
 //! replays one.
 
+#![expect(clippy::panic, reason = "a test may panic")]
+
 use undertone_tests::simulation::{Faults, Report, World, WorldOptions};
 
 const SEEDS: u64 = 50;

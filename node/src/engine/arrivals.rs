@@ -33,10 +33,10 @@ pub(super) fn receive(
     if peer.is_some_and(|peer| peer != sender.device) {
         return Ok(Err("it speaks for another device than its channel".to_owned()));
     }
-    if let Some(introduction) = &introduction {
-        if let Err(refusal) = introductions::admit(ctx, introduction)? {
-            return Ok(Err(refusal));
-        }
+    if let Some(introduction) = &introduction
+        && let Err(refusal) = introductions::admit(ctx, introduction)?
+    {
+        return Ok(Err(refusal));
     }
     let message = match content.olm {
         Some(olm) => pairwise::decrypt(ctx, channel, &sender, olm)?,

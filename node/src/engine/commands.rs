@@ -159,10 +159,10 @@ fn add(
         Ok(name) => name,
         Err(problem) => return error(ErrorKind::Invalid, problem.to_string()),
     };
-    if let Some(text) = &message {
-        if let Err(problem) = check_text(text) {
-            return error(ErrorKind::Invalid, problem.to_string());
-        }
+    if let Some(text) = &message
+        && let Err(problem) = check_text(text)
+    {
+        return error(ErrorKind::Invalid, problem.to_string());
     }
     if ctx.tx.home_relays()?.is_empty() {
         return error(
@@ -174,10 +174,10 @@ fn add(
         Ok(contact) => contact,
         Err(problem) => return Ok(Err(problem)),
     };
-    if let Some(text) = message {
-        if let Err(problem) = direct::compose(ctx, &contact, &text)? {
-            return error(ErrorKind::Invalid, problem.to_string());
-        }
+    if let Some(text) = message
+        && let Err(problem) = direct::compose(ctx, &contact, &text)?
+    {
+        return error(ErrorKind::Invalid, problem.to_string());
     }
     Ok(Ok(Reply::Later(Condition::Introduced { user: contact.user })))
 }

@@ -80,8 +80,9 @@ pub(super) fn add(
             new_contact(ctx, user, unique_name(&contacts, &name.unwrap_or(invitation.name.clone()), &user))
         }
     };
-    // One handle is one use of the invitation, however often the request is repeated.
-    let joiner = Step::named(Handle::random(ctx.rng));
+    let first = invitation.relays.first().and_then(|relay| relay.introduction.path().first());
+    let handle = first.map(|step| step.handle);
+    let joiner = joiner(ctx, &contact, handle);
     let grants = invitation.relays.iter().filter_map(|relay| {
         let token = relay.introduction.extend(joiner.clone())?;
         Some(DeliveryGrant { device: invitation.device, mailbox: relay.mailbox.clone(), token })
@@ -94,12 +95,20 @@ pub(super) fn add(
         key: invitation.bundle_key.clone(),
     });
     contact.bundles = bundles.collect();
-    let first = invitation.relays.first().and_then(|relay| relay.introduction.path().first());
-    contact.invitation = first.map(|step| step.handle);
+    contact.invitation = handle;
     contact.refused = None;
     introductions::answer(ctx, &mut contact);
     ctx.tx.put_contact(&contact)?;
     Ok(Ok(contact))
+}
+
+/// The joiner's step. One handle is one use of the invitation, so a repeated request keeps its handle.
+fn joiner(ctx: &mut Context<'_>, contact: &Contact, invitation: Option<Handle>) -> Step {
+    let again = contact.grants.first().filter(|_| contact.invitation == invitation);
+    match again.and_then(|grant| grant.token.path().last()) {
+        Some(step) => step.clone(),
+        None => Step::named(Handle::random(ctx.rng)),
+    }
 }
 
 fn new_contact(ctx: &mut Context<'_>, user: UserId, name: Name) -> Contact {

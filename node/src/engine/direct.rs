@@ -1,5 +1,7 @@
 //! The log of direct conversations: entries are made, taken in, and put in order.
 
+use std::collections::BTreeSet;
+
 use undertone_protocol::codec::Malformed;
 use undertone_protocol::entry::{EntryBody, EntryHeader, SignedEntry};
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, SessionId, UserId};
@@ -126,7 +128,7 @@ fn insert(ctx: &mut Context<'_>, entry: SignedEntry) -> Result<Option<StoredEntr
     let effective = effective(ctx, &entry)?;
     let stored = StoredEntry { entry, effective, received: ctx.now };
     ctx.tx.put_entry(&stored)?;
-    move_children(ctx, &stored.entry.id)?;
+    move_children(ctx, &stored)?;
     advance(ctx, &stored.entry.header)?;
     Ok(Some(stored))
 }
@@ -139,17 +141,19 @@ fn effective(ctx: &Context<'_>, entry: &SignedEntry) -> Result<Timestamp, StoreE
     Ok(effective_time(entry.header.claimed, latest))
 }
 
-/// A parent came after its children: what stands on it may move.
-fn move_children(ctx: &mut Context<'_>, parent: &EntryId) -> Result<(), StoreError> {
-    let mut moved = vec![*parent];
-    while let Some(parent) = moved.pop() {
+/// A parent came after its children: what stands on it may move. An entry stands later than all its
+/// parents, so in order of time each is settled when it is looked at.
+fn move_children(ctx: &mut Context<'_>, parent: &StoredEntry) -> Result<(), StoreError> {
+    let mut moved = BTreeSet::from([(parent.effective, parent.entry.id)]);
+    while let Some((_, parent)) = moved.pop_first() {
         for child in ctx.tx.children(&parent)? {
             let Some(mut child) = ctx.tx.entry(&child)? else { continue };
             let effective = effective(ctx, &child.entry)?;
             if effective != child.effective {
+                moved.remove(&(child.effective, child.entry.id));
                 child.effective = effective;
                 ctx.tx.put_entry(&child)?;
-                moved.push(child.entry.id);
+                moved.insert((effective, child.entry.id));
             }
         }
     }

@@ -201,7 +201,10 @@ fn update(
     contact.introduced = fields.issued;
     contact.bundles.clone_from(&fields.bundles);
     contact.grants.clone_from(&fields.grants);
-    ctx.agenda.fetch.insert(contact.user);
+    // A stranger must not make us dial relays of their choice: not before the user accepts.
+    if contact.state != ContactState::Requested {
+        ctx.agenda.fetch.insert(contact.user);
+    }
     ctx.agenda.publish = true;
     Ok(())
 }

@@ -59,8 +59,8 @@ pub(super) fn take_list(
     let (take, warn) = match verdict {
         ListVerdict::Newer => (true, false),
         ListVerdict::Same | ListVerdict::Older => (false, false),
-        ListVerdict::Reset => (true, true),
-        ListVerdict::Conflict => (false, true),
+        // A first list again: they re-installed, or somebody replays it. The known one stays.
+        ListVerdict::Reset | ListVerdict::Conflict => (false, true),
     };
     if take {
         contact.device_list = Some(list.clone());

@@ -117,11 +117,11 @@ fn sending_session(ctx: &mut Context<'_>, peer: &mut PeerDevice) -> Result<Optio
 /// The message with word of what came through on the peer's newest channel.
 fn acknowledging(ctx: &Context<'_>, device: &DeviceId, body: Body) -> Result<wire::Pairwise, StoreError> {
     let mut message = wire::Pairwise { body: Some(body), ..wire::Pairwise::default() };
-    if let Some(newest) = ctx.tx.inbound_channels_of(device)?.first() {
-        if let Some((channel, _)) = ctx.tx.inbound_channel(newest)? {
-            message.acknowledged_channel = newest.to_wire();
-            message.acknowledged_count = channel.received_count();
-        }
+    if let Some(newest) = ctx.tx.inbound_channels_of(device)?.first()
+        && let Some((channel, _)) = ctx.tx.inbound_channel(newest)?
+    {
+        message.acknowledged_channel = newest.to_wire();
+        message.acknowledged_count = channel.received_count();
     }
     Ok(message)
 }

@@ -1,6 +1,7 @@
 //! The outbox on its way: which items go to which relay, and what the answers mean.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use undertone_protocol::codec::Signed;
 use undertone_protocol::delivery::Next;
@@ -81,10 +82,11 @@ fn draft(
         if links.is_in_flight(item.id, recipient.device) {
             continue;
         }
-        if !contacts.contains_key(&recipient.user) {
-            contacts.insert(recipient.user, ctx.tx.contact(&recipient.user)?);
-        }
-        let Some(Some(contact)) = contacts.get(&recipient.user) else { continue };
+        let contact = match contacts.entry(recipient.user) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(ctx.tx.contact(&recipient.user)?),
+        };
+        let Some(contact) = contact else { continue };
         if let Some(grant) = route(ctx, links, contact, &recipient.device) {
             by_relay.entry(grant.mailbox.relay.relay).or_default().push((recipient.device, grant));
         }
@@ -298,10 +300,11 @@ fn conclude_introduction(
     }
     // A first text went along.
     for delivery in ctx.tx.deliveries_unread(&ctx.me.direct(user))? {
-        if delivery.sealed && delivery.tick == Tick::Queued {
-            if ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?.is_empty() {
-                raise_tick(ctx, &delivery.entry, Tick::Sent)?;
-            }
+        if delivery.sealed
+            && delivery.tick == Tick::Queued
+            && ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?.is_empty()
+        {
+            raise_tick(ctx, &delivery.entry, Tick::Sent)?;
         }
     }
     Ok(())

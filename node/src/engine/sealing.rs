@@ -247,14 +247,22 @@ pub(super) fn consume(
     tag: &Tag,
 ) -> Result<(), StoreError> {
     ctx.tx.delete_message_tag(&key.session, tag)?;
-    if index == key.next_index {
-        key.next_index = index.saturating_add(1);
-        if let Err(error) = ctx.crypto.forget_below(&mut key.state, key.next_index) {
-            tracing::error!(%error, "could not advance a receiving key");
-        }
-    }
     expect(ctx, &mut key, index)?;
+    let opened = key.next_index;
+    while key.next_index < key.tags_end && !is_expected(ctx, &key, key.next_index)? {
+        key.next_index = key.next_index.saturating_add(1);
+    }
+    if key.next_index > opened
+        && let Err(error) = ctx.crypto.forget_below(&mut key.state, key.next_index)
+    {
+        tracing::error!(%error, "could not advance a receiving key");
+    }
     ctx.tx.put_receiver_key(&key)
+}
+
+fn is_expected(ctx: &Context<'_>, key: &ReceiverKey, index: u32) -> Result<bool, StoreError> {
+    let candidates = ctx.tx.sessions_by_tag(&key.header_key.tag(index))?;
+    Ok(candidates.contains(&(key.session, index)))
 }
 
 /// Expects the tags of some messages beyond `index`.

@@ -68,7 +68,7 @@ fn first_text(ctx: &Context<'_>, contact: &Contact) -> Result<Option<String>, St
         return Ok(None);
     }
     let history = ctx.tx.history(&ctx.me.direct(&contact.user), None, 1)?;
-    Ok(history.first().map(|stored| text(stored)))
+    Ok(history.first().map(text))
 }
 
 /// Why a request by an invitation was refused, and what to do.

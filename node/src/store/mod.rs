@@ -81,9 +81,6 @@ pub trait NodeTx {
     fn put_contact(&mut self, contact: &Contact) -> Result<(), StoreError>;
     /// What is known of a device.
     fn peer_device(&self, device: &DeviceId) -> Result<Option<PeerDevice>, StoreError>;
-    /// The device whose certificate names this Olm identity key; of several, the one with the lowest id. A
-    /// certificate does not prove that the device has the key: check who is meant inside the message.
-    fn peer_device_by_olm_key(&self, olm_key: &[u8; 32]) -> Result<Option<PeerDevice>, StoreError>;
     /// Keeps a device.
     fn put_peer_device(&mut self, device: &PeerDevice) -> Result<(), StoreError>;
     /// An invitation of this device.

@@ -254,8 +254,7 @@ pub enum Purpose {
     Key(EntryId),
     /// An acknowledgement entry of this conversation: until custody.
     Acknowledgement(ConversationId),
-    /// A request or an accept to this user, with the entry inside, if one is: until custody (accept), until
-    /// the answer (request).
+    /// A request or an accept to this user, with the entry inside, if one is: until custody.
     Introduction(UserId),
 }
 

@@ -99,7 +99,7 @@ pub(super) fn is_quiet(views: &[View]) -> bool {
 pub(super) fn at_the_end(views: &[View], answered: &BTreeSet<String>) -> Result<(), Failed> {
     let [first, second] = views else { return Err(Failed::new("a world has two users")) };
     if !is_quiet(views) {
-        return Err(Failed::new(format!("it does not come to rest: {views:#?}")));
+        return Err(Failed::new(format!("it does not come to rest: {views:?}")));
     }
     if first.shown != second.shown {
         return Err(Failed::new(format!(

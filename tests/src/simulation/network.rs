@@ -206,7 +206,7 @@ fn arrival(conn: ConnId, direction: Direction, frame: Frame) -> Happening {
 
 /// Mostly tens of milliseconds, sometimes seconds.
 pub(super) fn delay(rng: &mut ChaCha20Rng) -> Duration {
-    let slow = rng.next_u32() % 50 == 0;
+    let slow = rng.next_u32().is_multiple_of(50);
     let ms = rng.next_u64() % if slow { 3_000 } else { 80 };
     Duration::from_millis(1 + ms)
 }

@@ -37,7 +37,6 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             home_relay(&relay(n));
             contact(&user(n));
             peer_device(&device(n));
-            peer_device_by_olm_key(olm_key(n).as_bytes());
             invitation(&handle(n));
             olm_sessions(&device(n));
             prekey_base_seen(&[n; 32]);

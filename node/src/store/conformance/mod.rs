@@ -107,7 +107,7 @@ cases! {
     account::a_home_relay_is_replaced,
     people::contacts_come_by_name_letter_case_aside,
     people::a_contact_keeps_all_its_fields,
-    people::a_device_is_found_by_id_and_olm_key,
+    people::a_device_is_found_by_its_id,
     people::invitations_come_by_handle_and_go,
     pairwise::sessions_come_by_last_use_then_id,
     pairwise::base_keys_are_remembered,

@@ -33,7 +33,7 @@ pub(super) fn a_contact_keeps_all_its_fields() -> Case {
     }
 }
 
-pub(super) fn a_device_is_found_by_id_and_olm_key() -> Case {
+pub(super) fn a_device_is_found_by_its_id() -> Case {
     Case {
         fill: |tx| {
             for n in 1..COUNT {
@@ -43,12 +43,6 @@ pub(super) fn a_device_is_found_by_id_and_olm_key() -> Case {
         check: |tx| {
             assert_eq!(tx.peer_device(&device(1)).unwrap(), Some(peer_device(1)));
             assert_eq!(tx.peer_device(&device(0)).unwrap(), None);
-            let by_key = |n: u8| tx.peer_device_by_olm_key(olm_key(n).as_bytes()).unwrap();
-            assert_eq!(by_key(1), Some(peer_device(1)));
-            assert_eq!(by_key(0), None);
-            // Two claim this key.
-            let lowest = device(2).min(device(3));
-            assert_eq!(by_key(3).map(|found| found.device), Some(lowest));
         },
     }
 }

@@ -69,11 +69,6 @@ impl NodeTx for Tables {
         Ok(self.peer_devices.get(device).cloned())
     }
 
-    fn peer_device_by_olm_key(&self, olm_key: &[u8; 32]) -> Result<Option<PeerDevice>, StoreError> {
-        let mut devices = self.peer_devices.iter().map(|(_, device)| device);
-        Ok(devices.find(|device| device.bundle.fields.certificate.olm_key.as_bytes() == olm_key).cloned())
-    }
-
     fn put_peer_device(&mut self, device: &PeerDevice) -> Result<(), StoreError> {
         self.peer_devices.put(device.device, device.clone());
         Ok(())

@@ -93,33 +93,27 @@ fn state_from(number: i64) -> Result<ContactState, StoreError> {
     })
 }
 
-const SELECT_DEVICE: &str = "SELECT device, user, bundle, prekey, fetched FROM peer_devices";
-
 pub(super) fn peer_device(
     connection: &Connection,
     device: &DeviceId,
 ) -> Result<Option<PeerDevice>, StoreError> {
-    one(connection, &format!("{SELECT_DEVICE} WHERE device = ?"), [device.as_bytes()], read_device)
-}
-
-pub(super) fn peer_device_by_olm_key(
-    connection: &Connection,
-    olm_key: &[u8; 32],
-) -> Result<Option<PeerDevice>, StoreError> {
-    let sql = format!("{SELECT_DEVICE} WHERE olm_key = ? ORDER BY device LIMIT 1");
-    one(connection, &sql, [olm_key], read_device)
+    one(
+        connection,
+        "SELECT device, user, bundle, prekey, fetched FROM peer_devices WHERE device = ?",
+        [device.as_bytes()],
+        read_device,
+    )
 }
 
 pub(super) fn put_peer_device(connection: &Connection, device: &PeerDevice) -> Result<(), StoreError> {
-    let sql = "INSERT OR REPLACE INTO peer_devices (device, user, olm_key, bundle, prekey, fetched) \
-               VALUES (?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT OR REPLACE INTO peer_devices (device, user, bundle, prekey, fetched) \
+               VALUES (?, ?, ?, ?, ?)";
     run(
         connection,
         sql,
         params![
             device.device.as_bytes(),
             device.user.as_bytes(),
-            device.bundle.fields.certificate.olm_key.as_bytes(),
             signed(&device.bundle.signed),
             device.prekey.as_ref().map(|key| key.as_bytes().as_slice()),
             ms(device.fetched),

@@ -60,12 +60,10 @@ CREATE INDEX contacts_by_name ON contacts (name_folded, user);
 CREATE TABLE peer_devices (
     device  BLOB PRIMARY KEY,
     user    BLOB NOT NULL,
-    olm_key BLOB NOT NULL, -- of the bundle's certificate
     bundle  BLOB NOT NULL,
     prekey  BLOB,
     fetched INTEGER NOT NULL -- u64
 ) STRICT;
-CREATE INDEX peer_devices_by_olm_key ON peer_devices (olm_key, device);
 
 CREATE TABLE invitations (
     handle      BLOB PRIMARY KEY,

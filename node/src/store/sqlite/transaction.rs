@@ -69,10 +69,6 @@ impl NodeTx for SqliteTx<'_> {
         people::peer_device(self.connection, device)
     }
 
-    fn peer_device_by_olm_key(&self, olm_key: &[u8; 32]) -> Result<Option<PeerDevice>, StoreError> {
-        people::peer_device_by_olm_key(self.connection, olm_key)
-    }
-
     fn put_peer_device(&mut self, device: &PeerDevice) -> Result<(), StoreError> {
         people::put_peer_device(self.connection, device)
     }
