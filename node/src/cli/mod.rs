@@ -20,7 +20,7 @@ mod who;
 mod tests;
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -99,10 +99,15 @@ async fn carry_out(options: &Options, command: Command) -> anyhow::Result<()> {
 }
 
 fn log(options: &Options, command: &Command) -> anyhow::Result<()> {
-    let usual = if matches!(command, Command::Run) { "info" } else { "error" };
+    // Libraries name peers by whole keys at level info.
+    let usual = if matches!(command, Command::Run) { "warn,undertone=info" } else { "error" };
     let filter = options.log.as_deref().unwrap_or(usual);
     let filter = EnvFilter::try_new(filter).map_err(|error| invalid(format!("--log {filter}: {error}")))?;
     // An error says that the program which carries this one logs already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init();
     Ok(())
 }
