@@ -236,7 +236,8 @@ fn make_batch(ctx: &mut Context<'_>, home: &mut HomeRelay, count: usize) -> Resu
         }
     };
     ctx.tx.put_olm_account(&olm)?;
-    home.prekey_batch += 1;
+    // The number may be a relay's word: one that leaves no room takes no further batch.
+    home.prekey_batch = home.prekey_batch.saturating_add(1);
     home.prekeys_unconfirmed = keys
         .into_iter()
         .map(|key| {
