@@ -7,6 +7,7 @@ use undertone_protocol::limits::PREKEY_BATCH;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
+use super::intake::ack;
 use super::links::{Asked, Links};
 use super::types::Outputs;
 use crate::store::{HomeRelay, Received, StoreError};
@@ -51,7 +52,7 @@ pub(super) fn registered(
     ctx.agenda.prekeys.insert(*relay);
     let Some(link) = links.get_mut(relay) else { return Ok(()) };
     link.problem = None;
-    let credits = link.attach(home.received.clone());
+    let credits = link.intakes.attach(home.received.clone());
     let attach = wire::Attach {
         mailbox: home.mailbox.to_wire(),
         generation: generation.to_wire(),
@@ -60,16 +61,6 @@ pub(super) fn registered(
     };
     links.ask(relay, Asked::Attach, Body::Attach(attach), ctx.now, out);
     Ok(())
-}
-
-/// What the device has committed of one class.
-pub(super) fn ack(class: u32, received: &Received) -> wire::Ack {
-    let ranges = received
-        .ranges
-        .iter()
-        .map(|range| wire::Range { from: range.from, through: range.through })
-        .collect();
-    wire::Ack { class, through: received.through, ranges }
 }
 
 fn introductions_forgotten(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
