@@ -176,8 +176,7 @@ fn what_is_written_before_the_acceptance_comes_after_it() -> Tested {
 
     let accepted: ContactView = alice.json(&["contact", "accept", "Bob"])?;
     assert_eq!(accepted.state, "accepted");
-    at_bob
-        .until("Bob is let in", |event| matches!(event, Event::Accepted { .. }).then_some(()))?;
+    at_bob.until("Bob is let in", |event| matches!(event, Event::Accepted { .. }).then_some(()))?;
     comes(&mut at_alice, "Are you thinking about it?")?;
     bob.until_history("Alice", "all is delivered", |history| {
         history.iter().all(|message| message.state == "delivered")

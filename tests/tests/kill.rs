@@ -45,12 +45,7 @@ struct Written {
 }
 
 /// Writes numbered texts, one after the other, until it is told to stop.
-fn write(
-    account: &Account,
-    to: &str,
-    seed: u64,
-    stop: &AtomicBool,
-) -> anyhow::Result<Written> {
+fn write(account: &Account, to: &str, seed: u64, stop: &AtomicBool) -> anyhow::Result<Written> {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     let mut written = Written::default();
     let mut number = 0;

@@ -50,7 +50,8 @@ impl Stage {
         let link = inviter.invite(&[])?.link;
         let added = joiner.command(&["contact", "add", &link])?.succeeded()?;
         ensure!(added.stdout.contains("requesting"), "{added:?}");
-        requests.until("the request arrives", |event| matches!(event, Event::Request { .. }).then_some(()))?;
+        requests
+            .until("the request arrives", |event| matches!(event, Event::Request { .. }).then_some(()))?;
         inviter.command(&["contact", "accept", &joiner.name])?.succeeded()?;
         answers.until("the answer arrives", |event| matches!(event, Event::Accepted { .. }).then_some(()))?;
         Ok((inviter, joiner))

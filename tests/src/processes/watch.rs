@@ -17,11 +17,7 @@ impl Watch {
 
     /// Takes events until one is what is waited for. An error if the node ends, or tells nothing for
     /// [`WAIT_MAX`](super::WAIT_MAX).
-    pub fn until<T>(
-        &mut self,
-        what: &str,
-        mut wanted: impl FnMut(&Event) -> Option<T>,
-    ) -> anyhow::Result<T> {
+    pub fn until<T>(&mut self, what: &str, mut wanted: impl FnMut(&Event) -> Option<T>) -> anyhow::Result<T> {
         loop {
             let line = self.0.line().with_context(|| format!("while waiting until {what}"))?;
             if let Some(found) = wanted(&parse(&line)?) {
