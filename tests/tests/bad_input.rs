@@ -233,7 +233,7 @@ fn a_damaged_store() -> Tested {
 }
 
 #[test]
-fn a_damaged_store_of_a_relay() -> Tested {
+fn a_damaged_key_of_a_relay() -> Tested {
     let mut stage = Stage::new(PROGRAM)?;
     let (alice, mut bob) = stage.friends("Alice", "Bob")?;
     bob.stop()?;

@@ -249,13 +249,17 @@ fn the_relay_and_the_logs_learn_nothing() -> Tested {
     write_and_read(&joiner, &inviter, TEXTS[1])?;
     write_and_read(&inviter, &joiner, TEXTS[2])?;
     joiner.stop()?;
-    let held = inviter.send(NAMES[1], TEXTS[3])?;
+    let sending = inviter.command(&["--log", "trace", "send", NAMES[1], TEXTS[3]])?.succeeded()?;
+    let held: MessageView = sending.json()?;
     assert_eq!(held.state, "sent");
 
     let passphrases = NAMES.map(|name| format!("the passphrase of {name}"));
     let mut told = secret_texts(&[&NAMES[..], &TEXTS, &[link.as_str()]].concat());
     told.extend(secret_texts(&passphrases.each_ref().map(String::as_str)));
     let secrets = [told.clone(), secret_users([&inviter, &joiner])?].concat();
+    ensure!(sending.stderr.contains("TRACE"), "the command logs nothing");
+    let logged = inviter.home.join("command.log");
+    std::fs::write(logged, &sending.stderr)?;
     // While it holds a message, and when it holds none.
     let holding = search(stage.relay.dir(), &secrets)?;
     joiner.start()?;

@@ -20,7 +20,7 @@ mod who;
 mod tests;
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -30,6 +30,10 @@ use tracing_subscriber::EnvFilter;
 use crate::command::{CommandError, ErrorKind};
 use crate::runtime::NodeError;
 use args::{Cli, Command, Options};
+
+/// The library of the local API would write whatever is said into the log, at level trace. What goes wrong
+/// there comes back as an error.
+const API_LOG: &str = "jsonrpsee=off";
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -102,7 +106,12 @@ fn log(options: &Options, command: &Command) -> anyhow::Result<()> {
     let usual = if matches!(command, Command::Run) { "info" } else { "error" };
     let filter = options.log.as_deref().unwrap_or(usual);
     let filter = EnvFilter::try_new(filter).map_err(|error| invalid(format!("--log {filter}: {error}")))?;
+    let filter = filter.add_directive(API_LOG.parse()?);
     // An error says that the program which carries this one logs already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .try_init();
     Ok(())
 }
