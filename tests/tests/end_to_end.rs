@@ -210,6 +210,19 @@ fn a_restart_of_everything_keeps_everything() -> Tested {
     both_show(&alice, &bob, &["one", "two", "three", "four"])
 }
 
+#[test]
+fn who_runs_can_be_stopped_at_once() -> Tested {
+    let mut stage = Stage::new(PROGRAM)?;
+    let mut alice = stage.person("Alice")?;
+    for _ in 0..5 {
+        stage.relay.stop()?;
+        stage.relay.start()?;
+        alice.start()?;
+        alice.stop()?;
+    }
+    Ok(())
+}
+
 /// What nobody but the two may learn: name of the secret, and its bytes.
 type Secrets = Vec<(String, Vec<u8>)>;
 
