@@ -242,7 +242,7 @@ fn a_damaged_key_of_a_relay() -> Tested {
     let key = stage.relay.dir().join("data/relay.key");
     let bytes = fs::read(&key)?;
     fs::write(&key, b"nonsense")?;
-    stage.relay.command("run")?.refused(1, &["relay.key"])?;
+    stage.relay.command("run")?.refused(1, &["relay.key is no key"])?;
     fs::write(&key, bytes)?;
     stage.relay.start()?;
     bob.start()?;

@@ -1,8 +1,9 @@
 //! Conversations of real processes, on good days and on bad ones.
 
-use anyhow::ensure;
-use undertone::command::{ContactView, CountView, MessageView, SafetyNumberView};
+use anyhow::{Context, ensure};
+use undertone::command::{ContactView, CountView, IdView, MessageView, SafetyNumberView};
 use undertone::event::Event;
+use undertone_protocol::keys::Invitation;
 use undertone_tests::processes::{Person, Stage, Watch, search};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-process");
@@ -209,6 +210,19 @@ fn a_restart_of_everything_keeps_everything() -> Tested {
     both_show(&alice, &bob, &["one", "two", "three", "four"])
 }
 
+#[test]
+fn who_runs_can_be_stopped_at_once() -> Tested {
+    let mut stage = Stage::new(PROGRAM)?;
+    let mut alice = stage.person("Alice")?;
+    for _ in 0..5 {
+        stage.relay.stop()?;
+        stage.relay.start()?;
+        alice.start()?;
+        alice.stop()?;
+    }
+    Ok(())
+}
+
 /// What nobody but the two may learn: name of the secret, and its bytes.
 type Secrets = Vec<(String, Vec<u8>)>;
 
@@ -219,16 +233,18 @@ fn secret_texts(texts: &[&str]) -> Secrets {
 fn secret_users(people: [&Person; 2]) -> anyhow::Result<Secrets> {
     let mut secrets = Vec::new();
     for person in people {
-        let user = person.status()?.id.user;
-        let raw = (0..user.len() / 2)
-            .map(|at| user.get(2 * at..2 * at + 2).map(|digits| u8::from_str_radix(digits, 16)))
-            .map(|byte| byte.transpose().ok().flatten())
-            .collect::<Option<Vec<u8>>>();
-        let raw = raw.filter(|raw| raw.len() == 32);
-        secrets.push((format!("the user id of {} as it is", person.name), raw.unwrap_or_default()));
+        let IdView { user, device, .. } = person.status()?.id;
+        secrets.push((format!("the device id of {}", person.name), raw(&device)?));
+        secrets.push((format!("the user id of {} as it is", person.name), raw(&user)?));
         secrets.push((format!("the user id of {} in hexadecimal", person.name), user.into_bytes()));
     }
     Ok(secrets)
+}
+
+/// An id's 32 bytes.
+fn raw(hexadecimal: &str) -> anyhow::Result<Vec<u8>> {
+    let digits = |at: usize| hexadecimal.get(2 * at..2 * at + 2).context("too few digits");
+    (0..32).map(|at| Ok(u8::from_str_radix(digits(at)?, 16)?)).collect()
 }
 
 #[test]
@@ -260,6 +276,11 @@ fn the_relay_and_the_logs_learn_nothing() -> Tested {
     ensure!(sending.stderr.contains("TRACE"), "the command logs nothing");
     let logged = inviter.home.join("command.log");
     std::fs::write(logged, &sending.stderr)?;
+    // The relay has to know mailboxes; that one is found shows that this is how to search.
+    let invitation = Invitation::parse(&link)?;
+    let mailbox = invitation.relays.first().context("an invitation without relay")?.mailbox.mailbox;
+    let mailbox = ("the mailbox".to_owned(), mailbox.as_bytes().to_vec());
+    ensure!(!search(&stage.relay.dir().join("data"), &[mailbox])?.found.is_empty(), "the search is blind");
     // While it holds a message, and when it holds none.
     let holding = search(stage.relay.dir(), &secrets)?;
     joiner.start()?;

@@ -1,4 +1,4 @@
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,8 @@ use super::wait::{WAIT_MAX, until};
 
 /// Lines that wait to be read; a process that writes more waits too.
 const LINES_WAITING_MAX: usize = 16_384;
+/// Of each argument.
+const ARGUMENT_CHARS_SHOWN_MAX: usize = 100;
 /// What the environment of the test must not decide.
 const VARIABLES: [&str; 4] = ["UNDERTONE_HOME", "UNDERTONE_PASSPHRASE_FILE", "RUST_LOG", "NO_COLOR"];
 
@@ -33,7 +35,7 @@ impl Program {
         let mut child = Killed(child);
         let stdout = collect(child.0.stdout.take())?;
         let stderr = collect(child.0.stderr.take())?;
-        let what = format!("{:?} ends", shown(args));
+        let what = format!("`{}` ends", shown(args));
         let status = until(&what, || Ok(child.0.try_wait()?))?;
         Ok(Finished { what: shown(args), status, stdout: text(stdout)?, stderr: text(stderr)? })
     }
@@ -66,8 +68,10 @@ impl Program {
     }
 }
 
-fn shown(args: &[impl AsRef<OsStr>]) -> OsString {
-    args.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(OsStr::new(" "))
+/// The arguments for messages; long ones are cut.
+fn shown(args: &[impl AsRef<OsStr>]) -> String {
+    let cut = |arg: &OsStr| arg.to_string_lossy().chars().take(ARGUMENT_CHARS_SHOWN_MAX).collect::<String>();
+    args.iter().map(|arg| cut(arg.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
 fn collect(from: Option<impl Read + Send + 'static>) -> anyhow::Result<JoinHandle<std::io::Result<Vec<u8>>>> {
@@ -89,7 +93,7 @@ fn text(reader: JoinHandle<std::io::Result<Vec<u8>>>) -> anyhow::Result<String> 
 /// A command that ended.
 #[derive(Debug)]
 pub struct Finished {
-    what: OsString,
+    what: String,
     status: ExitStatus,
     /// What it printed.
     pub stdout: String,
@@ -105,22 +109,22 @@ impl Finished {
 
     /// An error if it failed.
     pub fn succeeded(self) -> anyhow::Result<Self> {
-        ensure!(self.status.success(), "{:?}: {}: {}", self.what, self.status, self.stderr.trim());
+        ensure!(self.status.success(), "`{}`: {}: {}", self.what, self.status, self.stderr.trim());
         Ok(self)
     }
 
     /// The JSON that it printed.
     pub fn json<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
         serde_json::from_str(&self.stdout)
-            .with_context(|| format!("{:?} printed `{}`", self.what, self.stdout.trim()))
+            .with_context(|| format!("`{}` printed `{}`", self.what, self.stdout.trim()))
     }
 
     /// An error unless it failed with this exit code and this in its complaint.
     pub fn refused(&self, code: i32, says: &[&str]) -> anyhow::Result<()> {
         let complaint = self.stderr.trim();
-        ensure!(self.code() == Some(code), "{:?}: {}, not {code}: {complaint}", self.what, self.status);
+        ensure!(self.code() == Some(code), "`{}`: {}, not {code}: {complaint}", self.what, self.status);
         for part in says {
-            ensure!(complaint.contains(part), "{:?}: `{part}` is not in: {complaint}", self.what);
+            ensure!(complaint.contains(part), "`{}`: `{part}` is not in: {complaint}", self.what);
         }
         Ok(())
     }
@@ -129,7 +133,7 @@ impl Finished {
 /// A process that goes on, and what it prints.
 #[derive(Debug)]
 pub struct Running {
-    what: OsString,
+    what: String,
     child: Killed,
     lines: Receiver<String>,
     log: PathBuf,
@@ -145,11 +149,11 @@ impl Running {
     pub fn line(&mut self) -> anyhow::Result<String> {
         match self.lines.recv_timeout(WAIT_MAX) {
             Ok(line) => Ok(line),
-            Err(RecvTimeoutError::Timeout) => bail!("{:?} prints nothing", self.what),
+            Err(RecvTimeoutError::Timeout) => bail!("`{}` prints nothing", self.what),
             Err(RecvTimeoutError::Disconnected) => {
                 let status = self.wait()?;
                 let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-                bail!("{:?} ended: {status}: {}", self.what, log.lines().last().unwrap_or_default())
+                bail!("`{}` ended: {status}: {}", self.what, log.lines().last().unwrap_or_default())
             }
         }
     }
@@ -170,13 +174,13 @@ impl Running {
     pub fn stop(mut self) -> anyhow::Result<()> {
         let asked = Command::new("kill").args(["-TERM", &self.id().to_string()]).status()?;
         let status = self.wait()?;
-        ensure!(asked.success() && status.success(), "{:?} did not stop well: {status}", self.what);
+        ensure!(asked.success() && status.success(), "`{}` did not stop well: {status}", self.what);
         Ok(())
     }
 
     /// Waits for its end.
     pub fn wait(&mut self) -> anyhow::Result<ExitStatus> {
-        let what = format!("{:?} ends", self.what);
+        let what = format!("`{}` ends", self.what);
         until(&what, || Ok(self.child.0.try_wait()?))
     }
 }
