@@ -87,9 +87,9 @@ fn links_that_are_over() -> Tested {
     // A new link helps.
     let another = alice.invite(&[])?.link;
     ensure!(add(&carol, &another)?.succeeded()?.json::<ContactView>()?.introduced);
-    until("Carol's request arrives", || Ok(alice.contact("Carol")?)).map(|carol| {
-        assert_eq!((carol.state.as_str(), carol.warning), ("requested", None));
-    })
+    let carol = until("Carol's request arrives", || alice.contact("Carol"))?;
+    assert_eq!((carol.state.as_str(), carol.warning), ("requested", None));
+    Ok(())
 }
 
 #[test]
