@@ -14,6 +14,7 @@ use undertone_protocol::limits::FRAME_BYTES_MAX;
 use undertone_protocol::wire::{Deliver, Frame, Ping, frame::Body};
 
 use super::*;
+use crate::identity::relay_peer;
 
 /// Longer than any of these tests may take; only a hang reaches it.
 const HANG: Duration = Duration::from_secs(60);
@@ -202,7 +203,7 @@ async fn a_wrong_key_names_both_relays() {
     let DialError::WrongRelayKey { got, .. } = &error else { panic!("{error}") };
     assert_eq!(*got, Some(relay.id));
     let text = error.to_string();
-    let keys = [expected, relay.id].map(|relay| crate::identity::relay_peer(&relay).unwrap().to_string());
+    let keys = [expected, relay.id].map(|relay| relay_peer(&relay).unwrap().to_string());
     assert!(keys.iter().all(|key| text.contains(key)), "{text}");
 }
 

@@ -3,7 +3,7 @@
 //! deciding, committing and sending. One seed decides everything, so a seed that fails fails again.
 //!
 //! A world is driven in [`World::run`]; what must hold is checked while it runs and at its end, in
-//! [`checks`].
+//! `checks`.
 
 mod checks;
 mod drive;
