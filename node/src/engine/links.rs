@@ -46,6 +46,7 @@ pub(super) enum Asked {
     PutBundle,
     PutPrekeys,
     PutIntroduction(Handle),
+    Revoke(Handle),
     FetchBundle(BundleWant),
     Publish(InFlight),
 }
@@ -80,6 +81,8 @@ pub(super) struct Link {
     state: State,
     backoff: ExponentialBackoff,
     pub(super) problem: Option<String>,
+    /// After a refusal the relay is not asked the same again before this.
+    pub(super) upkeep_from: Timestamp,
     asked: BTreeMap<u64, (Asked, Timestamp)>,
     next_request: u64,
     heard: Timestamp,
@@ -175,6 +178,7 @@ impl Links {
         };
         link.state = State::Ready;
         link.problem = None;
+        link.upkeep_from = Timestamp::ZERO;
         link.backoff = backoff(self.jitter);
         true
     }
@@ -333,6 +337,7 @@ impl Link {
             state: State::Down { retry_at: now },
             backoff: backoff(jitter),
             problem: None,
+            upkeep_from: Timestamp::ZERO,
             asked: BTreeMap::new(),
             next_request: 1,
             heard: now,

@@ -20,6 +20,8 @@ mod context;
 mod links;
 mod views;
 
+mod revocations;
+
 mod home;
 mod lists;
 mod pairwise;
@@ -33,6 +35,7 @@ mod healing;
 
 mod introductions;
 
+mod blocking;
 mod contacts;
 mod direct;
 

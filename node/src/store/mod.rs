@@ -21,9 +21,9 @@ use undertone_protocol::time::Timestamp;
 
 pub use memory::MemoryStore;
 pub use records::{
-    Account, Contact, ContactState, Delivery, Failure, HomeRelay, OlmSession, OutboxItem, OutboxRecipient,
-    OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received, ReceiverKey, SEEN_LIFE, SenderKey,
-    StoredEntry, StoredInvitation,
+    Account, BeforeBlock, Block, Contact, ContactState, Delivery, Failure, HomeRelay, OlmSession, OutboxItem,
+    OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received, ReceiverKey,
+    Revocation, SEEN_LIFE, SenderKey, StoredEntry, StoredInvitation,
 };
 pub use sqlite::{OpenError, SqliteStore};
 
@@ -91,6 +91,15 @@ pub trait NodeTx {
     fn put_invitation(&mut self, invitation: &StoredInvitation) -> Result<(), StoreError>;
     /// Forgets an invitation.
     fn delete_invitation(&mut self, handle: &Handle) -> Result<(), StoreError>;
+
+    /// Handles that a home relay still has to be told to refuse, by handle, at most `limit`.
+    fn revocations_due(&self, relay: &RelayId, limit: usize) -> Result<Vec<Handle>, StoreError>;
+    /// Keeps a revocation.
+    fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError>;
+    /// A relay forgot everything: it has to be told all its revocations again.
+    fn reopen_revocations(&mut self, relay: &RelayId) -> Result<(), StoreError>;
+    /// Forgets all revocations at a relay: the tokens are void by a new epoch.
+    fn delete_revocations(&mut self, relay: &RelayId) -> Result<(), StoreError>;
 
     // ── pairwise encryption ──
 

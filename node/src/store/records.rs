@@ -113,8 +113,45 @@ pub enum ContactState {
     Requesting,
     /// They asked; waits for the user.
     Requested,
+    /// They asked; the user declined, and they are not told.
+    Declined,
     /// Both want to talk.
     Accepted,
+    /// The user wants nothing from them.
+    Blocked(Block),
+}
+
+/// What is known of a contact that is blocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// What they were before.
+    pub was: BeforeBlock,
+    /// When they were blocked: what came later is not shown.
+    pub since: Timestamp,
+}
+
+/// The states that a contact can be blocked in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BeforeBlock {
+    /// [`ContactState::Requesting`].
+    Requesting,
+    /// [`ContactState::Requested`].
+    Requested,
+    /// [`ContactState::Declined`].
+    Declined,
+    /// [`ContactState::Accepted`].
+    Accepted,
+}
+
+/// A delivery token that a home relay must refuse, with all that extend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// Which relay.
+    pub relay: RelayId,
+    /// The handle of the token's first step.
+    pub handle: Handle,
+    /// Whether the relay said that it is done.
+    pub confirmed: bool,
 }
 
 /// What is known of a contact's device.
@@ -333,6 +370,13 @@ pub struct Quarantined {
 
 /// How long the hash of a handled payload is remembered: longer than a relay holds the payload.
 pub const SEEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+impl ContactState {
+    /// Whether the user blocked them.
+    pub const fn is_blocked(self) -> bool {
+        matches!(self, Self::Blocked(_))
+    }
+}
 
 impl Contact {
     /// The name as contacts are ordered by and told apart by: letter case aside.

@@ -13,7 +13,7 @@ use super::rules::all;
 use super::tables::{Counter, Inbound, Tables};
 use crate::store::{
     Account, Contact, Delivery, HomeRelay, NodeTx, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Purpose,
-    Quarantined, ReceiverKey, SenderKey, StoreError, StoredEntry, StoredInvitation,
+    Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
 };
 
 impl NodeTx for Tables {
@@ -89,6 +89,29 @@ impl NodeTx for Tables {
 
     fn delete_invitation(&mut self, handle: &Handle) -> Result<(), StoreError> {
         self.invitations.remove(handle);
+        Ok(())
+    }
+
+    fn revocations_due(&self, relay: &RelayId, limit: usize) -> Result<Vec<Handle>, StoreError> {
+        let due = self.revocations_of(relay).filter(|(_, revocation)| !revocation.confirmed);
+        Ok(due.map(|((_, handle), _)| *handle).take(limit).collect())
+    }
+
+    fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError> {
+        self.revocations.put((revocation.relay, revocation.handle), revocation.clone());
+        Ok(())
+    }
+
+    fn reopen_revocations(&mut self, relay: &RelayId) -> Result<(), StoreError> {
+        let all: Vec<Revocation> = self.revocations_of(relay).map(|(_, one)| one.clone()).collect();
+        for revocation in all {
+            self.put_revocation(&Revocation { confirmed: false, ..revocation })?;
+        }
+        Ok(())
+    }
+
+    fn delete_revocations(&mut self, relay: &RelayId) -> Result<(), StoreError> {
+        self.revocations.forget(|(of, _), _| of == relay);
         Ok(())
     }
 

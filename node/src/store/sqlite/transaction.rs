@@ -7,10 +7,10 @@ use undertone_protocol::log::{FrontierItem, OrderKey};
 use undertone_protocol::receipts::Acknowledgement;
 use undertone_protocol::time::Timestamp;
 
-use super::{account, conversation, inbox, log, outbox, pairwise, people, receipts};
+use super::{account, conversation, inbox, log, outbox, pairwise, people, receipts, revocations};
 use crate::store::{
     Account, Contact, Delivery, HomeRelay, NodeTx, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Purpose,
-    Quarantined, ReceiverKey, SenderKey, StoreError, StoredEntry, StoredInvitation,
+    Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
 };
 
 /// A transaction that is under way on a connection. What a method does is in the file of its concern.
@@ -87,6 +87,22 @@ impl NodeTx for SqliteTx<'_> {
 
     fn delete_invitation(&mut self, handle: &Handle) -> Result<(), StoreError> {
         people::delete_invitation(self.connection, handle)
+    }
+
+    fn revocations_due(&self, relay: &RelayId, limit: usize) -> Result<Vec<Handle>, StoreError> {
+        revocations::due(self.connection, relay, limit)
+    }
+
+    fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError> {
+        revocations::put(self.connection, revocation)
+    }
+
+    fn reopen_revocations(&mut self, relay: &RelayId) -> Result<(), StoreError> {
+        revocations::reopen(self.connection, relay)
+    }
+
+    fn delete_revocations(&mut self, relay: &RelayId) -> Result<(), StoreError> {
+        revocations::delete(self.connection, relay)
     }
 
     fn olm_sessions(&self, device: &DeviceId) -> Result<Vec<OlmSession>, StoreError> {
