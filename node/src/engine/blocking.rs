@@ -3,7 +3,7 @@
 use undertone_protocol::ids::Handle;
 
 use super::context::Context;
-use super::{introductions, receipts, resend, revocations, views};
+use super::{introductions, receipts, resend, revocations, sealing, views};
 use crate::command::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::store::{BeforeBlock, Block, Contact, ContactState, Purpose, StoreError};
@@ -82,6 +82,10 @@ pub(super) fn unblock(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Cha
     };
     if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
         introductions::answer(ctx, &mut contact);
+        // They could not say that they can't read something, so all that they did not acknowledge goes again.
+        for device in sealing::authorised(&contact) {
+            resend::all(ctx, &contact, &device)?;
+        }
         ctx.agenda.seal.insert(ctx.me.direct(&contact.user), contact.user);
         receipts::make_due(ctx, &ctx.me.direct(&contact.user))?;
     }
