@@ -1,3 +1,4 @@
-//! What the tests of the whole share: the simulated world.
+//! What the tests of the whole share: the simulated world, and real processes.
 
+pub mod processes;
 pub mod simulation;

@@ -67,7 +67,7 @@ pub enum DialError {
         failures: Vec<(Address, String)>,
     },
     /// An address answers with another key: it is not the relay that it was said to be.
-    #[error("{address} answers with the key {}, but the relay's is {}", got_short(.got), .expected.short())]
+    #[error("{address} answers with the key {}, but the relay's is {}", key(.got.as_ref()), key(Some(.expected)))]
     WrongRelayKey {
         /// The address.
         address: Address,
@@ -96,8 +96,13 @@ impl fmt::Display for Listed<'_> {
     }
 }
 
-fn got_short(got: &Option<RelayId>) -> String {
-    got.map_or_else(|| "of another kind".to_owned(), |relay| relay.short())
+/// A key as it stands in addresses.
+fn key(relay: Option<&RelayId>) -> String {
+    match relay.map(|relay| (relay, relay_peer(relay))) {
+        Some((_, Ok(peer))) => peer.to_string(),
+        Some((relay, Err(ForeignKey))) => relay.to_hex(),
+        None => "of another kind".to_owned(),
+    }
 }
 
 /// The receiving end of a link.

@@ -67,8 +67,8 @@ impl Creation {
 fn begin(home: &Path) -> Result<File, AccountError> {
     let path = unfinished_path(home);
     home::check_new(home)?;
-    if home::exists(&database_path(home))? && !home::exists(&path)? {
-        return Err(AccountError::KeyFileLost(home.to_owned()));
+    if let lost @ AccountError::KeyFileLost(_) = home::no_key_file(home)? {
+        return Err(lost);
     }
     let disk = |error| AccountError::Disk { path: path.clone(), error };
     let mut options = OpenOptions::new();

@@ -16,7 +16,15 @@ pub fn database_path(home: &Path) -> PathBuf {
 
 /// Whether there is an account in `home` to unlock.
 pub fn check_exists(home: &Path) -> Result<(), AccountError> {
-    if exists(&key_path(home))? { Ok(()) } else { Err(AccountError::Missing(home.to_owned())) }
+    if exists(&key_path(home))? { Ok(()) } else { Err(no_key_file(home)?) }
+}
+
+/// What it means that there is no key file: a database without one is no reason to make an account anew,
+/// unless it was left by a creation that did not end.
+pub(super) fn no_key_file(home: &Path) -> Result<AccountError, AccountError> {
+    let lost = exists(&database_path(home))? && !exists(&unfinished_path(home))?;
+    let home = home.to_owned();
+    Ok(if lost { AccountError::KeyFileLost(home) } else { AccountError::Missing(home) })
 }
 
 /// Whether there is room for an account in `home`: a first look, which [`super::create`] takes again.
@@ -73,7 +81,7 @@ pub(super) fn read_key_file(home: &Path) -> Result<KeyFile, AccountError> {
     let read = File::open(&path).and_then(|file| file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text));
     match read {
         Ok(_) => KeyFile::parse(&text, &path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(AccountError::Missing(home.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(no_key_file(home)?),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             Err(AccountError::DamagedKeyFile { path, why: "it is no text".to_owned() })
         }

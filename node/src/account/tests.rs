@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use undertone_protocol::ids::Secret;
 
-use super::{AccountError, Creation, create, database_path, unlock};
+use super::{AccountError, Creation, check_exists, create, database_path, unlock};
 
 const PASSPHRASE: &str = "correct horse";
 
@@ -98,6 +98,8 @@ fn a_database_whose_key_file_is_gone_is_left_alone() {
     let home = TempDir::new().unwrap();
     fs::write(database_path(home.path()), "precious").unwrap();
     assert!(matches!(begin(home.path(), 1), Err(AccountError::KeyFileLost(_))));
+    assert!(matches!(unlock(home.path(), PASSPHRASE), Err(AccountError::KeyFileLost(_))));
+    assert!(matches!(check_exists(home.path()), Err(AccountError::KeyFileLost(_))));
     assert_eq!(names(home.path()), ["undertone.db"]);
     assert_eq!(fs::read_to_string(database_path(home.path())).unwrap(), "precious");
 }

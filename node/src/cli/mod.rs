@@ -31,6 +31,10 @@ use crate::command::{CommandError, ErrorKind};
 use crate::runtime::NodeError;
 use args::{Cli, Command, Options};
 
+/// The library of the local API would write whatever is said into the log, at level trace. What goes wrong
+/// there comes back as an error.
+const API_LOG: &str = "jsonrpsee=off";
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     run_from(std::env::args_os())
@@ -103,6 +107,7 @@ fn log(options: &Options, command: &Command) -> anyhow::Result<()> {
     let usual = if matches!(command, Command::Run) { "warn,undertone=info" } else { "error" };
     let filter = options.log.as_deref().unwrap_or(usual);
     let filter = EnvFilter::try_new(filter).map_err(|error| invalid(format!("--log {filter}: {error}")))?;
+    let filter = filter.add_directive(API_LOG.parse()?);
     // An error says that the program which carries this one logs already.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -32,10 +32,10 @@ pub(super) fn new(options: &Options) -> anyhow::Result<Zeroizing<String>> {
 }
 
 fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let context = || format!("the passphrase file {}", path.display());
-    let file = File::open(path).with_context(context)?;
+    let unreadable = |error: io::Error| invalid(format!("the passphrase file {}: {error}", path.display()));
     let mut text = Zeroizing::new(String::new());
-    file.take(FILE_BYTES_MAX).read_to_string(&mut text).with_context(context)?;
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
     // Editors end a file with a line end, which is no part of the passphrase.
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))

@@ -1,3 +1,5 @@
+use std::io;
+
 use anyhow::Context;
 use serde_json::json;
 
@@ -11,6 +13,9 @@ use crate::runtime::Node;
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let home = home(options)?;
     let mut node = session::open(options, &home)?;
+    // After the passphrase was asked for, where Ctrl-C has to end the process; before anybody is told that
+    // it runs, since from then on it may be asked to stop.
+    let mut signals = Signals::listen().context("signals can't be received")?;
     let server = Server::start(&home, node.handle()).await?;
     if let Err(error) = ready(options, &server) {
         // Whoever started it does not listen; that keeps nobody from using it.
@@ -18,7 +23,7 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     }
     let failed = tokio::select! {
         error = node.ended() => Some(error),
-        signal = told_to_stop() => {
+        signal = signals.stop() => {
             signal.context("signals can't be received")?;
             None
         }
@@ -43,22 +48,42 @@ fn ready(options: &Options, server: &Server) -> anyhow::Result<()> {
     }
 }
 
-/// Waits for Ctrl-C, or for what service managers send.
+/// Ctrl-C, or what service managers send.
 #[cfg(unix)]
-async fn told_to_stop() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
 }
 
-/// Waits for Ctrl-C.
+#[cfg(unix)]
+impl Signals {
+    /// From here on they don't end the process.
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn stop(&mut self) -> io::Result<()> {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        Ok(())
+    }
+}
+
+/// Ctrl-C.
 #[cfg(not(unix))]
-async fn told_to_stop() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn stop(&mut self) -> io::Result<()> {
+        tokio::signal::ctrl_c().await
+    }
 }

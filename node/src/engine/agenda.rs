@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use undertone_protocol::ids::{ConversationId, DeviceId, RelayId, Tag, UserId};
 use undertone_protocol::time::Timestamp;
 
-/// What [`super::Engine::settle`] has to look at: hints that save it from searching. Volatile; at a
-/// start everything is on it.
+/// What the engine remembers so that it need not search: what [`super::Engine::settle`] has to look at, and
+/// small indexes. Volatile; at a start everything is on it.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
     /// Direct conversations with messages that may be sealed now, with their contacts.
@@ -19,6 +19,8 @@ pub(super) struct Agenda {
     pub(super) receipts: bool,
     /// Home relays that should be asked how many one-time prekeys are left.
     pub(super) prekeys: BTreeSet<RelayId>,
+    /// The contacts of the direct conversations: finding one must not cost a look at all.
+    pub(super) directory: BTreeMap<ConversationId, UserId>,
     /// Whether payloads in quarantine may open now.
     pub(super) quarantine: bool,
     /// The tags of what is in quarantine, so that a key that opens none of it costs nothing.

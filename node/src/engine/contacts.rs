@@ -108,6 +108,7 @@ pub(super) fn add(
     contact.refused = None;
     introductions::answer(ctx, &mut contact);
     ctx.tx.put_contact(&contact)?;
+    ctx.agenda.directory.insert(ctx.me.direct(&user), user);
     Ok(Ok(contact))
 }
 

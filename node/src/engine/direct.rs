@@ -176,13 +176,13 @@ fn advance(ctx: &mut Context<'_>, header: &EntryHeader) -> Result<(), StoreError
     let mut item = frontier_of(ctx, conversation, device)?;
     note_beyond(&mut item, *seq);
     // The store knows better than the ranges, which are bounded.
-    while let Some(next) = ctx.tx.entries_at(conversation, device, item.seq + 1)?.first() {
-        item.seq += 1;
+    while let Some(next) = ctx.tx.entries_at(conversation, device, item.seq.saturating_add(1))?.first() {
+        item.seq = item.seq.saturating_add(1);
         item.head = Some(next.entry.id);
     }
     item.ranges.retain(|range| range.through > item.seq);
     for range in &mut item.ranges {
-        range.from = range.from.max(item.seq + 1);
+        range.from = range.from.max(item.seq.saturating_add(1));
     }
     ctx.tx.put_frontier(conversation, device, &item)
 }
@@ -190,11 +190,11 @@ fn advance(ctx: &mut Context<'_>, header: &EntryHeader) -> Result<(), StoreError
 /// Adds a number beyond a gap to the ranges; where they are full it is left out, and only acknowledged
 /// when the gap closes.
 fn note_beyond(item: &mut FrontierItem, seq: u64) {
-    if seq <= item.seq + 1 || item.covers(seq) {
+    if seq <= item.seq.saturating_add(1) || item.covers(seq) {
         return;
     }
-    let before = item.ranges.iter().position(|range| range.through + 1 == seq);
-    let after = item.ranges.iter().position(|range| range.from == seq + 1);
+    let before = item.ranges.iter().position(|range| range.through == seq.saturating_sub(1));
+    let after = item.ranges.iter().position(|range| Some(range.from) == seq.checked_add(1));
     match (before, after) {
         (Some(before), Some(after)) => {
             let through = item.ranges.get(after).map_or(seq, |range| range.through);
@@ -218,5 +218,40 @@ fn note_beyond(item: &mut FrontierItem, seq: u64) {
             item.ranges.insert(at, SeqRange { from: seq, through: seq });
         }
         (None, None) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_largest_number_is_noted() {
+        let mut item = FrontierItem::default();
+        for seq in [u64::MAX, u64::MAX - 1, u64::MAX - 3] {
+            note_beyond(&mut item, seq);
+        }
+        let range = |from, through| SeqRange { from, through };
+        assert_eq!(item.ranges, [range(u64::MAX - 3, u64::MAX - 3), range(u64::MAX - 1, u64::MAX)]);
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_what_was_noted(seqs in proptest::collection::vec(2u64..50, 0..80)) {
+            let mut item = FrontierItem::default();
+            let mut model = BTreeSet::new();
+            for seq in seqs {
+                note_beyond(&mut item, seq);
+                model.extend((seq > 1).then_some(seq));
+            }
+            let covered: BTreeSet<u64> = item.ranges.iter().flat_map(|range| range.from..=range.through).collect();
+            prop_assert_eq!(&covered, &model);
+            let apart = item.ranges.windows(2).all(|pair| pair[1].from > pair[0].through + 1);
+            prop_assert!(apart, "{:?}", item.ranges);
+        }
     }
 }

@@ -7,6 +7,7 @@ use undertone_protocol::limits::PREKEY_BATCH;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
+use super::intake::ack;
 use super::links::{Asked, Links};
 use super::revocations;
 use super::types::Outputs;
@@ -56,7 +57,7 @@ pub(super) fn registered(
     ctx.agenda.introduce.extend(due.map(|contact| contact.user));
     let Some(link) = links.get_mut(relay) else { return Ok(()) };
     link.problem = None;
-    let credits = link.attach(home.received.clone());
+    let credits = link.intakes.attach(home.received.clone());
     let attach = wire::Attach {
         mailbox: home.mailbox.to_wire(),
         generation: generation.to_wire(),
@@ -65,16 +66,6 @@ pub(super) fn registered(
     };
     links.ask(relay, Asked::Attach, Body::Attach(attach), ctx.now, out);
     Ok(())
-}
-
-/// What the device has committed of one class.
-pub(super) fn ack(class: u32, received: &Received) -> wire::Ack {
-    let ranges = received
-        .ranges
-        .iter()
-        .map(|range| wire::Range { from: range.from, through: range.through })
-        .collect();
-    wire::Ack { class, through: received.through, ranges }
 }
 
 fn introductions_forgotten(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
@@ -243,7 +234,8 @@ fn make_batch(ctx: &mut Context<'_>, home: &mut HomeRelay, count: usize) -> Resu
         }
     };
     ctx.tx.put_olm_account(&olm)?;
-    home.prekey_batch += 1;
+    // The number may be a relay's word: one that leaves no room takes no further batch.
+    home.prekey_batch = home.prekey_batch.saturating_add(1);
     home.prekeys_unconfirmed = keys
         .into_iter()
         .map(|key| {

@@ -7,17 +7,15 @@ use undertone_protocol::crypto::{InboundChannel, PayloadKind, classify, decrypt_
 use undertone_protocol::entry::SignedEntry;
 use undertone_protocol::ids::{DeviceId, PayloadHash, RelayId, SessionId, Tag};
 use undertone_protocol::limits::{
-    ACK_RANGES_MAX, CHANNEL_UNACKNOWLEDGED_MAX, CHANNELS_PER_PEER_MAX, PAYLOAD_BYTES_MAX,
-    QUARANTINE_ITEMS_MAX,
+    CHANNEL_UNACKNOWLEDGED_MAX, CHANNELS_PER_PEER_MAX, PAYLOAD_BYTES_MAX, QUARANTINE_ITEMS_MAX,
 };
-use undertone_protocol::log::SeqRange;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
 use super::links::{Links, drop_link};
 use super::types::Outputs;
-use super::{arrivals, direct, home, sealing};
-use crate::store::{NodeTx, Quarantined, Received, StoreError};
+use super::{arrivals, direct, sealing};
+use crate::store::{NodeTx, Quarantined, StoreError};
 
 /// What became of a payload.
 enum Opened {
@@ -37,23 +35,12 @@ pub(super) fn delivered(
     deliver: wire::Deliver,
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
-    let class = usize::try_from(deliver.class).unwrap_or(usize::MAX);
     if deliver.payload.len() > PAYLOAD_BYTES_MAX || deliver.seq == 0 {
         drop_link(ctx, links, relay, "the relay broke the protocol: a bad delivery", out);
         return Ok(());
     }
-    // Class 2 is volatile and nothing in it is known to this version.
-    let Some(intake) = links
-        .get_mut(relay)
-        .filter(|link| link.home && link.is_ready())
-        .and_then(|link| link.intake.get_mut(class))
-    else {
-        return Ok(());
-    };
-    intake.count(deliver.payload.len());
-    intake.dirty = true;
-    // Too many gaps: not taken, so it will be delivered again.
-    if !intake.received.add(deliver.seq) {
+    let link = links.get_mut(relay).filter(|link| link.home && link.is_ready());
+    if !link.is_some_and(|link| link.intakes.take(deliver.class, deliver.seq, deliver.payload.len())) {
         return Ok(());
     }
     let hash = PayloadHash::of(&deliver.payload);
@@ -240,97 +227,17 @@ pub(super) fn acknowledge(
 ) -> Result<(), StoreError> {
     let homes: Vec<RelayId> = links.iter().filter(|(_, link)| link.home).map(|(relay, _)| *relay).collect();
     for relay in homes {
-        let Some(link) = links.get_mut(&relay) else { continue };
-        let mut acks = Vec::new();
-        for (class, intake) in (0..).zip(&mut link.intake) {
-            if std::mem::take(&mut intake.dirty) {
-                acks.push((class, intake.received.clone()));
-            }
-        }
-        if acks.is_empty() {
-            continue;
-        }
-        let received = link.intake.each_ref().map(|intake| intake.received.clone());
-        let credits = link.credits();
+        let Some(report) = links.get_mut(&relay).and_then(|link| link.intakes.report()) else { continue };
         if let Some(mut stored) = ctx.tx.home_relay(&relay)? {
-            stored.received = received;
+            stored.received = report.received;
             ctx.tx.put_home_relay(&stored)?;
         }
-        for (class, received) in acks {
-            links.tell(&relay, Body::Ack(home::ack(class, &received)), ctx.now, out);
+        for ack in report.acks {
+            links.tell(&relay, Body::Ack(ack), ctx.now, out);
         }
-        for credit in credits {
+        for credit in report.credits {
             links.tell(&relay, Body::Credit(credit), ctx.now, out);
         }
     }
     Ok(())
-}
-
-impl Received {
-    /// Takes a number in. False when it was taken before, or would need one range too many.
-    fn add(&mut self, seq: u64) -> bool {
-        if seq <= self.through || self.ranges.iter().any(|range| (range.from..=range.through).contains(&seq))
-        {
-            return false;
-        }
-        let mut ranges = self.ranges.clone();
-        let at = ranges.iter().position(|range| range.from > seq).unwrap_or(ranges.len());
-        ranges.insert(at, SeqRange { from: seq, through: seq });
-        let (through, ranges) = join(self.through, ranges);
-        if ranges.len() > ACK_RANGES_MAX {
-            return false;
-        }
-        (self.through, self.ranges) = (through, ranges);
-        true
-    }
-}
-
-/// Joins ranges that touch, and those that touch `through` to it.
-fn join(mut through: u64, ranges: Vec<SeqRange>) -> (u64, Vec<SeqRange>) {
-    let mut joined: Vec<SeqRange> = Vec::with_capacity(ranges.len());
-    for range in ranges {
-        let touches = |end: u64| range.from <= end.saturating_add(1);
-        match joined.last_mut() {
-            Some(last) if touches(last.through) => last.through = last.through.max(range.through),
-            None if touches(through) => through = through.max(range.through),
-            _ => joined.push(range),
-        }
-    }
-    (through, joined)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn received_is_a_set(seqs in proptest::collection::vec(1u64..60, 0..120)) {
-            let mut received = Received::default();
-            let mut model = BTreeSet::new();
-            for seq in seqs {
-                prop_assert_eq!(received.add(seq), model.insert(seq));
-            }
-            let mut covered: BTreeSet<u64> = (1..=received.through).collect();
-            let mut last = received.through;
-            for range in &received.ranges {
-                prop_assert!(range.from > last + 1, "ranges must lie apart");
-                last = range.through;
-                covered.extend(range.from..=range.through);
-            }
-            prop_assert_eq!(covered, model);
-        }
-    }
-
-    #[test]
-    fn ranges_are_bounded() {
-        let mut received = Received::default();
-        let taken = (1..=100).filter(|n| received.add(n * 2)).count();
-        assert_eq!(taken, ACK_RANGES_MAX);
-        assert!(received.add(1), "what closes a gap still goes in");
-    }
 }

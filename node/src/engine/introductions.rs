@@ -182,6 +182,7 @@ fn first(
     };
     update(ctx, &mut contact, fields)?;
     ctx.tx.put_contact(&contact)?;
+    ctx.agenda.directory.insert(ctx.me.direct(&user), user);
     Ok(Ok(()))
 }
 

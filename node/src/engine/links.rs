@@ -10,16 +10,15 @@ use rand_core::Rng;
 use undertone_protocol::ids::{DeviceId, Handle, PayloadHash, PublishId, RelayId, UserId};
 use undertone_protocol::keys::{BundleAccess, RelayAddress};
 use undertone_protocol::limits::{
-    ANSWER_WAIT_MAX, CREDIT_CLASS_0, CREDIT_CLASS_1, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX,
-    SILENCE_MAX,
+    ANSWER_WAIT_MAX, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX, SILENCE_MAX,
 };
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
+use super::intake::Intakes;
 use super::types::{NetOutput, Outputs};
 use crate::event::Event;
-use crate::store::Received;
 
 /// Connections at one time; one more waits for another to end.
 pub const MAX_LINKS: usize = 64;
@@ -88,23 +87,9 @@ pub(super) struct Link {
     heard: Timestamp,
     said: Timestamp,
     used: Timestamp,
-    /// Of classes 0 and 1, on a home link.
-    pub(super) intake: [Intake; 2],
+    /// What comes in, on a home link.
+    pub(super) intakes: Intakes,
 }
-
-/// What came in of one class since the link was attached.
-#[derive(Debug, Default)]
-pub(super) struct Intake {
-    /// What the store has, or will have with this transaction.
-    pub(super) received: Received,
-    /// Whether the relay must be told.
-    pub(super) dirty: bool,
-    messages: u64,
-    bytes: u64,
-    granted: (u64, u64),
-}
-
-const WINDOWS: [(u64, u64); 2] = [CREDIT_CLASS_0, CREDIT_CLASS_1];
 
 /// All connections.
 pub(super) struct Links {
@@ -343,7 +328,7 @@ impl Link {
             heard: now,
             said: now,
             used: now,
-            intake: Default::default(),
+            intakes: Intakes::default(),
         }
     }
 
@@ -395,35 +380,5 @@ impl Link {
                 answer.chain(idle).chain(beats).min()
             }
         }
-    }
-
-    /// Begins counting anew, from what the store has.
-    pub(super) fn attach(&mut self, received: [Received; 2]) -> Vec<wire::Credit> {
-        self.intake = received.map(|received| Intake { received, ..Intake::default() });
-        let classes = self.intake.iter_mut().zip(WINDOWS).zip(0..);
-        classes.filter_map(|((intake, window), class)| intake.credit(class, window)).collect()
-    }
-
-    /// Credit to give, for classes where half of the window is used up.
-    pub(super) fn credits(&mut self) -> Vec<wire::Credit> {
-        let classes = self.intake.iter_mut().zip(WINDOWS).zip(0..);
-        classes.filter_map(|((intake, window), class)| intake.credit(class, window)).collect()
-    }
-}
-
-impl Intake {
-    /// Counts a delivery against the credit.
-    pub(super) fn count(&mut self, bytes: usize) {
-        self.messages += 1;
-        self.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
-    }
-
-    fn credit(&mut self, class: u32, window: (u64, u64)) -> Option<wire::Credit> {
-        let left = (self.granted.0.saturating_sub(self.messages), self.granted.1.saturating_sub(self.bytes));
-        if left.0 > window.0 / 2 && left.1 > window.1 / 2 {
-            return None;
-        }
-        self.granted = (self.messages + window.0, self.bytes + window.1);
-        Some(wire::Credit { class, messages: self.granted.0, bytes: self.granted.1 })
     }
 }

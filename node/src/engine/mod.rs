@@ -16,6 +16,7 @@ mod agenda;
 mod types;
 
 mod context;
+mod intake;
 
 mod links;
 mod views;

@@ -193,6 +193,7 @@ fn everything(me: &Me, tx: &dyn NodeTx) -> Result<Agenda, StoreError> {
     let mut agenda = Agenda { publish: true, receipts: true, quarantine: true, ..Agenda::default() };
     agenda.quarantined = inbox::quarantined_tags(tx)?;
     for contact in tx.contacts()? {
+        agenda.directory.insert(me.direct(&contact.user), contact.user);
         if contact.introduction_due {
             agenda.introduce.insert(contact.user);
         }

@@ -14,7 +14,10 @@ pub(super) fn contact_of(
     ctx: &Context<'_>,
     conversation: &ConversationId,
 ) -> Result<Option<Contact>, StoreError> {
-    Ok(ctx.tx.contacts()?.into_iter().find(|contact| ctx.me.direct(&contact.user) == *conversation))
+    match ctx.agenda.directory.get(conversation) {
+        Some(user) => ctx.tx.contact(user),
+        None => Ok(None),
+    }
 }
 
 /// What the contact of a conversation is called.

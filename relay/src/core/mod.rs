@@ -20,6 +20,7 @@ mod outgoing;
 mod publish;
 mod relay;
 mod requests;
+mod sweeps;
 mod tick;
 mod types;
 

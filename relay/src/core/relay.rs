@@ -5,7 +5,7 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::GoodbyeCode;
 
 use super::outgoing::goodbye;
-use super::tick::Sweeps;
+use super::sweeps::Sweeps;
 use super::types::{Input, Output};
 use crate::admission::{Connections, Rate, RateClock, TokenRates};
 use crate::conn::ConnId;

@@ -13,26 +13,6 @@ use crate::{admission, bundles, mailbox};
 /// How often rate limiters that make no difference any more are forgotten.
 const RATES_FORGOTTEN_EVERY: Duration = Duration::from_secs(60);
 
-/// How far the sweeps have come.
-#[derive(Debug, Default)]
-pub(super) struct Sweeps {
-    /// When the next one is due.
-    pub(super) next: Timestamp,
-    /// Nothing that ended before this is left in the mailboxes.
-    mailboxes_swept: Timestamp,
-    rates_forgotten: Timestamp,
-}
-
-impl Sweeps {
-    /// The clock may be set back: then ends before the last sweep can be added after it, and the next
-    /// sweep must not wait for the old time to come again.
-    pub(super) fn note(&mut self, now: Timestamp, interval: Duration) {
-        self.mailboxes_swept = self.mailboxes_swept.min(now);
-        self.rates_forgotten = self.rates_forgotten.min(now);
-        self.next = self.next.min(now.after(interval));
-    }
-}
-
 impl Relay {
     pub(super) fn tick<S: Store + ?Sized>(
         &mut self,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use rand_core::UnwrapErr;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use undertone_protocol::ids::Secret;
 use undertone_protocol::limits::FRAME_BYTES_MAX;
@@ -35,6 +35,8 @@ const QUESTIONS_MAX: usize = 16;
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let dir = DataDir::new(&config.data_dir);
     let secret = key::load(&dir.key())?;
+    // Before anybody is told that it runs: from then on it may be asked to stop.
+    let mut signals = Signals::listen()?;
     let _lock = dir.lock()?;
     dir.clear()?;
     let store = open_store(config.store, &dir)?;
@@ -43,7 +45,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     announce(&running.addresses)?;
     let admin = admin::serve(dir.socket(), running.questions.clone(), running.addresses.clone())?;
 
-    let failure = running.until_end().await?;
+    let failure = running.until_end(&mut signals).await?;
     admin.abort();
     dir.clear()?;
     match failure {
@@ -103,12 +105,9 @@ impl Running {
     }
 
     /// Waits for a signal, or for the thread to fail: then says how.
-    async fn until_end(&mut self) -> anyhow::Result<Option<StoreError>> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+    async fn until_end(&mut self, signals: &mut Signals) -> anyhow::Result<Option<StoreError>> {
         tokio::select! {
-            _ = terminate.recv() => Ok(None),
-            _ = interrupt.recv() => Ok(None),
+            () = signals.stop() => Ok(None),
             ended = &mut self.ended => match ended {
                 Ok(Err(failure)) => Ok(Some(failure)),
                 Ok(Ok(())) => Err(anyhow!("the listener ended by itself")),
@@ -127,6 +126,26 @@ impl Running {
             Ok(Ok(ended)) => Ok(ended.context("the store failed while the relay stopped")?),
             Ok(Err(_)) => Err(anyhow!("the relay's thread ended by a fault of its own")),
             Err(_) => Err(anyhow!("the relay's thread did not end in time")),
+        }
+    }
+}
+
+/// What asks the relay to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on they don't end the process.
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

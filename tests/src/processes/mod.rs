@@ -1,0 +1,23 @@
+//! Real processes: relays and nodes as users start them, on real sockets and real files, killed by kill -9.
+//!
+//! Whatever waits does so for something that can be seen (a line, an event, a history), and no longer than
+//! [`WAIT_MAX`]. Processes are killed, each by its own id, when what holds them is dropped.
+
+mod program;
+mod relay;
+mod search;
+mod stage;
+mod wait;
+
+mod account;
+mod person;
+mod watch;
+
+pub use account::Account;
+pub use person::Person;
+pub use program::{Finished, Program, Running};
+pub use relay::Relay;
+pub use search::{Searched, search};
+pub use stage::Stage;
+pub use wait::{WAIT_MAX, until};
+pub use watch::Watch;

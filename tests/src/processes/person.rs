@@ -1,0 +1,118 @@
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use serde_json::Value;
+use undertone::command::{InvitationView, MessageView};
+
+use super::account::Account;
+use super::program::{Program, Running};
+use super::wait::until;
+
+/// Somebody with an account, and the node that runs for it or not.
+#[derive(Debug)]
+pub struct Person {
+    account: Account,
+    node: Option<Running>,
+}
+
+/// The commands that work with and without a running node.
+impl Deref for Person {
+    type Target = Account;
+
+    fn deref(&self) -> &Account {
+        &self.account
+    }
+}
+
+impl Person {
+    /// Makes an account in `dir`; its node does not run.
+    pub fn create(program: &Program, dir: &Path, name: &str, relay: &str) -> anyhow::Result<Self> {
+        let account = Account::planned(program, dir, name)?;
+        account.init(&[relay])?.succeeded()?;
+        Ok(Self { account, node: None })
+    }
+
+    /// What the node logs, at level debug.
+    pub fn log(&self) -> PathBuf {
+        self.home.join("node.log")
+    }
+
+    /// The process of the node.
+    pub fn node_id(&self) -> anyhow::Result<u32> {
+        Ok(self.node.as_ref().context("the node does not run")?.id())
+    }
+
+    /// Starts the node and waits until it answers.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        ensure!(self.try_start()?, "{}'s account is in use", self.name);
+        Ok(())
+    }
+
+    /// The same, again and again while commands of this account have its database.
+    pub fn start_between_commands(&mut self) -> anyhow::Result<()> {
+        until("the account is free", || Ok(self.try_start()?.then_some(())))
+    }
+
+    /// False when the account is in use.
+    fn try_start(&mut self) -> anyhow::Result<bool> {
+        ensure!(self.node.is_none(), "{}'s node runs already", self.name);
+        let mut node = self.account.start(&["--log", "debug", "run"], "node.log")?;
+        let line = match node.line() {
+            Ok(line) => line,
+            Err(_) if node.wait()?.code() == Some(5) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let ready: Value = serde_json::from_str(&line)?;
+        ensure!(ready.get("event").and_then(Value::as_str) == Some("ready"), "the node says {line}");
+        self.node = Some(node);
+        Ok(true)
+    }
+
+    /// Asks the node to stop, and waits until it has.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        self.node.take().context("the node does not run")?.stop()
+    }
+
+    /// kill -9 of the node.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.node.take().context("the node does not run")?.kill()
+    }
+
+    /// Waits until the node is connected to its relay, or until it is not.
+    pub fn until_connected(&self, connected: bool) -> anyhow::Result<()> {
+        until(&format!("{}'s connection to the relay is {connected}", self.name), || {
+            let status = self.status()?;
+            Ok(status.relays.iter().all(|relay| relay.connected == connected).then_some(()))
+        })
+    }
+
+    /// Makes a link that the relay knows.
+    pub fn invite(&self, more: &[&str]) -> anyhow::Result<InvitationView> {
+        let invitation: InvitationView = self.json(&[&["invite"], more].concat())?;
+        ensure!(invitation.ready, "the relay does not know {}'s invitation", self.name);
+        Ok(invitation)
+    }
+
+    /// Waits until a conversation looks as it should.
+    pub fn until_history(
+        &self,
+        contact: &str,
+        what: &str,
+        so: impl Fn(&[MessageView]) -> bool,
+    ) -> anyhow::Result<Vec<MessageView>> {
+        let mut last = Vec::new();
+        let seen = until(&format!("{}'s history with {contact}: {what}", self.name), || {
+            last = self.history(contact)?;
+            Ok(so(&last).then(|| last.clone()))
+        });
+        seen.with_context(|| format!("the last look: {last:#?}"))
+    }
+
+    /// Waits until one of one's own messages has come exactly this far.
+    pub fn until_state(&self, contact: &str, id: &str, state: &str) -> anyhow::Result<()> {
+        let so = |history: &[MessageView]| history.iter().any(|m| m.id == id && m.state == state);
+        self.until_history(contact, &format!("{id} is {state}"), so)?;
+        Ok(())
+    }
+}

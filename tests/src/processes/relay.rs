@@ -1,0 +1,103 @@
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+
+use super::program::{Finished, Program, Running};
+use super::wait::until;
+
+/// Where it listens the first time: at a free port.
+const ANY_PORT: &str = "/ip4/127.0.0.1/tcp/0";
+
+/// A relay with its directory.
+#[derive(Debug)]
+pub struct Relay {
+    program: Program,
+    dir: PathBuf,
+    process: Option<Running>,
+    address: String,
+}
+
+impl Relay {
+    /// Makes a relay in `dir` and starts it at a free port, which it keeps.
+    pub fn create(program: &Program, dir: PathBuf) -> anyhow::Result<Self> {
+        let args = ["relay", "init", "--listen", ANY_PORT, "--dir"].map(OsStr::new);
+        program.run(&[&args, [dir.as_os_str()].as_slice()].concat())?.succeeded()?;
+        let mut relay = Self { program: program.clone(), dir, process: None, address: String::new() };
+        relay.start()?;
+        relay.keep_port()?;
+        Ok(relay)
+    }
+
+    /// Its address with its key, as nodes need it.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its directory: configuration, data and log.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.dir.join("relay.toml")
+    }
+
+    /// What it logs, at level debug.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    /// Starts it and waits until it listens.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        ensure!(self.process.is_none(), "the relay runs already");
+        let config = self.config();
+        let args = ["relay", "--log", "debug", "run", "--config"].map(OsStr::new);
+        let args = [&args, [config.as_os_str()].as_slice()].concat();
+        // Its port is among those that the system gives to whoever dials, so somebody may have it for a moment.
+        let (process, line) = until("the relay listens", || {
+            let mut process = self.program.start(&args, &self.log())?;
+            match process.line() {
+                Ok(line) => Ok(Some((process, line))),
+                Err(error) if self.address.is_empty() => Err(error),
+                Err(_) => Ok(None),
+            }
+        })?;
+        let address =
+            line.strip_prefix("listening on ").with_context(|| format!("the relay says `{line}`"))?;
+        ensure!(self.address.is_empty() || self.address == address, "the relay moved to {address}");
+        self.address = address.to_owned();
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        self.process.take().context("the relay does not run")?.stop()
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.take().context("the relay does not run")?.kill()
+    }
+
+    /// Runs a command of the relay's program with this relay's configuration.
+    pub fn command(&self, command: &str) -> anyhow::Result<Finished> {
+        let config = self.config();
+        self.program.run(&[
+            OsStr::new("relay"),
+            OsStr::new(command),
+            OsStr::new("--config"),
+            config.as_os_str(),
+        ])
+    }
+
+    fn keep_port(&self) -> anyhow::Result<()> {
+        let (listen, _) = self.address.split_once("/p2p/").context("an address without a key")?;
+        let text = fs::read_to_string(self.config())?;
+        ensure!(text.contains(ANY_PORT), "{text} does not say where to listen");
+        Ok(fs::write(self.config(), text.replace(ANY_PORT, listen))?)
+    }
+}

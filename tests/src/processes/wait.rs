@@ -1,0 +1,24 @@
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+
+/// Longer than anything takes that works; only a fault reaches it.
+pub const WAIT_MAX: Duration = Duration::from_secs(45);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Looks again and again until there is something to see. An error when `look` fails, or after
+/// [`WAIT_MAX`]; it says what was waited for.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+    let deadline = Instant::now() + WAIT_MAX;
+    loop {
+        if let Some(seen) = look()? {
+            return Ok(seen);
+        }
+        if Instant::now() > deadline {
+            bail!("waited {} s in vain until {what}", WAIT_MAX.as_secs());
+        }
+        thread::sleep(PAUSE);
+    }
+}
