@@ -39,8 +39,14 @@ pub(super) fn frame(
             }
         }
         Body::Ping(ping) => links.tell(&relay, Body::Pong(wire::Pong { nonce: ping.nonce }), ctx.now, out),
-        Body::Pong(_) | Body::Attached(_) => {
+        Body::Pong(_) => {
             links.answered(&relay, frame.request);
+        }
+        Body::Attached(_) => {
+            links.answered(&relay, frame.request);
+            if let Some(link) = links.get_mut(&relay) {
+                link.delivered = ctx.now;
+            }
         }
         Body::Goodbye(goodbye) => drop_link(ctx, links, &relay, &goodbye_reason(&goodbye), out),
         Body::Deliver(deliver) => inbox::delivered(ctx, links, &relay, deliver, out)?,

@@ -24,6 +24,7 @@ mod views;
 mod revocations;
 
 mod home;
+mod keys;
 mod lists;
 mod pairwise;
 

@@ -342,6 +342,10 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         ctx.tx.put_outbox(&item)?;
     }
     ctx.tx.forget_receiver_keys(ctx.now.before(SEEN_LIFE))?;
+    // A prekey message of an earlier time was for a fallback prekey that is dead.
+    let account = &ctx.me.account;
+    let oldest = account.superseded.as_ref().map_or(account.keys_made, |key| key.made);
+    ctx.tx.forget_prekey_bases(oldest)?;
     ctx.tx.forget_seen(ctx.now.before(SEEN_LIFE))
 }
 

@@ -10,7 +10,9 @@ use super::context::{Context, Me};
 use super::links::Links;
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
-use super::{bundles, commands, frames, healing, home, inbox, introductions, publish, receipts, sealing};
+use super::{
+    bundles, commands, frames, healing, home, inbox, introductions, keys, publish, receipts, sealing,
+};
 use crate::event::Event;
 use crate::store::{ContactState, NodeTx, StoreError};
 
@@ -119,6 +121,12 @@ impl Engine {
         let sweep = now >= self.sweep_at;
         if sweep {
             self.sweep_at = now.after(SWEEP_EVERY);
+        }
+        if sweep
+            && let Some(account) =
+                keys::renewed(&self.me, &self.links, self.crypto.as_mut(), &mut self.rng, tx, now)?
+        {
+            self.me = Me::new(account);
         }
         if self.publish_at.is_some_and(|at| at <= now) {
             self.agenda.publish = true;

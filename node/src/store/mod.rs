@@ -23,7 +23,7 @@ pub use memory::MemoryStore;
 pub use records::{
     Account, BeforeBlock, Block, Contact, ContactState, Delivery, Failure, HomeRelay, OlmSession, OutboxItem,
     OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received, ReceiverKey,
-    Revocation, SEEN_LIFE, SenderKey, StoredEntry, StoredInvitation,
+    Revocation, SEEN_LIFE, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
 };
 pub use sqlite::{OpenError, SqliteStore};
 
@@ -113,6 +113,8 @@ pub trait NodeTx {
     fn prekey_base_seen(&self, base_key: &[u8; 32]) -> Result<bool, StoreError>;
     /// Remembers a base key.
     fn put_prekey_base(&mut self, base_key: &[u8; 32], at: Timestamp) -> Result<(), StoreError>;
+    /// Forgets base keys from before `moment`.
+    fn forget_prekey_bases(&mut self, moment: Timestamp) -> Result<(), StoreError>;
     /// The channel to a device.
     fn outbound_channel(&self, device: &DeviceId) -> Result<Option<OutboundChannel>, StoreError>;
     /// Keeps the channel to a device, in the place of an older one.
@@ -263,7 +265,7 @@ pub trait NodeTx {
     fn seen(&self, hash: &PayloadHash) -> Result<bool, StoreError>;
     /// Remembers that a payload was handled.
     fn put_seen(&mut self, hash: &PayloadHash, at: Timestamp) -> Result<(), StoreError>;
-    /// Forgets what was handled (payloads, prekey base keys) before `moment`.
+    /// Forgets payloads that were handled before `moment`.
     fn forget_seen(&mut self, moment: Timestamp) -> Result<(), StoreError>;
     /// Payloads that can't be opened yet, the oldest first, at most `limit`.
     fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>, StoreError>;

@@ -29,12 +29,25 @@ pub struct Account {
     pub xwing_seed: Secret,
     /// The published fallback prekey.
     pub fallback_prekey: CurveKey,
+    /// When these two were made.
+    pub keys_made: Timestamp,
+    /// The X-Wing key before; the Olm account has the fallback prekey that went with it. `None` when both are gone.
+    pub superseded: Option<SupersededKey>,
     /// Opens this device's bundle.
     pub bundle_key: Secret,
     /// This device.
     pub certificate: Certificate,
     /// All the user's devices.
     pub device_list: DeviceList,
+}
+
+/// An X-Wing key that another took the place of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SupersededKey {
+    /// Its seed.
+    pub xwing_seed: Secret,
+    /// When it was made. It was superseded when the present one was made.
+    pub made: Timestamp,
 }
 
 /// A relay that this device has, or wants, a mailbox with.

@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 use crate::store::{
     Account, BeforeBlock, Block, Contact, ContactState, Delivery, HomeRelay, OlmSession, OutboxItem,
     OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received, ReceiverKey,
-    Revocation, SenderKey, StoredEntry, StoredInvitation,
+    Revocation, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
 };
 
 /// How many users, devices, conversations and so on there are.
@@ -117,6 +117,8 @@ pub(super) fn account(variant: u8) -> Account {
         device_seed: secret(variant),
         xwing_seed: secret(3),
         fallback_prekey: CurveKey::new([4; 32]),
+        keys_made: t(u64::MAX),
+        superseded: (variant == 1).then(|| SupersededKey { xwing_seed: secret(9), made: t(8) }),
         bundle_key: secret(5),
         certificate: certificate(0),
         device_list: device_list(0),

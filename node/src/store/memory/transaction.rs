@@ -141,6 +141,11 @@ impl NodeTx for Tables {
         Ok(())
     }
 
+    fn forget_prekey_bases(&mut self, moment: Timestamp) -> Result<(), StoreError> {
+        self.prekey_bases.forget(|_, at| *at < moment);
+        Ok(())
+    }
+
     fn outbound_channel(&self, device: &DeviceId) -> Result<Option<OutboundChannel>, StoreError> {
         Ok(self.outbound_channels.get(device).cloned())
     }
@@ -422,7 +427,6 @@ impl NodeTx for Tables {
 
     fn forget_seen(&mut self, moment: Timestamp) -> Result<(), StoreError> {
         self.seen.forget(|_, at| *at < moment);
-        self.prekey_bases.forget(|_, at| *at < moment);
         Ok(())
     }
 

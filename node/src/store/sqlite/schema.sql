@@ -12,7 +12,10 @@ CREATE TABLE account (
     fallback_prekey BLOB NOT NULL,
     bundle_key      BLOB NOT NULL,
     certificate     BLOB NOT NULL,
-    device_list     BLOB NOT NULL
+    device_list     BLOB NOT NULL,
+    keys_made       INTEGER NOT NULL, -- u64
+    superseded_seed BLOB,
+    superseded_made INTEGER           -- u64, with the seed
 ) STRICT;
 
 CREATE TABLE olm_account (

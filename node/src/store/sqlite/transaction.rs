@@ -125,6 +125,10 @@ impl NodeTx for SqliteTx<'_> {
         pairwise::put_prekey_base(self.connection, base_key, at)
     }
 
+    fn forget_prekey_bases(&mut self, moment: Timestamp) -> Result<(), StoreError> {
+        pairwise::forget_prekey_bases(self.connection, moment)
+    }
+
     fn outbound_channel(&self, device: &DeviceId) -> Result<Option<OutboundChannel>, StoreError> {
         pairwise::outbound_channel(self.connection, device)
     }
@@ -346,8 +350,7 @@ impl NodeTx for SqliteTx<'_> {
     }
 
     fn forget_seen(&mut self, moment: Timestamp) -> Result<(), StoreError> {
-        inbox::forget_seen(self.connection, moment)?;
-        pairwise::forget_prekey_bases(self.connection, moment)
+        inbox::forget_seen(self.connection, moment)
     }
 
     fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>, StoreError> {
