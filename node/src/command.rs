@@ -42,6 +42,21 @@ pub enum Command {
         /// The contact.
         name: String,
     },
+    /// Turns down somebody who asked. They are not told.
+    ContactDecline {
+        /// The contact.
+        name: String,
+    },
+    /// Wants nothing from somebody any more: their messages are refused, and nothing of theirs shows.
+    ContactBlock {
+        /// The contact.
+        name: String,
+    },
+    /// Takes a block back: they can write again.
+    ContactUnblock {
+        /// The contact.
+        name: String,
+    },
     /// The safety number with a contact.
     ContactVerify {
         /// The contact.
@@ -115,7 +130,8 @@ pub enum Response {
     Status(StatusView),
     /// To [`Command::Invite`].
     Invitation(InvitationView),
-    /// To [`Command::ContactAdd`] and [`Command::ContactAccept`].
+    /// To [`Command::ContactAdd`], [`Command::ContactAccept`], [`Command::ContactDecline`],
+    /// [`Command::ContactBlock`] and [`Command::ContactUnblock`].
     Contact(ContactView),
     /// To [`Command::ContactList`].
     Contacts(Vec<ContactView>),
@@ -151,7 +167,7 @@ pub struct StatusView {
     pub outbox: usize,
     /// Requests that wait for the user.
     pub requests: usize,
-    /// Contacts.
+    /// Contacts, those not counted that were declined or blocked.
     pub contacts: usize,
 }
 
@@ -190,7 +206,7 @@ pub struct ContactView {
     pub name: String,
     /// The user, in hexadecimal.
     pub user: String,
-    /// `requesting` (we asked), `requested` (they asked), `accepted`.
+    /// `requesting` (we asked), `requested` (they asked), `declined`, `accepted`, `blocked`.
     pub state: String,
     /// Whether safety numbers were compared.
     pub verified: bool,

@@ -55,6 +55,12 @@ pub const PREKEY_BATCH: usize = 40;
 /// Senders fetch a bundle anew when theirs is older.
 pub const BUNDLE_FRESH: Duration = Duration::from_secs(24 * 3600);
 
+/// A device makes a new X-Wing key and a new fallback prekey after so long. The former ones live as long again,
+/// and on until all that waited at its relays was fetched.
+pub const KEY_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// A mailbox counts as drained when its relay delivered nothing for so long.
+pub const DRAINED_AFTER: Duration = Duration::from_secs(600);
+
 /// Devices in one user's list, revoked ones included.
 pub const DEVICES_PER_USER_MAX: usize = 32;
 /// Home relays of one device.

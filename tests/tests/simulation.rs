@@ -22,18 +22,25 @@ fn fifty_troubled_worlds() {
     let mut crashes = 0;
     let mut messages = 0;
     let mut wedged = 0;
+    let mut blocked = 0;
+    let mut denied = 0;
     for seed in 0..SEEDS {
         let report = run(seed, None, false);
         crashes += report.crashes;
         messages += report.messages;
         wedged += report.wedged;
+        blocked += report.blocked;
+        denied += report.denied;
     }
-    println!("{SEEDS} worlds: {messages} messages, {crashes} crashes, {wedged} lost sessions");
+    println!(
+        "{SEEDS} worlds: {messages} messages, {crashes} crashes, {wedged} lost sessions, {blocked} blocks, {denied} denied"
+    );
     // Worlds in which nothing happens would prove nothing.
     assert!(
         messages > 500 && crashes > 500 && wedged > 20,
         "{messages} messages, {crashes} crashes, {wedged} wedged"
     );
+    assert!(blocked > 20 && denied > 20, "{blocked} blocks, {denied} denied");
 }
 
 #[test]

@@ -9,13 +9,16 @@ use serde_json::{Map, Value};
 use crate::command::{Command, CommandError, ErrorKind, Response};
 
 /// All methods, named like the variants of [`Command`].
-pub(super) const METHODS: [&str; 11] = [
+pub(super) const METHODS: [&str; 14] = [
     "id",
     "status",
     "invite",
     "contact_add",
     "contact_list",
     "contact_accept",
+    "contact_decline",
+    "contact_block",
+    "contact_unblock",
     "contact_verify",
     "send",
     "retry",
@@ -73,7 +76,11 @@ pub(super) fn response(command: &Command, result: Value) -> Result<Response, ser
         Command::Id {} => view(result, Response::Id),
         Command::Status {} => view(result, Response::Status),
         Command::Invite { .. } => view(result, Response::Invitation),
-        Command::ContactAdd { .. } | Command::ContactAccept { .. } => view(result, Response::Contact),
+        Command::ContactAdd { .. }
+        | Command::ContactAccept { .. }
+        | Command::ContactDecline { .. }
+        | Command::ContactBlock { .. }
+        | Command::ContactUnblock { .. } => view(result, Response::Contact),
         Command::ContactList {} => view(result, Response::Contacts),
         Command::ContactVerify { .. } => view(result, Response::SafetyNumber),
         Command::Send { .. } => view(result, Response::Message),

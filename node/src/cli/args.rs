@@ -133,6 +133,21 @@ pub(super) enum Contact {
         /// The contact.
         name: String,
     },
+    /// Turn down somebody who asked. They are not told.
+    Decline {
+        /// The contact.
+        name: String,
+    },
+    /// Refuse what somebody sends, and show nothing of it. Their messages fail at your relays, which they see.
+    Block {
+        /// The contact.
+        name: String,
+    },
+    /// Let somebody write again.
+    Unblock {
+        /// The contact.
+        name: String,
+    },
     /// Show the safety number with a contact.
     Verify {
         /// The contact.

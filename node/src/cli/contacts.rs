@@ -48,6 +48,18 @@ pub(super) async fn contact(options: &Options, command: Contact) -> anyhow::Resu
             let contact = one(options, Command::ContactAccept { name }).await?;
             print_one(options, &contact, accepted)
         }
+        Contact::Decline { name } => {
+            let contact = one(options, Command::ContactDecline { name }).await?;
+            print_one(options, &contact, declined)
+        }
+        Contact::Block { name } => {
+            let contact = one(options, Command::ContactBlock { name }).await?;
+            print_one(options, &contact, blocked)
+        }
+        Contact::Unblock { name } => {
+            let contact = one(options, Command::ContactUnblock { name }).await?;
+            print_one(options, &contact, unblocked)
+        }
         Contact::List => list(options).await,
         Contact::Verify { name, confirm } => verify(options, name, confirm).await,
     }
@@ -86,6 +98,23 @@ fn accepted(contact: &ContactView) -> String {
     format!("{name} is a contact.{told}")
 }
 
+fn declined(contact: &ContactView) -> String {
+    format!("The request of {} is declined; they are not told.", show::safe(&contact.name))
+}
+
+fn blocked(contact: &ContactView) -> String {
+    format!("{} is blocked: your relays refuse what they send.", show::safe(&contact.name))
+}
+
+fn unblocked(contact: &ContactView) -> String {
+    let name = show::safe(&contact.name);
+    match contact.state.as_str() {
+        "requested" | "declined" => format!("{name} is not blocked any more."),
+        _ if contact.introduced => format!("{name} can write to you again."),
+        _ => format!("{name} can write to you again as soon as their relay is reached."),
+    }
+}
+
 async fn list(options: &Options) -> anyhow::Result<()> {
     let wait = std::time::Duration::ZERO;
     let contacts = ask(options, Command::ContactList {}, wait, |response| match response {
@@ -110,6 +139,8 @@ fn described(contact: &ContactView) -> String {
     let state = match contact.state.as_str() {
         "requesting" => "you asked; they did not answer yet".to_owned(),
         "requested" => format!("asks to be a contact: `undertone contact accept {name}`"),
+        "declined" => format!("declined; if you want them after all: `undertone contact accept {name}`"),
+        "blocked" => "blocked".to_owned(),
         _ if contact.verified => "verified".to_owned(),
         _ => "not verified".to_owned(),
     };

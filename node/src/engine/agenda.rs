@@ -29,6 +29,10 @@ pub(super) struct Agenda {
     pub(super) asked_to_retry: BTreeMap<DeviceId, Timestamp>,
     /// When devices of contacts were last sent again what they could not read.
     pub(super) retried: BTreeMap<DeviceId, Timestamp>,
+    /// Devices of contacts that must be asked again, and when: it was too early for it.
+    pub(super) ask_again: BTreeMap<DeviceId, (UserId, Timestamp)>,
+    /// Devices of contacts that must be sent again what they could not read, and when.
+    pub(super) retry_again: BTreeMap<DeviceId, (UserId, Timestamp)>,
 }
 
 impl Agenda {

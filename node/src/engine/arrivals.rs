@@ -46,7 +46,10 @@ pub(super) fn receive(
         (Ok(message), _) => dispatch(ctx, &sender, message)?,
         // The introduction still is a way back.
         (Err(refusal), Some(_)) => {
-            tracing::warn!(device = %sender.device.short(), %refusal, "an introduction without session")
+            tracing::warn!(device = %sender.device.short(), %refusal, "an introduction without session");
+            if let OlmRefusal::Wedged(_) = refusal {
+                healing::wedged(ctx, &sender.user, &sender.device)?;
+            }
         }
         (Err(refusal), None) => {
             if let OlmRefusal::Wedged(_) = refusal {

@@ -13,7 +13,7 @@ use super::context::Context;
 use super::links::Links;
 use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
-use super::{contacts, direct, receipts, views};
+use super::{blocking, contacts, direct, receipts, resend, views};
 use crate::command::{
     Ask, Command, CommandError, CommandId, CountView, ErrorKind, InvitationView, RelayView, Response,
     SafetyNumberView, StatusView,
@@ -65,6 +65,19 @@ fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<A
             now(Response::Contacts(views))
         }
         Command::ContactAccept { name } => with_contact(ctx, &name, accept),
+        Command::ContactDecline { name } => {
+            with_contact(ctx, &name, |ctx, contact| match blocking::decline(ctx, contact)? {
+                Ok(contact) => shown(ctx, &contact),
+                Err(problem) => Ok(Err(problem)),
+            })
+        }
+        Command::ContactBlock { name } => {
+            with_contact(ctx, &name, |ctx, contact| match blocking::block(ctx, contact)? {
+                Ok(contact) => shown(ctx, &contact),
+                Err(problem) => Ok(Err(problem)),
+            })
+        }
+        Command::ContactUnblock { name } => with_contact(ctx, &name, unblock),
         Command::ContactVerify { name, confirm } => {
             with_contact(ctx, &name, |ctx, contact| verify(ctx, contact, confirm))
         }
@@ -74,6 +87,9 @@ fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<A
             with_contact(ctx, &name, |ctx, contact| history(ctx, &contact, limit))
         }
         Command::Read { name } => with_contact(ctx, &name, |ctx, contact| {
+            if contact.state.is_blocked() {
+                return error(ErrorKind::Conflict, blocked(&contact));
+            }
             let messages = receipts::mark_read(ctx, &contact)?;
             let view = CountView { name: contact.name.to_string(), messages };
             Ok(Ok(Reply::Later(Condition::Flushed { user: contact.user, view })))
@@ -123,8 +139,12 @@ fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
         relays: relays.collect(),
         outbox: views::outbox_pending(ctx, 1_000)?,
         requests,
-        contacts: contacts.len() - requests,
+        contacts: contacts.iter().filter(|contact| is_contact(contact.state)).count(),
     })
+}
+
+const fn is_contact(state: ContactState) -> bool {
+    matches!(state, ContactState::Requesting | ContactState::Accepted)
 }
 
 fn invite(ctx: &mut Context<'_>, uses: u32, life: Duration) -> Result<Answer, StoreError> {
@@ -187,6 +207,24 @@ fn accept(ctx: &mut Context<'_>, contact: Contact) -> Result<Answer, StoreError>
     Ok(accepted.map(|contact| Reply::Later(Condition::Introduced { user: contact.user })))
 }
 
+fn unblock(ctx: &mut Context<'_>, contact: Contact) -> Result<Answer, StoreError> {
+    match blocking::unblock(ctx, contact)? {
+        Ok(contact) if contact.introduction_due => {
+            Ok(Ok(Reply::Later(Condition::Introduced { user: contact.user })))
+        }
+        Ok(contact) => shown(ctx, &contact),
+        Err(problem) => Ok(Err(problem)),
+    }
+}
+
+fn shown(ctx: &Context<'_>, contact: &Contact) -> Result<Answer, StoreError> {
+    now(Response::Contact(views::contact(ctx, contact)?))
+}
+
+fn blocked(contact: &Contact) -> String {
+    format!("{0} is blocked: `undertone contact unblock {0}`", contact.name)
+}
+
 fn verify(ctx: &mut Context<'_>, mut contact: Contact, confirm: bool) -> Result<Answer, StoreError> {
     if confirm {
         contact.verified = true;
@@ -201,9 +239,13 @@ fn verify(ctx: &mut Context<'_>, mut contact: Contact, confirm: bool) -> Result<
 }
 
 fn send(ctx: &mut Context<'_>, contact: &Contact, text: &str) -> Result<Answer, StoreError> {
-    if contact.state == ContactState::Requested {
-        let message = format!("{0} asked you first: `undertone contact accept {0}`", contact.name);
-        return error(ErrorKind::Conflict, message);
+    match contact.state {
+        ContactState::Requested | ContactState::Declined => {
+            let message = format!("{0} asked you first: `undertone contact accept {0}`", contact.name);
+            return error(ErrorKind::Conflict, message);
+        }
+        ContactState::Blocked(_) => return error(ErrorKind::Conflict, blocked(contact)),
+        ContactState::Requesting | ContactState::Accepted => {}
     }
     if ctx.tx.outbox_len()? >= OUTBOX_ITEMS_MAX {
         let message =
@@ -217,12 +259,22 @@ fn send(ctx: &mut Context<'_>, contact: &Contact, text: &str) -> Result<Answer, 
 }
 
 fn retry(ctx: &mut Context<'_>, contact: &Contact) -> Result<Answer, StoreError> {
+    if contact.state.is_blocked() {
+        return error(ErrorKind::Conflict, blocked(contact));
+    }
     let mut messages = 0;
     for mut delivery in ctx.tx.deliveries_unread(&ctx.me.direct(&contact.user))? {
         let Some(failed) = delivery.failed.take() else { continue };
-        // It would only be refused again.
-        if matches!(failed, Failure::TooLarge { .. }) {
-            continue;
+        match failed {
+            // It would only be refused again.
+            Failure::TooLarge { .. } => continue,
+            // Whatever went with it was refused too.
+            Failure::Denied(_) => {
+                resend::again(ctx, delivery)?;
+                messages += 1;
+                continue;
+            }
+            Failure::Expired => {}
         }
         ctx.tx.put_delivery(&delivery)?;
         let mut items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
@@ -236,11 +288,18 @@ fn retry(ctx: &mut Context<'_>, contact: &Contact) -> Result<Answer, StoreError>
         messages += 1;
     }
     ctx.agenda.publish = true;
+    ctx.agenda.seal.insert(ctx.me.direct(&contact.user), contact.user);
     now(Response::Count(CountView { name: contact.name.to_string(), messages }))
 }
 
 fn history(ctx: &mut Context<'_>, contact: &Contact, limit: usize) -> Result<Answer, StoreError> {
     let entries = ctx.tx.history(&ctx.me.direct(&contact.user), None, limit.min(HISTORY_MAX))?;
-    let views = entries.iter().map(|entry| views::message(ctx, contact, entry)).collect::<Result<_, _>>()?;
+    // What came from somebody after they were blocked does not show.
+    let since = match contact.state {
+        ContactState::Blocked(block) => block.since,
+        _ => Timestamp::from_ms(u64::MAX),
+    };
+    let shown = entries.iter().filter(|entry| entry.received < since);
+    let views = shown.map(|entry| views::message(ctx, contact, entry)).collect::<Result<_, _>>()?;
     now(Response::History(views))
 }

@@ -69,13 +69,22 @@ pub(super) fn add(
     let contacts = ctx.tx.contacts()?;
     let known = contacts.iter().find(|contact| contact.user == user).cloned();
     let mut contact = match known {
-        Some(known) if known.state == ContactState::Requesting => known,
-        Some(known) if known.state == ContactState::Requested => {
-            return conflict(format!("{0} asks you already: `undertone contact accept {0}`", known.name));
-        }
-        Some(known) => {
-            return conflict(format!("{0} is a contact already: `undertone send {0} TEXT`", known.name));
-        }
+        Some(known) => match known.state {
+            ContactState::Requesting => known,
+            // What we have to say does not reach them: they need to hear from us by another way.
+            ContactState::Accepted if known.refused.is_some() => {
+                Contact { state: ContactState::Requesting, ..known }
+            }
+            ContactState::Accepted => {
+                return conflict(format!("{0} is a contact already: `undertone send {0} TEXT`", known.name));
+            }
+            ContactState::Requested | ContactState::Declined => {
+                return conflict(format!("{0} asked you: `undertone contact accept {0}`", known.name));
+            }
+            ContactState::Blocked(_) => {
+                return conflict(format!("{0} is blocked: `undertone contact unblock {0}`", known.name));
+            }
+        },
         None => {
             new_contact(ctx, user, unique_name(&contacts, &name.unwrap_or(invitation.name.clone()), &user))
         }
@@ -137,7 +146,7 @@ pub(super) fn accept(
     mut contact: Contact,
 ) -> Result<Result<Contact, CommandError>, StoreError> {
     match contact.state {
-        ContactState::Requested => {
+        ContactState::Requested | ContactState::Declined => {
             introductions::answer(ctx, &mut contact);
             introductions::accepted(ctx, &mut contact)?;
             Ok(Ok(contact))
@@ -145,6 +154,10 @@ pub(super) fn accept(
         ContactState::Accepted => Ok(Ok(contact)),
         ContactState::Requesting => {
             let message = format!("you asked {}: it is for them to accept", contact.name);
+            Ok(Err(CommandError::new(ErrorKind::Conflict, message)))
+        }
+        ContactState::Blocked(_) => {
+            let message = format!("{0} is blocked: `undertone contact unblock {0}`", contact.name);
             Ok(Err(CommandError::new(ErrorKind::Conflict, message)))
         }
     }

@@ -19,6 +19,8 @@ pub struct Me {
     /// The device key.
     pub key: DeviceKey,
     pub(super) xwing: XWingKey,
+    /// The one before, while it lives.
+    superseded: Option<XWingKey>,
 }
 
 impl Me {
@@ -28,8 +30,14 @@ impl Me {
             device: account.certificate.device,
             key: DeviceKey::from_seed(&account.device_seed),
             xwing: XWingKey::from_seed(account.xwing_seed.clone()),
+            superseded: account.superseded.as_ref().map(|key| XWingKey::from_seed(key.xwing_seed.clone())),
             account,
         }
+    }
+
+    /// The X-Wing keys that somebody may have made a channel for.
+    pub(super) fn xwing_keys(&self) -> impl Iterator<Item = &XWingKey> {
+        std::iter::once(&self.xwing).chain(&self.superseded)
     }
 
     /// The direct conversation with a user.

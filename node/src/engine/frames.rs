@@ -1,5 +1,7 @@
 //! What relays say, handed to the part that it concerns.
 
+use std::time::Duration;
+
 use undertone_protocol::ids::RelayId;
 use undertone_protocol::wire::{self, frame::Body};
 
@@ -9,9 +11,13 @@ use super::home;
 use super::inbox;
 use super::links::{Asked, Links, drop_link};
 use super::publish;
+use super::revocations;
 use super::types::Outputs;
 use crate::event::Event;
 use crate::store::StoreError;
+
+/// A relay that refused something is left alone for so long with what it should keep for this device.
+const UPKEEP_PAUSE: Duration = Duration::from_secs(60);
 
 /// One frame from a relay. A relay that breaks the protocol is dropped; nothing it sends can do more.
 pub(super) fn frame(
@@ -33,8 +39,14 @@ pub(super) fn frame(
             }
         }
         Body::Ping(ping) => links.tell(&relay, Body::Pong(wire::Pong { nonce: ping.nonce }), ctx.now, out),
-        Body::Pong(_) | Body::Attached(_) => {
+        Body::Pong(_) => {
             links.answered(&relay, frame.request);
+        }
+        Body::Attached(_) => {
+            links.answered(&relay, frame.request);
+            if let Some(link) = links.get_mut(&relay) {
+                link.delivered = ctx.now;
+            }
         }
         Body::Goodbye(goodbye) => drop_link(ctx, links, &relay, &goodbye_reason(&goodbye), out),
         Body::Deliver(deliver) => inbox::delivered(ctx, links, &relay, deliver, out)?,
@@ -65,6 +77,7 @@ fn answered(
         (Asked::PutBundle, Body::Done(_)) => home::bundle_stored(ctx, &relay),
         (Asked::PutPrekeys, Body::PrekeysLeft(left)) => home::prekeys_left(ctx, &relay, &left),
         (Asked::PutIntroduction(handle), Body::Done(_)) => home::introduction_stored(ctx, &relay, &handle),
+        (Asked::Revoke(handle), Body::Done(_)) => revocations::confirmed(ctx, &relay, handle),
         (Asked::FetchBundle(want), Body::Bundle(answer)) => bundles::fetched(ctx, fetches, &want, &answer),
         (Asked::Publish(publish), Body::Published(published)) => {
             if let Err(reason) = publish::published(ctx, &relay, &publish, published)? {
@@ -72,10 +85,7 @@ fn answered(
             }
             Ok(())
         }
-        (asked, Body::Refusal(refusal)) => {
-            refused(ctx, links, fetches, &relay, asked, &refusal);
-            Ok(())
-        }
+        (asked, Body::Refusal(refusal)) => refused(ctx, links, fetches, &relay, asked, &refusal, out),
         _ => {
             drop_link(ctx, links, &relay, "the relay broke the protocol: an answer of the wrong kind", out);
             Ok(())
@@ -90,19 +100,25 @@ fn refused(
     relay: &RelayId,
     asked: Asked,
     refusal: &wire::Refusal,
-) {
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
     // The relay's own words may be anything: they are shown, cut, and not logged.
     let text: String = refusal.text.chars().filter(|c| !c.is_control()).take(200).collect();
     tracing::warn!(relay = %relay.short(), code = refusal.code, "the relay refused a request");
     match asked {
+        Asked::Revoke(_) if refusal.code() == wire::RefusalCode::Limit => {
+            return revocations::new_epoch(ctx, links, relay, out);
+        }
         Asked::FetchBundle(want) => fetches.failed(&want, ctx.now),
         Asked::Publish(_) => ctx.agenda.publish = true,
         _ => {
             if let Some(link) = links.get_mut(relay) {
                 link.problem = Some(format!("the relay refused: {text}"));
+                link.upkeep_from = ctx.now.after(UPKEEP_PAUSE);
             }
         }
     }
+    Ok(())
 }
 
 fn goodbye_reason(goodbye: &wire::Goodbye) -> String {

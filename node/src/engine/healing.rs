@@ -1,9 +1,11 @@
 //! Wedged sessions: a device that can't decrypt opens a fresh Olm session and says so; the other side
 //! sends again what is not acknowledged.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use undertone_protocol::ids::{DeviceId, UserId};
+use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
@@ -17,7 +19,11 @@ const EVERY: Duration = Duration::from_secs(60);
 pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
     let Some(contact) = accepted(ctx, user)? else { return Ok(()) };
     let asked = ctx.agenda.asked_to_retry.get(device).copied();
-    if asked.is_some_and(|at| ctx.now.since(at) < EVERY) || !pairwise::renew_session(ctx, device)? {
+    if let Some(at) = asked.filter(|at| ctx.now.since(*at) < EVERY) {
+        ctx.agenda.ask_again.insert(*device, (*user, at.after(EVERY)));
+        return Ok(());
+    }
+    if !pairwise::renew_session(ctx, device)? {
         return Ok(());
     }
     let body = Body::Retry(wire::Empty {});
@@ -45,12 +51,36 @@ pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) ->
 pub(super) fn retry(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
     let Some(contact) = accepted(ctx, user)? else { return Ok(()) };
     let answered = ctx.agenda.retried.get(device).copied();
-    if answered.is_some_and(|at| ctx.now.since(at) < EVERY) {
+    if let Some(at) = answered.filter(|at| ctx.now.since(*at) < EVERY) {
+        ctx.agenda.retry_again.insert(*device, (*user, at.after(EVERY)));
         return Ok(());
     }
     ctx.agenda.retried.insert(*device, ctx.now);
     resend::all(ctx, &contact, device)?;
     receipts::make_due(ctx, &ctx.me.direct(user))
+}
+
+/// Asks and answers what it was too early for.
+pub(super) fn due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for (device, user) in take_due(&mut ctx.agenda.ask_again, ctx.now) {
+        wedged(ctx, &user, &device)?;
+    }
+    for (device, user) in take_due(&mut ctx.agenda.retry_again, ctx.now) {
+        retry(ctx, &user, &device)?;
+    }
+    Ok(())
+}
+
+fn take_due(
+    waiting: &mut BTreeMap<DeviceId, (UserId, Timestamp)>,
+    now: Timestamp,
+) -> Vec<(DeviceId, UserId)> {
+    let is_due = waiting.iter().filter(|(_, (_, at))| *at <= now);
+    let due: Vec<(DeviceId, UserId)> = is_due.map(|(device, (user, _))| (*device, *user)).collect();
+    for (device, _) in &due {
+        waiting.remove(device);
+    }
+    due
 }
 
 fn accepted(ctx: &Context<'_>, user: &UserId) -> Result<Option<Contact>, StoreError> {

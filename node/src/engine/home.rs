@@ -9,6 +9,7 @@ use undertone_protocol::wire::{self, frame::Body};
 use super::context::Context;
 use super::intake::ack;
 use super::links::{Asked, Links};
+use super::revocations;
 use super::types::Outputs;
 use crate::store::{HomeRelay, Received, StoreError};
 
@@ -48,8 +49,12 @@ pub(super) fn registered(
         home.bundle_stored = false;
         ctx.tx.put_home_relay(&home)?;
         introductions_forgotten(ctx, relay)?;
+        ctx.tx.reopen_revocations(relay)?;
     }
     ctx.agenda.prekeys.insert(*relay);
+    let contacts = ctx.tx.contacts()?;
+    let due = contacts.into_iter().filter(|contact| contact.introduction_due);
+    ctx.agenda.introduce.extend(due.map(|contact| contact.user));
     let Some(link) = links.get_mut(relay) else { return Ok(()) };
     link.problem = None;
     let credits = link.intakes.attach(home.received.clone());
@@ -73,12 +78,13 @@ fn introductions_forgotten(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(),
     Ok(())
 }
 
-/// Brings to the home relays what they should have: the bundle, one-time prekeys, invitations.
+/// Brings to the home relays what they should have: the bundle, one-time prekeys, invitations, revoked tokens.
 pub(super) fn upkeep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) -> Result<(), StoreError> {
     for home in ctx.tx.home_relays()? {
         let relay = home.address.relay;
         let registered = links.get(&relay).is_some_and(|link| {
             link.is_ready()
+                && link.upkeep_from <= ctx.now
                 && home.generation.is_some()
                 && !link.is_asking(|asked| matches!(asked, Asked::Register))
         });
@@ -87,6 +93,7 @@ pub(super) fn upkeep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs
         }
         put_bundle(ctx, links, &home, out)?;
         put_introductions(ctx, links, &home, out)?;
+        revocations::tell(ctx, links, &home, out)?;
         if ctx.agenda.prekeys.contains(&relay) && put_prekeys(ctx, links, &home, out) {
             ctx.agenda.prekeys.remove(&relay);
         }

@@ -39,8 +39,11 @@ pub(super) fn delivered(
         drop_link(ctx, links, relay, "the relay broke the protocol: a bad delivery", out);
         return Ok(());
     }
-    let link = links.get_mut(relay).filter(|link| link.home && link.is_ready());
-    if !link.is_some_and(|link| link.intakes.take(deliver.class, deliver.seq, deliver.payload.len())) {
+    let Some(link) = links.get_mut(relay).filter(|link| link.home && link.is_ready()) else {
+        return Ok(());
+    };
+    link.delivered = ctx.now;
+    if !link.intakes.take(deliver.class, deliver.seq, deliver.payload.len()) {
         return Ok(());
     }
     let hash = PayloadHash::of(&deliver.payload);
@@ -68,7 +71,9 @@ fn open(ctx: &mut Context<'_>, payload: &[u8]) -> Result<Opened, StoreError> {
 }
 
 fn open_opening(ctx: &mut Context<'_>, payload: &[u8]) -> Result<Opened, StoreError> {
-    let Some(hash) = opening_hash(payload, ctx.me.xwing.public()) else {
+    let me = ctx.me;
+    let of_key = me.xwing_keys().find_map(|key| opening_hash(payload, key.public()).map(|hash| (key, hash)));
+    let Some((key, hash)) = of_key else {
         return Ok(Opened::Refused("it was made for a key that this device does not have".to_owned()));
     };
     let (before, peer, opened) = match ctx.tx.inbound_channel(&hash)? {
@@ -77,7 +82,7 @@ fn open_opening(ctx: &mut Context<'_>, payload: &[u8]) -> Result<Opened, StoreEr
             (before, peer, channel.open(payload).map(|content| (channel, content)))
         }
         None => {
-            let candidates = std::slice::from_ref(&ctx.me.xwing);
+            let candidates = std::slice::from_ref(key);
             (None, None, InboundChannel::accept(candidates, &ctx.me.device, payload))
         }
     };

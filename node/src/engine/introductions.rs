@@ -12,7 +12,7 @@ use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
 use super::home::mailbox_address;
-use super::{lists, pairwise, receipts, views};
+use super::{lists, pairwise, receipts, resend, sealing, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
 
@@ -22,6 +22,7 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         let Some(mut contact) = ctx.tx.contact(&user)?.filter(|contact| contact.introduction_due) else {
             continue;
         };
+        let Some(kind) = kind(&contact) else { continue };
         let mut devices: Vec<DeviceId> = contact.bundles.iter().map(|access| access.device).collect();
         devices.dedup();
         if !pairwise::can_reach(ctx, &contact, &devices)? {
@@ -29,7 +30,7 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         }
         let body = first_text(ctx, &contact)?;
         for device in devices {
-            seal(ctx, &contact, &device, body.clone())?;
+            seal(ctx, &contact, &device, kind, body.clone())?;
         }
         contact.introduction_due = false;
         ctx.tx.put_contact(&contact)?;
@@ -53,8 +54,25 @@ fn first_text(ctx: &mut Context<'_>, contact: &Contact) -> Result<Body, StoreErr
     Ok(Body::Entry(stored.entry.to_wire()))
 }
 
-fn seal(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId, body: Body) -> Result<(), StoreError> {
-    let introduction = introduction(ctx, contact, device)?;
+/// What is said to them, if anything is: who was declined or blocked is told nothing.
+fn kind(contact: &Contact) -> Option<IntroductionKind> {
+    match contact.state {
+        ContactState::Requesting => {
+            Some(IntroductionKind::Request { invitation: contact.invitation.unwrap_or(Handle::new([0; 8])) })
+        }
+        ContactState::Accepted => Some(IntroductionKind::Accept),
+        ContactState::Requested | ContactState::Declined | ContactState::Blocked(_) => None,
+    }
+}
+
+fn seal(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    device: &DeviceId,
+    kind: IntroductionKind,
+    body: Body,
+) -> Result<(), StoreError> {
+    let introduction = introduction(ctx, contact, device, kind)?;
     let Some(payload) = pairwise::seal(ctx, contact, device, body, Some(introduction))? else {
         return Ok(());
     };
@@ -74,7 +92,12 @@ fn seal(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId, body: Body)
     Ok(())
 }
 
-fn introduction(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId) -> Result<Signed, StoreError> {
+fn introduction(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    device: &DeviceId,
+    kind: IntroductionKind,
+) -> Result<Signed, StoreError> {
     let homes = ctx.tx.home_relays()?;
     let account = &ctx.me.account;
     let bundles = homes.iter().map(|home| BundleAccess {
@@ -88,12 +111,6 @@ fn introduction(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId) -> 
         mailbox: mailbox_address(home),
         token: TokenGrant::issue(&home.secret, Step::named(contact.token)),
     });
-    let kind = match contact.state {
-        ContactState::Requesting => {
-            IntroductionKind::Request { invitation: contact.invitation.unwrap_or(Handle::new([0; 8])) }
-        }
-        ContactState::Requested | ContactState::Accepted => IntroductionKind::Accept,
-    };
     let fields = IntroductionFields {
         kind,
         recipient_user: contact.user,
@@ -188,7 +205,8 @@ fn again(
         }
         // They don't know yet that we accepted.
         (ContactState::Accepted, IntroductionKind::Request { .. }) => answer(ctx, &mut contact),
-        (ContactState::Accepted, IntroductionKind::Accept) | (ContactState::Requested, _) => {}
+        (ContactState::Accepted, IntroductionKind::Accept)
+        | (ContactState::Requested | ContactState::Declined | ContactState::Blocked(_), _) => {}
     }
     ctx.tx.put_contact(&contact)
 }
@@ -201,13 +219,33 @@ fn update(
     lists::take_list(ctx, contact, &fields.device_list)?;
     contact.introduced = fields.issued;
     contact.bundles.clone_from(&fields.bundles);
+    let renewed = contact.grants != fields.grants;
     contact.grants.clone_from(&fields.grants);
     // A stranger must not make us dial relays of their choice: not before the user accepts.
-    if contact.state != ContactState::Requested {
+    if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
         ctx.agenda.fetch.insert(contact.user);
     }
     ctx.agenda.publish = true;
+    if renewed && contact.state == ContactState::Accepted {
+        tokens_renewed(ctx, contact)?;
+    }
     Ok(())
+}
+
+/// Their earlier tokens may have been refused already, with anything that was on its way: it goes again.
+fn tokens_renewed(ctx: &mut Context<'_>, contact: &mut Contact) -> Result<(), StoreError> {
+    for device in sealing::authorised(contact) {
+        resend::all(ctx, contact, &device)?;
+    }
+    let mut lost = contact.refused.take().is_some();
+    for item in ctx.tx.outbox_of(&Purpose::Introduction(contact.user))? {
+        ctx.tx.delete_outbox(item.id)?;
+        lost = true;
+    }
+    if lost {
+        answer(ctx, contact);
+    }
+    receipts::make_due(ctx, &ctx.me.direct(&contact.user))
 }
 
 /// An accept must go out to this contact.

@@ -10,7 +10,7 @@ use rand_core::Rng;
 use undertone_protocol::ids::{DeviceId, Handle, PayloadHash, PublishId, RelayId, UserId};
 use undertone_protocol::keys::{BundleAccess, RelayAddress};
 use undertone_protocol::limits::{
-    ANSWER_WAIT_MAX, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX, SILENCE_MAX,
+    ANSWER_WAIT_MAX, DRAINED_AFTER, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX, SILENCE_MAX,
 };
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
@@ -45,6 +45,7 @@ pub(super) enum Asked {
     PutBundle,
     PutPrekeys,
     PutIntroduction(Handle),
+    Revoke(Handle),
     FetchBundle(BundleWant),
     Publish(InFlight),
 }
@@ -79,6 +80,8 @@ pub(super) struct Link {
     state: State,
     backoff: ExponentialBackoff,
     pub(super) problem: Option<String>,
+    /// After a refusal the relay is not asked the same again before this.
+    pub(super) upkeep_from: Timestamp,
     asked: BTreeMap<u64, (Asked, Timestamp)>,
     next_request: u64,
     heard: Timestamp,
@@ -86,6 +89,8 @@ pub(super) struct Link {
     used: Timestamp,
     /// What comes in, on a home link.
     pub(super) intakes: Intakes,
+    /// When something was last delivered, or could have been from.
+    pub(super) delivered: Timestamp,
 }
 
 /// All connections.
@@ -160,6 +165,7 @@ impl Links {
         };
         link.state = State::Ready;
         link.problem = None;
+        link.upkeep_from = Timestamp::ZERO;
         link.backoff = backoff(self.jitter);
         true
     }
@@ -318,12 +324,14 @@ impl Link {
             state: State::Down { retry_at: now },
             backoff: backoff(jitter),
             problem: None,
+            upkeep_from: Timestamp::ZERO,
             asked: BTreeMap::new(),
             next_request: 1,
             heard: now,
             said: now,
             used: now,
             intakes: Intakes::default(),
+            delivered: now,
         }
     }
 
@@ -350,6 +358,13 @@ impl Link {
     fn send(&mut self, relay: RelayId, body: Body, now: Timestamp, out: &mut Outputs) {
         self.said = now;
         out.net.push(NetOutput::Send { relay, frame: wire::Frame { request: 0, body: Some(body) } });
+    }
+
+    /// Whether all that waited at the relay was delivered.
+    pub(super) fn is_drained(&self, now: Timestamp) -> bool {
+        self.is_ready()
+            && !self.is_asking(|asked| matches!(asked, Asked::Register | Asked::Attach))
+            && now.since(self.delivered) >= DRAINED_AFTER
     }
 
     fn is_idle(&self, now: Timestamp) -> bool {

@@ -68,6 +68,9 @@ pub(super) fn take_list(
     if warn {
         contact.identity_warning = true;
         contact.verified = false;
+        if contact.state.is_blocked() {
+            return Ok(());
+        }
         let view = views::contact(ctx, contact)?;
         ctx.events.push(Event::Contact { contact: view });
     }

@@ -21,7 +21,10 @@ mod intake;
 mod links;
 mod views;
 
+mod revocations;
+
 mod home;
+mod keys;
 mod lists;
 mod pairwise;
 
@@ -34,6 +37,7 @@ mod healing;
 
 mod introductions;
 
+mod blocking;
 mod contacts;
 mod direct;
 

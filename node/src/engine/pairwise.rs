@@ -7,7 +7,7 @@ use undertone_protocol::crypto::{
     CryptoError, InboundChannel, OlmMessage, OutboundChannel, PairwiseContext, XWingPublic,
 };
 use undertone_protocol::ids::{CurveKey, DeviceId, UserId};
-use undertone_protocol::limits::{BUNDLE_FRESH, OLM_SESSIONS_PER_PEER_MAX};
+use undertone_protocol::limits::{BUNDLE_FRESH, KEY_LIFE, OLM_SESSIONS_PER_PEER_MAX};
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
@@ -42,7 +42,8 @@ pub(super) fn can_reach(
     let mut all = !devices.is_empty();
     for device in devices {
         let known = ctx.tx.peer_device(device)?;
-        all &= known.is_some();
+        // What an older one names may be dead.
+        all &= known.as_ref().is_some_and(|known| ctx.now.since(known.fetched) <= KEY_LIFE);
         if known.is_none_or(|known| ctx.now.since(known.fetched) > BUNDLE_FRESH) {
             ctx.agenda.fetch.insert(contact.user);
         }

@@ -18,6 +18,7 @@ use undertone_protocol::wire::{self, frame::Body};
 use super::context::Context;
 use super::links::{Asked, InFlight, InFlightItem, Links};
 use super::receipts::{fail, raise_tick};
+use super::resend;
 use super::types::Outputs;
 use crate::store::{Contact, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE, StoreError};
 
@@ -273,6 +274,15 @@ fn conclude_entry(
     failure: Option<Failure>,
 ) -> Result<(), StoreError> {
     if let Some(failure) = failure {
+        // Later messages must not stand on a key that did not get there.
+        if let Some(delivery) = ctx.tx.delivery(entry)? {
+            resend::renew_key(ctx, &delivery.conversation)?;
+        }
+        let of_key = matches!(item.purpose, Purpose::Key(_));
+        if of_key && ctx.tx.outbox_of(&Purpose::Entry(*entry))?.is_empty() {
+            // The entry is acknowledged already.
+            return ctx.tx.delete_outbox(item.id);
+        }
         // A key that can't get there leaves the entry unreadable, so it counts the same.
         return fail(ctx, entry, failure);
     }
@@ -332,6 +342,10 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         ctx.tx.put_outbox(&item)?;
     }
     ctx.tx.forget_receiver_keys(ctx.now.before(SEEN_LIFE))?;
+    // A prekey message of an earlier time was for a fallback prekey that is dead.
+    let account = &ctx.me.account;
+    let oldest = account.superseded.as_ref().map_or(account.keys_made, |key| key.made);
+    ctx.tx.forget_prekey_bases(oldest)?;
     ctx.tx.forget_seen(ctx.now.before(SEEN_LIFE))
 }
 

@@ -30,6 +30,10 @@ pub(super) fn received(
                 return Ok(());
             }
         };
+    // Nothing of theirs shows; when they are unblocked they say it again.
+    if ctx.tx.contact(user)?.is_none_or(|contact| contact.state.is_blocked()) {
+        return Ok(());
+    }
     let fields = &acknowledgement.fields;
     let conversation = ctx.me.direct(user);
     if fields.device != *device || fields.conversation != conversation {

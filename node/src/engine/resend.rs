@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use undertone_protocol::ids::{ConversationId, DeviceId};
 use undertone_protocol::log::FrontierItem;
+use undertone_protocol::receipts::Denial;
 
 use super::context::Context;
-use crate::store::{Contact, Delivery, OutboxItem, OutboxState, Purpose, StoreError};
+use crate::store::{Contact, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError};
 
 /// An entry that was sealed less than this ago may still be on its way.
 const GRACE: Duration = Duration::from_secs(30);
@@ -28,19 +29,49 @@ pub(super) fn fill_gaps(
     Ok(())
 }
 
-/// Seals again all that a device has not acknowledged, under a new sender key.
+/// Seals again all that a device has not acknowledged, under a new sender key; but what was refused waits for the user.
 pub(super) fn all(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId) -> Result<(), StoreError> {
     let conversation = ctx.me.direct(&contact.user);
     for delivery in ctx.tx.deliveries_unread(&conversation)? {
-        if owes(&ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?, device, |state| {
-            state != OutboxState::Acknowledged
-        }) {
+        if !is_refused(&delivery)
+            && owes(&ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?, device, |state| {
+                state != OutboxState::Acknowledged
+            })
+        {
             again(ctx, delivery)?;
         }
     }
     renew_key(ctx, &conversation)?;
     ctx.agenda.seal.insert(conversation, contact.user);
     Ok(())
+}
+
+/// Takes messages out of the outbox that no relay has yet. Others, that can have been sealed under a key that
+/// goes with them, are sealed again too.
+pub(super) fn call_back(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<(), StoreError> {
+    let mut sealed = Vec::new();
+    let mut pending = false;
+    for delivery in ctx.tx.deliveries_unread(conversation)? {
+        let mut items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
+        items.extend(ctx.tx.outbox_of(&Purpose::Key(delivery.entry))?);
+        pending |= items.iter().any(OutboxItem::is_pending);
+        if !items.is_empty() && !is_refused(&delivery) {
+            sealed.push(delivery);
+        }
+    }
+    for delivery in sealed.into_iter().filter(|_| pending) {
+        again(ctx, delivery)?;
+    }
+    Ok(())
+}
+
+/// Whether somebody did not want it. A relay that did not know the epoch's tokens is no such thing.
+fn is_refused(delivery: &Delivery) -> bool {
+    match delivery.failed {
+        Some(Failure::Denied(denial)) => denial != Denial::Epoch,
+        Some(Failure::TooLarge { .. }) => true,
+        Some(Failure::Expired) | None => false,
+    }
 }
 
 /// Whether a relay took the entry for the device some time ago.

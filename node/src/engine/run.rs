@@ -10,7 +10,9 @@ use super::context::{Context, Me};
 use super::links::Links;
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
-use super::{bundles, commands, frames, home, inbox, introductions, publish, receipts, sealing};
+use super::{
+    bundles, commands, frames, healing, home, inbox, introductions, keys, publish, receipts, sealing,
+};
 use crate::event::Event;
 use crate::store::{ContactState, NodeTx, StoreError};
 
@@ -120,6 +122,12 @@ impl Engine {
         if sweep {
             self.sweep_at = now.after(SWEEP_EVERY);
         }
+        if sweep
+            && let Some(account) =
+                keys::renewed(&self.me, &self.links, self.crypto.as_mut(), &mut self.rng, tx, now)?
+        {
+            self.me = Me::new(account);
+        }
         if self.publish_at.is_some_and(|at| at <= now) {
             self.agenda.publish = true;
         }
@@ -129,6 +137,7 @@ impl Engine {
             home::sweep(&mut ctx)?;
         }
         inbox::retry_quarantine(&mut ctx)?;
+        healing::due(&mut ctx)?;
         introductions::seal_due(&mut ctx)?;
         sealing::seal_due(&mut ctx)?;
         receipts::seal_due(&mut ctx)?;
@@ -155,7 +164,8 @@ impl Engine {
             self.fetches.next_deadline(),
             self.publish_at,
         ];
-        deadlines.into_iter().flatten().fold(self.sweep_at, Timestamp::min)
+        let healing = self.agenda.ask_again.values().chain(self.agenda.retry_again.values());
+        deadlines.into_iter().flatten().chain(healing.map(|(_, at)| *at)).fold(self.sweep_at, Timestamp::min)
     }
 
     fn parts<'a>(&'a mut self, tx: &'a mut dyn NodeTx, now: Timestamp) -> Parts<'a> {

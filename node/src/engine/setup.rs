@@ -45,6 +45,8 @@ pub fn create_account(
         device_seed: device.seed(),
         xwing_seed: Secret::random(rng),
         fallback_prekey: keys.1,
+        keys_made: now,
+        superseded: None,
         bundle_key: Secret::random(rng),
         device_list: DeviceList::issue(&identity, None, vec![listed]),
         certificate,

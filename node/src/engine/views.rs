@@ -41,7 +41,9 @@ pub(super) fn contact(ctx: &Context<'_>, contact: &Contact) -> Result<ContactVie
     let state = match contact.state {
         ContactState::Requesting => "requesting",
         ContactState::Requested => "requested",
+        ContactState::Declined => "declined",
         ContactState::Accepted => "accepted",
+        ContactState::Blocked(_) => "blocked",
     };
     Ok(ContactView {
         name: contact.name.to_string(),
@@ -56,7 +58,7 @@ pub(super) fn contact(ctx: &Context<'_>, contact: &Contact) -> Result<ContactVie
 
 fn warning(contact: &Contact) -> Option<String> {
     if let Some(denial) = contact.refused {
-        return Some(refused_request(contact, denial));
+        return Some(refusal(contact, denial));
     }
     contact.identity_warning.then(|| {
         format!(
@@ -74,8 +76,26 @@ fn first_text(ctx: &Context<'_>, contact: &Contact) -> Result<Option<String>, St
     Ok(history.first().map(text))
 }
 
+/// Why a request or an accept was refused, and what to do.
+pub(super) fn refusal(contact: &Contact, denial: Denial) -> String {
+    if contact.state == ContactState::Accepted {
+        unreachable(contact)
+    } else {
+        refused_request(contact, denial)
+    }
+}
+
+/// A contact takes nothing from us, and does not know how to reach us.
+fn unreachable(contact: &Contact) -> String {
+    format!(
+        "{0}'s relay refuses what you send, and {0} may be unable to write to you: ask {0} for a new link, and \
+         use it by `undertone contact add`",
+        contact.name
+    )
+}
+
 /// Why a request by an invitation was refused, and what to do.
-pub(super) fn refused_request(contact: &Contact, denial: Denial) -> String {
+fn refused_request(contact: &Contact, denial: Denial) -> String {
     let name: &Name = &contact.name;
     match denial {
         Denial::Expired => format!("the invitation has expired: ask {name} for a new link"),
@@ -159,6 +179,7 @@ fn note(contact: &Contact, delivery: &Delivery) -> Option<String> {
     let note = match (contact.state, delivery.sealed) {
         (ContactState::Accepted, true) => "waiting for a relay",
         (ContactState::Accepted, false) => "waiting for the contact's keys",
+        (ContactState::Blocked(_), _) => "you blocked the contact",
         _ => "awaiting acceptance",
     };
     Some(note.to_owned())

@@ -104,8 +104,10 @@ fn introduced(
     over: bool,
 ) -> Result<Option<Result<Response, CommandError>>, StoreError> {
     let Some(contact) = ctx.tx.contact(user)? else { return Ok(None) };
+    // It was blocked meanwhile: nothing goes out.
+    let over = over || contact.state.is_blocked();
     if let Some(denial) = contact.refused {
-        let message = views::refused_request(&contact, denial);
+        let message = views::refusal(&contact, denial);
         return Ok(Some(Err(CommandError::new(ErrorKind::Refused, message))));
     }
     let view = views::contact(ctx, &contact)?;

@@ -21,9 +21,9 @@ use undertone_protocol::time::Timestamp;
 
 pub use memory::MemoryStore;
 pub use records::{
-    Account, Contact, ContactState, Delivery, Failure, HomeRelay, OlmSession, OutboxItem, OutboxRecipient,
-    OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received, ReceiverKey, SEEN_LIFE, SenderKey,
-    StoredEntry, StoredInvitation,
+    Account, BeforeBlock, Block, Contact, ContactState, Delivery, Failure, HomeRelay, OlmSession, OutboxItem,
+    OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received, ReceiverKey,
+    Revocation, SEEN_LIFE, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
 };
 pub use sqlite::{OpenError, SqliteStore};
 
@@ -92,6 +92,15 @@ pub trait NodeTx {
     /// Forgets an invitation.
     fn delete_invitation(&mut self, handle: &Handle) -> Result<(), StoreError>;
 
+    /// Handles that a home relay still has to be told to refuse, by handle, at most `limit`.
+    fn revocations_due(&self, relay: &RelayId, limit: usize) -> Result<Vec<Handle>, StoreError>;
+    /// Keeps a revocation.
+    fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError>;
+    /// A relay forgot everything: it has to be told all its revocations again.
+    fn reopen_revocations(&mut self, relay: &RelayId) -> Result<(), StoreError>;
+    /// Forgets all revocations at a relay: the tokens are void by a new epoch.
+    fn delete_revocations(&mut self, relay: &RelayId) -> Result<(), StoreError>;
+
     // ── pairwise encryption ──
 
     /// All Olm sessions with a device, the last used first (ties by id).
@@ -104,6 +113,8 @@ pub trait NodeTx {
     fn prekey_base_seen(&self, base_key: &[u8; 32]) -> Result<bool, StoreError>;
     /// Remembers a base key.
     fn put_prekey_base(&mut self, base_key: &[u8; 32], at: Timestamp) -> Result<(), StoreError>;
+    /// Forgets base keys from before `moment`.
+    fn forget_prekey_bases(&mut self, moment: Timestamp) -> Result<(), StoreError>;
     /// The channel to a device.
     fn outbound_channel(&self, device: &DeviceId) -> Result<Option<OutboundChannel>, StoreError>;
     /// Keeps the channel to a device, in the place of an older one.
@@ -254,7 +265,7 @@ pub trait NodeTx {
     fn seen(&self, hash: &PayloadHash) -> Result<bool, StoreError>;
     /// Remembers that a payload was handled.
     fn put_seen(&mut self, hash: &PayloadHash, at: Timestamp) -> Result<(), StoreError>;
-    /// Forgets what was handled (payloads, prekey base keys) before `moment`.
+    /// Forgets payloads that were handled before `moment`.
     fn forget_seen(&mut self, moment: Timestamp) -> Result<(), StoreError>;
     /// Payloads that can't be opened yet, the oldest first, at most `limit`.
     fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>, StoreError>;

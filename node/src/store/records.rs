@@ -29,12 +29,25 @@ pub struct Account {
     pub xwing_seed: Secret,
     /// The published fallback prekey.
     pub fallback_prekey: CurveKey,
+    /// When these two were made.
+    pub keys_made: Timestamp,
+    /// The X-Wing key before; the Olm account has the fallback prekey that went with it. `None` when both are gone.
+    pub superseded: Option<SupersededKey>,
     /// Opens this device's bundle.
     pub bundle_key: Secret,
     /// This device.
     pub certificate: Certificate,
     /// All the user's devices.
     pub device_list: DeviceList,
+}
+
+/// An X-Wing key that another took the place of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SupersededKey {
+    /// Its seed.
+    pub xwing_seed: Secret,
+    /// When it was made. It was superseded when the present one was made.
+    pub made: Timestamp,
 }
 
 /// A relay that this device has, or wants, a mailbox with.
@@ -113,8 +126,45 @@ pub enum ContactState {
     Requesting,
     /// They asked; waits for the user.
     Requested,
+    /// They asked; the user declined, and they are not told.
+    Declined,
     /// Both want to talk.
     Accepted,
+    /// The user wants nothing from them.
+    Blocked(Block),
+}
+
+/// What is known of a contact that is blocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// What they were before.
+    pub was: BeforeBlock,
+    /// When they were blocked: what came later is not shown.
+    pub since: Timestamp,
+}
+
+/// The states that a contact can be blocked in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BeforeBlock {
+    /// [`ContactState::Requesting`].
+    Requesting,
+    /// [`ContactState::Requested`].
+    Requested,
+    /// [`ContactState::Declined`].
+    Declined,
+    /// [`ContactState::Accepted`].
+    Accepted,
+}
+
+/// A delivery token that a home relay must refuse, with all that extend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// Which relay.
+    pub relay: RelayId,
+    /// The handle of the token's first step.
+    pub handle: Handle,
+    /// Whether the relay said that it is done.
+    pub confirmed: bool,
 }
 
 /// What is known of a contact's device.
@@ -333,6 +383,13 @@ pub struct Quarantined {
 
 /// How long the hash of a handled payload is remembered: longer than a relay holds the payload.
 pub const SEEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+impl ContactState {
+    /// Whether the user blocked them.
+    pub const fn is_blocked(self) -> bool {
+        matches!(self, Self::Blocked(_))
+    }
+}
 
 impl Contact {
     /// The name as contacts are ordered by and told apart by: letter case aside.

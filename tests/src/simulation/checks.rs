@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use undertone::engine::Notice;
+use undertone::event::Event;
 use undertone::store::{MemoryStore, NodeStore, NodeTx, StoreError};
 use undertone_protocol::entry::Content;
 use undertone_protocol::ids::{ConversationId, UserId};
@@ -32,6 +34,24 @@ pub(super) fn ticks_advance(node: &mut Node) -> Result<(), Failed> {
                 node.name
             )));
         }
+    }
+    Ok(())
+}
+
+/// Of somebody who is blocked nothing is told, and nothing is on its way to them.
+pub(super) fn blocked_are_shut_out(node: &mut Node, notices: &[Notice]) -> Result<(), Failed> {
+    let name = node.name;
+    let (blocked, pending) = node.disk.transaction(|tx| {
+        let blocked = tx.contacts()?.iter().any(|contact| contact.state.is_blocked());
+        Ok((blocked, tx.outbox_pending(0, 1)?.len()))
+    })?;
+    let told = notices.iter().any(|notice| {
+        matches!(notice, Notice::Event(Event::Message { .. } | Event::Tick { .. } | Event::Request { .. }))
+    });
+    if blocked && (told || pending > 0) {
+        return Err(Failed::new(format!(
+            "{name}: told of a blocked contact: {notices:?}, {pending} on the way"
+        )));
     }
     Ok(())
 }
@@ -96,8 +116,12 @@ pub(super) fn is_quiet(views: &[View]) -> bool {
 }
 
 /// At the end both show the same, once each, and nothing is left anywhere; only what was sealed in
-/// lost sessions stays unopened.
-pub(super) fn at_the_end(views: &[View], answered: &BTreeSet<String>, wedged: bool) -> Result<(), Failed> {
+/// lost sessions, or called back with a block, may stay unopened (`may_be_shut`).
+pub(super) fn at_the_end(
+    views: &[View],
+    answered: &BTreeSet<String>,
+    may_be_shut: bool,
+) -> Result<(), Failed> {
     let [first, second] = views else { return Err(Failed::new("a world has two users")) };
     if !is_quiet(views) {
         return Err(Failed::new(format!("it does not come to rest: {views:?}")));
@@ -115,7 +139,7 @@ pub(super) fn at_the_end(views: &[View], answered: &BTreeSet<String>, wedged: bo
     if let Some(lost) = answered.iter().find(|text| !once.contains(text)) {
         return Err(Failed::new(format!("the user was told that \"{lost}\" is kept, and it is gone")));
     }
-    if views.iter().any(|view| view.failed > 0 || (view.quarantine > 0 && !wedged)) {
+    if views.iter().any(|view| view.failed > 0 || (view.quarantine > 0 && !may_be_shut)) {
         return Err(Failed::new(format!("something failed or was never opened: {views:?}")));
     }
     Ok(())

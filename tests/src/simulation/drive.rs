@@ -2,6 +2,7 @@
 
 use undertone::command::{CommandError, Response};
 use undertone::engine::{DownReason, Input, NetOutput, Notice, Outputs};
+use undertone::event::Event;
 use undertone_protocol::wire::Frame;
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
 
@@ -22,6 +23,7 @@ impl World {
         checks::ticks_advance(node)?;
         match stepped {
             Stepped::Alive(out) => {
+                checks::blocked_are_shut_out(node, &out.notices)?;
                 self.send_node(index, out);
                 self.wake_node(index);
             }
@@ -61,8 +63,10 @@ impl World {
             }
         }
         for notice in out.notices {
-            if let Notice::Reply { result, .. } = notice {
-                self.told(*result);
+            match notice {
+                Notice::Reply { result, .. } => self.told(*result),
+                Notice::Event(Event::Tick { failed: Some(_), .. }) => self.report.denied += 1,
+                Notice::Event(_) => {}
             }
         }
     }
@@ -76,6 +80,7 @@ impl World {
             Ok(Response::Message(view)) => {
                 self.answered.insert(view.text);
             }
+            Ok(Response::Contact(view)) if view.state == "blocked" => self.report.blocked += 1,
             _ => {}
         }
     }

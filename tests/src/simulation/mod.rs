@@ -2,8 +2,8 @@
 //! committed, a network that delays, drops, doubles and reorders, and crashes at every boundary between
 //! deciding, committing and sending. One seed decides everything, so a seed that fails fails again.
 //!
-//! A world is driven in [`World::run`]; what must hold is checked while it runs and at its end, in
-//! `checks`.
+//! A [`Stage`] is the same machines without faults, led by a test. A world is driven in [`World::run`]; what
+//! must hold is checked while it runs and at its end, in `checks`.
 
 mod checks;
 mod drive;
@@ -12,9 +12,11 @@ mod faults;
 mod network;
 mod node;
 mod relay;
+mod stage;
 mod user;
 mod world;
 
 pub use failed::Failed;
 pub use faults::Faults;
+pub use stage::Stage;
 pub use world::{Report, World, WorldOptions};

@@ -12,6 +12,8 @@ use super::node::Node;
 pub(super) struct User {
     /// How many messages they still want to write.
     pub(super) to_write: u32,
+    /// Whether they decline, block and unblock.
+    pub(super) quarrels: bool,
     written: u32,
     asked: u64,
 }
@@ -22,8 +24,8 @@ struct Screen {
 }
 
 impl User {
-    pub(super) fn new(to_write: u32) -> Self {
-        Self { to_write, ..Self::default() }
+    pub(super) fn new(to_write: u32, quarrels: bool) -> Self {
+        Self { to_write, quarrels, ..Self::default() }
     }
 
     /// What the user does next; `None`: nothing just now. `link` is the invitation, once there is one, and
@@ -36,6 +38,7 @@ impl User {
         rng: &mut ChaCha20Rng,
     ) -> Result<Option<Ask>, StoreError> {
         let screen = look(node)?;
+        let quarrels = self.quarrels && rng.next_u32().is_multiple_of(8);
         let command = match screen.contact {
             None if invites && link.is_none() => {
                 Some(Command::Invite { uses: 1, life: Duration::from_secs(7 * 24 * 3600) })
@@ -46,8 +49,17 @@ impl User {
                 name: None,
                 message: rng.next_u32().is_multiple_of(2).then(|| self.words(node.name)),
             }),
+            Some((name, ContactState::Requested)) if quarrels && rng.next_u32().is_multiple_of(2) => {
+                Some(Command::ContactDecline { name })
+            }
+            Some((name, ContactState::Blocked(_))) => quarrels.then_some(Command::ContactUnblock { name }),
+            Some((name, _)) if quarrels => Some(Command::ContactBlock { name }),
+            Some((name, ContactState::Declined)) => {
+                rng.next_u32().is_multiple_of(4).then_some(Command::ContactAccept { name })
+            }
             Some((name, ContactState::Requested)) => Some(Command::ContactAccept { name }),
             Some((name, _)) if rng.next_u32().is_multiple_of(4) => Some(Command::Read { name }),
+            Some((name, _)) if rng.next_u32().is_multiple_of(16) => Some(Command::Retry { name }),
             Some((name, _)) if self.to_write > 0 => {
                 let text = self.words(node.name);
                 Some(Command::Send { name, text })
@@ -57,10 +69,17 @@ impl User {
         Ok(command.map(|command| self.ask(command)))
     }
 
-    /// Asks to mark everything as read.
-    pub(super) fn read(&mut self, node: &mut Node) -> Result<Option<Ask>, StoreError> {
-        let contact = look(node)?.contact;
-        Ok(contact.map(|(name, _)| self.ask(Command::Read { name })))
+    /// Makes peace: lets in whom they turned away, sends again what failed, reads what came.
+    pub(super) fn make_peace(&mut self, node: &mut Node) -> Result<Vec<Ask>, StoreError> {
+        let Some((name, state)) = look(node)?.contact else { return Ok(Vec::new()) };
+        let commands = match state {
+            ContactState::Blocked(_) => vec![Command::ContactUnblock { name }],
+            ContactState::Requested | ContactState::Declined => vec![Command::ContactAccept { name }],
+            ContactState::Requesting | ContactState::Accepted => {
+                vec![Command::Retry { name: name.clone() }, Command::Read { name }]
+            }
+        };
+        Ok(commands.into_iter().map(|command| self.ask(command)).collect())
     }
 
     fn words(&mut self, name: &str) -> String {

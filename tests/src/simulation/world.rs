@@ -49,6 +49,10 @@ pub struct Report {
     pub crashes: u64,
     /// How often a node lost its sessions.
     pub wedged: u64,
+    /// How often somebody was blocked.
+    pub blocked: u64,
+    /// How often a message was refused because of that.
+    pub denied: u64,
     /// Frames lost, with their connections.
     pub dropped: u64,
     /// Frames that came twice.
@@ -97,7 +101,10 @@ impl World {
             Node::create("Alice", address.clone(), fork(), options.real_crypto, START)?,
             Node::create("Bob", address, fork(), options.real_crypto, START)?,
         ];
-        let users = nodes.iter().map(|_| User::new(5 + rng.next_u32() % 30)).collect();
+        // In half of the worlds somebody quarrels: one of them, as two who block each other need a new link.
+        let quarrelsome = usize::try_from(rng.next_u32() % 4).unwrap_or(0);
+        let users = (0..nodes.len()).map(|index| User::new(5 + rng.next_u32() % 30, index == quarrelsome));
+        let users = users.collect();
         let mut world = Self {
             rng,
             now: START,
@@ -138,10 +145,14 @@ impl World {
                 checks::relay_is_blind(&self.relay.disk, &views)?;
                 self.report.messages = views.first().map_or(0, |view| view.shown.len());
                 let alive: Vec<bool> = self.nodes.iter().map(|node| node.engine.is_some()).collect();
-                return checks::at_the_end(&views, &self.answered, self.report.wedged > 0)
-                    .map_err(|failed| failed.with(format!("alive: {alive:?}, {:?}", self.statuses())));
+                return checks::at_the_end(
+                    &views,
+                    &self.answered,
+                    self.report.wedged + self.report.blocked > 0,
+                )
+                .map_err(|failed| failed.with(format!("alive: {alive:?}, {:?}", self.statuses())));
             }
-            // Everybody reads what they have, again and again.
+            // Everybody makes peace and reads what they have, again and again.
             if self.now > reminded.after(Duration::from_secs(30)) {
                 reminded = self.now;
                 for index in 0..self.nodes.len() {
@@ -149,7 +160,7 @@ impl World {
                     else {
                         continue;
                     };
-                    if let Some(ask) = user.read(node)? {
+                    for ask in user.make_peace(node)? {
                         self.step_node(index, vec![Input::Ask(ask)])?;
                     }
                 }

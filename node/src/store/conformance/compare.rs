@@ -38,6 +38,8 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             contact(&user(n));
             peer_device(&device(n));
             invitation(&handle(n));
+            revocations_due(&relay(n), ALL);
+            revocations_due(&relay(n), 1);
             olm_sessions(&device(n));
             prekey_base_seen(&[n; 32]);
             outbound_channel(&device(n));

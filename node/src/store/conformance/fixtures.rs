@@ -24,9 +24,9 @@ use undertone_protocol::token::{Step, TokenGrant};
 use zeroize::Zeroizing;
 
 use crate::store::{
-    Account, Contact, ContactState, Delivery, HomeRelay, OlmSession, OutboxItem, OutboxRecipient,
-    OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received, ReceiverKey, SenderKey,
-    StoredEntry, StoredInvitation,
+    Account, BeforeBlock, Block, Contact, ContactState, Delivery, HomeRelay, OlmSession, OutboxItem,
+    OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received, ReceiverKey,
+    Revocation, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
 };
 
 /// How many users, devices, conversations and so on there are.
@@ -117,6 +117,8 @@ pub(super) fn account(variant: u8) -> Account {
         device_seed: secret(variant),
         xwing_seed: secret(3),
         fallback_prekey: CurveKey::new([4; 32]),
+        keys_made: t(u64::MAX),
+        superseded: (variant == 1).then(|| SupersededKey { xwing_seed: secret(9), made: t(8) }),
         bundle_key: secret(5),
         certificate: certificate(0),
         device_list: device_list(0),
@@ -147,6 +149,20 @@ pub(super) fn home_relay(n: u8, priority: u32) -> HomeRelay {
     }
 }
 
+fn state_of(n: u8) -> ContactState {
+    let block = |was| ContactState::Blocked(Block { was, since: t(u64::from(n) + (1 << 63)) });
+    match n {
+        0 => ContactState::Requesting,
+        1 => block(BeforeBlock::Accepted),
+        2 => ContactState::Accepted,
+        _ => ContactState::Declined,
+    }
+}
+
+pub(super) fn revocation(of: u8, n: u8, confirmed: bool) -> Revocation {
+    Revocation { relay: relay(of), handle: handle(n), confirmed }
+}
+
 pub(super) fn contact(n: u8, called: &str) -> Contact {
     let mailbox =
         MailboxAddress { relay: relay_address(n), mailbox: MailboxId::new([n; 16]), epoch: 1, priority: 2 };
@@ -154,7 +170,7 @@ pub(super) fn contact(n: u8, called: &str) -> Contact {
     Contact {
         user: user(n),
         name: name(called),
-        state: if n == 0 { ContactState::Requesting } else { ContactState::Accepted },
+        state: state_of(n),
         verified: n == 1,
         identity_warning: n == 2,
         token: handle(n),

@@ -109,6 +109,7 @@ cases! {
     people::a_contact_keeps_all_its_fields,
     people::a_device_is_found_by_its_id,
     people::invitations_come_by_handle_and_go,
+    people::revocations_are_due_until_confirmed_and_again_when_forgotten,
     pairwise::sessions_come_by_last_use_then_id,
     pairwise::base_keys_are_remembered,
     pairwise::an_outbound_channel_takes_the_place_of_the_older,

@@ -20,7 +20,7 @@ struct Operation {
     c: u8,
 }
 
-const METHODS: u8 = 28;
+const METHODS: u8 = 31;
 
 fn operation() -> impl Strategy<Value = Operation> {
     (0..METHODS, 0..COUNT, 0..COUNT, 0..COUNT).prop_map(|(method, a, b, c)| Operation { method, a, b, c })
@@ -86,6 +86,10 @@ impl Operation {
             23 => self.put_delivery(tx)?,
             24 => return tx.put_outbox(&outbox_item(a.into(), purpose(b, a), &[state(b, c), state(c, b)])),
             25 => tx.delete_outbox(a.into())?,
+            30 => tx.forget_prekey_bases(t(b.into()))?,
+            28 => tx.put_revocation(&revocation(a, b, c == 0))?,
+            29 if c == 0 => tx.delete_revocations(&relay(a))?,
+            29 => tx.reopen_revocations(&relay(a))?,
             26 => tx.forget_receiver_keys(t(b.into()))?,
             _ => self.put_inbox(tx)?,
         }

@@ -29,7 +29,7 @@ pub(super) fn base_keys_are_remembered() -> Case {
         fill: |tx| {
             tx.put_prekey_base(&[1; 32], t(10)).unwrap();
             tx.put_prekey_base(&[2; 32], t(11)).unwrap();
-            tx.forget_seen(t(11)).unwrap();
+            tx.forget_prekey_bases(t(11)).unwrap();
         },
         check: |tx| {
             let seen = [0, 1, 2].map(|n| tx.prekey_base_seen(&[n; 32]).unwrap());

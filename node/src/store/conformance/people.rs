@@ -64,3 +64,23 @@ pub(super) fn invitations_come_by_handle_and_go() -> Case {
         },
     }
 }
+
+pub(super) fn revocations_are_due_until_confirmed_and_again_when_forgotten() -> Case {
+    Case {
+        fill: |tx| {
+            for n in [3, 1, 2] {
+                tx.put_revocation(&revocation(0, n, n == 2)).unwrap();
+                tx.put_revocation(&revocation(1, n, true)).unwrap();
+                tx.put_revocation(&revocation(2, n, false)).unwrap();
+            }
+            tx.put_revocation(&revocation(0, 3, true)).unwrap();
+            tx.reopen_revocations(&relay(1)).unwrap();
+            tx.delete_revocations(&relay(2)).unwrap();
+        },
+        check: |tx| {
+            assert_eq!(tx.revocations_due(&relay(0), 9).unwrap(), [handle(1)]);
+            assert_eq!(tx.revocations_due(&relay(1), 2).unwrap(), [handle(1), handle(2)]);
+            assert_eq!(tx.revocations_due(&relay(2), 9).unwrap(), []);
+        },
+    }
+}

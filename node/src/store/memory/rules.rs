@@ -1,11 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use undertone_protocol::ids::{ConversationId, SessionId};
+use undertone_protocol::ids::{ConversationId, Handle, RelayId, SessionId};
 use undertone_protocol::limits::QUARANTINE_ITEMS_MAX;
 use undertone_protocol::time::Timestamp;
 
 use super::tables::{Counter, Tables};
-use crate::store::{Delivery, Quarantined, ReceiverKey, StoreError};
+use crate::store::{Delivery, Quarantined, ReceiverKey, Revocation, StoreError};
 
 impl Tables {
     /// By number.
@@ -18,6 +18,15 @@ impl Tables {
         let mut deliveries = all(self.deliveries.iter().filter(|(_, delivery)| belongs(delivery)));
         deliveries.sort_by_key(|delivery| (delivery.seq, delivery.entry));
         deliveries
+    }
+
+    /// By handle.
+    pub(super) fn revocations_of(
+        &self,
+        relay: &RelayId,
+    ) -> impl Iterator<Item = (&(RelayId, Handle), &Revocation)> {
+        let relay = *relay;
+        self.revocations.from((relay, Handle::new([0; 8])), move |(of, _)| *of == relay)
     }
 
     /// Numbers given later are larger.

@@ -9,7 +9,7 @@ use undertone_protocol::time::Timestamp;
 use super::table::Table;
 use crate::store::{
     Account, Contact, Delivery, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Quarantined,
-    ReceiverKey, SenderKey, StoredEntry, StoredInvitation,
+    ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation,
 };
 
 /// A channel from a device.
@@ -57,6 +57,7 @@ tables! {
     contacts: UserId => Contact,
     peer_devices: DeviceId => PeerDevice,
     invitations: Handle => StoredInvitation,
+    revocations: (RelayId, Handle) => Revocation,
     olm_sessions: (DeviceId, [u8; 32]) => OlmSession,
     prekey_bases: [u8; 32] => Timestamp,
     outbound_channels: DeviceId => OutboundChannel,

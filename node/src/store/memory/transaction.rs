@@ -13,7 +13,7 @@ use super::rules::all;
 use super::tables::{Counter, Inbound, Tables};
 use crate::store::{
     Account, Contact, Delivery, HomeRelay, NodeTx, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Purpose,
-    Quarantined, ReceiverKey, SenderKey, StoreError, StoredEntry, StoredInvitation,
+    Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
 };
 
 impl NodeTx for Tables {
@@ -92,6 +92,29 @@ impl NodeTx for Tables {
         Ok(())
     }
 
+    fn revocations_due(&self, relay: &RelayId, limit: usize) -> Result<Vec<Handle>, StoreError> {
+        let due = self.revocations_of(relay).filter(|(_, revocation)| !revocation.confirmed);
+        Ok(due.map(|((_, handle), _)| *handle).take(limit).collect())
+    }
+
+    fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError> {
+        self.revocations.put((revocation.relay, revocation.handle), revocation.clone());
+        Ok(())
+    }
+
+    fn reopen_revocations(&mut self, relay: &RelayId) -> Result<(), StoreError> {
+        let all: Vec<Revocation> = self.revocations_of(relay).map(|(_, one)| one.clone()).collect();
+        for revocation in all {
+            self.put_revocation(&Revocation { confirmed: false, ..revocation })?;
+        }
+        Ok(())
+    }
+
+    fn delete_revocations(&mut self, relay: &RelayId) -> Result<(), StoreError> {
+        self.revocations.forget(|(of, _), _| of == relay);
+        Ok(())
+    }
+
     fn olm_sessions(&self, device: &DeviceId) -> Result<Vec<OlmSession>, StoreError> {
         let device = *device;
         let mut sessions = all(self.olm_sessions.from((device, [0; 32]), move |(of, _)| *of == device));
@@ -115,6 +138,11 @@ impl NodeTx for Tables {
 
     fn put_prekey_base(&mut self, base_key: &[u8; 32], at: Timestamp) -> Result<(), StoreError> {
         self.prekey_bases.put(*base_key, at);
+        Ok(())
+    }
+
+    fn forget_prekey_bases(&mut self, moment: Timestamp) -> Result<(), StoreError> {
+        self.prekey_bases.forget(|_, at| *at < moment);
         Ok(())
     }
 
@@ -399,7 +427,6 @@ impl NodeTx for Tables {
 
     fn forget_seen(&mut self, moment: Timestamp) -> Result<(), StoreError> {
         self.seen.forget(|_, at| *at < moment);
-        self.prekey_bases.forget(|_, at| *at < moment);
         Ok(())
     }
 

@@ -5,23 +5,25 @@ use undertone_protocol::ids::RelayId;
 use undertone_protocol::keys::{Certificate, DeviceList, Name, RelayAddress};
 
 use super::columns::{
-    all, damaged, get_id, get_id_opt, get_int, get_message, get_packed, get_ranges, get_secret, get_signed,
-    int, one, pack, pack_ranges, run, signed,
+    all, damaged, get_id, get_id_opt, get_int, get_message, get_ms, get_packed, get_ranges, get_secret,
+    get_signed, int, ms, one, pack, pack_ranges, run, signed,
 };
-use crate::store::{Account, HomeRelay, Received, StoreError};
+use crate::store::{Account, HomeRelay, Received, StoreError, SupersededKey};
 
 const ACCOUNT: &str = "account";
 const HOME_RELAY: &str = "home relay";
 
 pub(super) fn account(connection: &Connection) -> Result<Option<Account>, StoreError> {
     let sql = "SELECT name, identity_seed, device_seed, xwing_seed, fallback_prekey, bundle_key, certificate, \
-               device_list FROM account";
+               device_list, keys_made, superseded_seed, superseded_made FROM account";
     one(connection, sql, [], read_account)
 }
 
 pub(super) fn put_account(connection: &Connection, account: &Account) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO account (one, name, identity_seed, device_seed, xwing_seed, \
-               fallback_prekey, bundle_key, certificate, device_list) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)";
+               fallback_prekey, bundle_key, certificate, device_list, keys_made, superseded_seed, \
+               superseded_made) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let superseded = account.superseded.as_ref();
     run(
         connection,
         sql,
@@ -34,6 +36,9 @@ pub(super) fn put_account(connection: &Connection, account: &Account) -> Result<
             account.bundle_key.expose(),
             signed(&account.certificate.signed),
             signed(&account.device_list.signed),
+            ms(account.keys_made),
+            superseded.map(|key| key.xwing_seed.expose().as_slice()),
+            superseded.map(|key| ms(key.made)),
         ],
     )?;
     Ok(())
@@ -51,7 +56,14 @@ fn read_account(row: &Row<'_>) -> Result<Account, StoreError> {
             .map_err(|error| damaged(ACCOUNT, error))?,
         device_list: DeviceList::verify(get_signed(row, 7, ACCOUNT)?)
             .map_err(|error| damaged(ACCOUNT, error))?,
+        keys_made: get_ms(row, 8)?,
+        superseded: read_superseded(row)?,
     })
+}
+
+fn read_superseded(row: &Row<'_>) -> Result<Option<SupersededKey>, StoreError> {
+    let Some(xwing_seed) = get_id_opt(row, 9, ACCOUNT)? else { return Ok(None) };
+    Ok(Some(SupersededKey { xwing_seed, made: get_ms(row, 10)? }))
 }
 
 pub(super) fn read_name(row: &Row<'_>, column: usize, what: &'static str) -> Result<Name, StoreError> {

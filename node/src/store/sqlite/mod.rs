@@ -14,6 +14,7 @@ mod outbox;
 mod pairwise;
 mod people;
 mod receipts;
+mod revocations;
 mod schema;
 mod transaction;
 

@@ -1,20 +1,21 @@
 use rusqlite::{Connection, Row, params};
 use undertone_protocol::ids::{DeviceId, Handle, UserId};
 use undertone_protocol::keys::{Bundle, BundleAccess, DeliveryGrant, DeviceList};
+use undertone_protocol::time::Timestamp;
 
 use super::account::read_name;
 use super::columns::{
     all, damaged, denial, denial_from, get_id, get_id_opt, get_joined, get_ms, get_packed, get_signed, join,
     ms, one, pack, run, signed,
 };
-use crate::store::{Contact, ContactState, PeerDevice, StoreError, StoredInvitation};
+use crate::store::{BeforeBlock, Block, Contact, ContactState, PeerDevice, StoreError, StoredInvitation};
 
 const CONTACT: &str = "contact";
 const PEER_DEVICE: &str = "device of a contact";
 const INVITATION: &str = "invitation";
 
 const SELECT_CONTACT: &str = "SELECT user, name, state, verified, identity_warning, token, device_list, bundles, \
-     grants, invitation, introduction_due, introduced, refused, added FROM contacts";
+     grants, invitation, introduction_due, introduced, refused, added, blocked_since FROM contacts";
 
 pub(super) fn contact(connection: &Connection, user: &UserId) -> Result<Option<Contact>, StoreError> {
     one(connection, &format!("{SELECT_CONTACT} WHERE user = ?"), [user.as_bytes()], read_contact)
@@ -26,8 +27,8 @@ pub(super) fn contacts(connection: &Connection) -> Result<Vec<Contact>, StoreErr
 
 pub(super) fn put_contact(connection: &Connection, contact: &Contact) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO contacts (user, name, name_folded, state, verified, identity_warning, \
-               token, device_list, bundles, grants, invitation, introduction_due, introduced, refused, added) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               token, device_list, bundles, grants, invitation, introduction_due, introduced, refused, added, \
+               blocked_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     run(
         connection,
         sql,
@@ -47,6 +48,7 @@ pub(super) fn put_contact(connection: &Connection, contact: &Contact) -> Result<
             ms(contact.introduced),
             contact.refused.map(denial),
             ms(contact.added),
+            blocked_since(contact.state).map(ms),
         ],
     )?;
     Ok(())
@@ -61,7 +63,7 @@ fn read_contact(row: &Row<'_>) -> Result<Contact, StoreError> {
     Ok(Contact {
         user: get_id(row, 0, CONTACT)?,
         name: read_name(row, 1, CONTACT)?,
-        state: state_from(row.get(2)?)?,
+        state: read_state(row)?,
         verified: row.get(3)?,
         identity_warning: row.get(4)?,
         token: get_id(row, 5, CONTACT)?,
@@ -76,21 +78,36 @@ fn read_contact(row: &Row<'_>) -> Result<Contact, StoreError> {
     })
 }
 
+/// A blocked contact has the number of what it was before, and a time.
 const fn state_number(state: ContactState) -> i64 {
     match state {
-        ContactState::Requesting => 1,
-        ContactState::Requested => 2,
-        ContactState::Accepted => 3,
+        ContactState::Requesting | ContactState::Blocked(Block { was: BeforeBlock::Requesting, .. }) => 1,
+        ContactState::Requested | ContactState::Blocked(Block { was: BeforeBlock::Requested, .. }) => 2,
+        ContactState::Accepted | ContactState::Blocked(Block { was: BeforeBlock::Accepted, .. }) => 3,
+        ContactState::Declined | ContactState::Blocked(Block { was: BeforeBlock::Declined, .. }) => 4,
     }
 }
 
-fn state_from(number: i64) -> Result<ContactState, StoreError> {
-    Ok(match number {
-        1 => ContactState::Requesting,
-        2 => ContactState::Requested,
-        3 => ContactState::Accepted,
-        _ => return Err(damaged(CONTACT, format!("unknown state {number}"))),
-    })
+const fn blocked_since(state: ContactState) -> Option<Timestamp> {
+    match state {
+        ContactState::Blocked(block) => Some(block.since),
+        _ => None,
+    }
+}
+
+fn read_state(row: &Row<'_>) -> Result<ContactState, StoreError> {
+    let (state, was) = match row.get(2)? {
+        1 => (ContactState::Requesting, BeforeBlock::Requesting),
+        2 => (ContactState::Requested, BeforeBlock::Requested),
+        3 => (ContactState::Accepted, BeforeBlock::Accepted),
+        4 => (ContactState::Declined, BeforeBlock::Declined),
+        number => return Err(damaged(CONTACT, format!("unknown state {number}"))),
+    };
+    let since: Option<i64> = row.get(14)?;
+    if since.is_none() {
+        return Ok(state);
+    }
+    Ok(ContactState::Blocked(Block { was, since: get_ms(row, 14)? }))
 }
 
 pub(super) fn peer_device(

@@ -12,7 +12,10 @@ CREATE TABLE account (
     fallback_prekey BLOB NOT NULL,
     bundle_key      BLOB NOT NULL,
     certificate     BLOB NOT NULL,
-    device_list     BLOB NOT NULL
+    device_list     BLOB NOT NULL,
+    keys_made       INTEGER NOT NULL, -- u64
+    superseded_seed BLOB,
+    superseded_made INTEGER           -- u64, with the seed
 ) STRICT;
 
 CREATE TABLE olm_account (
@@ -43,6 +46,7 @@ CREATE TABLE contacts (
     name             TEXT NOT NULL,
     name_folded      TEXT NOT NULL, -- letter case aside
     state            INTEGER NOT NULL,
+    blocked_since    INTEGER, -- u64; NULL when not blocked
     verified         INTEGER NOT NULL,
     identity_warning INTEGER NOT NULL,
     token            BLOB NOT NULL,
@@ -72,6 +76,14 @@ CREATE TABLE invitations (
     not_after   INTEGER NOT NULL, -- u64
     unconfirmed BLOB NOT NULL
 ) STRICT;
+
+CREATE TABLE revocations (
+    relay     BLOB NOT NULL,
+    handle    BLOB NOT NULL, -- of the token's first step
+    confirmed INTEGER NOT NULL,
+    PRIMARY KEY (relay, handle)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX revocations_due ON revocations (relay, handle) WHERE confirmed = 0;
 
 CREATE TABLE olm_sessions (
     device BLOB NOT NULL,

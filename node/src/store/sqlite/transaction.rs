@@ -7,10 +7,10 @@ use undertone_protocol::log::{FrontierItem, OrderKey};
 use undertone_protocol::receipts::Acknowledgement;
 use undertone_protocol::time::Timestamp;
 
-use super::{account, conversation, inbox, log, outbox, pairwise, people, receipts};
+use super::{account, conversation, inbox, log, outbox, pairwise, people, receipts, revocations};
 use crate::store::{
     Account, Contact, Delivery, HomeRelay, NodeTx, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Purpose,
-    Quarantined, ReceiverKey, SenderKey, StoreError, StoredEntry, StoredInvitation,
+    Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
 };
 
 /// A transaction that is under way on a connection. What a method does is in the file of its concern.
@@ -89,6 +89,22 @@ impl NodeTx for SqliteTx<'_> {
         people::delete_invitation(self.connection, handle)
     }
 
+    fn revocations_due(&self, relay: &RelayId, limit: usize) -> Result<Vec<Handle>, StoreError> {
+        revocations::due(self.connection, relay, limit)
+    }
+
+    fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError> {
+        revocations::put(self.connection, revocation)
+    }
+
+    fn reopen_revocations(&mut self, relay: &RelayId) -> Result<(), StoreError> {
+        revocations::reopen(self.connection, relay)
+    }
+
+    fn delete_revocations(&mut self, relay: &RelayId) -> Result<(), StoreError> {
+        revocations::delete(self.connection, relay)
+    }
+
     fn olm_sessions(&self, device: &DeviceId) -> Result<Vec<OlmSession>, StoreError> {
         pairwise::olm_sessions(self.connection, device)
     }
@@ -107,6 +123,10 @@ impl NodeTx for SqliteTx<'_> {
 
     fn put_prekey_base(&mut self, base_key: &[u8; 32], at: Timestamp) -> Result<(), StoreError> {
         pairwise::put_prekey_base(self.connection, base_key, at)
+    }
+
+    fn forget_prekey_bases(&mut self, moment: Timestamp) -> Result<(), StoreError> {
+        pairwise::forget_prekey_bases(self.connection, moment)
     }
 
     fn outbound_channel(&self, device: &DeviceId) -> Result<Option<OutboundChannel>, StoreError> {
@@ -330,8 +350,7 @@ impl NodeTx for SqliteTx<'_> {
     }
 
     fn forget_seen(&mut self, moment: Timestamp) -> Result<(), StoreError> {
-        inbox::forget_seen(self.connection, moment)?;
-        pairwise::forget_prekey_bases(self.connection, moment)
+        inbox::forget_seen(self.connection, moment)
     }
 
     fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>, StoreError> {

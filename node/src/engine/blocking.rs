@@ -1,0 +1,101 @@
+//! Turning people away: declining a request, blocking and unblocking.
+
+use undertone_protocol::ids::Handle;
+
+use super::context::Context;
+use super::{introductions, receipts, resend, revocations, sealing, views};
+use crate::command::{CommandError, ErrorKind};
+use crate::event::Event;
+use crate::store::{BeforeBlock, Block, Contact, ContactState, Purpose, StoreError};
+
+type Changed = Result<Contact, CommandError>;
+
+/// Turns a request down. Whoever asked is not told, and does not show again by asking again.
+pub(super) fn decline(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Changed, StoreError> {
+    let refuse = |message: String| Ok(Err(CommandError::new(ErrorKind::Conflict, message)));
+    match contact.state {
+        ContactState::Declined => return Ok(Ok(contact)),
+        ContactState::Requested => {}
+        ContactState::Requesting => {
+            return refuse(format!(
+                "you asked {0}; if you want nothing from them: `undertone contact block {0}`",
+                contact.name
+            ));
+        }
+        ContactState::Accepted => {
+            return refuse(format!("{0} is a contact: `undertone contact block {0}`", contact.name));
+        }
+        ContactState::Blocked(_) => return refuse(format!("{} is blocked", contact.name)),
+    }
+    contact.state = ContactState::Declined;
+    ctx.tx.put_contact(&contact)?;
+    changed(ctx, &contact)?;
+    Ok(Ok(contact))
+}
+
+/// Wants nothing from them any more: their tokens are taken back, and nothing goes to them.
+pub(super) fn block(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Changed, StoreError> {
+    let was = match contact.state {
+        ContactState::Requesting => BeforeBlock::Requesting,
+        ContactState::Requested => BeforeBlock::Requested,
+        ContactState::Declined => BeforeBlock::Declined,
+        ContactState::Accepted => BeforeBlock::Accepted,
+        ContactState::Blocked(_) => return Ok(Ok(contact)),
+    };
+    revocations::revoke_contact(ctx, &contact)?;
+    call_back(ctx, &contact)?;
+    contact.state = ContactState::Blocked(Block { was, since: ctx.now });
+    contact.introduction_due = false;
+    contact.refused = None;
+    ctx.tx.put_contact(&contact)?;
+    changed(ctx, &contact)?;
+    Ok(Ok(contact))
+}
+
+/// Takes what has not reached a relay out of the outbox. Messages wait, to be sealed when they are unblocked.
+fn call_back(ctx: &mut Context<'_>, contact: &Contact) -> Result<(), StoreError> {
+    let conversation = ctx.me.direct(&contact.user);
+    resend::call_back(ctx, &conversation)?;
+    let user = contact.user;
+    for purpose in [Purpose::Acknowledgement(conversation), Purpose::Introduction(user), Purpose::Retry(user)]
+    {
+        for item in ctx.tx.outbox_of(&purpose)? {
+            ctx.tx.delete_outbox(item.id)?;
+        }
+    }
+    // What an acknowledgement said that is gone now, a later one says.
+    receipts::make_due(ctx, &conversation)
+}
+
+/// They are what they were before. A contact gets a new token, with an introduction.
+pub(super) fn unblock(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Changed, StoreError> {
+    let ContactState::Blocked(block) = contact.state else {
+        let message = format!("{} is not blocked", contact.name);
+        return Ok(Err(CommandError::new(ErrorKind::Conflict, message)));
+    };
+    contact.token = Handle::random(ctx.rng);
+    contact.state = match block.was {
+        BeforeBlock::Requesting => ContactState::Requesting,
+        BeforeBlock::Requested => ContactState::Requested,
+        BeforeBlock::Declined => ContactState::Declined,
+        BeforeBlock::Accepted => ContactState::Accepted,
+    };
+    if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
+        introductions::answer(ctx, &mut contact);
+        // They could not say that they can't read something, so all that they did not acknowledge goes again.
+        for device in sealing::authorised(&contact) {
+            resend::all(ctx, &contact, &device)?;
+        }
+        ctx.agenda.seal.insert(ctx.me.direct(&contact.user), contact.user);
+        receipts::make_due(ctx, &ctx.me.direct(&contact.user))?;
+    }
+    ctx.tx.put_contact(&contact)?;
+    changed(ctx, &contact)?;
+    Ok(Ok(contact))
+}
+
+fn changed(ctx: &mut Context<'_>, contact: &Contact) -> Result<(), StoreError> {
+    let view = views::contact(ctx, contact)?;
+    ctx.events.push(Event::Contact { contact: view });
+    Ok(())
+}

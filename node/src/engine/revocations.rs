@@ -1,0 +1,91 @@
+//! Tokens that are taken back: each home relay is told until it confirmed, whatever crashes; where its
+//! table is full, the mailbox starts a new epoch.
+
+use undertone_protocol::ids::{Handle, RelayId, Secret};
+use undertone_protocol::wire::{self, frame::Body};
+
+use super::context::Context;
+use super::links::{Asked, Links, drop_link};
+use super::types::Outputs;
+use crate::store::{Contact, ContactState, HomeRelay, Revocation, StoreError};
+
+/// Revocations that one relay is told at a time.
+const TELL_MAX: usize = 16;
+
+/// Takes back the tokens that begin with `handle`, at all home relays.
+pub(super) fn revoke(ctx: &mut Context<'_>, handle: Handle) -> Result<(), StoreError> {
+    for home in ctx.tx.home_relays()? {
+        ctx.tx.put_revocation(&Revocation { relay: home.address.relay, handle, confirmed: false })?;
+    }
+    Ok(())
+}
+
+/// Takes back what a contact may deliver by: the token that was issued to them, and an invitation that was
+/// for them alone. Other invitations end by themselves.
+pub(super) fn revoke_contact(ctx: &mut Context<'_>, contact: &Contact) -> Result<(), StoreError> {
+    if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
+        revoke(ctx, contact.token)?;
+    }
+    let Some(handle) = contact.invitation else { return Ok(()) };
+    match ctx.tx.invitation(&handle)? {
+        Some(invitation) if invitation.uses_max == 1 && invitation.used_by == [contact.user] => {
+            revoke(ctx, handle)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Tells a home relay what it does not know yet.
+pub(super) fn tell(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    home: &HomeRelay,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    let relay = home.address.relay;
+    for handle in ctx.tx.revocations_due(&relay, TELL_MAX)? {
+        let asking = |asked: &Asked| matches!(asked, Asked::Revoke(other) if *other == handle);
+        if links.get(&relay).is_some_and(|link| link.is_asking(asking)) {
+            continue;
+        }
+        let revoke = wire::RevokeToken {
+            mailbox: home.mailbox.to_wire(),
+            epoch: home.epoch,
+            handles: vec![handle.to_wire()],
+        };
+        links.ask(&relay, Asked::Revoke(handle), Body::RevokeToken(revoke), ctx.now, out);
+    }
+    Ok(())
+}
+
+/// The relay refuses the token from now on.
+pub(super) fn confirmed(ctx: &mut Context<'_>, relay: &RelayId, handle: Handle) -> Result<(), StoreError> {
+    ctx.tx.put_revocation(&Revocation { relay: *relay, handle, confirmed: true })
+}
+
+/// The relay's table is full: a new secret makes all tokens void, and contacts get new ones. Links to this
+/// mailbox that were given away end with it.
+pub(super) fn new_epoch(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    relay: &RelayId,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    let Some(mut home) = ctx.tx.home_relay(relay)? else { return Ok(()) };
+    tracing::info!(relay = %relay.short(), epoch = home.epoch.saturating_add(1), "a new epoch of the mailbox");
+    home.secret = Secret::random(ctx.rng);
+    home.epoch = home.epoch.saturating_add(1);
+    home.bundle_stored = false;
+    ctx.tx.put_home_relay(&home)?;
+    ctx.tx.delete_revocations(relay)?;
+    for mut contact in ctx.tx.contacts()? {
+        if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
+            // It goes out when the relay has the new secret.
+            contact.introduction_due = true;
+            ctx.tx.put_contact(&contact)?;
+        }
+    }
+    // It registers again as it connects.
+    drop_link(ctx, links, relay, "the mailbox starts a new epoch", out);
+    Ok(())
+}

@@ -1,0 +1,297 @@
+//! The same machines without faults, led step by step: things happen when a test says so, and time passes
+//! as it says.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use undertone::command::{Ask, Command, CommandError, CommandId, Response};
+use undertone::engine::{DownReason, Engine, Input, NetOutput, Notice, Outputs};
+use undertone::event::Event;
+use undertone::store::MemoryStore;
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire::Frame;
+use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
+
+use super::failed::Failed;
+use super::node::{Node, Stepped};
+use super::relay::SimRelay;
+
+/// 2026-01-01: any start will do.
+const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
+/// How long a command may wait for the network.
+const WAIT: Duration = Duration::from_secs(10);
+/// No stage needs so many steps at one time.
+const STEPS_MAX: usize = 200_000;
+
+/// Some users and one relay.
+pub struct Stage {
+    now: Timestamp,
+    relay: SimRelay,
+    nodes: Vec<Node>,
+    conns: BTreeMap<ConnId, usize>,
+    unplugged: BTreeSet<usize>,
+    queue: VecDeque<Happening>,
+    replies: Vec<Result<Response, CommandError>>,
+    events: Vec<Vec<Event>>,
+    count: u64,
+}
+
+enum Happening {
+    Dialled { node: usize },
+    ToRelay { conn: ConnId, frame: Frame },
+    ToNode { conn: ConnId, frame: Frame },
+}
+
+impl Stage {
+    /// Users of these names, all running.
+    pub fn new(names: &[&'static str], real_crypto: bool) -> Result<Self, Failed> {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let mut fork = || ChaCha20Rng::seed_from_u64(rng.next_u64());
+        let mut relay = SimRelay::new(fork());
+        relay.start();
+        let address = relay.address();
+        let nodes = names.iter().map(|name| Node::create(name, address.clone(), fork(), real_crypto, START));
+        let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
+        let mut stage = Self {
+            now: START,
+            relay,
+            events: nodes.iter().map(|_| Vec::new()).collect(),
+            nodes,
+            conns: BTreeMap::new(),
+            unplugged: BTreeSet::new(),
+            queue: VecDeque::new(),
+            replies: Vec::new(),
+            count: 0,
+        };
+        for node in 0..names.len() {
+            stage.start(node)?;
+        }
+        Ok(stage)
+    }
+
+    /// The time.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Asks a node, and lets the world run until it answered and nothing moves.
+    pub fn ask(&mut self, node: usize, command: Command) -> Result<Result<Response, CommandError>, Failed> {
+        self.replies.clear();
+        self.run(Duration::from_millis(1))?;
+        self.step_node(node, Input::Ask(Ask { id: CommandId(1), command, wait: WAIT }))?;
+        self.run(Duration::ZERO)?;
+        if self.replies.is_empty() {
+            self.run(WAIT)?;
+        }
+        self.run(Duration::from_secs(1))?;
+        self.replies.pop().ok_or_else(|| Failed::new("a command was never answered"))
+    }
+
+    /// Lets the world run for so long.
+    pub fn run(&mut self, duration: Duration) -> Result<(), Failed> {
+        let end = self.now.after(duration);
+        for _ in 0..STEPS_MAX {
+            if let Some(happening) = self.queue.pop_front() {
+                self.happen(happening)?;
+                continue;
+            }
+            let Some(next) = self.next_deadline().filter(|at| *at <= end) else {
+                self.now = end;
+                return Ok(());
+            };
+            self.now = self.now.max(next);
+            self.tick()?;
+        }
+        Err(Failed::new("it runs in circles"))
+    }
+
+    /// All machines sleep for so long, and wake.
+    pub fn sleep(&mut self, duration: Duration) -> Result<(), Failed> {
+        self.now = self.now.after(duration);
+        self.tick()?;
+        self.run(Duration::from_secs(120))
+    }
+
+    /// Ends a node's process.
+    pub fn stop(&mut self, node: usize) -> Result<(), Failed> {
+        self.hang_up(node)?;
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.engine = None;
+        }
+        self.run(Duration::ZERO)
+    }
+
+    /// Starts a node's process again.
+    pub fn start(&mut self, node: usize) -> Result<(), Failed> {
+        let now = self.now;
+        self.node(node)?.start(now)?;
+        self.step_node(node, Input::Tick)?;
+        self.run(Duration::from_secs(1))
+    }
+
+    /// Takes a node's network away.
+    pub fn unplug(&mut self, node: usize) -> Result<(), Failed> {
+        self.unplugged.insert(node);
+        self.hang_up(node)?;
+        self.down(node)?;
+        self.run(Duration::ZERO)
+    }
+
+    /// Gives it back.
+    pub fn plug(&mut self, node: usize) -> Result<(), Failed> {
+        self.unplugged.remove(&node);
+        self.run(Duration::from_secs(120))
+    }
+
+    /// The relay loses its disk, keeps its key, and starts anew.
+    pub fn relay_forgets(&mut self) -> Result<(), Failed> {
+        self.relay.disk = undertone_relay::store::MemoryStore::new();
+        self.relay.start();
+        for node in self.conns.values().copied().collect::<Vec<_>>() {
+            self.conns.retain(|_, of| *of != node);
+            self.down(node)?;
+        }
+        self.run(Duration::from_secs(120))
+    }
+
+    /// A frame reaches the relay as if a node had sent it.
+    pub fn inject(&mut self, node: usize, frame: Frame) -> Result<(), Failed> {
+        let conn = self.conn_of(node).ok_or_else(|| Failed::new("it is not connected"))?;
+        self.step_relay(RelayInput::Frame { conn, frame })
+    }
+
+    /// What was told at a node since this was last asked.
+    pub fn events(&mut self, node: usize) -> Vec<Event> {
+        self.events.get_mut(node).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// A node's disk.
+    pub fn disk(&mut self, node: usize) -> Result<&mut MemoryStore, Failed> {
+        Ok(&mut self.node(node)?.disk)
+    }
+
+    fn node(&mut self, node: usize) -> Result<&mut Node, Failed> {
+        self.nodes.get_mut(node).ok_or_else(|| Failed::new("there is no such node"))
+    }
+
+    fn conn_of(&self, node: usize) -> Option<ConnId> {
+        self.conns.iter().filter(|(_, of)| **of == node).map(|(conn, _)| *conn).next_back()
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        let nodes = self.nodes.iter().filter_map(|node| node.engine.as_ref()).map(Engine::next_deadline);
+        nodes.chain(self.relay.machine.as_ref().and_then(Relay::next_tick)).min()
+    }
+
+    fn tick(&mut self) -> Result<(), Failed> {
+        let now = self.now;
+        for node in 0..self.nodes.len() {
+            let engine = self.nodes.get(node).and_then(|node| node.engine.as_ref());
+            if engine.is_some_and(|engine| engine.next_deadline() <= now) {
+                self.step_node(node, Input::Tick)?;
+            }
+        }
+        let relay = self.relay.machine.as_ref().and_then(Relay::next_tick);
+        if relay.is_some_and(|at| at <= now) { self.step_relay(RelayInput::Tick) } else { Ok(()) }
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), Failed> {
+        match happening {
+            Happening::Dialled { node } => self.dialled(node),
+            Happening::ToRelay { conn, frame } if self.conns.contains_key(&conn) => {
+                self.step_relay(RelayInput::Frame { conn, frame })
+            }
+            Happening::ToNode { conn, frame } => match self.conns.get(&conn) {
+                Some(node) => {
+                    self.step_node(*node, Input::Frame { relay: self.relay.address().relay, frame })
+                }
+                None => Ok(()),
+            },
+            Happening::ToRelay { .. } => Ok(()),
+        }
+    }
+
+    fn dialled(&mut self, node: usize) -> Result<(), Failed> {
+        self.hang_up(node)?;
+        if self.unplugged.contains(&node) {
+            return self.down(node);
+        }
+        let Some(engine) = self.nodes.get(node).and_then(|node| node.engine.as_ref()) else { return Ok(()) };
+        let device = engine.me().device;
+        self.count += 1;
+        let conn = ConnId::new(self.count);
+        self.conns.insert(conn, node);
+        self.step_relay(RelayInput::Connected { conn, device })?;
+        self.step_node(node, Input::LinkUp { relay: self.relay.address().relay })
+    }
+
+    fn hang_up(&mut self, node: usize) -> Result<(), Failed> {
+        while let Some(conn) = self.conn_of(node) {
+            self.conns.remove(&conn);
+            self.step_relay(RelayInput::Disconnected { conn })?;
+        }
+        Ok(())
+    }
+
+    fn down(&mut self, node: usize) -> Result<(), Failed> {
+        let reason = DownReason("the connection ended".to_owned());
+        self.step_node(node, Input::LinkDown { relay: self.relay.address().relay, reason })
+    }
+
+    fn step_node(&mut self, index: usize, input: Input) -> Result<(), Failed> {
+        let now = self.now;
+        match self.node(index)?.step(vec![input], now, None)? {
+            Stepped::Alive(out) => self.carry_out(index, out),
+            Stepped::Died(_) => Ok(()),
+        }
+    }
+
+    fn carry_out(&mut self, node: usize, out: Outputs) -> Result<(), Failed> {
+        for output in out.net {
+            match output {
+                NetOutput::Connect(_) => self.queue.push_back(Happening::Dialled { node }),
+                NetOutput::Disconnect(_) => self.hang_up(node)?,
+                NetOutput::Send { frame, .. } => {
+                    if let Some(conn) = self.conn_of(node) {
+                        self.queue.push_back(Happening::ToRelay { conn, frame });
+                    }
+                }
+            }
+        }
+        for notice in out.notices {
+            match notice {
+                Notice::Reply { result, .. } => self.replies.push(*result),
+                Notice::Event(event) => {
+                    if let Some(events) = self.events.get_mut(node) {
+                        events.push(event);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step_relay(&mut self, input: RelayInput) -> Result<(), Failed> {
+        let mut inputs = vec![input];
+        while !inputs.is_empty() {
+            let out = self.relay.step(std::mem::take(&mut inputs), self.now, None)?;
+            for output in out.unwrap_or_default() {
+                match output {
+                    RelayOutput::Send { conn, frame } => {
+                        let bytes = u64::try_from(prost::Message::encoded_len(&frame)).unwrap_or(u64::MAX);
+                        inputs.push(RelayInput::Sent { conn, bytes });
+                        self.queue.push_back(Happening::ToNode { conn, frame });
+                    }
+                    RelayOutput::Close { conn } => {
+                        if let Some(node) = self.conns.remove(&conn) {
+                            self.down(node)?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

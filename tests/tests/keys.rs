@@ -1,0 +1,163 @@
+//! How long keys live: months on the real machines, without faults.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use undertone::command::{Command, Response};
+use undertone::store::{Account, NodeStore};
+use undertone_protocol::limits::KEY_LIFE;
+use undertone_tests::simulation::Stage;
+
+const ALICE: usize = 0;
+const BOB: usize = 1;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Long enough awake for a mailbox to be known as drained, and the keys to be looked at.
+const AWAKE: Duration = Duration::from_secs(1_500);
+
+fn friends(real_crypto: bool) -> Stage {
+    let mut stage = Stage::new(&["Alice", "Bob"], real_crypto).unwrap();
+    let invite = Command::Invite { uses: 1, life: Duration::from_secs(3_600) };
+    let Response::Invitation(view) = stage.ask(ALICE, invite).unwrap().unwrap() else { panic!("no link") };
+    let add = Command::ContactAdd { link: view.link, name: None, message: None };
+    stage.ask(BOB, add).unwrap().unwrap();
+    stage.ask(ALICE, Command::ContactAccept { name: "Bob".to_owned() }).unwrap().unwrap();
+    stage
+}
+
+fn say(stage: &mut Stage, node: usize, to: &str, text: &str) {
+    let send = Command::Send { name: to.to_owned(), text: text.to_owned() };
+    stage.ask(node, send).unwrap().unwrap();
+}
+
+/// The texts and states at a node.
+fn shown(stage: &mut Stage, node: usize, name: &str) -> Vec<(String, String)> {
+    let history = Command::History { name: name.to_owned(), limit: 1_000 };
+    let Response::History(views) = stage.ask(node, history).unwrap().unwrap() else { panic!("no history") };
+    views.into_iter().map(|view| (view.text, view.state)).collect()
+}
+
+fn account(stage: &mut Stage, node: usize) -> Account {
+    stage.disk(node).unwrap().transaction(|tx| tx.account()).unwrap().unwrap()
+}
+
+fn sleep(stage: &mut Stage, time: Duration) {
+    stage.sleep(time).unwrap();
+    stage.run(AWAKE).unwrap();
+}
+
+fn talk_for_months(real_crypto: bool) {
+    let mut stage = friends(real_crypto);
+    let mut accounts = vec![account(&mut stage, ALICE)];
+    for week in 0..24 {
+        sleep(&mut stage, 7 * DAY);
+        say(&mut stage, BOB, "Alice", &format!("Bob in week {week}"));
+        say(&mut stage, ALICE, "Bob", &format!("Alice in week {week}"));
+        let now = account(&mut stage, ALICE);
+        let last = accounts.last().unwrap().clone();
+        if now != last {
+            accounts.push(now.clone());
+        }
+    }
+    // New keys and the death of the former ones, by turns: 24 weeks have room for each twice at least.
+    let turns: Vec<bool> = accounts.iter().map(|account| account.superseded.is_some()).collect();
+    assert!(turns.starts_with(&[false, true, false, true, false]), "{turns:?}");
+    for pair in accounts.windows(2) {
+        let [before, after] = pair else { panic!("two") };
+        match &after.superseded {
+            Some(superseded) => {
+                assert_eq!(superseded.xwing_seed, before.xwing_seed);
+                assert_ne!(after.fallback_prekey, before.fallback_prekey);
+                assert!(after.keys_made.since(before.keys_made) >= KEY_LIFE);
+            }
+            None => assert_eq!(after.xwing_seed, before.xwing_seed),
+        }
+    }
+    let (alice, bob) = (shown(&mut stage, ALICE, "Bob"), shown(&mut stage, BOB, "Alice"));
+    assert_eq!(alice.len(), 48);
+    assert!(alice.iter().zip(&bob).all(|(one, other)| one.0 == other.0));
+    assert!(
+        alice.iter().chain(&bob).all(|(_, state)| state == "delivered" || state == "received"),
+        "{alice:?}"
+    );
+}
+
+#[test]
+fn keys_are_renewed_and_die_while_two_talk() {
+    talk_for_months(false);
+}
+
+#[test]
+fn keys_of_the_real_cryptography_are_renewed_too() {
+    talk_for_months(true);
+}
+
+#[test]
+fn who_was_away_for_a_month_reads_what_waited_and_is_read() {
+    for real_crypto in [false, true] {
+        let mut stage = friends(real_crypto);
+        say(&mut stage, BOB, "Alice", "I go");
+        // Bob's keys are superseded just before he leaves.
+        sleep(&mut stage, 30 * DAY);
+        let made = account(&mut stage, BOB).superseded.unwrap();
+        stage.stop(BOB).unwrap();
+        for day in 0..35 {
+            stage.sleep(DAY).unwrap();
+            if day >= 15 {
+                say(&mut stage, ALICE, "Bob", &format!("day {day}"));
+            }
+        }
+        stage.start(BOB).unwrap();
+        say(&mut stage, BOB, "Alice", "I am back");
+        let (alice, bob) = (shown(&mut stage, ALICE, "Bob"), shown(&mut stage, BOB, "Alice"));
+        assert_eq!(alice.len(), 22, "{alice:?}");
+        assert_eq!(
+            alice.iter().map(|one| &one.0).collect::<Vec<_>>(),
+            bob.iter().map(|one| &one.0).collect::<Vec<_>>()
+        );
+        assert!(
+            alice.iter().chain(&bob).all(|(_, state)| state != "sent" && state != "queued"),
+            "{alice:?} {bob:?}"
+        );
+        // Only now that the mailbox is drained the former key dies.
+        assert_eq!(account(&mut stage, BOB).superseded, Some(made));
+        stage.run(AWAKE).unwrap();
+        assert_eq!(account(&mut stage, BOB).superseded, None);
+    }
+}
+
+#[test]
+fn nothing_is_sealed_for_keys_that_may_be_dead() {
+    let mut stage = friends(true);
+    let begun = stage.now();
+    say(&mut stage, BOB, "Alice", "I go");
+    // It is Bob's turn, so his next message needs a new sender key, which travels in a channel.
+    say(&mut stage, ALICE, "Bob", "farewell");
+    stage.stop(BOB).unwrap();
+    for _ in 0..10 {
+        sleep(&mut stage, 7 * DAY);
+    }
+    // The key that Bob knows is neither the present one nor the one before.
+    assert!(account(&mut stage, ALICE).superseded.is_none_or(|key| key.made > begun));
+    stage.unplug(BOB).unwrap();
+    stage.start(BOB).unwrap();
+    say(&mut stage, BOB, "Alice", "written before the network is there");
+    stage.plug(BOB).unwrap();
+    assert_eq!(shown(&mut stage, ALICE, "Bob").len(), 3);
+    assert_eq!(shown(&mut stage, BOB, "Alice").last().unwrap().1, "delivered");
+}
+
+#[test]
+fn what_was_sealed_for_a_superseded_key_opens() {
+    let mut stage = friends(true);
+    stage.stop(BOB).unwrap();
+    sleep(&mut stage, 25 * DAY);
+    // The channel to Bob is too old by now, so this opens another one.
+    say(&mut stage, ALICE, "Bob", "for the first key");
+    stage.unplug(BOB).unwrap();
+    stage.sleep(6 * DAY).unwrap();
+    stage.start(BOB).unwrap();
+    assert!(account(&mut stage, BOB).superseded.is_some());
+    stage.plug(BOB).unwrap();
+    assert_eq!(shown(&mut stage, BOB, "Alice"), [("for the first key".to_owned(), "received".to_owned())]);
+}
