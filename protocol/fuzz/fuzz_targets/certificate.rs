@@ -9,6 +9,7 @@ use undertone_protocol::keys::Certificate;
 fuzz_target!(|data: &[u8]| {
     let Ok(read) = Certificate::verify(signed(Label::Certificate, 1, data)) else { return };
     let again = Certificate::issue(&identity(), read.device, read.olm_key, read.name.clone(), read.created);
-    let again = Certificate::verify(again.signed).map(|again| Certificate { signed: read.signed.clone(), ..again });
+    let again =
+        Certificate::verify(again.signed).map(|again| Certificate { signed: read.signed.clone(), ..again });
     same(&read, again);
 });

@@ -12,7 +12,9 @@ static RATCHETS: LazyLock<Ratchets> = LazyLock::new(undertone_fuzz::recorded::ra
 fuzz_target!(|data: &[u8]| {
     let mut crypto = Vodozemac;
     if let Ok(mut imported) = crypto.import_sender_key(data) {
-        crypto.forget_below(&mut imported.receiver, imported.first_index).expect("an imported key can be read");
+        crypto
+            .forget_below(&mut imported.receiver, imported.first_index)
+            .expect("an imported key can be read");
     }
     let _ = crypto.decrypt_message(&RATCHETS.receiver, data);
 });

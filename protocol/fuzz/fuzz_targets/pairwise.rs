@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
         context.recipient_device.as_bytes(),
         context.channel.as_bytes(),
     ];
-    let plaintext = [&ids.concat(), data].concat();
+    let plaintext = [&ids.map(|id| id.as_slice()).concat(), data].concat();
     if let Ok(message) = context.decode_checked(&plaintext) {
         let again = context.encode(&message).expect("what was read can be written");
         same(&message, context.decode_checked(&again));

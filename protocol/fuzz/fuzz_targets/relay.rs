@@ -48,7 +48,8 @@ struct World {
 }
 
 fn relay() -> Relay {
-    let limits = Limits { disk_bytes_max: DISK_BYTES_MAX, mailboxes_max: 8, connections_max: 5, ..Limits::default() };
+    let limits =
+        Limits { disk_bytes_max: DISK_BYTES_MAX, mailboxes_max: 8, connections_max: 5, ..Limits::default() };
     let rng = Box::new(ChaCha20Rng::from_seed([7; 32]));
     Relay::new(limits, Registration::Open, SigningKey::from_bytes(&[5; 32]), rng)
 }
@@ -67,7 +68,8 @@ impl World {
         let now = Timestamp::from_ms(1_700_000_000_000);
         let mut world = Self { relay: relay(), store: MemoryStore::new(), now, publishes: 0 };
         let mailbox = Bytes::from_static(&[1; 16]);
-        let register = wire::Register { mailbox: mailbox.clone(), secret: Bytes::from_static(&[3; 32]), epoch: 1 };
+        let register =
+            wire::Register { mailbox: mailbox.clone(), secret: Bytes::from_static(&[3; 32]), epoch: 1 };
         let credits = [0, 1].map(|class| wire::Credit { class, messages: 100, bytes: 100_000 });
         let attach = wire::Attach { mailbox, credits: credits.to_vec(), ..Default::default() };
         for number in [0, 1] {
@@ -119,7 +121,8 @@ impl World {
         self.publishes = self.publishes.wrapping_add(1);
         let publish_id = PublishId::new([self.publishes; 16]);
         let expiry = self.now.after(Duration::from_secs(3_600));
-        let input = ProofInput { publish_id, payload_hash: PayloadHash::of(payload), relay: self.relay.id(), expiry };
+        let input =
+            ProofInput { publish_id, payload_hash: PayloadHash::of(payload), relay: self.relay.id(), expiry };
         let grant = TokenGrant::issue(&Secret::new([3; 32]), Step::named(Handle::new([mailbox; 8])));
         let proof = grant.prove(&input);
         let recipients = [mailbox, 1].map(|to| proof.to_recipient(MailboxId::new([to; 16]), 1, grant.path()));

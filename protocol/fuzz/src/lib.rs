@@ -6,9 +6,7 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use undertone_protocol::codec::{Label, Signed, sign};
-use undertone_protocol::crypto::{
-    AccountState, HeaderKey, OlmMessage, ReceiverKeyState, SessionState,
-};
+use undertone_protocol::crypto::{AccountState, HeaderKey, OlmMessage, ReceiverKeyState, SessionState};
 use undertone_protocol::ids::{CurveKey, DeviceId, Secret, UserId};
 use undertone_protocol::keys::{DeviceKey, IdentityKey};
 

@@ -3,18 +3,18 @@
 
 use data_encoding::HEXLOWER;
 use serde_json::Value;
-use undertone_protocol::crypto::{
-    AccountState, HeaderKey, OlmMessage, ReceiverKeyState, SessionState,
-};
+use undertone_protocol::crypto::{AccountState, HeaderKey, OlmMessage, ReceiverKeyState, SessionState};
 use undertone_protocol::ids::CurveKey;
 
 use crate::Ratchets;
 
 /// Reads them.
 pub fn ratchets() -> Ratchets {
-    let recorded: Value = serde_json::from_str(include_str!("../../vectors/recorded-v1/ratchets.json")).unwrap();
+    let recorded: Value =
+        serde_json::from_str(include_str!("../../vectors/recorded-v1/ratchets.json")).unwrap();
     let (olm, megolm) = (&recorded["olm"], &recorded["megolm"]);
-    let messages = olm["to_receiver"].as_array().unwrap().iter().chain([&olm["first"], &olm["first_by_fallback"]]);
+    let messages =
+        olm["to_receiver"].as_array().unwrap().iter().chain([&olm["first"], &olm["first_by_fallback"]]);
     Ratchets {
         account: AccountState::from_bytes(bytes(&olm["receiver_account"]).into()),
         peer: CurveKey::from_slice(&bytes(&olm["sender_identity"])).unwrap(),
