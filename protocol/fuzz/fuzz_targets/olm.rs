@@ -1,4 +1,6 @@
-//! An Olm message to a recorded account and session. What is refused changes nothing.
+//! An Olm message to a recorded account and session. What is refused changes nothing, and what is accepted leaves
+//! a state that can be read. (vodozemac skips its authentication codes when it is built for fuzzing, so that what
+//! lies behind them gets reached: altered messages pass here.)
 #![no_main]
 
 use std::sync::LazyLock;
@@ -13,19 +15,22 @@ fuzz_target!(|data: &[u8]| {
     let mut steps = Steps(data);
     let Some(kind) = steps.byte() else { return };
     let message = OlmMessage { prekey: kind % 2 == 0, ciphertext: steps.0.to_vec() };
-    let genuine = RATCHETS.messages.contains(&message);
-
-    let mut session = RATCHETS.session.clone();
-    if Vodozemac.decrypt(&mut session, &message).is_err() {
-        assert_eq!(session, RATCHETS.session);
-    } else {
-        assert!(genuine, "a message that nobody made");
-    }
-    let mut account = RATCHETS.account.clone();
-    let accepted = Vodozemac.accept_session(&mut account, &RATCHETS.peer, &message);
-    if accepted.is_err() {
-        assert_eq!(account, RATCHETS.account);
-    } else {
-        assert!(genuine, "a session that nobody opened");
-    }
+    decrypt(&message);
+    accept(&message);
 });
+
+fn decrypt(message: &OlmMessage) {
+    let mut session = RATCHETS.session.clone();
+    match Vodozemac.decrypt(&mut session, message) {
+        Ok(_) => assert!(Vodozemac.session_id(&session).is_ok()),
+        Err(_) => assert_eq!(session, RATCHETS.session),
+    }
+}
+
+fn accept(message: &OlmMessage) {
+    let mut account = RATCHETS.account.clone();
+    match Vodozemac.accept_session(&mut account, &RATCHETS.peer, message) {
+        Ok(accepted) => assert_eq!(Vodozemac.session_id(&accepted.session), Ok(accepted.info.session)),
+        Err(_) => assert_eq!(account, RATCHETS.account),
+    }
+}

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use undertone_protocol::codec::{Label, Signed, sign};
-use undertone_protocol::crypto::{AccountState, HeaderKey, OlmMessage, ReceiverKeyState, SessionState};
+use undertone_protocol::crypto::{AccountState, HeaderKey, ReceiverKeyState, SessionState};
 use undertone_protocol::ids::{CurveKey, DeviceId, Secret, UserId};
 use undertone_protocol::keys::{DeviceKey, IdentityKey};
 
@@ -77,8 +77,6 @@ pub struct Ratchets {
     pub peer: CurveKey,
     /// The receiving device's session.
     pub session: SessionState,
-    /// What the session has not read yet, prekey messages among it.
-    pub messages: Vec<OlmMessage>,
     /// The receiving end.
     pub receiver: ReceiverKeyState,
     /// Hides the sender key's messages.

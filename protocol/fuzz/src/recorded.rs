@@ -3,7 +3,7 @@
 
 use data_encoding::HEXLOWER;
 use serde_json::Value;
-use undertone_protocol::crypto::{AccountState, HeaderKey, OlmMessage, ReceiverKeyState, SessionState};
+use undertone_protocol::crypto::{AccountState, HeaderKey, ReceiverKeyState, SessionState};
 use undertone_protocol::ids::CurveKey;
 
 use crate::Ratchets;
@@ -13,13 +13,10 @@ pub fn ratchets() -> Ratchets {
     let recorded: Value =
         serde_json::from_str(include_str!("../../vectors/recorded-v1/ratchets.json")).unwrap();
     let (olm, megolm) = (&recorded["olm"], &recorded["megolm"]);
-    let messages =
-        olm["to_receiver"].as_array().unwrap().iter().chain([&olm["first"], &olm["first_by_fallback"]]);
     Ratchets {
         account: AccountState::from_bytes(bytes(&olm["receiver_account"]).into()),
         peer: CurveKey::from_slice(&bytes(&olm["sender_identity"])).unwrap(),
         session: SessionState::from_bytes(bytes(&olm["receiver_session"]).into()),
-        messages: messages.map(message).collect(),
         receiver: ReceiverKeyState::from_bytes(bytes(&megolm["receiver"]).into()),
         header_key: HeaderKey::from_slice(&bytes(&megolm["header_key"])).unwrap(),
     }
@@ -28,8 +25,4 @@ pub fn ratchets() -> Ratchets {
 /// The bytes of a hexadecimal value.
 pub fn bytes(value: &Value) -> Vec<u8> {
     HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
-}
-
-fn message(value: &Value) -> OlmMessage {
-    OlmMessage { prekey: value["prekey"].as_bool().unwrap(), ciphertext: bytes(&value["ciphertext"]) }
 }
