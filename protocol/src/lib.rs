@@ -20,3 +20,6 @@ pub mod testing;
 pub mod time;
 pub mod token;
 pub mod wire;
+
+#[cfg(test)]
+mod tests;

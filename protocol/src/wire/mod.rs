@@ -10,3 +10,6 @@ mod generated {
 }
 
 pub use generated::*;
+
+#[cfg(test)]
+mod tests;

@@ -104,8 +104,9 @@ impl OutboundChannel {
         news
     }
 
+    /// The last index has none after it; only a damaged record gets there.
     const fn is_full(&self) -> bool {
-        self.unacknowledged() >= CHANNEL_UNACKNOWLEDGED_MAX
+        self.unacknowledged() >= CHANNEL_UNACKNOWLEDGED_MAX || self.next == u64::MAX
     }
 
     /// For the device's own store. Secret.

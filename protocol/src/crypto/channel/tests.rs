@@ -4,7 +4,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::*;
 use crate::crypto::{
-    OPENING_OVERHEAD_BYTES, PayloadKind, TAGGED_OVERHEAD_BYTES, XWingKey, XWingPublic, classify,
+    OPENING_OVERHEAD_BYTES, PayloadKind, TAGGED_OVERHEAD_BYTES, XWingKey, XWingPublic, classify, records,
 };
 use crate::ids::{ChannelHash, DeviceId, Secret};
 use crate::limits::CHANNEL_LIFE_MAX;
@@ -209,6 +209,19 @@ fn ends_survive_their_store() {
     let length = out.to_bytes().len();
     assert!(OutboundChannel::from_bytes(&out.to_bytes()[..length - 40]).is_err());
     assert!(!format!("{out:?} {inbound:?}").contains("keys"));
+}
+
+/// No honest channel gets there: a damaged record must neither stop the device nor start at index 0 again,
+/// under a key that has sealed with it before.
+#[test]
+fn a_channel_at_its_last_index_is_renewed() {
+    let (out, _) = established();
+    let mut record: records::OutboundChannel = records::decode("outbound channel", &out.to_bytes()).unwrap();
+    record.next = u64::MAX;
+    record.acknowledged = u64::MAX;
+    let mut out = OutboundChannel::from_bytes(&records::encode(&record)).unwrap();
+    assert!(out.needs_renewal(NOW, key(1).public()));
+    assert_eq!(out.seal(b"once more".to_vec()), Err(ChannelError::RenewalDue));
 }
 
 #[test]

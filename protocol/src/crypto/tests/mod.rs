@@ -1,4 +1,5 @@
 mod behaviour;
 mod layers;
+mod messages;
 mod payloads;
 mod vectors;

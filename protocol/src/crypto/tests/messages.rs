@@ -1,0 +1,104 @@
+//! `vectors/messages.json`: what channels and Olm carry, one of each kind, with `spec/crypto.md`.
+
+use bytes::Bytes;
+use ed25519_dalek::SigningKey;
+use prost::Message;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::codec::{Label, Signed, sign};
+use crate::crypto::*;
+use crate::ids::{ChannelHash, ConversationId, DeviceId, DeviceListHash, SessionId, UserId};
+use crate::testing::vectors::{assert_stored, hex};
+use crate::wire;
+use crate::wire::pairwise::Body;
+
+fn device() -> SigningKey {
+    SigningKey::from_bytes(&[11; 32])
+}
+
+fn context() -> PairwiseContext {
+    PairwiseContext {
+        sender_user: UserId::new([1; 32]),
+        recipient_user: UserId::new([2; 32]),
+        sender_device: DeviceId::new(device().verifying_key().to_bytes()),
+        recipient_device: DeviceId::new([4; 32]),
+        channel: ChannelHash::new([5; 32]),
+    }
+}
+
+/// The session key only has to have the right length.
+fn key_package() -> Signed {
+    let context = context();
+    let package = KeyPackage {
+        ends: PackageEnds {
+            sender_user: context.sender_user,
+            sender_device: context.sender_device,
+            recipient_user: context.recipient_user,
+            recipient_device: context.recipient_device,
+        },
+        conversation: ConversationId::new([6; 32]),
+        session: SessionId::new([7; 32]),
+        first_index: 3,
+        next_seq: 9,
+        membership_heads: vec![DeviceListHash::new([8; 32]), DeviceListHash::new([9; 32])],
+        session_key: Zeroizing::new(vec![10; SESSION_KEY_BYTES]),
+        header_key: HeaderKey::from_slice(&[12; 32]).unwrap(),
+    };
+    let signed = package.sign(&device());
+    assert_eq!(KeyPackage::verify(&signed, &package.ends), Ok(package));
+    signed
+}
+
+fn bodies() -> [(&'static str, Body); 6] {
+    let signed = |label| sign(label, &device(), &b"stands for what is signed"[..]).to_wire();
+    let part = |text: &'static [u8]| Bytes::from_static(text);
+    let entry =
+        wire::SealedEntry { header: part(b"header"), signature: vec![13; 64].into(), body: part(b"body") };
+    [
+        ("key_package", Body::KeyPackage(key_package().to_wire())),
+        ("acknowledgement", Body::Acknowledgement(signed(Label::Acknowledgement))),
+        ("entry", Body::Entry(entry)),
+        ("device_list", Body::DeviceList(signed(Label::DeviceList))),
+        ("nothing", Body::Nothing(wire::Empty {})),
+        ("retry", Body::Retry(wire::Empty {})),
+    ]
+}
+
+fn pairwise() -> Value {
+    let mut plaintexts = serde_json::Map::new();
+    for (name, body) in bodies() {
+        let message = wire::Pairwise {
+            acknowledged_channel: vec![14; 32].into(),
+            acknowledged_count: 5,
+            body: Some(body),
+        };
+        let plaintext = context().encode(&message).unwrap();
+        assert_eq!(context().decode_checked(&plaintext), Ok(message), "{name}");
+        plaintexts.insert(name.to_owned(), json!(hex(plaintext)));
+    }
+    plaintexts.into()
+}
+
+fn channel_content() -> String {
+    let introduction = sign(Label::Introduction, &device(), &b"stands for an introduction"[..]);
+    let olm = wire::OlmMessage { prekey: true, ciphertext: Bytes::from_static(b"stands for an Olm message") };
+    let content = wire::ChannelContent {
+        introduction: Some(introduction.to_wire()),
+        olm: Some(olm),
+        sender: context().sender_device.to_wire(),
+    };
+    hex(content.encode_to_vec())
+}
+
+#[test]
+fn the_stored_messages_are_what_we_encode() {
+    let package = key_package();
+    let computed = json!({
+        "sender_seed": hex([11; 32]),
+        "key_package": { "body": hex(&package.body), "signature": hex(package.signature) },
+        "pairwise": pairwise(),
+        "channel_content": channel_content(),
+    });
+    assert_stored("messages.json", &computed);
+}

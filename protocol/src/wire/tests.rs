@@ -1,0 +1,134 @@
+//! `vectors/frames.json`: one frame of each kind, with every field set, as `spec/wire.md` frames them.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use prost::Message;
+use serde_json::{Value, json};
+
+use super::frame::Body;
+use super::*;
+use crate::testing::vectors::{assert_stored, hex};
+
+fn bytes(byte: u8, length: usize) -> Bytes {
+    vec![byte; length].into()
+}
+
+fn ack(class: u32) -> Ack {
+    let ranges = vec![Range { from: 9, through: 10 }, Range { from: 12, through: 12 }];
+    Ack { class, through: 7, ranges }
+}
+
+fn credit(class: u32) -> Credit {
+    Credit { class, messages: 256, bytes: 1_048_576 }
+}
+
+fn publish() -> Publish {
+    let step = |handle, not_after_ms, per_minute| TokenStep {
+        handle: bytes(handle, 8),
+        rights: 1,
+        classes: 3,
+        not_after_ms,
+        per_minute,
+    };
+    let recipient =
+        |mailbox, path| Recipient { mailbox: bytes(mailbox, 16), epoch: 1, path, proof: bytes(4, 32) };
+    let recipients = vec![
+        recipient(1, vec![step(1, 0, 0), step(2, 1_700_000_000_000, 60)]),
+        recipient(2, vec![step(3, 0, 0)]),
+    ];
+    let item = PublishItem {
+        payload: bytes(9, 20),
+        class: 1,
+        expiry_ms: 1_700_000_000_000,
+        route: Some(Route { kind: Some(route::Kind::Open(OpenRoute { recipients })) }),
+    };
+    Publish { publish_id: bytes(5, 16), items: vec![item] }
+}
+
+fn attach() -> Attach {
+    Attach {
+        mailbox: bytes(1, 16),
+        generation: bytes(2, 8),
+        acks: vec![ack(0), ack(1)],
+        credits: vec![credit(0), credit(1)],
+    }
+}
+
+fn bodies() -> Vec<(&'static str, Body)> {
+    let receipt = Signed { body: bytes(6, 10), signature: bytes(7, 64) };
+    let refusal =
+        Refusal { code: RefusalCode::RetryAfter.into(), text: "too much".into(), retry_after_ms: 5_000 };
+    let goodbye = Goodbye { code: GoodbyeCode::Superseded.into(), text: "a newer connection".into() };
+    let introduction = PutIntroduction {
+        mailbox: bytes(1, 16),
+        handle: bytes(7, 8),
+        uses: 3,
+        not_after_ms: 1_700_000_000_000,
+    };
+    vec![
+        ("hello", Body::Hello(Hello { version_min: 1, version_max: 2 })),
+        ("welcome", Body::Welcome(Welcome { version: 1, now_ms: 1_700_000_000_000 })),
+        ("ping", Body::Ping(Ping { nonce: 5 })),
+        ("pong", Body::Pong(Pong { nonce: 5 })),
+        ("refusal", Body::Refusal(refusal)),
+        ("goodbye", Body::Goodbye(goodbye)),
+        ("done", Body::Done(Done {})),
+        ("register", Body::Register(Register { mailbox: bytes(1, 16), secret: bytes(3, 32), epoch: 1 })),
+        ("registered", Body::Registered(Registered { generation: bytes(2, 8) })),
+        ("attach", Body::Attach(attach())),
+        ("attached", Body::Attached(Attached { generation: bytes(2, 8) })),
+        ("publish", Body::Publish(publish())),
+        ("published", Body::Published(Published { receipt: Some(receipt) })),
+        ("deliver", Body::Deliver(Deliver { class: 1, seq: 8, payload: bytes(9, 20) })),
+        ("ack", Body::Ack(ack(1))),
+        ("credit", Body::Credit(credit(1))),
+        ("put_bundle", Body::PutBundle(PutBundle { locator: bytes(8, 32), bundle: bytes(9, 20) })),
+        ("get_bundle", Body::GetBundle(GetBundle { locator: bytes(8, 32) })),
+        ("bundle", Body::Bundle(BundleAnswer { bundle: bytes(9, 20), prekey: bytes(10, 12) })),
+        (
+            "put_prekeys",
+            Body::PutPrekeys(PutPrekeys {
+                locator: bytes(8, 32),
+                batch: 2,
+                prekeys: vec![bytes(10, 12), bytes(11, 12)],
+            }),
+        ),
+        ("prekeys_left", Body::PrekeysLeft(PrekeysLeft { left: 40, batch: 2 })),
+        ("put_introduction", Body::PutIntroduction(introduction)),
+        (
+            "revoke_token",
+            Body::RevokeToken(RevokeToken {
+                mailbox: bytes(1, 16),
+                epoch: 1,
+                handles: vec![bytes(1, 8), bytes(2, 8)],
+            }),
+        ),
+    ]
+}
+
+/// Every frame that there is, by its number in `Frame`.
+const NUMBERS: [u32; 23] =
+    [2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 20, 21, 22, 23, 24, 30, 31, 32, 33, 34, 40, 41];
+
+/// The number of the first field: its key is a varint of `number << 3 | 2`.
+fn number(frame: &Frame) -> u32 {
+    let encoded = Frame { request: 0, ..frame.clone() }.encode_to_vec();
+    let (key, _) = prost::encoding::decode_key(&mut encoded.as_slice()).unwrap();
+    key
+}
+
+#[test]
+fn the_stored_frames_are_what_we_encode() {
+    let mut frames = serde_json::Map::new();
+    let mut numbers = BTreeSet::new();
+    for (name, body) in bodies() {
+        let frame = Frame { request: 300, body: Some(body) };
+        numbers.insert(number(&frame));
+        let encoded = frame.encode_to_vec();
+        assert_eq!(Frame::decode(encoded.as_slice()), Ok(frame), "{name}");
+        frames.insert(name.to_owned(), json!(hex(encoded)));
+    }
+    assert_eq!(numbers, BTreeSet::from(NUMBERS), "a frame of each kind");
+    assert_stored("frames.json", &Value::Object(frames));
+}
