@@ -29,10 +29,9 @@ pub(super) async fn run(relay: &RelayProcess, asked: &Pairs, bytes: usize) -> an
 
     let before = relay.usage()?;
     let start = Instant::now();
-    let pace = Pace::new(start, asked);
     let mut tasks = JoinSet::new();
-    for (publisher, taker) in pairs {
-        tasks.spawn(pair(publisher, taker, asked.window, pace.clone()));
+    for (number, (publisher, taker)) in (0u32..).zip(pairs) {
+        tasks.spawn(pair(publisher, taker, asked.window, Pace::new(start, number, asked)));
     }
     let mut messages = 0;
     let mut latencies = Latencies::default();
@@ -55,26 +54,27 @@ pub(super) async fn run(relay: &RelayProcess, asked: &Pairs, bytes: usize) -> an
 }
 
 /// When a sender may publish.
-#[derive(Clone)]
 struct Pace {
-    start: Instant,
+    first: Instant,
     end: Instant,
     /// Between two messages of one sender; zero: none.
     gap: Duration,
 }
 
 impl Pace {
-    fn new(start: Instant, asked: &Pairs) -> Self {
+    /// Of the sender with this number: they take turns.
+    fn new(start: Instant, number: u32, asked: &Pairs) -> Self {
         let gap = match asked.per_second {
             0 => Duration::ZERO,
             all => Duration::from_secs_f64(f64::from(asked.pairs) / f64::from(all)),
         };
-        Self { start, end: start + Duration::from_secs(asked.seconds.into()), gap }
+        let first = start + gap.mul_f64(f64::from(number) / f64::from(asked.pairs));
+        Self { first, end: start + Duration::from_secs(asked.seconds.into()), gap }
     }
 
     /// When the message with this number is due.
     fn due(&self, number: u64) -> Instant {
-        self.start + self.gap.mul_f64(number as f64)
+        self.first + self.gap.mul_f64(number as f64)
     }
 }
 

@@ -66,10 +66,16 @@ impl RelayProcess {
         ensure!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
         let config = dir.path().join("relay.toml");
         fs::write(&config, CONFIG)?;
-        let mut child = command(&["run".as_ref(), "--config".as_ref(), config.as_os_str()])?
-            .stderr(Stdio::inherit())
-            .spawn()
-            .context("the relay can't be started")?;
+        let mut child = command(&[
+            "run".as_ref(),
+            "--log".as_ref(),
+            "warn".as_ref(),
+            "--config".as_ref(),
+            config.as_os_str(),
+        ])?
+        .stderr(Stdio::inherit())
+        .spawn()
+        .context("the relay can't be started")?;
         let pid = child.id().context("the relay is gone")?;
         let mut lines = BufReader::new(child.stdout.take().context("a process without output")?).lines();
         let Some(line) = lines.next_line().await? else { bail!("the relay ended of itself") };
