@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::options::{Mode, Options};
 use super::process::RelayProcess;
@@ -41,10 +42,19 @@ async fn bounded(options: &Options) -> anyhow::Result<Report> {
     tokio::select! {
         report = measured(options) => report,
         () = tokio::time::sleep(whole) => bail!("not over after {} s", whole.as_secs()),
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted.context("signals can't be received")?;
+        told = told_to_stop() => {
+            told.context("signals can't be received")?;
             bail!("interrupted")
         }
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn told_to_stop() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
     }
 }
 
