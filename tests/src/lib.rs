@@ -1,4 +1,5 @@
-//! What the tests of the whole share: the simulated world, and real processes.
+//! What the tests of the whole share: the simulated world, real processes, and load on a real relay.
 
+pub mod load;
 pub mod processes;
 pub mod simulation;

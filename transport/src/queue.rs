@@ -19,8 +19,6 @@ use crate::frame::PREFIX_BYTES;
 pub const CLOSE_WAIT: Duration = Duration::from_secs(3);
 /// Bytes of frames that are put into one write.
 const BATCH_BYTES: usize = 64 * 1024;
-/// An emptied queue gives back its memory above this many frames.
-const KEPT_FRAMES: usize = 16;
 
 /// What one queue may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,7 +216,8 @@ impl State {
             batch.push(frame);
         }
         self.bytes = self.bytes.saturating_sub(batch_bytes);
-        if self.frames.is_empty() && self.frames.capacity() > KEPT_FRAMES {
+        if self.frames.is_empty() {
+            // An idle connection holds no buffer, not even a small one.
             self.frames = VecDeque::new();
         }
         batch

@@ -134,14 +134,14 @@ pub(crate) fn enqueue<S: Store + ?Sized>(
     if queue.messages >= messages_max || queue.bytes.saturating_add(u64::from(size)) > bytes_max {
         return Ok(Enqueued::Full);
     }
-    let more = entries::disk_bytes_of(tx, &item.hash, u64::from(size))?;
-    if !usage::fits(tx, more, disk_max(item.class, limits))? {
+    let references = entries::references(tx, &item.hash)?;
+    if !usage::fits(tx, entries::disk_bytes(references, size), disk_max(item.class, limits))? {
         return Ok(Enqueued::NoDisk);
     }
     let until = held_until(item.expiry, limits, now);
     let place = Place { mailbox: item.mailbox, class: item.class, seq: queue.last_seq + 1 };
     let entry = Entry { hash: item.hash.to_wire(), held_until_ms: until.as_ms(), size };
-    entries::insert(tx, place, &entry, item.payload)?;
+    entries::insert(tx, place, &entry, item.payload, references, queue)?;
     let mark = Mark { class: u32::from(item.class.number()), seq: place.seq, forget_at_ms: 0 };
     tx.write(mark_key(&item.mailbox, item.hash.as_bytes()), &mark);
     Ok(Enqueued::Stored(until))

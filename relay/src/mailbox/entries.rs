@@ -3,7 +3,7 @@ use prost::Message;
 use undertone_protocol::ids::{MailboxId, PayloadHash};
 use undertone_protocol::time::Timestamp;
 
-use super::queue::{DurableClass, queue, write_queue};
+use super::queue::{DurableClass, Queue, queue, write_queue};
 use crate::store::table::{Key, Table, record};
 use crate::store::{Overlay, Store, StoreError, usage};
 
@@ -100,42 +100,57 @@ fn references_key(hash: &[u8]) -> Key {
     Table::References.key().part(hash)
 }
 
-fn references<S: Store + ?Sized>(tx: &Overlay<'_, S>, hash: &[u8]) -> Result<u64, StoreError> {
-    Ok(tx.read::<References>("reference count", &references_key(hash))?.unwrap_or_default().count)
-}
-
-/// What one more entry with this payload adds to the disk.
-pub(super) fn disk_bytes_of<S: Store + ?Sized>(
+/// How many entries refer to a payload. The number is written down only when there are several: most
+/// payloads have one, and each key that is not written spares a sync its share.
+pub(super) fn references<S: Store + ?Sized>(
     tx: &Overlay<'_, S>,
     hash: &PayloadHash,
-    size: u64,
 ) -> Result<u64, StoreError> {
-    let shared = references(tx, hash.as_bytes())? > 0;
-    Ok(ENTRY_DISK_BYTES + if shared { 0 } else { size + PAYLOAD_DISK_BYTES })
+    match tx.get(payload_key(hash.as_bytes()).as_ref())? {
+        Some(_) => references_of_held(tx, hash.as_bytes()),
+        None => Ok(0),
+    }
 }
 
-/// Writes an entry with its payload, index and totals.
+fn references_of_held<S: Store + ?Sized>(tx: &Overlay<'_, S>, hash: &[u8]) -> Result<u64, StoreError> {
+    let several = tx.read::<References>("reference count", &references_key(hash))?;
+    Ok(several.map_or(1, |several| several.count))
+}
+
+fn write_references<S: Store + ?Sized>(tx: &mut Overlay<'_, S>, hash: &[u8], count: u64) {
+    tx.write(references_key(hash), &References { count });
+}
+
+/// What one more entry adds to the disk, if `references` have its payload already.
+pub(super) fn disk_bytes(references: u64, size: u32) -> u64 {
+    ENTRY_DISK_BYTES + if references > 0 { 0 } else { u64::from(size) + PAYLOAD_DISK_BYTES }
+}
+
+/// Writes an entry with its payload, index and totals. `references` have the payload already, and `queue`
+/// is what the place's queue was so far.
 pub(super) fn insert<S: Store + ?Sized>(
     tx: &mut Overlay<'_, S>,
     place: Place,
     entry: &Entry,
     payload: &Bytes,
+    references: u64,
+    queue: Queue,
 ) -> Result<(), StoreError> {
-    let count = references(tx, &entry.hash)?;
-    let mut more = ENTRY_DISK_BYTES;
-    if count == 0 {
-        more += u64::from(entry.size) + PAYLOAD_DISK_BYTES;
+    if references == 0 {
         tx.put(payload_key(&entry.hash), payload.clone());
+    } else {
+        write_references(tx, &entry.hash, references + 1);
     }
-    tx.write(references_key(&entry.hash), &References { count: count + 1 });
     tx.write(place.key(), entry);
     tx.put(place.expiry_key(entry.held_until_ms), Bytes::new());
-    let mut queue = queue(tx, &place.mailbox, place.class)?;
-    queue.messages += 1;
-    queue.bytes += u64::from(entry.size);
-    queue.last_seq = queue.last_seq.max(place.seq);
+    let queue = Queue {
+        messages: queue.messages + 1,
+        bytes: queue.bytes + u64::from(entry.size),
+        last_seq: queue.last_seq.max(place.seq),
+        ..queue
+    };
     write_queue(tx, &place.mailbox, place.class, &queue);
-    usage::change(tx, |usage| usage.disk_bytes += more)
+    usage::change(tx, |usage| usage.disk_bytes += disk_bytes(references, entry.size))
 }
 
 /// Removes an entry, and its payload with the last reference. The mark is the caller's.
@@ -144,14 +159,11 @@ pub(super) fn remove<S: Store + ?Sized>(
     place: Place,
     entry: &Entry,
 ) -> Result<(), StoreError> {
-    let count = references(tx, &entry.hash)?;
-    let mut less = ENTRY_DISK_BYTES;
-    if count <= 1 {
-        less += u64::from(entry.size) + PAYLOAD_DISK_BYTES;
-        tx.delete(payload_key(&entry.hash));
-        tx.delete(references_key(&entry.hash));
-    } else {
-        tx.write(references_key(&entry.hash), &References { count: count - 1 });
+    let others = references_of_held(tx, &entry.hash)?.saturating_sub(1);
+    match others {
+        0 => tx.delete(payload_key(&entry.hash)),
+        1 => tx.delete(references_key(&entry.hash)),
+        _ => write_references(tx, &entry.hash, others),
     }
     tx.delete(place.key());
     tx.delete(place.expiry_key(entry.held_until_ms));
@@ -159,6 +171,7 @@ pub(super) fn remove<S: Store + ?Sized>(
     queue.messages = queue.messages.saturating_sub(1);
     queue.bytes = queue.bytes.saturating_sub(u64::from(entry.size));
     write_queue(tx, &place.mailbox, place.class, &queue);
+    let less = disk_bytes(others, entry.size);
     usage::change(tx, |usage| usage.disk_bytes = usage.disk_bytes.saturating_sub(less))
 }
 

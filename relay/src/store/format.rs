@@ -6,7 +6,7 @@ use super::table::Table;
 use super::{Store, StoreError};
 
 /// The layout that this build reads and writes. It grows with every change that old builds can't read.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Where the record is.
 pub(super) fn key() -> Bytes {

@@ -31,7 +31,7 @@ pub(crate) enum Table {
     Mark = 10,
     /// payload hash → payload.
     Payload = 11,
-    /// payload hash → how many entries refer to it.
+    /// payload hash → how many entries refer to it, if several do.
     References = 12,
     /// time, mailbox, class, sequence number: entries by the end of their custody.
     Expiry = 13,

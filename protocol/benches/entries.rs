@@ -1,0 +1,164 @@
+//! What one message costs its author and its readers: signing, sealing, opening, verifying; and what a log
+//! costs that brings many entries into order. `cargo bench -p undertone-protocol`.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use ed25519_dalek::SigningKey;
+use prost::Message;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use undertone_protocol::codec::{decode, pad, unpad};
+use undertone_protocol::crypto::{
+    Crypto, HeaderKey, ReceiverKeyState, SenderKeyState, Vodozemac, decrypt_content, encrypt_content,
+};
+use undertone_protocol::entry::{EntryBody, EntryHeader, SignedEntry};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
+use undertone_protocol::log::{Frontier, FrontierItem, OrderKey, effective_time};
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire;
+
+fn main() {
+    divan::main();
+}
+
+/// Bytes of a text message.
+const TEXTS: [usize; 2] = [100, 1_024];
+/// Entries of a log.
+const LOGS: [u64; 2] = [1_000, 100_000];
+const NOW: u64 = 1_700_000_000_000;
+
+fn key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+fn body(length: usize) -> EntryBody {
+    EntryBody::text(&"m".repeat(length), &mut ChaCha20Rng::seed_from_u64(1)).unwrap()
+}
+
+fn sign(key: &SigningKey, body: EntryBody) -> SignedEntry {
+    let header = EntryHeader {
+        conversation: ConversationId::new([1; ConversationId::LEN]),
+        device: DeviceId::new(key.verifying_key().to_bytes()),
+        seq: 2,
+        prev: Some(EntryId::new([3; 32])),
+        heads: vec![EntryId::new([4; 32])],
+        claimed: Timestamp::from_ms(NOW),
+        membership_heads: Vec::new(),
+        body_hash: body.hash(),
+        expires: None,
+    };
+    SignedEntry::issue(key, header, body)
+}
+
+/// A sender key at its first index, and its receiving end.
+fn session() -> (SenderKeyState, HeaderKey, ReceiverKeyState) {
+    let mut crypto = Vodozemac;
+    let sender = crypto.new_sender_key();
+    let info = crypto.sender_key_info(&sender).unwrap();
+    let receiver = crypto.import_sender_key(&info.session_key).unwrap().receiver;
+    (sender, HeaderKey::random(&mut ChaCha20Rng::seed_from_u64(2)), receiver)
+}
+
+fn seal(sender: &SenderKeyState, header_key: &HeaderKey, entry: &SignedEntry) -> Vec<u8> {
+    let mut sender = sender.clone();
+    let content = entry.to_wire().encode_to_vec();
+    header_key.seal(&encrypt_content(&mut Vodozemac, &mut sender, content).unwrap()).unwrap()
+}
+
+fn open(header_key: &HeaderKey, receiver: &ReceiverKeyState, payload: &[u8]) -> wire::SealedEntry {
+    let content = decrypt_content(&Vodozemac, header_key, receiver, 0, payload).unwrap();
+    decode("sealed entry", &content.into(), usize::MAX).unwrap()
+}
+
+#[divan::bench(args = TEXTS)]
+fn entry_sign(bencher: Bencher<'_, '_>, length: usize) {
+    let (key, body) = (key(), body(length));
+    bencher.with_inputs(|| body.clone()).bench_values(|body| sign(&key, body));
+}
+
+#[divan::bench(args = TEXTS)]
+fn entry_seal(bencher: Bencher<'_, '_>, length: usize) {
+    let (sender, header_key, _) = session();
+    let entry = sign(&key(), body(length));
+    bencher.bench(|| seal(&sender, &header_key, &entry));
+}
+
+#[divan::bench(args = TEXTS)]
+fn entry_open(bencher: Bencher<'_, '_>, length: usize) {
+    let (sender, header_key, receiver) = session();
+    let payload = seal(&sender, &header_key, &sign(&key(), body(length)));
+    bencher.bench(|| open(&header_key, &receiver, &payload));
+}
+
+#[divan::bench(args = TEXTS)]
+fn entry_verify(bencher: Bencher<'_, '_>, length: usize) {
+    let sealed = sign(&key(), body(length)).to_wire();
+    bencher.with_inputs(|| sealed.clone()).bench_values(|sealed| SignedEntry::verify(sealed).unwrap());
+}
+
+#[divan::bench(args = TEXTS)]
+fn entry_sign_seal_open_verify(bencher: Bencher<'_, '_>, length: usize) {
+    let (sender, header_key, receiver) = session();
+    let (key, body) = (key(), body(length));
+    bencher.with_inputs(|| body.clone()).bench_values(|body| {
+        let payload = seal(&sender, &header_key, &sign(&key, body));
+        SignedEntry::verify(open(&header_key, &receiver, &payload)).unwrap()
+    });
+}
+
+#[divan::bench(args = TEXTS)]
+fn padding(bencher: Bencher<'_, '_>, length: usize) {
+    let content = vec![7; length];
+    bencher.with_inputs(|| content.clone()).bench_values(|content| {
+        let padded = pad(content);
+        unpad(&padded).unwrap().len()
+    });
+}
+
+/// Where each entry of a log stands, and all of them in that order. Four devices write in turn; some claim
+/// times before their parents'.
+#[divan::bench(args = LOGS)]
+fn log_order(bencher: Bencher<'_, '_>, count: u64) {
+    bencher.counter(ItemsCount::new(count)).bench(|| {
+        let mut latest = None;
+        let mut keys: Vec<OrderKey> = (0..count)
+            .map(|number| {
+                let claimed = Timestamp::from_ms(NOW + number * 7_919 % 10_007);
+                let effective = effective_time(claimed, latest);
+                // Every fourth entry stands beside the one before it.
+                if number % 4 != 0 {
+                    latest = Some(effective);
+                }
+                let device = DeviceId::new([u8::try_from(number % 4).unwrap(); 32]);
+                let mut id = [0; 32];
+                id.iter_mut()
+                    .zip(number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes())
+                    .for_each(|(to, from)| *to = from);
+                OrderKey { effective, device, entry: EntryId::new(id) }
+            })
+            .collect();
+        keys.sort_unstable();
+        keys
+    });
+}
+
+/// What one side lacks of what the other holds, by their frontiers of 1,000 devices.
+#[divan::bench]
+fn frontier_covers(bencher: Bencher<'_, '_>) {
+    let mut frontier = Frontier::default();
+    let device = |number: u16| {
+        let mut id = [0; 32];
+        id.iter_mut().zip(number.to_be_bytes()).for_each(|(to, from)| *to = from);
+        DeviceId::new(id)
+    };
+    for number in 0..1_000 {
+        let item = FrontierItem { seq: 10, head: Some(EntryId::new([1; 32])), ranges: Vec::new() };
+        frontier.set(device(number), item);
+    }
+    let asked: Vec<DeviceId> = (0..1_000).map(device).collect();
+    bencher
+        .counter(ItemsCount::new(asked.len()))
+        .bench(|| asked.iter().filter(|device| frontier.covers(device, 11)).count());
+}

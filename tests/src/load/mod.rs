@@ -1,0 +1,19 @@
+//! Load on a real relay: one process for the relay, with its store on disk and a sync before every answer,
+//! and this one for all of its clients, which speak the real protocol through the real transport.
+//!
+//! What is measured is the relay's: its CPU time, its memory, its disk. Payloads are pseudo-random bytes
+//! of the length that was asked for, in place of sealed ones: a relay can't tell them apart, and sealing
+//! is the clients' work. Every run checks that each message arrived once and unchanged.
+
+mod client;
+mod idle;
+mod letters;
+mod offline;
+mod options;
+mod pairs;
+mod process;
+mod report;
+mod run;
+mod sides;
+
+pub use run::run_from;

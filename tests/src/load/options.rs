@@ -1,0 +1,66 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Puts load on a relay that it starts on the loopback interface, and says what that costs the relay.
+#[derive(Debug, Parser)]
+#[command(name = "undertone-load")]
+pub(super) struct Options {
+    #[command(subcommand)]
+    pub(super) mode: Mode,
+    /// Print one JSON object.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Bytes of one payload.
+    #[arg(long, global = true, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(64..=65_536))]
+    pub(super) payload_bytes: u32,
+    /// Where the relay's temporary directory is made.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum Mode {
+    /// Devices that are attached and silent.
+    Idle(Idle),
+    /// Senders, each with a receiver that is online.
+    Pairs(Pairs),
+    /// Mailboxes that are filled while nobody is attached, and drained afterwards.
+    Offline(Offline),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Idle {
+    /// How many devices.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=15_000))]
+    pub(super) connections: u32,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Pairs {
+    /// How many pairs.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub(super) pairs: u32,
+    /// Messages of one sender that have no receipt yet.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(super) window: u32,
+    /// How long to send, in seconds.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub(super) seconds: u32,
+    /// Messages that all senders together begin in a second, at most; 0: as fast as they go.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub(super) per_second: u32,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Offline {
+    /// How many mailboxes, each with one sender.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub(super) mailboxes: u32,
+    /// Messages for each of them.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub(super) messages: u32,
+    /// Messages of one sender that have no receipt yet.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(super) window: u32,
+}

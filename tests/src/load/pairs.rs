@@ -1,0 +1,121 @@
+//! Senders and receivers that are both online.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+
+use super::client::{Client, Device};
+use super::letters::Letters;
+use super::options::Pairs;
+use super::process::RelayProcess;
+use super::report::{Latencies, Report, per};
+use super::sides::{Publisher, Taker};
+
+pub(super) async fn run(relay: &RelayProcess, asked: &Pairs, bytes: usize) -> anyhow::Result<Report> {
+    let devices = Device::many(0..asked.pairs);
+    let senders = Device::many(asked.pairs..asked.pairs * 2);
+    let taking = Client::connect_all(&devices, relay.address(), true).await?;
+    let sending = Client::connect_all(&senders, relay.address(), false).await?;
+    let since = Instant::now();
+    let mut pairs = Vec::new();
+    for (number, ((device, taker), sender)) in (0u32..).zip(devices.iter().zip(taking).zip(sending)) {
+        let letters = Letters { series: number, bytes, since };
+        let taker = Taker::attach(taker, device, letters).await?;
+        pairs.push((Publisher::new(sender, relay.address().relay, device, letters), taker));
+    }
+
+    let before = relay.usage()?;
+    let start = Instant::now();
+    let mut tasks = JoinSet::new();
+    for (number, (publisher, taker)) in (0u32..).zip(pairs) {
+        tasks.spawn(pair(publisher, taker, asked.window, Pace::new(start, number, asked)));
+    }
+    let mut messages = 0;
+    let mut latencies = Latencies::default();
+    while let Some(pair) = tasks.join_next().await {
+        let (count, delivered_after) = pair??;
+        messages += count;
+        latencies.add(delivered_after);
+    }
+    let (took, after) = (start.elapsed(), relay.usage()?);
+    let mut report = Report::new("pairs");
+    report.count("messages", messages);
+    report.number("messages_per_s", messages as f64 / took.as_secs_f64());
+    report.number("server_cpu_us_per_message", per(after.cpu - before.cpu, messages));
+    latencies.report(&mut report, "");
+    report.number(
+        "written_bytes_per_message",
+        (after.written_bytes - before.written_bytes) as f64 / messages as f64,
+    );
+    Ok(report)
+}
+
+/// When a sender may publish.
+struct Pace {
+    first: Instant,
+    end: Instant,
+    /// Between two messages of one sender; zero: none.
+    gap: Duration,
+}
+
+impl Pace {
+    /// Of the sender with this number: they take turns.
+    fn new(start: Instant, number: u32, asked: &Pairs) -> Self {
+        let gap = match asked.per_second {
+            0 => Duration::ZERO,
+            all => Duration::from_secs_f64(f64::from(asked.pairs) / f64::from(all)),
+        };
+        let first = start + gap.mul_f64(f64::from(number) / f64::from(asked.pairs));
+        Self { first, end: start + Duration::from_secs(asked.seconds.into()), gap }
+    }
+
+    /// When the message with this number is due.
+    fn due(&self, number: u64) -> Instant {
+        self.first + self.gap.mul_f64(number as f64)
+    }
+}
+
+async fn pair(
+    mut publisher: Publisher,
+    mut taker: Taker,
+    window: u32,
+    pace: Pace,
+) -> anyhow::Result<(u64, Vec<Duration>)> {
+    let (told, sent) = watch::channel(None);
+    let publishing = async move {
+        publish(&mut publisher, usize::try_from(window)?, &pace).await?;
+        told.send(Some(publisher.count())).context("the receiver is gone")?;
+        // The taker needs the sender until it has read the total.
+        Ok::<_, anyhow::Error>((publisher, told))
+    };
+    let ((publisher, _told), ()) = tokio::try_join!(publishing, taker.run(sent))?;
+    Ok((publisher.count(), taker.delivered_after))
+}
+
+async fn publish(publisher: &mut Publisher, window: usize, pace: &Pace) -> anyhow::Result<()> {
+    loop {
+        let due = pace.due(publisher.count());
+        if Instant::now().max(due) >= pace.end {
+            break;
+        }
+        if publisher.unanswered() >= window {
+            publisher.receipts().await?;
+        } else if due <= Instant::now() {
+            publisher.publish()?;
+        } else if publisher.unanswered() > 0 {
+            tokio::select! {
+                taken = publisher.receipts() => taken?,
+                () = sleep_until(due.into()) => {}
+            }
+        } else {
+            sleep_until(due.into()).await;
+        }
+    }
+    while publisher.unanswered() > 0 {
+        publisher.receipts().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+use std::ffi::OsString;
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::options::{Mode, Options};
+use super::process::RelayProcess;
+use super::report::Report;
+use super::{idle, offline, pairs};
+
+/// A run may take this long beyond the seconds that it was asked to send for.
+const RUN_MAX: Duration = Duration::from_secs(900);
+
+/// Runs the given command line, the program's name first. An error if a message was lost, came twice or
+/// changed, if the relay failed, or if the run takes too long.
+pub fn run_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> anyhow::Result<()> {
+    let options = match Options::try_parse_from(args) {
+        Ok(options) => options,
+        Err(error) => error.exit(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let report = runtime.block_on(bounded(&options))?;
+    let mut out = std::io::stdout().lock();
+    if options.json {
+        writeln!(out, "{}", report.json())?;
+    } else {
+        write!(out, "{report}")?;
+    }
+    Ok(())
+}
+
+async fn bounded(options: &Options) -> anyhow::Result<Report> {
+    let sending = match &options.mode {
+        Mode::Pairs(pairs) => pairs.seconds,
+        Mode::Idle(_) | Mode::Offline(_) => 0,
+    };
+    let whole = RUN_MAX + Duration::from_secs(sending.into());
+    // Dropping the run, however it ends, ends the relay and removes its directory.
+    tokio::select! {
+        report = measured(options) => report,
+        () = tokio::time::sleep(whole) => bail!("not over after {} s", whole.as_secs()),
+        told = told_to_stop() => {
+            told.context("signals can't be received")?;
+            bail!("interrupted")
+        }
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn told_to_stop() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+async fn measured(options: &Options) -> anyhow::Result<Report> {
+    let relay = RelayProcess::start(options.dir.as_deref()).await?;
+    let bytes = usize::try_from(options.payload_bytes)?;
+    let report = match &options.mode {
+        Mode::Idle(asked) => idle::run(&relay, asked).await?,
+        Mode::Pairs(asked) => pairs::run(&relay, asked, bytes).await?,
+        Mode::Offline(asked) => offline::run(&relay, asked, bytes).await?,
+    };
+    relay.stop().await?;
+    Ok(report)
+}
