@@ -1,6 +1,6 @@
 //! Contacts: inviting, asking, accepting.
 
-use undertone_protocol::ids::{Handle, UserId};
+use undertone_protocol::ids::Handle;
 use undertone_protocol::keys::{BundleAccess, DeliveryGrant, Invitation, InvitationRelay, Name};
 use undertone_protocol::limits::{INTRODUCTIONS_MAX, INVITATION_RELAYS_MAX};
 use undertone_protocol::time::Timestamp;
@@ -9,7 +9,7 @@ use undertone_protocol::token::{CLASS_0, DELIVER, Step, TokenGrant};
 use super::context::Context;
 use super::home::mailbox_address;
 use super::introductions;
-use super::lists::unique_name;
+use super::lists::{stranger, unique_name};
 use crate::command::{CommandError, ErrorKind};
 use crate::store::{Contact, ContactState, StoreError, StoredInvitation};
 
@@ -86,7 +86,8 @@ pub(super) fn add(
             }
         },
         None => {
-            new_contact(ctx, user, unique_name(&contacts, &name.unwrap_or(invitation.name.clone()), &user))
+            let name = unique_name(&contacts, &name.unwrap_or(invitation.name.clone()), &user);
+            stranger(ctx, user, name, ContactState::Requesting)
         }
     };
     let first = invitation.relays.first().and_then(|relay| relay.introduction.path().first());
@@ -118,25 +119,6 @@ fn joiner(ctx: &mut Context<'_>, contact: &Contact, invitation: Option<Handle>) 
     match again.and_then(|grant| grant.token.path().last()) {
         Some(step) => step.clone(),
         None => Step::named(Handle::random(ctx.rng)),
-    }
-}
-
-fn new_contact(ctx: &mut Context<'_>, user: UserId, name: Name) -> Contact {
-    Contact {
-        user,
-        name,
-        state: ContactState::Requesting,
-        verified: false,
-        identity_warning: false,
-        token: Handle::random(ctx.rng),
-        device_list: None,
-        bundles: Vec::new(),
-        grants: Vec::new(),
-        invitation: None,
-        introduction_due: false,
-        introduced: Timestamp::ZERO,
-        refused: None,
-        added: ctx.now,
     }
 }
 

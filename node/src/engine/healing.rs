@@ -9,8 +9,9 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
+use super::outgoing::{self, NO_GROUP};
 use super::{pairwise, receipts, resend};
-use crate::store::{Contact, ContactState, OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
+use crate::store::{Contact, ContactState, Purpose, StoreError};
 
 /// A device is asked, and answered, at most once in this time: two wedged sides must not set each other off.
 const EVERY: Duration = Duration::from_secs(60);
@@ -30,21 +31,7 @@ pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) ->
     let Some(payload) = pairwise::seal(ctx, &contact, device, body, None)? else { return Ok(()) };
     ctx.agenda.asked_to_retry.insert(*device, ctx.now);
     tracing::info!(device = %device.short(), "renewing a wedged session");
-    ctx.tx.put_outbox(&OutboxItem {
-        id: 0,
-        group: 0,
-        purpose: Purpose::Retry(*user),
-        class: 0,
-        payload,
-        recipients: vec![OutboxRecipient {
-            device: *device,
-            user: *user,
-            state: OutboxState::Pending { attempts: 0, not_before: ctx.now },
-        }],
-        created: ctx.now,
-    })?;
-    ctx.agenda.publish = true;
-    Ok(())
+    outgoing::put(ctx, user, &[*device], Purpose::Retry(*user), NO_GROUP, payload)
 }
 
 /// A device says that it could not read something of ours: messages go again, and so does our acknowledgement.

@@ -12,9 +12,10 @@ use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
 use super::home::mailbox_address;
+use super::outgoing::{self, NO_GROUP};
 use super::{lists, pairwise, receipts, resend, sealing, views};
 use crate::event::Event;
-use crate::store::{Contact, ContactState, OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
+use crate::store::{Contact, ContactState, Purpose, StoreError};
 
 /// Seals the introductions that are due and whose recipients' bundles are there.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
@@ -76,20 +77,7 @@ fn seal(
     let Some(payload) = pairwise::seal(ctx, contact, device, body, Some(introduction))? else {
         return Ok(());
     };
-    ctx.tx.put_outbox(&OutboxItem {
-        id: 0,
-        group: 0,
-        purpose: Purpose::Introduction(contact.user),
-        class: 0,
-        payload,
-        recipients: vec![OutboxRecipient {
-            device: *device,
-            user: contact.user,
-            state: OutboxState::Pending { attempts: 0, not_before: ctx.now },
-        }],
-        created: ctx.now,
-    })?;
-    Ok(())
+    outgoing::put(ctx, &contact.user, &[*device], Purpose::Introduction(contact.user), NO_GROUP, payload)
 }
 
 fn introduction(
@@ -164,22 +152,9 @@ fn first(
     }
     invitation.used_by.push(user);
     ctx.tx.put_invitation(&invitation)?;
-    let mut contact = Contact {
-        user,
-        name: lists::unique_name(&contacts, &fields.name, &user),
-        state: ContactState::Requested,
-        verified: false,
-        identity_warning: false,
-        token: Handle::random(ctx.rng),
-        device_list: None,
-        bundles: Vec::new(),
-        grants: Vec::new(),
-        invitation: Some(invitation.handle),
-        introduction_due: false,
-        introduced: fields.issued,
-        refused: None,
-        added: ctx.now,
-    };
+    let name = lists::unique_name(&contacts, &fields.name, &user);
+    let mut contact = lists::stranger(ctx, user, name, ContactState::Requested);
+    contact.invitation = Some(invitation.handle);
     update(ctx, &mut contact, fields)?;
     ctx.tx.put_contact(&contact)?;
     ctx.agenda.directory.insert(ctx.me.direct(&user), user);

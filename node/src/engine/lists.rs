@@ -1,14 +1,35 @@
 //! What contacts are called, and the device lists that they show.
 
 use undertone_protocol::codec::Signed;
-use undertone_protocol::ids::UserId;
+use undertone_protocol::ids::{Handle, UserId};
 use undertone_protocol::keys::{DeviceList, ListVerdict, Name};
+use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
 use super::context::Context;
 use super::views;
 use crate::event::Event;
-use crate::store::{Contact, StoreError};
+use crate::store::{Contact, ContactState, StoreError};
+
+/// A contact of whom nothing is known yet.
+pub(super) fn stranger(ctx: &mut Context<'_>, user: UserId, name: Name, state: ContactState) -> Contact {
+    Contact {
+        user,
+        name,
+        state,
+        verified: false,
+        identity_warning: false,
+        token: Handle::random(ctx.rng),
+        device_list: None,
+        bundles: Vec::new(),
+        grants: Vec::new(),
+        invitation: None,
+        introduction_due: false,
+        introduced: Timestamp::ZERO,
+        refused: None,
+        added: ctx.now,
+    }
+}
 
 /// A name that no other contact has: with the beginning of the user id where it is taken.
 pub(super) fn unique_name(contacts: &[Contact], wanted: &Name, user: &UserId) -> Name {

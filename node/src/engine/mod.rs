@@ -19,6 +19,7 @@ mod context;
 mod intake;
 
 mod links;
+mod outgoing;
 mod views;
 
 mod revocations;

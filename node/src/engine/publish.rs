@@ -18,8 +18,9 @@ use undertone_protocol::wire::{self, frame::Body};
 use super::context::Context;
 use super::links::{Asked, InFlight, InFlightItem, Links};
 use super::receipts::{fail, raise_tick};
-use super::resend;
 use super::types::Outputs;
+use super::{resend, views};
+use crate::event::Event;
 use crate::store::{Contact, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE, StoreError};
 
 /// Items looked at in one go, and at most sent in one go.
@@ -312,8 +313,8 @@ fn conclude_introduction(
     if let Some(Failure::Denied(denial)) = failure {
         contact.refused = Some(denial);
         ctx.tx.put_contact(&contact)?;
-        let view = super::views::contact(ctx, &contact)?;
-        ctx.events.push(crate::event::Event::Contact { contact: view });
+        let view = views::contact(ctx, &contact)?;
+        ctx.events.push(Event::Contact { contact: view });
         return Ok(());
     }
     // A first text went along.

@@ -8,12 +8,11 @@ use undertone_protocol::wire;
 use undertone_protocol::wire::pairwise::Body;
 
 use super::context::Context;
+use super::outgoing::{self, NO_GROUP};
+use super::sealing::authorised;
 use super::{pairwise, resend, views};
 use crate::event::Event;
-use crate::store::{
-    Contact, ContactState, Delivery, Failure, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, Purpose,
-    StoreError,
-};
+use crate::store::{Contact, ContactState, Delivery, Failure, OutboxState, OwnReceipts, Purpose, StoreError};
 
 /// An acknowledgement from a device that Olm proved.
 pub(super) fn received(
@@ -215,31 +214,15 @@ fn seal(ctx: &mut Context<'_>, contact: &Contact, conversation: &ConversationId)
         at: ctx.now,
     };
     let signed = Acknowledgement::issue(&ctx.me.key, fields).signed;
-    let devices: Vec<DeviceId> = contact
-        .device_list
-        .iter()
-        .flat_map(|list| list.active().map(|certificate| certificate.device))
-        .collect();
+    let devices = authorised(contact);
     if !pairwise::can_reach(ctx, contact, &devices)? {
         return Ok(());
     }
     for device in devices {
         let body = Body::Acknowledgement(signed.to_wire());
         let Some(payload) = pairwise::seal(ctx, contact, &device, body, None)? else { continue };
-        ctx.tx.put_outbox(&OutboxItem {
-            id: 0,
-            group: 0,
-            purpose: Purpose::Acknowledgement(*conversation),
-            class: 1,
-            payload,
-            recipients: vec![OutboxRecipient {
-                device,
-                user: contact.user,
-                state: OutboxState::Pending { attempts: 0, not_before: ctx.now },
-            }],
-            created: ctx.now,
-        })?;
+        let purpose = Purpose::Acknowledgement(*conversation);
+        outgoing::put(ctx, &contact.user, &[device], purpose, NO_GROUP, payload)?;
     }
-    ctx.agenda.publish = true;
     ctx.tx.put_own_receipts(conversation, &OwnReceipts { counter: own.counter + 1, due: false, ..own })
 }

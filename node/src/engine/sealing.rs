@@ -10,11 +10,8 @@ use undertone_protocol::limits::{DIRECT_ROTATION_MESSAGES, SENDER_KEY_MESSAGES_M
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
-use super::pairwise;
-use crate::store::{
-    Contact, ContactState, Delivery, OutboxItem, OutboxRecipient, OutboxState, Purpose, ReceiverKey,
-    SenderKey, StoreError,
-};
+use super::{outgoing, pairwise};
+use crate::store::{Contact, ContactState, Delivery, Purpose, ReceiverKey, SenderKey, StoreError};
 
 /// Messages of one conversation sealed in one go; what is left comes next.
 const SEAL_MAX: usize = 64;
@@ -76,16 +73,7 @@ fn seal(
             return Ok(());
         }
     };
-    let recipients = key.holders.iter().map(|device| pending(ctx, contact, device)).collect();
-    ctx.tx.put_outbox(&OutboxItem {
-        id: 0,
-        group,
-        purpose: Purpose::Entry(entry.id),
-        class: 0,
-        payload: payload.into(),
-        recipients,
-        created: ctx.now,
-    })?;
+    outgoing::put(ctx, &contact.user, &key.holders, Purpose::Entry(entry.id), group, payload.into())?;
     key.messages += 1;
     ctx.tx.put_sender_key(&key)?;
     delivery.sealed = true;
@@ -134,15 +122,7 @@ fn hand_out(
         else {
             continue;
         };
-        ctx.tx.put_outbox(&OutboxItem {
-            id: 0,
-            group,
-            purpose: Purpose::Key(entry.id),
-            class: 0,
-            payload,
-            recipients: vec![pending(ctx, contact, device)],
-            created: ctx.now,
-        })?;
+        outgoing::put(ctx, &contact.user, &[*device], Purpose::Key(entry.id), group, payload)?;
         key.holders.push(*device);
     }
     Ok(())
@@ -172,14 +152,6 @@ fn package(
         header_key: key.header_key.clone(),
     };
     package.sign(ctx.me.key.signing_key())
-}
-
-fn pending(ctx: &Context<'_>, contact: &Contact, device: &DeviceId) -> OutboxRecipient {
-    OutboxRecipient {
-        device: *device,
-        user: contact.user,
-        state: OutboxState::Pending { attempts: 0, not_before: ctx.now },
-    }
 }
 
 /// A key package from a device that Olm proved.

@@ -101,7 +101,7 @@ impl World {
             Node::create("Alice", address.clone(), fork(), options.real_crypto, START)?,
             Node::create("Bob", address, fork(), options.real_crypto, START)?,
         ];
-        // In three quarters of the worlds somebody quarrels: one of them, as two who block each other need a new link.
+        // In half of the worlds somebody quarrels: one of them, as two who block each other need a new link.
         let quarrelsome = usize::try_from(rng.next_u32() % 4).unwrap_or(0);
         let users = (0..nodes.len()).map(|index| User::new(5 + rng.next_u32() % 30, index == quarrelsome));
         let users = users.collect();

@@ -1,0 +1,35 @@
+//! How something sealed begins its way out.
+
+use prost::bytes::Bytes;
+use undertone_protocol::ids::{DeviceId, UserId};
+
+use super::context::Context;
+use crate::store::{OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
+
+/// Items that go out one by one.
+pub(super) const NO_GROUP: u64 = 0;
+
+/// Puts something sealed into the outbox, for devices of one user. Acknowledgements are of class 1, all else
+/// of class 0.
+pub(super) fn put(
+    ctx: &mut Context<'_>,
+    user: &UserId,
+    devices: &[DeviceId],
+    purpose: Purpose,
+    group: u64,
+    payload: Bytes,
+) -> Result<(), StoreError> {
+    let pending = OutboxState::Pending { attempts: 0, not_before: ctx.now };
+    let recipient = |device: &DeviceId| OutboxRecipient { device: *device, user: *user, state: pending };
+    ctx.tx.put_outbox(&OutboxItem {
+        id: 0,
+        group,
+        purpose,
+        class: u8::from(matches!(purpose, Purpose::Acknowledgement(_))),
+        payload,
+        recipients: devices.iter().map(recipient).collect(),
+        created: ctx.now,
+    })?;
+    ctx.agenda.publish = true;
+    Ok(())
+}
