@@ -24,6 +24,32 @@ pub enum StoreError {
     /// The directory holds something that is no store of a relay.
     #[error("{0} is no relay store: choose an empty or missing directory, or the one that a relay made")]
     Foreign(PathBuf),
+    /// The backend can't read its own files.
+    #[error(
+        "the store at {} is damaged ({why}): restore it from a copy, or move it away and start with an \
+         empty one; devices then register again by themselves, and the envelopes that it held are gone",
+        .path.display()
+    )]
+    Damaged {
+        /// The store.
+        path: PathBuf,
+        /// What the backend said.
+        why: String,
+    },
+    /// The backend opened the store without its last commits: a part of its journal is damaged.
+    #[error(
+        "the store at {path} lost its last {commits} commits, which were acknowledged: its journal is damaged. \
+         Restore store and {count} from a copy; or remove {count} to go on with what is left",
+        count = .count.display(), path = .path.display()
+    )]
+    Lost {
+        /// The store.
+        path: PathBuf,
+        /// Where the commits are counted.
+        count: PathBuf,
+        /// How many are missing.
+        commits: u64,
+    },
     /// A record breaks its format.
     #[error("a stored {what} is corrupt: restore the store from a copy, or start a new one")]
     Corrupt {

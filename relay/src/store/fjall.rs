@@ -3,17 +3,27 @@
 //! Every commit is one atomic batch with `PersistMode::SyncAll`. A new store is built in a directory
 //! beside its final one and renamed, so that an interrupted creation leaves nothing half-made. One lock
 //! file guards creation and use against a second process.
+//!
+//! fjall takes a damaged batch header for the torn end of its journal and drops what follows, so commits are
+//! counted twice: in each batch, and, once it is durable, in a file beside the store. A store that opens
+//! with fewer has lost what was acknowledged, and is refused.
 
 use std::fs::{self, File, TryLockError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
+use count::CommitCount;
+
 use super::format::{self, FORMAT};
 use super::{Batch, Store, StoreError};
 
 const KEYSPACE: &str = "relay";
+/// Holds the number of commits alone.
+const COMMITS_KEYSPACE: &str = "commits";
+const COMMITS_KEY: &[u8] = b"n";
 /// The file by which a directory is recognised as a `fjall` database.
 const DATABASE_MARK: &str = "version";
 /// What the backend itself demands.
@@ -38,6 +48,9 @@ impl Default for FjallOptions {
 pub struct FjallStore {
     database: Database,
     keyspace: Keyspace,
+    commits_keyspace: Keyspace,
+    commits: u64,
+    count: CommitCount,
     poisoned: bool,
     /// Held for as long as the store is open. Fields drop in order: the database first.
     _lock: File,
@@ -54,17 +67,41 @@ impl FjallStore {
         } else if !path.join(DATABASE_MARK).is_file() {
             return Err(StoreError::Foreign(path.to_owned()));
         }
+        let (count, counted) = CommitCount::open(beside(path, "commits"))?;
         let database = database(path, options)?;
         if !database.keyspace_exists(KEYSPACE) {
-            return Err(StoreError::Foreign(path.to_owned()));
+            return Err(unmarked(path, counted));
         }
-        let store = Self { keyspace: keyspace(&database)?, database, poisoned: false, _lock: lock };
+        let commits_keyspace = keyspace(&database, COMMITS_KEYSPACE)?;
+        let commits = committed(&commits_keyspace)?;
+        if let Some(missing) = counted.checked_sub(commits).filter(|missing| *missing > 0) {
+            let count = beside(path, "commits");
+            return Err(StoreError::Lost { path: path.to_owned(), count, commits: missing });
+        }
+        let keyspace = keyspace(&database, KEYSPACE)?;
+        let store =
+            Self { database, keyspace, commits_keyspace, commits, count, poisoned: false, _lock: lock };
         match format::found(&store)? {
             Some(FORMAT) => Ok(store),
             Some(found) => Err(StoreError::Format { found, expected: FORMAT }),
-            None => Err(StoreError::Foreign(path.to_owned())),
+            None => Err(unmarked(path, counted)),
         }
     }
+}
+
+/// A database without our mark: never ours, or its beginning is gone.
+fn unmarked(path: &Path, counted: u64) -> StoreError {
+    let path = path.to_owned();
+    match counted {
+        0 => StoreError::Foreign(path),
+        _ => StoreError::Damaged { path, why: "its first records are missing".to_owned() },
+    }
+}
+
+fn committed(keyspace: &Keyspace) -> Result<u64, StoreError> {
+    let Some(bytes) = keyspace.get(COMMITS_KEY).map_err(backend)? else { return Ok(0) };
+    let bytes = bytes.as_ref().try_into().map_err(|_| StoreError::Corrupt { what: "number of commits" })?;
+    Ok(u64::from_be_bytes(bytes))
 }
 
 impl Store for FjallStore {
@@ -97,10 +134,15 @@ impl Store for FjallStore {
                 None => writes.remove(&self.keyspace, &key[..]),
             }
         }
+        let commits = self.commits.saturating_add(1);
+        writes.insert(&self.commits_keyspace, COMMITS_KEY, commits.to_be_bytes());
         writes.commit().map_err(|error| {
             self.poisoned = true;
             backend(error)
-        })
+        })?;
+        self.commits = commits;
+        self.count.set(commits);
+        Ok(())
     }
 }
 
@@ -111,7 +153,7 @@ fn create(path: &Path, parent: &Path, options: FjallOptions) -> Result<(), Store
         fs::remove_dir_all(&building).map_err(at(&building))?;
     }
     let database = database(&building, options)?;
-    keyspace(&database)?.insert(&format::key()[..], FORMAT.to_be_bytes()).map_err(backend)?;
+    keyspace(&database, KEYSPACE)?.insert(&format::key()[..], FORMAT.to_be_bytes()).map_err(backend)?;
     database.persist(PersistMode::SyncAll).map_err(backend)?;
     drop(database);
     sync_tree(&building)?;
@@ -120,18 +162,22 @@ fn create(path: &Path, parent: &Path, options: FjallOptions) -> Result<(), Store
 }
 
 fn database(path: &Path, options: FjallOptions) -> Result<Database, StoreError> {
-    Database::builder(path)
+    let builder = Database::builder(path)
         .max_journaling_size(options.journal_bytes_max.max(JOURNAL_BYTES_MIN))
-        .cache_size(options.cache_bytes)
-        .open()
-        .map_err(|error| match error {
-            fjall::Error::Locked => StoreError::Locked(path.to_owned()),
-            error => backend(error),
-        })
+        .cache_size(options.cache_bytes);
+    // Some damage trips an assertion of the backend instead of an error.
+    let opened = catch_unwind(AssertUnwindSafe(|| builder.open()));
+    let damaged = |why: String| StoreError::Damaged { path: path.to_owned(), why };
+    match opened {
+        Ok(Ok(database)) => Ok(database),
+        Ok(Err(fjall::Error::Locked)) => Err(StoreError::Locked(path.to_owned())),
+        Ok(Err(error)) => Err(damaged(error.to_string())),
+        Err(_) => Err(damaged("the backend gave up on it".to_owned())),
+    }
 }
 
-fn keyspace(database: &Database) -> Result<Keyspace, StoreError> {
-    database.keyspace(KEYSPACE, KeyspaceCreateOptions::default).map_err(backend)
+fn keyspace(database: &Database, name: &str) -> Result<Keyspace, StoreError> {
+    database.keyspace(name, KeyspaceCreateOptions::default).map_err(backend)
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {
@@ -183,6 +229,8 @@ fn backend(error: fjall::Error) -> StoreError {
         error => StoreError::Backend(error.to_string()),
     }
 }
+
+mod count;
 
 #[cfg(test)]
 mod tests;

@@ -199,3 +199,51 @@ fn journal(path: &Path) -> PathBuf {
     let mut names = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     names.find(|name| name.extension().is_some_and(|extension| extension == "jnl")).unwrap()
 }
+
+/// Every byte of the journal is damaged in turn: what was committed is there, or the store is refused.
+#[test]
+fn damage_never_takes_a_commit_in_silence() {
+    const COMMITS: u8 = 4;
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("store");
+    let mut store = open(&path).unwrap();
+    for number in 1..=COMMITS {
+        let mut batch = Batch::default();
+        batch.put(vec![b'k', number], vec![number; 40]);
+        store.commit(batch).unwrap();
+    }
+    let bytes = fs::read(journal(&path)).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let (mut lost, mut damaged) = (0, 0);
+    for at in 0..end {
+        let copy = root.path().join(format!("copy{at}"));
+        copy_tree(&path, &copy);
+        fs::copy(beside(&path, "commits"), beside(&copy, "commits")).unwrap();
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 0x5a;
+        fs::write(journal(&copy), bytes).unwrap();
+        match open(&copy) {
+            Ok(store) => {
+                let held = (1..=COMMITS).all(|number| store.get(&[b'k', number]).unwrap().is_some());
+                assert!(held, "damage at {at} took a commit in silence");
+            }
+            Err(StoreError::Lost { .. }) => lost += 1,
+            Err(StoreError::Damaged { .. }) => damaged += 1,
+            Err(error) => panic!("damage at {at}: {error}"),
+        }
+        fs::remove_dir_all(&copy).unwrap();
+    }
+    assert!(lost > 0 && damaged > 0, "{lost} lost, {damaged} damaged");
+}
+
+#[test]
+fn what_is_left_can_be_used_without_the_count() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("store");
+    drop(open(&path).unwrap());
+    let (count, _) = CommitCount::open(beside(&path, "commits")).unwrap();
+    count.set(7);
+    assert!(matches!(open(&path), Err(StoreError::Lost { commits: 7, .. })));
+    fs::remove_file(beside(&path, "commits")).unwrap();
+    assert!(open(&path).is_ok());
+}
