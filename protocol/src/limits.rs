@@ -74,6 +74,12 @@ pub const NAME_BYTES_MAX: usize = 64;
 
 /// Bytes of a text message, UTF-8.
 pub const TEXT_BYTES_MAX: usize = 16 * KIB;
+/// Bundles, and mailboxes, in one account record.
+pub const ACCOUNT_ADDRESSES_MAX: usize = 32;
+/// Entries in one pairwise message, and their bytes: it fits an envelope with all that goes around it.
+pub const ENTRIES_MAX: usize = 64;
+/// See [`ENTRIES_MAX`].
+pub const ENTRIES_BYTES_MAX: usize = 48 * KIB;
 /// Heads that an entry names.
 pub const ENTRY_HEADS_MAX: usize = 16;
 /// Membership heads that an entry names.

@@ -12,11 +12,13 @@ pub enum Label {
     Certificate,
     /// A device list, by the identity key.
     DeviceList,
+    /// The revocation of a device in a conversation, by the identity key.
+    DeviceRevoke,
     /// A bundle, by the device.
     Bundle,
     /// A one-time prekey, by the device.
     Prekey,
-    /// A request or an accept, by the device.
+    /// A request, an accept or a link, by the device.
     Introduction,
     /// A key package, by the device.
     KeyPackage,
@@ -34,6 +36,7 @@ impl Label {
         match self {
             Self::Certificate => "undertone v1 certificate",
             Self::DeviceList => "undertone v1 device list",
+            Self::DeviceRevoke => "undertone v1 device revoke",
             Self::Bundle => "undertone v1 bundle",
             Self::Prekey => "undertone v1 prekey",
             Self::Introduction => "undertone v1 introduction",

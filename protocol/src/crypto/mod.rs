@@ -9,6 +9,7 @@ use crate::codec::{Malformed, unpad};
 mod channel;
 mod error;
 mod key_package;
+mod link;
 mod pairwise;
 mod payload;
 mod ratchet;
@@ -22,6 +23,7 @@ mod xwing;
 pub use channel::{ChannelError, InboundChannel, OutboundChannel, opening_hash};
 pub use error::CryptoError;
 pub use key_package::{KeyPackage, KeyPackageError, PackageEnds};
+pub use link::{open_link, seal_link};
 pub use pairwise::{PAIRWISE_PREFIX_BYTES, PairwiseContext, PairwiseError};
 pub use payload::{ENC_BYTES, KeyId, OPENING_OVERHEAD_BYTES, PayloadKind, TAGGED_OVERHEAD_BYTES, classify};
 pub use ratchet::{

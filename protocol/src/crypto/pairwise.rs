@@ -98,6 +98,7 @@ const fn kind(body: &Body) -> u8 {
         Body::DeviceList(_) => 6,
         Body::Nothing(_) => 7,
         Body::Retry(_) => 8,
+        Body::Entries(_) => 9,
     }
 }
 

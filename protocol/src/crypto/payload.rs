@@ -17,6 +17,8 @@ const KEY_ID: usize = 4;
 const INDEX: usize = 8;
 const OPENING_HEADER: usize = PREFIX + KEY_ID + ENC_BYTES + INDEX;
 const TAGGED_HEADER: usize = PREFIX + Tag::LEN;
+const LINK_NONCE: usize = 12;
+const LINK_HEADER: usize = PREFIX + LINK_NONCE;
 const AEAD_TAG: usize = 16;
 
 const VERSION: u8 = 1;
@@ -24,6 +26,7 @@ const _: () = assert!(PROTOCOL_VERSION == VERSION as u32, "the version byte foll
 const OPENING: u8 = 1;
 const CHANNEL: u8 = 2;
 const MESSAGE: u8 = 3;
+const LINK: u8 = 4;
 
 /// The first four bytes of a channel's hash.
 pub type KeyId = [u8; KEY_ID];
@@ -46,6 +49,8 @@ pub enum PayloadKind {
         /// Names session and index to whoever holds the session's header key.
         tag: Tag,
     },
+    /// The answer to a device's code.
+    Link,
 }
 
 /// Looks at a payload's clear header. Checks version, suite, kind and length, nothing else.
@@ -54,6 +59,7 @@ pub fn classify(payload: &[u8]) -> Result<PayloadKind, Malformed> {
         Parsed::Opening(opening) => Ok(PayloadKind::Opening { key_id: opening.key_id }),
         Parsed::Channel(tagged) => Ok(PayloadKind::Channel { tag: tagged.tag }),
         Parsed::Message(tagged) => Ok(PayloadKind::Message { tag: tagged.tag }),
+        Parsed::Link(_) => Ok(PayloadKind::Link),
     }
 }
 
@@ -62,6 +68,15 @@ pub(super) enum Parsed<'a> {
     Opening(Opening<'a>),
     Channel(Tagged<'a>),
     Message(Tagged<'a>),
+    Link(Link<'a>),
+}
+
+/// A split answer to a device's code.
+pub(super) struct Link<'a> {
+    pub(super) nonce: &'a [u8; LINK_NONCE],
+    /// All before the ciphertext: the associated data.
+    pub(super) header: &'a [u8],
+    pub(super) ciphertext: &'a [u8],
 }
 
 /// A split opening envelope.
@@ -98,6 +113,7 @@ pub(super) fn parse(payload: &[u8]) -> Result<Parsed<'_>, Malformed> {
         OPENING => opening(payload).map(Parsed::Opening).ok_or_else(short),
         CHANNEL => tagged(payload).map(Parsed::Channel).ok_or_else(short),
         MESSAGE => tagged(payload).map(Parsed::Message).ok_or_else(short),
+        LINK => link(payload).map(Parsed::Link).ok_or_else(short),
         other => Err(malformed(format!("unknown kind {other}"))),
     }
 }
@@ -114,6 +130,12 @@ fn tagged(payload: &[u8]) -> Option<Tagged<'_>> {
     let (header, ciphertext) = split(payload, TAGGED_HEADER)?;
     let tag = Tag::from_slice(header.get(PREFIX..)?).ok()?;
     Some(Tagged { tag, header, ciphertext })
+}
+
+fn link(payload: &[u8]) -> Option<Link<'_>> {
+    let (header, ciphertext) = split(payload, LINK_HEADER)?;
+    let nonce = header.get(PREFIX..)?.first_chunk::<LINK_NONCE>()?;
+    Some(Link { nonce, header, ciphertext })
 }
 
 /// Header and ciphertext; the ciphertext holds an AEAD tag at least.
@@ -142,6 +164,10 @@ pub(super) fn message_header(tag: &Tag) -> Vec<u8> {
     tagged_header(MESSAGE, tag)
 }
 
+pub(super) fn link_header(nonce: &[u8; LINK_NONCE]) -> Vec<u8> {
+    [[VERSION, SUITE, LINK].as_slice(), nonce].concat()
+}
+
 fn tagged_header(kind: u8, tag: &Tag) -> Vec<u8> {
     let mut header = Vec::with_capacity(TAGGED_HEADER);
     header.extend_from_slice(&[VERSION, SUITE, kind]);
@@ -159,19 +185,27 @@ pub(super) fn tag(key: &Secret, index: u64) -> Tag {
 
 /// Header ‖ AEAD(key, nonce i, plaintext), with the header as associated data; `None` when that is
 /// above the largest payload.
-pub(super) fn seal(key: &Secret, index: u64, mut header: Vec<u8>, plaintext: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn seal(key: &Secret, index: u64, header: Vec<u8>, plaintext: &[u8]) -> Option<Vec<u8>> {
+    seal_at(key, nonce(index), header, plaintext)
+}
+
+pub(super) fn seal_at(key: &Secret, nonce: Nonce, mut header: Vec<u8>, plaintext: &[u8]) -> Option<Vec<u8>> {
     if header.len() + plaintext.len() + AEAD_TAG > PAYLOAD_BYTES_MAX {
         return None;
     }
     let payload = Payload { msg: plaintext, aad: &header };
-    let ciphertext = cipher(key).encrypt(&nonce(index), payload).ok()?;
+    let ciphertext = cipher(key).encrypt(&nonce, payload).ok()?;
     header.extend_from_slice(&ciphertext);
     Some(header)
 }
 
 /// The plaintext; `None` when key, index, header or ciphertext is another than was sealed.
 pub(super) fn open(key: &Secret, index: u64, header: &[u8], ciphertext: &[u8]) -> Option<Vec<u8>> {
-    cipher(key).decrypt(&nonce(index), Payload { msg: ciphertext, aad: header }).ok()
+    open_at(key, nonce(index), header, ciphertext)
+}
+
+pub(super) fn open_at(key: &Secret, nonce: Nonce, header: &[u8], ciphertext: &[u8]) -> Option<Vec<u8>> {
+    cipher(key).decrypt(&nonce, Payload { msg: ciphertext, aad: header }).ok()
 }
 
 fn cipher(key: &Secret) -> ChaCha20Poly1305 {

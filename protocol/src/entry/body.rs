@@ -2,9 +2,10 @@ use bytes::Bytes;
 use prost::Message;
 use rand_core::CryptoRng;
 
-use crate::codec::{Malformed, decode};
-use crate::limits::{ENTRY_PART_BYTES_MAX, TEXT_BYTES_MAX};
-use crate::wire;
+use super::account::AccountRecord;
+use crate::codec::{Malformed, Signed, decode};
+use crate::limits::{DEVICES_PER_USER_MAX, ENTRY_PART_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::wire::{self, entry_body::Content as WireContent};
 
 const SALT_BYTES: usize = 16;
 
@@ -23,21 +24,51 @@ pub struct EntryBody {
 pub enum Content {
     /// A text message, at most [`TEXT_BYTES_MAX`] bytes.
     Text(String),
+    /// The author's user has other devices from here on.
+    Devices(DeviceChange),
+    /// What the author's user's devices know of another user; in the conversation with oneself only.
+    Account(Box<AccountRecord>),
     /// Something that a later version made: kept, counted, shown as such.
     Unknown,
+}
+
+/// A change of a user's devices. The signatures are checked by whoever takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceChange {
+    /// The new list.
+    pub device_list: Signed,
+    /// Revocations of this conversation, at most [`DEVICES_PER_USER_MAX`].
+    pub revocations: Vec<Signed>,
 }
 
 impl EntryBody {
     /// A text message.
     pub fn text(text: &str, rng: &mut impl CryptoRng) -> Result<Self, Malformed> {
-        check_text(text)?;
+        Self::new(Content::Text(text.to_owned()), rng)
+    }
+
+    /// Something to say. Refused where it breaks a limit; what is unknown can't be said.
+    pub fn new(content: Content, rng: &mut impl CryptoRng) -> Result<Self, Malformed> {
+        let wire = match &content {
+            Content::Text(text) => {
+                check_text(text)?;
+                WireContent::Text(wire::Text { text: text.clone() })
+            }
+            Content::Devices(change) => WireContent::Devices(wire::DeviceChange {
+                device_list: Some(change.device_list.to_wire()),
+                revocations: change.revocations.iter().map(Signed::to_wire).collect(),
+            }),
+            Content::Account(record) => WireContent::Account(record.to_wire()),
+            Content::Unknown => return Err(Malformed::new("entry body", "nothing to say")),
+        };
         let mut salt = [0; SALT_BYTES];
         rng.fill_bytes(&mut salt);
-        let body = wire::EntryBody {
-            salt: Bytes::copy_from_slice(&salt),
-            content: Some(wire::entry_body::Content::Text(wire::Text { text: text.to_owned() })),
-        };
-        Ok(Self { content: Content::Text(text.to_owned()), bytes: body.encode_to_vec().into() })
+        let body = wire::EntryBody { salt: Bytes::copy_from_slice(&salt), content: Some(wire) };
+        let bytes = body.encode_to_vec();
+        if bytes.len() > ENTRY_PART_BYTES_MAX {
+            return Err(Malformed::new("entry body", format!("{} bytes are too many", bytes.len())));
+        }
+        Ok(Self { content, bytes: bytes.into() })
     }
 
     /// Checks the form.
@@ -47,9 +78,13 @@ impl EntryBody {
             return Err(Malformed::new("entry body", "the salt must be 16 bytes"));
         }
         let content = match body.content {
-            Some(wire::entry_body::Content::Text(text)) => {
+            Some(WireContent::Text(text)) => {
                 check_text(&text.text)?;
                 Content::Text(text.text)
+            }
+            Some(WireContent::Devices(change)) => Content::Devices(device_change(change)?),
+            Some(WireContent::Account(record)) => {
+                Content::Account(Box::new(AccountRecord::from_wire(record)?))
             }
             None => Content::Unknown,
         };
@@ -60,6 +95,16 @@ impl EntryBody {
     pub fn hash(&self) -> [u8; 32] {
         *blake3::hash(&self.bytes).as_bytes()
     }
+}
+
+fn device_change(change: wire::DeviceChange) -> Result<DeviceChange, Malformed> {
+    if change.revocations.len() > DEVICES_PER_USER_MAX {
+        return Err(Malformed::new("device change", "more than 32 revocations"));
+    }
+    Ok(DeviceChange {
+        device_list: Signed::required("device change", "device list", change.device_list)?,
+        revocations: change.revocations.into_iter().map(Signed::from_wire).collect::<Result<_, _>>()?,
+    })
 }
 
 /// Checks that a text fits a message: not empty, at most [`TEXT_BYTES_MAX`] bytes.

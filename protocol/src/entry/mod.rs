@@ -1,9 +1,11 @@
 //! Entries: signed, causally linked records of a conversation (`spec/log.md`).
 
+mod account;
 mod body;
 mod header;
 
-pub use body::{Content, EntryBody, check_text};
+pub use account::{AccountRecord, AccountState, BlockedFrom};
+pub use body::{Content, DeviceChange, EntryBody, check_text};
 pub use header::{EntryError, EntryHeader, SignedEntry};
 
 #[cfg(test)]

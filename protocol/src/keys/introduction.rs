@@ -7,12 +7,13 @@ use super::error::KeysError;
 use super::identity::DeviceKey;
 use super::name::Name;
 use crate::codec::{Label, Malformed, Signed, decode, required, sign, version_and_suite};
-use crate::ids::{DeviceId, Handle, UserId};
+use crate::ids::{CurveKey, DeviceId, Handle, UserId};
 use crate::limits::{DEVICES_PER_USER_MAX, HOME_RELAYS_MAX, PAYLOAD_BYTES_MAX, PROTOCOL_VERSION, SUITE};
 use crate::time::Timestamp;
 use crate::wire;
 
-/// First contact (a request) or the answer to it (an accept): who the sender is and how to reach them.
+/// First contact (a request), the answer to it (an accept), or what makes a new device one of the sender's user (a
+/// link): who the sender is and how to reach them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Introduction {
     /// What it says.
@@ -52,8 +53,10 @@ pub enum IntroductionKind {
         /// The first handle of the invitation's token.
         invitation: Handle,
     },
-    /// Lets the other side in.
+    /// Lets the other side in, or says anew how to reach the sender.
     Accept,
+    /// Answers a device's code: the recipient is a device of the sender's user from here on.
+    Link,
 }
 
 impl Introduction {
@@ -64,6 +67,7 @@ impl Introduction {
                 (wire::IntroductionKind::Request, invitation.to_wire())
             }
             IntroductionKind::Accept => (wire::IntroductionKind::Accept, bytes::Bytes::new()),
+            IntroductionKind::Link => (wire::IntroductionKind::Link, bytes::Bytes::new()),
         };
         let body = wire::Introduction {
             version: PROTOCOL_VERSION,
@@ -84,15 +88,46 @@ impl Introduction {
     }
 
     /// Checks form and signatures, that it is for this user and device, and that its sender is an active
-    /// device of its own list. Who the sender is the caller learns from the result.
+    /// device of its own list. Who the sender is the caller learns from the result. No link passes.
     pub fn verify(signed: Signed, user: &UserId, device: &DeviceId) -> Result<Self, KeysError> {
+        let introduction = Self::verify_any(signed)?;
+        let fields = &introduction.fields;
+        if fields.recipient_user != *user || fields.recipient_device != *device {
+            return Err(KeysError::WrongRecipient);
+        }
+        if fields.kind == IntroductionKind::Link {
+            return Err(Malformed::new("introduction", "a link where none is asked for").into());
+        }
+        Ok(introduction)
+    }
+
+    /// Checks a link for a new device: form and signatures, that sender and recipient are active devices of the
+    /// one user's list, and the certificate there names this Olm key. Gives the recipient's certificate along.
+    pub fn verify_link(
+        signed: Signed,
+        device: &DeviceId,
+        olm_key: &CurveKey,
+    ) -> Result<(Self, Certificate), KeysError> {
+        let introduction = Self::verify_any(signed)?;
+        let fields = &introduction.fields;
+        if fields.kind != IntroductionKind::Link {
+            return Err(Malformed::new("introduction", "it is no link").into());
+        }
+        if fields.recipient_user != fields.device_list.user || fields.recipient_device != *device {
+            return Err(KeysError::WrongRecipient);
+        }
+        let own = fields.device_list.active_device(device).cloned().ok_or(KeysError::NotListed)?;
+        if own.olm_key != *olm_key {
+            return Err(KeysError::WrongDevice);
+        }
+        Ok((introduction, own))
+    }
+
+    fn verify_any(signed: Signed) -> Result<Self, KeysError> {
         let body: wire::Introduction = decode("introduction", &signed.body, PAYLOAD_BYTES_MAX)?;
         version_and_suite("introduction", body.version, body.suite)?;
         let recipient_user = UserId::from_slice(&body.recipient_user)?;
         let recipient_device = DeviceId::from_slice(&body.recipient_device)?;
-        if recipient_user != *user || recipient_device != *device {
-            return Err(KeysError::WrongRecipient);
-        }
         let certificate =
             Certificate::verify(Signed::required("introduction", "certificate", body.certificate)?)?;
         let device_list =
@@ -126,6 +161,7 @@ fn kind(kind: i32, invitation: &[u8]) -> Result<IntroductionKind, KeysError> {
             Ok(IntroductionKind::Request { invitation: Handle::from_slice(invitation)? })
         }
         Ok(wire::IntroductionKind::Accept) => Ok(IntroductionKind::Accept),
+        Ok(wire::IntroductionKind::Link) => Ok(IntroductionKind::Link),
         _ => Err(Malformed::new("introduction", "unknown kind").into()),
     }
 }

@@ -1,10 +1,10 @@
 use std::fmt;
 
 use bytes::Bytes;
-use data_encoding::BASE64URL_NOPAD;
 use prost::Message;
 
 use super::address::MailboxAddress;
+use super::link::{self, LinkError};
 use super::name::Name;
 use crate::codec::{Malformed, decode, required, version_and_suite};
 use crate::ids::{DeviceId, Locator, Secret, UserId};
@@ -13,7 +13,6 @@ use crate::token::TokenGrant;
 use crate::wire;
 
 const SCHEME: &str = "undertone:invite/";
-const CHECKSUM_BYTES: usize = 4;
 const INVITATION_BYTES_MAX: usize = 8 * 1024;
 
 /// What a link or QR code carries: enough to fetch the inviter's bundle and to send them a request.
@@ -42,31 +41,11 @@ pub struct InvitationRelay {
     pub locator: Locator,
 }
 
-/// A link that is no invitation.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LinkError {
-    /// It does not begin as one.
-    #[error("not an invitation: a link begins with {SCHEME}")]
-    NoInvitation,
-    /// It was cut or mistyped.
-    #[error("the link is damaged (copied in part?): ask for it again or paste it whole")]
-    Damaged,
-    /// It is whole, but this build can't read it.
-    #[error("this link can't be read: {0}")]
-    Malformed(#[from] Malformed),
-}
-
 impl Invitation {
     /// Reads a link. Spaces and line breaks in it don't matter.
     pub fn parse(link: &str) -> Result<Self, LinkError> {
-        let link: String = link.chars().filter(|c| !c.is_whitespace()).collect();
-        let text = link.strip_prefix(SCHEME).ok_or(LinkError::NoInvitation)?;
-        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| LinkError::Damaged)?;
-        let (body, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(LinkError::Damaged)?;
-        if checksum(body) != *sum {
-            return Err(LinkError::Damaged);
-        }
-        Ok(Self::from_wire(decode("invitation", &Bytes::copy_from_slice(body), INVITATION_BYTES_MAX)?)?)
+        let bytes = link::decode(SCHEME, link)?;
+        Ok(Self::from_wire(decode("invitation", &bytes, INVITATION_BYTES_MAX)?)?)
     }
 
     fn from_wire(body: wire::Invitation) -> Result<Self, Malformed> {
@@ -121,15 +100,6 @@ impl InvitationRelay {
 /// The link. Whoever has it can send a request, so it is a secret between the inviter and the invited.
 impl fmt::Display for Invitation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = self.to_wire().encode_to_vec();
-        let sum = checksum(&bytes);
-        bytes.extend_from_slice(&sum);
-        write!(f, "{SCHEME}{}", BASE64URL_NOPAD.encode(&bytes))
+        f.write_str(&link::encode(SCHEME, self.to_wire().encode_to_vec()))
     }
-}
-
-/// The first four bytes of BLAKE3: finds mistyped and cut links.
-fn checksum(body: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    let [a, b, c, d, ..] = *blake3::hash(body).as_bytes();
-    [a, b, c, d]
 }

@@ -7,22 +7,28 @@ mod address;
 mod bundle;
 mod certificate;
 mod conversation;
+mod device_code;
 mod device_list;
+mod device_revoke;
 mod error;
 mod identity;
 mod introduction;
 mod invitation;
+mod link;
 mod name;
 
 pub use address::{BundleAccess, DeliveryGrant, MailboxAddress, RelayAddress};
 pub use bundle::{Bundle, BundleFields, Prekey, SealedBlob, open_blob, seal_blob};
 pub use certificate::Certificate;
 pub use conversation::direct_conversation;
+pub use device_code::DeviceCode;
 pub use device_list::{DeviceList, ListVerdict, ListedDevice};
+pub use device_revoke::{DeviceRevoke, DeviceRevokeFields};
 pub use error::KeysError;
 pub use identity::{DeviceKey, IdentityKey, RecoveryPhrase, RecoveryPhraseError};
 pub use introduction::{Introduction, IntroductionFields, IntroductionKind};
-pub use invitation::{Invitation, InvitationRelay, LinkError};
+pub use invitation::{Invitation, InvitationRelay};
+pub use link::LinkError;
 pub use name::Name;
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl InboundChannel {
                 let index = index.ok_or(ChannelError::UnknownTag)?;
                 self.open_at(index, tagged.header, tagged.ciphertext)
             }
-            Parsed::Message(_) => Err(Malformed::new("payload", "is of no channel").into()),
+            Parsed::Message(_) | Parsed::Link(_) => Err(Malformed::new("payload", "is of no channel").into()),
         }
     }
 

@@ -50,7 +50,10 @@ fn a_cut_link_is_damaged() {
         assert_eq!(Invitation::parse(&text[..length]), Err(LinkError::Damaged), "cut to {length}");
     }
     for length in 0..SCHEME.len() {
-        assert_eq!(Invitation::parse(&text[..length]), Err(LinkError::NoInvitation));
+        assert_eq!(
+            Invitation::parse(&text[..length]),
+            Err(LinkError::OtherScheme { scheme: "undertone:invite/" })
+        );
     }
 }
 
@@ -74,7 +77,11 @@ fn a_mistyped_link_is_damaged() {
 #[test]
 fn other_text_is_no_invitation() {
     for text in ["", "https://example.org", "undertone:", "undertone:invite", "invite/AAAA"] {
-        assert_eq!(Invitation::parse(text), Err(LinkError::NoInvitation), "{text}");
+        assert_eq!(
+            Invitation::parse(text),
+            Err(LinkError::OtherScheme { scheme: "undertone:invite/" }),
+            "{text}"
+        );
     }
 }
 
