@@ -89,6 +89,20 @@ pub enum Command {
         /// The contact.
         name: String,
     },
+    /// What this new device shows, so that another one of its user can add it.
+    DeviceCode {},
+    /// Makes the device of a code one of this user's.
+    DeviceAdd {
+        /// The code.
+        code: String,
+    },
+    /// This user's devices.
+    DeviceList {},
+    /// Takes a device out: it gets nothing more.
+    DeviceRevoke {
+        /// The device's name, or the beginning of its id.
+        name: String,
+    },
 }
 
 /// Durations as whole seconds.
@@ -143,6 +157,12 @@ pub enum Response {
     History(Vec<MessageView>),
     /// To [`Command::Read`] and [`Command::Retry`].
     Count(CountView),
+    /// To [`Command::DeviceCode`].
+    DeviceCode(DeviceCodeView),
+    /// To [`Command::DeviceAdd`] and [`Command::DeviceRevoke`].
+    Device(DeviceView),
+    /// To [`Command::DeviceList`].
+    Devices(Vec<DeviceView>),
 }
 
 /// Who this node is.
@@ -156,11 +176,37 @@ pub struct IdView {
     pub device: String,
 }
 
+/// What a new device shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceCodeView {
+    /// The code; `None` when the device belongs to a user already.
+    pub code: Option<String>,
+    /// Whether a relay knows the device: until then it can't be answered.
+    pub ready: bool,
+}
+
+/// A device of this user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceView {
+    /// What it is called.
+    pub name: String,
+    /// Its key, in hexadecimal.
+    pub device: String,
+    /// Whether it is this one.
+    pub this: bool,
+    /// `active`; `revoked`; `linking`: added, and not heard of yet.
+    pub state: String,
+    /// When it was added, in milliseconds since 1970.
+    pub added_ms: u64,
+}
+
 /// How the node is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusView {
     /// Who this node is.
     pub id: IdView,
+    /// `active`; `linking`: it waits to be added by another device of its user; `revoked`.
+    pub device_state: String,
     /// The relays that it uses.
     pub relays: Vec<RelayView>,
     /// Things on their way out.
@@ -276,8 +322,8 @@ pub struct CommandError {
 pub enum ErrorKind {
     /// What was given makes no sense.
     Invalid,
-    /// No such contact.
-    UnknownContact,
+    /// No such contact, or device.
+    Unknown,
     /// Not possible as things stand.
     Conflict,
     /// A limit would be passed.
@@ -294,7 +340,7 @@ impl ErrorKind {
         match self {
             Self::Internal => 1,
             Self::Invalid => 3,
-            Self::UnknownContact => 4,
+            Self::Unknown => 4,
             Self::Conflict => 5,
             Self::Limit => 6,
             Self::Refused => 7,
@@ -306,7 +352,7 @@ impl ErrorKind {
         Some(match code {
             1 => Self::Internal,
             3 => Self::Invalid,
-            4 => Self::UnknownContact,
+            4 => Self::Unknown,
             5 => Self::Conflict,
             6 => Self::Limit,
             7 => Self::Refused,

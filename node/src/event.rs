@@ -40,6 +40,8 @@ pub enum Event {
         /// Who.
         contact: ContactView,
     },
+    /// The user's own devices are others than before: one was added, or revoked.
+    Devices {},
     /// The connection to a relay is up and greeted.
     RelayUp {
         /// The relay's key, in hexadecimal.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::command::{Command, CommandError, ErrorKind, Response};
 
 /// All methods, named like the variants of [`Command`].
-pub(super) const METHODS: [&str; 14] = [
+pub(super) const METHODS: [&str; 18] = [
     "id",
     "status",
     "invite",
@@ -24,6 +24,10 @@ pub(super) const METHODS: [&str; 14] = [
     "retry",
     "history",
     "read",
+    "device_code",
+    "device_add",
+    "device_list",
+    "device_revoke",
 ];
 /// The subscription, its notifications, and how it ends.
 pub(super) const WATCH: [&str; 3] = ["watch", "event", "unwatch"];
@@ -86,6 +90,9 @@ pub(super) fn response(command: &Command, result: Value) -> Result<Response, ser
         Command::Send { .. } => view(result, Response::Message),
         Command::History { .. } => view(result, Response::History),
         Command::Retry { .. } | Command::Read { .. } => view(result, Response::Count),
+        Command::DeviceCode {} => view(result, Response::DeviceCode),
+        Command::DeviceAdd { .. } | Command::DeviceRevoke { .. } => view(result, Response::Device),
+        Command::DeviceList {} => view(result, Response::Devices),
     }
 }
 

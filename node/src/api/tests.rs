@@ -223,7 +223,7 @@ fn every_command_is_a_method_and_comes_back_as_it_was() {
 fn errors_keep_their_kind_over_the_wire() {
     for kind in [
         ErrorKind::Invalid,
-        ErrorKind::UnknownContact,
+        ErrorKind::Unknown,
         ErrorKind::Conflict,
         ErrorKind::Limit,
         ErrorKind::Refused,

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Private chat with no company in the middle.
+/// Private chat with no company in the middle. What you send to the contact `me` goes to your own devices only.
 #[derive(Debug, Parser)]
 #[command(name = "undertone", version)]
 pub(super) struct Cli {
@@ -85,6 +85,11 @@ pub(super) enum Command {
         /// The contact.
         name: String,
     },
+    /// Your own devices.
+    Device {
+        #[command(subcommand)]
+        command: Device,
+    },
     /// Show what happens, as it happens. With --json: one object a line, the first when watching begins.
     Watch,
 }
@@ -101,6 +106,42 @@ pub(super) struct Init {
     /// What this device is called.
     #[arg(long, value_name = "NAME", default_value = "desktop")]
     pub(super) device_name: String,
+    /// Start anew as who you were, by your recovery phrase: it is asked for. Your contacts see that you
+    /// re-installed, and devices that you had before are revoked.
+    #[arg(long)]
+    pub(super) recover: bool,
+    /// A file with the recovery phrase, instead of asking for it.
+    #[arg(long, value_name = "FILE", requires = "recover")]
+    pub(super) phrase_file: Option<PathBuf>,
+}
+
+/// A new device of a user who has one.
+#[derive(Debug, Args)]
+pub(super) struct Link {
+    /// A relay that keeps messages for this device, as for `init`. May be repeated.
+    #[arg(long, value_name = "ADDR")]
+    pub(super) relay: Vec<String>,
+    /// What this device is called.
+    #[arg(long, value_name = "NAME", default_value = "second")]
+    pub(super) device_name: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Device {
+    /// On a new device: show a code, and wait until it was added by `device add` on the one that you have.
+    Link(Link),
+    /// On the device that has your identity key: make the device of a code one of yours.
+    Add {
+        /// The code that the new device shows.
+        code: String,
+    },
+    /// Show your devices.
+    List,
+    /// On the device that has your identity key: take a device out. It gets nothing more.
+    Revoke {
+        /// The device's name, or the beginning of its id.
+        name: String,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -1,27 +1,32 @@
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde_json::json;
 use undertone_protocol::keys::{Name, RecoveryPhrase, RelayAddress};
 use undertone_transport::RelayAddress as KeyedAddress;
 
-use super::args::{Init, Options};
+use super::args::{Init, Link, Options};
 use super::home::home;
 use super::{invalid, passphrase, show};
 use crate::account;
-use crate::engine::NewAccount;
+use crate::engine::{NewAccount, Origin};
 use crate::runtime::{NodeError, create_account};
 
 /// Makes an account. Never overwrites one.
 pub(super) fn init(options: &Options, init: Init) -> anyhow::Result<()> {
     let home = home(options)?;
-    let name = |name: &str| Name::new(name).map_err(|error| invalid(error.to_string()));
+    // Before anybody thinks of a passphrase in vain.
+    account::check_new(&home).map_err(NodeError::from)?;
     let new = NewAccount {
         name: name(&init.name)?,
         device_name: name(&init.device_name)?,
         relays: relays(&init.relay)?,
+        origin: if init.recover {
+            Origin::Phrase(passphrase::phrase(init.phrase_file.as_deref())?.to_string())
+        } else {
+            Origin::New
+        },
     };
-    // Before anybody thinks of a passphrase in vain.
-    account::check_new(&home).map_err(NodeError::from)?;
     let passphrase = passphrase::new(options)?;
     let without_relay = new.relays.is_empty();
     create_account(&home, &passphrase, new, |phrase| show_phrase(options.json, &init.name, phrase))?;
@@ -32,6 +37,22 @@ pub(super) fn init(options: &Options, init: Init) -> anyhow::Result<()> {
         show::line(&format!("The account is in {}. Start its node with `undertone run`.", home.display()))?;
     }
     Ok(())
+}
+
+/// Makes an account for a device that another one of its user is to add.
+pub(super) fn linking(options: &Options, home: &Path, link: &Link) -> anyhow::Result<()> {
+    let device_name = name(&link.device_name)?;
+    let relays = relays(&link.relay)?;
+    if relays.is_empty() {
+        return Err(invalid("a new device needs a relay to be reached at: give --relay ADDR, as for `init`"));
+    }
+    let passphrase = passphrase::new(options)?;
+    let new = NewAccount { name: device_name.clone(), device_name, relays, origin: Origin::Link };
+    Ok(create_account(home, &passphrase, new, |_| Ok(()))?)
+}
+
+fn name(name: &str) -> anyhow::Result<Name> {
+    Name::new(name).map_err(|error| invalid(error.to_string()))
 }
 
 /// Several addresses of one relay belong together.

@@ -31,8 +31,21 @@ pub(super) fn new(options: &Options) -> anyhow::Result<Zeroizing<String>> {
     from_file(path)
 }
 
+/// A recovery phrase, from a file, else from the terminal.
+pub(super) fn phrase(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
+    match file {
+        Some(path) => from_file(path),
+        None if io::stdin().is_terminal() => {
+            Ok(Zeroizing::new(rpassword::prompt_password("Your recovery phrase (24 words): ").context(
+                "the recovery phrase can't be read",
+            )?))
+        }
+        None => Err(invalid("no terminal to ask for the recovery phrase: give --phrase-file FILE")),
+    }
+}
+
 fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let unreadable = |error: io::Error| invalid(format!("the passphrase file {}: {error}", path.display()));
+    let unreadable = |error: io::Error| invalid(format!("the file {}: {error}", path.display()));
     let mut text = Zeroizing::new(String::new());
     let file = File::open(path).map_err(unreadable)?;
     file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;

@@ -57,6 +57,7 @@ fn described(event: &Event) -> String {
         }
         Event::Accepted { contact } => format!("{} is a contact now", show::safe(&contact.name)),
         Event::Contact { contact } => changed(contact),
+        Event::Devices {} => "your devices changed: see `undertone device list`".to_owned(),
         Event::RelayUp { relay } => format!("relay {}: connected", short(relay)),
         Event::RelayDown { relay, reason } => {
             format!("relay {}: not connected ({})", short(relay), show::safe(reason))

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use undertone_protocol::ids::{ConversationId, DeviceId, RelayId, Tag, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, RelayId, Tag, UserId};
 use undertone_protocol::time::Timestamp;
 
 /// What the engine remembers so that it need not search: what [`super::Engine::settle`] has to look at, and
@@ -33,6 +33,26 @@ pub(super) struct Agenda {
     pub(super) ask_again: BTreeMap<DeviceId, (UserId, Timestamp)>,
     /// Devices of contacts that must be sent again what they could not read, and when.
     pub(super) retry_again: BTreeMap<DeviceId, (UserId, Timestamp)>,
+    /// Whether the account changed in the store.
+    pub(super) reload: bool,
+    /// Devices whose bundle can't be had just now: what is sealed does not wait for them.
+    pub(super) unfetchable: BTreeSet<DeviceId>,
+    /// Contacts of whom something changed here that the user's other devices have to know.
+    pub(super) changed: BTreeSet<UserId>,
+    /// Contacts of whom another device of the user told something.
+    pub(super) followed: BTreeSet<UserId>,
+    /// Own other devices that may lack entries of a conversation, and when to look.
+    pub(super) compare: BTreeMap<(DeviceId, ConversationId), Timestamp>,
+    /// What an own other device was sent last of a conversation's history.
+    pub(super) offered: BTreeMap<(DeviceId, ConversationId), Offer>,
+}
+
+/// Entries that are on their way to a device.
+#[derive(Debug, Default)]
+pub(super) struct Offer {
+    /// Since when.
+    pub(super) at: Timestamp,
+    pub(super) entries: BTreeSet<EntryId>,
 }
 
 impl Agenda {

@@ -106,6 +106,7 @@ fn dispatch(ctx: &mut Context<'_>, sender: &Sender, message: wire::Pairwise) -> 
         Some(Body::Entry(sealed)) => direct::received(ctx, user, device, sealed),
         Some(Body::DeviceList(signed)) => lists::device_list(ctx, user, signed),
         Some(Body::Retry(_)) => healing::retry(ctx, user, device),
+        Some(Body::Entries(entries)) => direct::received_history(ctx, user, device, entries),
         Some(Body::Nothing(_)) | None => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use undertone_protocol::ids::Handle;
 
 use super::context::Context;
-use super::{introductions, receipts, resend, revocations, sealing, views};
+use super::{introductions, own, receipts, resend, revocations, views};
 use crate::command::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::store::{BeforeBlock, Block, Contact, ContactState, Purpose, StoreError};
@@ -34,7 +34,11 @@ pub(super) fn decline(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Cha
 }
 
 /// Wants nothing from them any more: their tokens are taken back, and nothing goes to them.
-pub(super) fn block(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Changed, StoreError> {
+pub(super) fn block(ctx: &mut Context<'_>, contact: Contact) -> Result<Changed, StoreError> {
+    if own::is_me(ctx, &contact) {
+        let message = "these are your own devices: see `undertone device revoke`";
+        return Ok(Err(CommandError::new(ErrorKind::Conflict, message)));
+    }
     let was = match contact.state {
         ContactState::Requesting => BeforeBlock::Requesting,
         ContactState::Requested => BeforeBlock::Requested,
@@ -42,14 +46,19 @@ pub(super) fn block(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Chang
         ContactState::Accepted => BeforeBlock::Accepted,
         ContactState::Blocked(_) => return Ok(Ok(contact)),
     };
+    shut_out(ctx, contact.clone(), Block { was, since: ctx.now })?;
+    Ok(Ok(Contact { state: ContactState::Blocked(Block { was, since: ctx.now }), ..contact }))
+}
+
+/// What a block does, here or on another device of the user.
+pub(super) fn shut_out(ctx: &mut Context<'_>, mut contact: Contact, block: Block) -> Result<(), StoreError> {
     revocations::revoke_contact(ctx, &contact)?;
     call_back(ctx, &contact)?;
-    contact.state = ContactState::Blocked(Block { was, since: ctx.now });
+    contact.state = ContactState::Blocked(block);
     contact.introduction_due = false;
     contact.refused = None;
     ctx.tx.put_contact(&contact)?;
-    changed(ctx, &contact)?;
-    Ok(Ok(contact))
+    changed(ctx, &contact)
 }
 
 /// Takes what has not reached a relay out of the outbox. Messages wait, to be sealed when they are unblocked.
@@ -74,16 +83,26 @@ pub(super) fn unblock(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Cha
         return Ok(Err(CommandError::new(ErrorKind::Conflict, message)));
     };
     contact.token = Handle::random(ctx.rng);
-    contact.state = match block.was {
+    let state = match block.was {
         BeforeBlock::Requesting => ContactState::Requesting,
         BeforeBlock::Requested => ContactState::Requested,
         BeforeBlock::Declined => ContactState::Declined,
         BeforeBlock::Accepted => ContactState::Accepted,
     };
+    let_in(ctx, contact, state).map(Ok)
+}
+
+/// What the end of a block does, here or on another device of the user. The contact has its new token already.
+pub(super) fn let_in(
+    ctx: &mut Context<'_>,
+    mut contact: Contact,
+    state: ContactState,
+) -> Result<Contact, StoreError> {
+    contact.state = state;
     if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
         introductions::answer(ctx, &mut contact);
         // They could not say that they can't read something, so all that they did not acknowledge goes again.
-        for device in sealing::authorised(&contact) {
+        for device in own::authorised(ctx, &contact) {
             resend::all(ctx, &contact, &device)?;
         }
         ctx.agenda.seal.insert(ctx.me.direct(&contact.user), contact.user);
@@ -91,10 +110,11 @@ pub(super) fn unblock(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Cha
     }
     ctx.tx.put_contact(&contact)?;
     changed(ctx, &contact)?;
-    Ok(Ok(contact))
+    Ok(contact)
 }
 
 fn changed(ctx: &mut Context<'_>, contact: &Contact) -> Result<(), StoreError> {
+    ctx.agenda.changed.insert(contact.user);
     let view = views::contact(ctx, contact)?;
     ctx.events.push(Event::Contact { contact: view });
     Ok(())

@@ -10,8 +10,8 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
-use super::links::{Asked, BundleWant, Links};
-use super::lists;
+use super::links::{Asked, BundleWant, Link, Links};
+use super::{lists, own_list};
 use super::types::Outputs;
 use crate::store::{Contact, PeerDevice, StoreError};
 
@@ -26,8 +26,7 @@ pub(super) struct Fetches {
 }
 
 impl Fetches {
-    /// The bundle is not there, or is no good: another try later.
-    pub(super) fn failed(&mut self, want: &BundleWant, now: Timestamp) {
+    fn failed(&mut self, want: &BundleWant, now: Timestamp) {
         let (count, _) = self.failures.get(&want.access.device).copied().unwrap_or((0, now));
         let delay = RETRY_MIN.saturating_mul(1 << count.min(12)).min(RETRY_MAX);
         self.failures.insert(want.access.device, (count.saturating_add(1), now.after(delay)));
@@ -86,14 +85,20 @@ fn fetch_of(
         missing = true;
         let same = |asked: &Asked| matches!(asked, Asked::FetchBundle(want) if want.access.device == device);
         let asking = links.iter().any(|(_, link)| link.is_asking(same));
-        if !asking && fetches.may_try(&device, ctx.now) {
-            ask(ctx, links, contact, &device, out);
+        if !asking && fetches.may_try(&device, ctx.now) && !ask(ctx, links, contact, &device, out) {
+            give_up_waiting(ctx, links, contact, &device);
         }
     }
     Ok(missing)
 }
 
-fn ask(ctx: &Context<'_>, links: &mut Links, contact: &Contact, device: &DeviceId, out: &mut Outputs) {
+fn ask(
+    ctx: &Context<'_>,
+    links: &mut Links,
+    contact: &Contact,
+    device: &DeviceId,
+    out: &mut Outputs,
+) -> bool {
     let of_device = contact.bundles.iter().filter(|access| access.device == *device);
     for access in of_device {
         links.want(&access.relay, false, ctx.now);
@@ -101,9 +106,32 @@ fn ask(ctx: &Context<'_>, links: &mut Links, contact: &Contact, device: &DeviceI
         let get = wire::GetBundle { locator: access.locator.to_wire() };
         let relay: RelayId = access.relay.relay;
         if links.ask(&relay, Asked::FetchBundle(want), Body::GetBundle(get), ctx.now, out) {
-            return;
+            return true;
         }
     }
+    false
+}
+
+/// No relay that has the bundle can be reached: what is sealed meanwhile is sealed for the other devices.
+fn give_up_waiting(ctx: &mut Context<'_>, links: &Links, contact: &Contact, device: &DeviceId) {
+    let mut relays = contact.bundles.iter().filter(|access| access.device == *device);
+    let is_down = |link: &Link| !link.is_ready() && link.problem.is_some();
+    if relays.all(|access| links.get(&access.relay.relay).is_none_or(is_down)) {
+        goes_on_without(ctx, &contact.user, device);
+    }
+}
+
+fn goes_on_without(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) {
+    if ctx.agenda.unfetchable.insert(*device) {
+        goes_on(ctx, user);
+    }
+}
+
+/// Whatever waited for a bundle can go on.
+fn goes_on(ctx: &mut Context<'_>, user: &UserId) {
+    ctx.agenda.seal.insert(ctx.me.direct(user), *user);
+    ctx.agenda.introduce.insert(*user);
+    ctx.agenda.receipts = true;
 }
 
 /// A bundle came.
@@ -117,13 +145,17 @@ pub(super) fn fetched(
         Ok(opened) => opened,
         Err(error) => {
             tracing::warn!(device = %want.access.device.short(), %error, "a bundle was refused");
-            fetches.failed(want, ctx.now);
+            refused(ctx, fetches, want);
             return Ok(());
         }
     };
-    let Some(mut contact) = ctx.tx.contact(&want.user)? else { return Ok(()) };
-    lists::take_list(ctx, &mut contact, &bundle.fields.device_list)?;
-    ctx.tx.put_contact(&contact)?;
+    if want.user == ctx.me.user {
+        own_list::take(ctx, &bundle.fields.device_list)?;
+    } else {
+        let Some(mut contact) = ctx.tx.contact(&want.user)? else { return Ok(()) };
+        lists::take_list(ctx, &mut contact, &bundle.fields.device_list)?;
+        ctx.tx.put_contact(&contact)?;
+    }
     let known = ctx.tx.peer_device(&want.access.device)?;
     // A relay may keep an old one; the newest that was seen stays.
     let bundle = match known {
@@ -133,11 +165,15 @@ pub(super) fn fetched(
     let (device, user) = (want.access.device, want.user);
     ctx.tx.put_peer_device(&PeerDevice { device, user, bundle, prekey, fetched: ctx.now })?;
     fetches.failures.remove(&device);
-    // Whatever waited for it can go on.
-    ctx.agenda.seal.insert(ctx.me.direct(&user), user);
-    ctx.agenda.introduce.insert(user);
-    ctx.agenda.receipts = true;
+    ctx.agenda.unfetchable.remove(&device);
+    goes_on(ctx, &user);
     Ok(())
+}
+
+/// The bundle is not there, or is no good: another try later.
+pub(super) fn refused(ctx: &mut Context<'_>, fetches: &mut Fetches, want: &BundleWant) {
+    fetches.failed(want, ctx.now);
+    goes_on_without(ctx, &want.user, &want.access.device);
 }
 
 fn open(want: &BundleWant, answer: &wire::BundleAnswer) -> Result<(Bundle, Option<CurveKey>), KeysError> {

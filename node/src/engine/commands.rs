@@ -1,35 +1,30 @@
 //! Commands, handed to the part that each concerns.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use undertone_protocol::crypto::safety_number;
-use undertone_protocol::entry::check_text;
+use undertone_protocol::entry::{Content, check_text};
 use undertone_protocol::ids::UserId;
 use undertone_protocol::keys::{Invitation, Name};
 use undertone_protocol::limits::{INVITATION_USES_MAX, OUTBOX_ITEMS_MAX};
+use undertone_protocol::log::OrderKey;
 use undertone_protocol::time::Timestamp;
 
+use super::answers::{Answer, Reply, error, now};
 use super::context::Context;
 use super::links::Links;
 use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
-use super::{blocking, contacts, direct, receipts, resend, views};
+use super::{blocking, contacts, devices, direct, own, receipts, resend, views};
 use crate::command::{
     Ask, Command, CommandError, CommandId, CountView, ErrorKind, InvitationView, RelayView, Response,
     SafetyNumberView, StatusView,
 };
-use crate::store::{Contact, ContactState, Failure, OutboxState, Purpose, StoreError};
+use crate::store::{Contact, ContactState, Failure, OutboxState, Purpose, StoreError, StoredEntry};
 
 const HISTORY_MAX: usize = 10_000;
 const INVITATION_LIFE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
-
-type Answer = Result<Reply, CommandError>;
-
-/// An answer, or what it waits for.
-enum Reply {
-    Now(Response),
-    Later(Condition),
-}
 
 /// Carries out a command; the answer may wait.
 pub(super) fn ask(
@@ -53,13 +48,17 @@ fn reply(out: &mut Outputs, id: CommandId, result: Result<Response, CommandError
 }
 
 fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<Answer, StoreError> {
+    if let Some(hindrance) = devices::hindrance(ctx, &command) {
+        return Ok(Err(hindrance));
+    }
     match command {
         Command::Id {} => now(Response::Id(views::id(ctx))),
         Command::Status {} => now(Response::Status(status(ctx, links)?)),
         Command::Invite { uses, life } => invite(ctx, uses, life),
         Command::ContactAdd { link, name, message } => add(ctx, &link, name, message),
         Command::ContactList {} => {
-            let contacts = ctx.tx.contacts()?;
+            let mut contacts = ctx.tx.contacts()?;
+            contacts.retain(|contact| !own::is_me(ctx, contact));
             let views =
                 contacts.iter().map(|contact| views::contact(ctx, contact)).collect::<Result<_, _>>()?;
             now(Response::Contacts(views))
@@ -94,15 +93,11 @@ fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<A
             let view = CountView { name: contact.name.to_string(), messages };
             Ok(Ok(Reply::Later(Condition::Flushed { user: contact.user, view })))
         }),
+        Command::DeviceCode {} => devices::code(ctx),
+        Command::DeviceAdd { code } => devices::add(ctx, &code),
+        Command::DeviceList {} => devices::list(ctx),
+        Command::DeviceRevoke { name } => devices::revoke(ctx, &name),
     }
-}
-
-fn now(response: Response) -> Result<Answer, StoreError> {
-    Ok(Ok(Reply::Now(response)))
-}
-
-fn error(kind: ErrorKind, message: impl Into<String>) -> Result<Answer, StoreError> {
-    Ok(Err(CommandError::new(kind, message)))
 }
 
 /// Finds a contact by name (letter case aside) or by the beginning of the user id, eight digits at least.
@@ -118,14 +113,15 @@ fn with_contact(
     match named.or_else(|| contacts.iter().find(|contact| by_id(&contact.user))).cloned() {
         Some(contact) => work(ctx, contact),
         None => error(
-            ErrorKind::UnknownContact,
+            ErrorKind::Unknown,
             format!("no contact is called \"{}\": see `undertone contact list`", name.trim()),
         ),
     }
 }
 
 fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
-    let contacts = ctx.tx.contacts()?;
+    let mut contacts = ctx.tx.contacts()?;
+    contacts.retain(|contact| !own::is_me(ctx, contact));
     let requests = contacts.iter().filter(|contact| contact.state == ContactState::Requested).count();
     let relays = links.iter().map(|(relay, link)| RelayView {
         relay: relay.to_hex(),
@@ -136,11 +132,20 @@ fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
     });
     Ok(StatusView {
         id: views::id(ctx),
+        device_state: device_state(ctx).to_owned(),
         relays: relays.collect(),
         outbox: views::outbox_pending(ctx, 1_000)?,
         requests,
         contacts: contacts.iter().filter(|contact| is_contact(contact.state)).count(),
     })
+}
+
+fn device_state(ctx: &Context<'_>) -> &'static str {
+    match (ctx.me.is_linking(), ctx.me.is_revoked()) {
+        (true, _) => "linking",
+        (false, true) => "revoked",
+        (false, false) => "active",
+    }
 }
 
 const fn is_contact(state: ContactState) -> bool {
@@ -226,9 +231,14 @@ fn blocked(contact: &Contact) -> String {
 }
 
 fn verify(ctx: &mut Context<'_>, mut contact: Contact, confirm: bool) -> Result<Answer, StoreError> {
+    if own::is_me(ctx, &contact) {
+        return error(ErrorKind::Conflict, "these are your own devices: see `undertone device list`");
+    }
     if confirm {
         contact.verified = true;
         contact.identity_warning = false;
+        contact.reinstalled = false;
+        ctx.agenda.changed.insert(contact.user);
         ctx.tx.put_contact(&contact)?;
     }
     now(Response::SafetyNumber(SafetyNumberView {
@@ -293,13 +303,29 @@ fn retry(ctx: &mut Context<'_>, contact: &Contact) -> Result<Answer, StoreError>
 }
 
 fn history(ctx: &mut Context<'_>, contact: &Contact, limit: usize) -> Result<Answer, StoreError> {
-    let entries = ctx.tx.history(&ctx.me.direct(&contact.user), None, limit.min(HISTORY_MAX))?;
     // What came from somebody after they were blocked does not show.
     let since = match contact.state {
         ContactState::Blocked(block) => block.since,
         _ => Timestamp::from_ms(u64::MAX),
     };
-    let shown = entries.iter().filter(|entry| entry.received < since);
-    let views = shown.map(|entry| views::message(ctx, contact, entry)).collect::<Result<_, _>>()?;
+    let shows = |stored: &StoredEntry| {
+        stored.received < since && !matches!(stored.entry.body.content, Content::Account(_))
+    };
+    let (conversation, limit) = (ctx.me.direct(&contact.user), limit.min(HISTORY_MAX));
+    let mut shown: VecDeque<StoredEntry> = VecDeque::new();
+    let mut before = None;
+    while shown.len() < limit {
+        let page = ctx.tx.history(&conversation, before.as_ref(), limit)?;
+        let Some(first) = page.first() else { break };
+        before = Some(OrderKey {
+            effective: first.effective,
+            device: first.entry.header.device,
+            entry: first.entry.id,
+        });
+        for stored in page.into_iter().rev().filter(shows).take(limit.saturating_sub(shown.len())) {
+            shown.push_front(stored);
+        }
+    }
+    let views = shown.iter().map(|entry| views::message(ctx, contact, entry)).collect::<Result<_, _>>()?;
     now(Response::History(views))
 }

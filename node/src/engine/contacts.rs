@@ -9,7 +9,7 @@ use undertone_protocol::token::{CLASS_0, DELIVER, Step, TokenGrant};
 use super::context::Context;
 use super::home::mailbox_address;
 use super::introductions;
-use super::lists::{stranger, unique_name};
+use super::names::{stranger, unique_name};
 use crate::command::{CommandError, ErrorKind};
 use crate::store::{Contact, ContactState, StoreError, StoredInvitation};
 
@@ -109,6 +109,7 @@ pub(super) fn add(
     contact.refused = None;
     introductions::answer(ctx, &mut contact);
     ctx.tx.put_contact(&contact)?;
+    ctx.agenda.changed.insert(user);
     ctx.agenda.directory.insert(ctx.me.direct(&user), user);
     Ok(Ok(contact))
 }

@@ -1,7 +1,7 @@
 use rand_chacha::ChaCha20Rng;
 use undertone_protocol::crypto::{Crypto, XWingKey};
 use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
-use undertone_protocol::keys::{DeviceKey, direct_conversation};
+use undertone_protocol::keys::{DeviceKey, IdentityKey, direct_conversation};
 use undertone_protocol::time::Timestamp;
 
 use super::agenda::Agenda;
@@ -38,6 +38,21 @@ impl Me {
     /// The X-Wing keys that somebody may have made a channel for.
     pub(super) fn xwing_keys(&self) -> impl Iterator<Item = &XWingKey> {
         std::iter::once(&self.xwing).chain(&self.superseded)
+    }
+
+    /// Whether this device waits to be added by another one of its user.
+    pub const fn is_linking(&self) -> bool {
+        self.account.linking.is_some()
+    }
+
+    /// Whether another device of the user revoked this one.
+    pub fn is_revoked(&self) -> bool {
+        !self.is_linking() && self.account.device_list.active_device(&self.device).is_none()
+    }
+
+    /// The identity key, on the primary device.
+    pub(super) fn identity(&self) -> Option<IdentityKey> {
+        self.account.identity_seed.as_ref().filter(|_| !self.is_linking()).map(IdentityKey::from_seed)
     }
 
     /// The direct conversation with a user.

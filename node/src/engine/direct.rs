@@ -1,20 +1,16 @@
-//! The log of direct conversations: entries are made, taken in, and put in order.
-
-use std::collections::BTreeSet;
+//! Entries that come in: who may bring them, what they do.
 
 use undertone_protocol::codec::Malformed;
-use undertone_protocol::entry::{EntryBody, EntryHeader, SignedEntry};
-use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, SessionId, UserId};
-use undertone_protocol::limits::{ENTRY_HEADS_MAX, FRONTIER_RANGES_MAX};
-use undertone_protocol::log::{FrontierItem, SeqRange, effective_time};
-use undertone_protocol::receipts::Tick;
-use undertone_protocol::time::Timestamp;
+use undertone_protocol::entry::{Content, DeviceChange, EntryBody, EntryHeader, SignedEntry};
+use undertone_protocol::ids::{DeviceId, EntryId, UserId};
+use undertone_protocol::keys::DeviceRevoke;
+use undertone_protocol::limits::ENTRIES_MAX;
 use undertone_protocol::wire;
 
 use super::context::Context;
-use super::{introductions, receipts, resend, views};
+use super::{introductions, lists, log, own, receipts, resend, views};
 use crate::event::Event;
-use crate::store::{Contact, ContactState, Delivery, StoreError, StoredEntry};
+use crate::store::{Contact, ContactState, Cut, CutReason, StoreError, StoredEntry};
 
 /// Adds a text of this user to the log; it is sealed when it can be.
 pub(super) fn compose(
@@ -22,46 +18,61 @@ pub(super) fn compose(
     contact: &Contact,
     text: &str,
 ) -> Result<Result<EntryId, Malformed>, StoreError> {
-    let body = match EntryBody::text(text, ctx.rng) {
-        Ok(body) => body,
-        Err(error) => return Ok(Err(error)),
-    };
-    let conversation = ctx.me.direct(&contact.user);
-    let own = frontier_of(ctx, &conversation, &ctx.me.device)?;
-    let lists = [Some(&ctx.me.account.device_list), contact.device_list.as_ref()];
-    let header = EntryHeader {
-        conversation,
-        device: ctx.me.device,
-        seq: own.seq + 1,
-        prev: own.head,
-        heads: ctx.tx.heads(&conversation, ENTRY_HEADS_MAX)?,
-        claimed: ctx.now,
-        membership_heads: lists.into_iter().flatten().map(|list| list.hash()).collect(),
-        body_hash: body.hash(),
-        expires: None,
-    };
-    let entry = SignedEntry::issue(ctx.me.key.signing_key(), header, body);
-    let (id, seq) = (entry.id, entry.header.seq);
-    insert(ctx, entry)?;
-    let tick = Tick::Queued;
-    ctx.tx.put_delivery(&Delivery { entry: id, conversation, seq, sealed: false, tick, failed: None })?;
-    ctx.agenda.seal.insert(conversation, contact.user);
-    Ok(Ok(id))
+    match EntryBody::text(text, ctx.rng) {
+        Ok(body) => log::append(ctx, contact, body).map(Ok),
+        Err(error) => Ok(Err(error)),
+    }
 }
 
-/// An entry that came under a sender key; the key's device signed it.
-pub(super) fn received_message(
-    ctx: &mut Context<'_>,
-    session: &SessionId,
-    entry: SignedEntry,
-) -> Result<(), StoreError> {
-    match views::contact_of(ctx, &entry.header.conversation)? {
-        Some(contact) => take(ctx, contact, entry),
-        None => {
-            tracing::warn!(session = %session.short(), "a message of a conversation that is not ours");
-            Ok(())
-        }
+/// What is to be done with an entry.
+pub(super) enum Admission {
+    /// It goes into the log of the conversation with this contact.
+    Taken(Box<Contact>),
+    /// What it hangs on has not come yet: a contact, or a device list.
+    Later,
+    /// It is not allowed.
+    Refused(&'static str),
+}
+
+/// Who brings an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bearer {
+    /// The device that wrote it.
+    Author,
+    /// Another device of this user: what it took was allowed when it took it.
+    Sibling,
+    /// Another device of the conversation.
+    Member,
+}
+
+/// Whether an entry may go into its conversation's log.
+pub(super) fn admit(
+    ctx: &Context<'_>,
+    entry: &SignedEntry,
+    bearer: Bearer,
+) -> Result<Admission, StoreError> {
+    let header = &entry.header;
+    let device = &header.device;
+    let Some(contact) = views::contact_of(ctx, &header.conversation)? else {
+        // Another device of this user knows a contact that this one will hear of.
+        let later = bearer == Bearer::Sibling || own::is_sibling(ctx, device);
+        return Ok(if later { Admission::Later } else { Admission::Refused("a conversation that is not ours") });
+    };
+    if *device == ctx.me.device && ctx.tx.entry(&entry.id)?.is_none() {
+        return Ok(Admission::Refused("an entry that this device did not write under its name"));
     }
+    let lists = [contact.device_list.as_ref(), Some(&ctx.me.account.device_list)];
+    let list = lists.into_iter().flatten().find(|list| list.device(device).is_some());
+    let cut = ctx.tx.cut(&header.conversation, device)?;
+    Ok(match list {
+        None if bearer == Bearer::Author => Admission::Later,
+        None => Admission::Refused("a device that no user of the conversation lists"),
+        Some(list) if list.active_device(device).is_some() || bearer == Bearer::Sibling => {
+            Admission::Taken(Box::new(contact))
+        }
+        Some(_) if cut.is_some_and(|cut| header.seq <= cut.through) => Admission::Taken(Box::new(contact)),
+        Some(_) => Admission::Refused("a device that was revoked"),
+    })
 }
 
 /// An entry that came pairwise, with an introduction.
@@ -78,36 +89,78 @@ pub(super) fn received(
             return Ok(());
         }
     };
-    let ours = entry.header.device == *device && entry.header.conversation == ctx.me.direct(user);
-    match ctx.tx.contact(user)? {
-        Some(contact) if ours => take(ctx, contact, entry),
-        _ => {
-            tracing::warn!(device = %device.short(), "an entry of another device or conversation");
+    if entry.header.device != *device || entry.header.conversation != ctx.me.direct(user) {
+        tracing::warn!(device = %device.short(), "an entry of another device or conversation");
+        return Ok(());
+    }
+    carry(ctx, entry, Bearer::Author)
+}
+
+/// Entries that another device holds and this one seems to lack.
+pub(super) fn received_history(
+    ctx: &mut Context<'_>,
+    user: &UserId,
+    device: &DeviceId,
+    entries: wire::Entries,
+) -> Result<(), StoreError> {
+    let bearer = if *user == ctx.me.user { Bearer::Sibling } else { Bearer::Member };
+    for sealed in entries.entries.into_iter().take(ENTRIES_MAX) {
+        match SignedEntry::verify(sealed) {
+            Ok(entry) if bearer == Bearer::Sibling || entry.header.conversation == ctx.me.direct(user) => {
+                carry(ctx, entry, bearer)?;
+            }
+            Ok(_) => tracing::warn!(device = %device.short(), "an entry of another conversation"),
+            Err(error) => tracing::warn!(device = %device.short(), %error, "an entry was refused"),
+        }
+    }
+    Ok(())
+}
+
+fn carry(ctx: &mut Context<'_>, entry: SignedEntry, bearer: Bearer) -> Result<(), StoreError> {
+    match admit(ctx, &entry, bearer)? {
+        Admission::Taken(contact) => take(ctx, *contact, entry),
+        // Whoever holds it offers it again.
+        Admission::Later => Ok(()),
+        Admission::Refused(reason) => {
+            tracing::warn!(device = %entry.header.device.short(), reason, "an entry was refused");
             Ok(())
         }
     }
 }
 
-fn take(ctx: &mut Context<'_>, mut contact: Contact, entry: SignedEntry) -> Result<(), StoreError> {
-    let device = entry.header.device;
-    let listed = contact.device_list.as_ref().is_some_and(|list| list.active_device(&device).is_some());
-    if !listed {
-        tracing::warn!(device = %device.short(), "an entry of a device that its user does not list");
+/// Takes in an entry that was admitted.
+pub(super) fn take(
+    ctx: &mut Context<'_>,
+    mut contact: Contact,
+    entry: SignedEntry,
+) -> Result<(), StoreError> {
+    let EntryHeader { conversation, device, .. } = entry.header;
+    let is_own = own::is_own(ctx, &device);
+    if !note_fork(ctx, &contact, &entry)? {
         return Ok(());
     }
-    let conversation = entry.header.conversation;
-    if is_fork(ctx, &entry)? {
-        tracing::warn!(device = %device.short(), seq = entry.header.seq, "two entries with one number: the later one is not taken");
-        return Ok(());
-    }
-    let stored = insert(ctx, entry)?;
+    let stored = log::insert(ctx, entry)?;
     // What was held already is acknowledged once more: the sender seems not to know.
-    receipts::make_due(ctx, &conversation)?;
+    if is_own {
+        receipts::make_own_due(ctx, &conversation)?;
+    } else {
+        receipts::make_due(ctx, &conversation)?;
+    }
     let Some(stored) = stored else { return Ok(()) };
+    own::look_later(ctx, &conversation);
     // A turn: the next message gets a new key.
     resend::renew_key(ctx, &conversation)?;
-    if contact.state == ContactState::Requesting {
+    if contact.state == ContactState::Requesting && !is_own {
         introductions::accepted(ctx, &mut contact)?;
+    }
+    match &stored.entry.body.content {
+        Content::Devices(change) => devices_changed(ctx, &contact, &stored, change)?,
+        Content::Account(record) if own::is_me(ctx, &contact) => {
+            ctx.tx.put_account_change(&record.user, &stored.entry.id, &record.replaces)?;
+            ctx.agenda.followed.insert(record.user);
+            return Ok(());
+        }
+        Content::Account(_) | Content::Text(_) | Content::Unknown => {}
     }
     if contact.state == ContactState::Accepted {
         let message = views::message(ctx, &contact, &stored)?;
@@ -116,142 +169,45 @@ fn take(ctx: &mut Context<'_>, mut contact: Contact, entry: SignedEntry) -> Resu
     Ok(())
 }
 
-fn is_fork(ctx: &Context<'_>, entry: &SignedEntry) -> Result<bool, StoreError> {
+/// Two entries with one number prove that the device's key is in two places: from the lowest such number on
+/// nothing of it counts. False when the proof is held already: a third one is not kept.
+fn note_fork(ctx: &mut Context<'_>, contact: &Contact, entry: &SignedEntry) -> Result<bool, StoreError> {
     let EntryHeader { conversation, device, seq, .. } = &entry.header;
-    Ok(ctx.tx.entries_at(conversation, device, *seq)?.iter().any(|held| held.entry.id != entry.id))
-}
-
-/// Puts an entry into the log. `None` when it is there already.
-fn insert(ctx: &mut Context<'_>, entry: SignedEntry) -> Result<Option<StoredEntry>, StoreError> {
-    if ctx.tx.entry(&entry.id)?.is_some() {
-        return Ok(None);
+    let held = ctx.tx.entries_at(conversation, device, *seq)?;
+    if held.is_empty() || held.iter().any(|held| held.entry.id == entry.id) {
+        return Ok(true);
     }
-    let effective = effective(ctx, &entry)?;
-    let stored = StoredEntry { entry, effective, received: ctx.now };
-    ctx.tx.put_entry(&stored)?;
-    move_children(ctx, &stored)?;
-    advance(ctx, &stored.entry.header)?;
-    Ok(Some(stored))
-}
-
-fn effective(ctx: &Context<'_>, entry: &SignedEntry) -> Result<Timestamp, StoreError> {
-    let mut latest = None;
-    for parent in entry.header.parents() {
-        latest = latest.max(ctx.tx.entry(&parent)?.map(|parent| parent.effective));
+    if held.len() > 1 {
+        return Ok(false);
     }
-    Ok(effective_time(entry.header.claimed, latest))
+    tracing::warn!(device = %device.short(), seq, "two entries with one number");
+    let through = seq.saturating_sub(1);
+    log::cut(ctx, conversation, device, Cut { through, head: entry.header.prev, why: CutReason::Forked })?;
+    let view = views::contact(ctx, contact)?;
+    ctx.events.push(Event::Contact { contact: view });
+    Ok(true)
 }
 
-/// A parent came after its children: what stands on it may move. An entry stands later than all its
-/// parents, so in order of time each is settled when it is looked at.
-fn move_children(ctx: &mut Context<'_>, parent: &StoredEntry) -> Result<(), StoreError> {
-    let mut moved = BTreeSet::from([(parent.effective, parent.entry.id)]);
-    while let Some((_, parent)) = moved.pop_first() {
-        for child in ctx.tx.children(&parent)? {
-            let Some(mut child) = ctx.tx.entry(&child)? else { continue };
-            let effective = effective(ctx, &child.entry)?;
-            if effective != child.effective {
-                moved.remove(&(child.effective, child.entry.id));
-                child.effective = effective;
-                ctx.tx.put_entry(&child)?;
-                moved.insert((effective, child.entry.id));
+/// The author's user says which devices they have, and where those end that they revoked.
+fn devices_changed(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    stored: &StoredEntry,
+    change: &DeviceChange,
+) -> Result<(), StoreError> {
+    let EntryHeader { conversation, device, .. } = &stored.entry.header;
+    let user = if own::is_own(ctx, device) { ctx.me.user } else { contact.user };
+    lists::device_list(ctx, &user, change.device_list.to_wire())?;
+    for signed in &change.revocations {
+        match DeviceRevoke::verify(signed.clone()) {
+            Ok(revoke) if revoke.fields.user == user && revoke.fields.conversation == *conversation => {
+                let (through, head) = revoke.fields.cut.map_or((0, None), |(through, head)| (through, Some(head)));
+                let cut = Cut { through, head, why: CutReason::Revoked };
+                log::cut(ctx, conversation, &revoke.fields.device, cut)?;
             }
+            Ok(_) => tracing::warn!(device = %device.short(), "a revocation of another user or conversation"),
+            Err(error) => tracing::warn!(device = %device.short(), %error, "a revocation was refused"),
         }
     }
     Ok(())
-}
-
-fn frontier_of(
-    ctx: &Context<'_>,
-    conversation: &ConversationId,
-    device: &DeviceId,
-) -> Result<FrontierItem, StoreError> {
-    let frontier = ctx.tx.frontier(conversation)?;
-    Ok(frontier.into_iter().find(|(other, _)| other == device).map(|(_, item)| item).unwrap_or_default())
-}
-
-/// Moves what is held of a device forward by a new entry.
-fn advance(ctx: &mut Context<'_>, header: &EntryHeader) -> Result<(), StoreError> {
-    let EntryHeader { conversation, device, seq, .. } = header;
-    let mut item = frontier_of(ctx, conversation, device)?;
-    note_beyond(&mut item, *seq);
-    // The store knows better than the ranges, which are bounded.
-    while let Some(next) = ctx.tx.entries_at(conversation, device, item.seq.saturating_add(1))?.first() {
-        item.seq = item.seq.saturating_add(1);
-        item.head = Some(next.entry.id);
-    }
-    item.ranges.retain(|range| range.through > item.seq);
-    for range in &mut item.ranges {
-        range.from = range.from.max(item.seq.saturating_add(1));
-    }
-    ctx.tx.put_frontier(conversation, device, &item)
-}
-
-/// Adds a number beyond a gap to the ranges; where they are full it is left out, and only acknowledged
-/// when the gap closes.
-fn note_beyond(item: &mut FrontierItem, seq: u64) {
-    if seq <= item.seq.saturating_add(1) || item.covers(seq) {
-        return;
-    }
-    let before = item.ranges.iter().position(|range| range.through == seq.saturating_sub(1));
-    let after = item.ranges.iter().position(|range| Some(range.from) == seq.checked_add(1));
-    match (before, after) {
-        (Some(before), Some(after)) => {
-            let through = item.ranges.get(after).map_or(seq, |range| range.through);
-            item.ranges.remove(after);
-            if let Some(range) = item.ranges.get_mut(before) {
-                range.through = through;
-            }
-        }
-        (Some(before), None) => {
-            if let Some(range) = item.ranges.get_mut(before) {
-                range.through = seq;
-            }
-        }
-        (None, Some(after)) => {
-            if let Some(range) = item.ranges.get_mut(after) {
-                range.from = seq;
-            }
-        }
-        (None, None) if item.ranges.len() < FRONTIER_RANGES_MAX => {
-            let at = item.ranges.iter().position(|range| range.from > seq).unwrap_or(item.ranges.len());
-            item.ranges.insert(at, SeqRange { from: seq, through: seq });
-        }
-        (None, None) => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn the_largest_number_is_noted() {
-        let mut item = FrontierItem::default();
-        for seq in [u64::MAX, u64::MAX - 1, u64::MAX - 3] {
-            note_beyond(&mut item, seq);
-        }
-        let range = |from, through| SeqRange { from, through };
-        assert_eq!(item.ranges, [range(u64::MAX - 3, u64::MAX - 3), range(u64::MAX - 1, u64::MAX)]);
-    }
-
-    proptest! {
-        #[test]
-        fn ranges_are_what_was_noted(seqs in proptest::collection::vec(2u64..50, 0..80)) {
-            let mut item = FrontierItem::default();
-            let mut model = BTreeSet::new();
-            for seq in seqs {
-                note_beyond(&mut item, seq);
-                model.extend((seq > 1).then_some(seq));
-            }
-            let covered: BTreeSet<u64> = item.ranges.iter().flat_map(|range| range.from..=range.through).collect();
-            prop_assert_eq!(&covered, &model);
-            let apart = item.ranges.windows(2).all(|pair| pair[1].from > pair[0].through + 1);
-            prop_assert!(apart, "{:?}", item.ranges);
-        }
-    }
 }

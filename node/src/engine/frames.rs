@@ -77,7 +77,7 @@ fn answered(
         (Asked::PutBundle, Body::Done(_)) => home::bundle_stored(ctx, &relay),
         (Asked::PutPrekeys, Body::PrekeysLeft(left)) => home::prekeys_left(ctx, &relay, &left),
         (Asked::PutIntroduction(handle), Body::Done(_)) => home::introduction_stored(ctx, &relay, &handle),
-        (Asked::Revoke(handle), Body::Done(_)) => revocations::confirmed(ctx, &relay, handle),
+        (Asked::Revoke(path), Body::Done(_)) => revocations::confirmed(ctx, &relay, path),
         (Asked::FetchBundle(want), Body::Bundle(answer)) => bundles::fetched(ctx, fetches, &want, &answer),
         (Asked::Publish(publish), Body::Published(published)) => {
             if let Err(reason) = publish::published(ctx, &relay, &publish, published)? {
@@ -109,7 +109,7 @@ fn refused(
         Asked::Revoke(_) if refusal.code() == wire::RefusalCode::Limit => {
             return revocations::new_epoch(ctx, links, relay, out);
         }
-        Asked::FetchBundle(want) => fetches.failed(&want, ctx.now),
+        Asked::FetchBundle(want) => bundles::refused(ctx, fetches, &want),
         Asked::Publish(_) => ctx.agenda.publish = true,
         _ => {
             if let Some(link) = links.get_mut(relay) {

@@ -10,7 +10,7 @@ use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
-use super::{pairwise, receipts, resend};
+use super::{own, pairwise, receipts, resend};
 use crate::store::{Contact, ContactState, Purpose, StoreError};
 
 /// A device is asked, and answered, at most once in this time: two wedged sides must not set each other off.
@@ -19,6 +19,9 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Something from a device of a contact could not be decrypted: a fresh session, and a retry receipt on it.
 pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
     let Some(contact) = accepted(ctx, user)? else { return Ok(()) };
+    if contact.user == ctx.me.user {
+        say_what_is_held(ctx)?;
+    }
     let asked = ctx.agenda.asked_to_retry.get(device).copied();
     if let Some(at) = asked.filter(|at| ctx.now.since(*at) < EVERY) {
         ctx.agenda.ask_again.insert(*device, (*user, at.after(EVERY)));
@@ -43,8 +46,20 @@ pub(super) fn retry(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> 
         return Ok(());
     }
     ctx.agenda.retried.insert(*device, ctx.now);
+    if own::is_me(ctx, &contact) {
+        return say_what_is_held(ctx);
+    }
     resend::all(ctx, &contact, device)?;
     receipts::make_due(ctx, &ctx.me.direct(user))
+}
+
+/// Between the user's own devices nothing is sent again unasked: each says what it holds of every conversation,
+/// and gets what it lacks.
+fn say_what_is_held(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for contact in ctx.tx.contacts()? {
+        receipts::make_own_due(ctx, &ctx.me.direct(&contact.user))?;
+    }
+    Ok(())
 }
 
 /// Asks and answers what it was too early for.

@@ -110,7 +110,8 @@ fn put_bundle(
     let relay = home.address.relay;
     let asking =
         links.get(&relay).is_some_and(|link| link.is_asking(|asked| matches!(asked, Asked::PutBundle)));
-    if home.bundle_stored || asking {
+    // Before it is linked the device has no identity to be found by.
+    if home.bundle_stored || asking || ctx.me.is_linking() || ctx.me.is_revoked() {
         return Ok(());
     }
     let account = &ctx.me.account;

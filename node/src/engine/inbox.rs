@@ -14,7 +14,8 @@ use undertone_protocol::wire::{self, frame::Body};
 use super::context::Context;
 use super::links::{Links, drop_link};
 use super::types::Outputs;
-use super::{arrivals, direct, sealing};
+use super::direct::{self, Admission, Bearer};
+use super::{arrivals, linking, sealing};
 use crate::store::{NodeTx, Quarantined, StoreError};
 
 /// What became of a payload.
@@ -66,6 +67,10 @@ fn open(ctx: &mut Context<'_>, payload: &[u8]) -> Result<Opened, StoreError> {
         Ok(PayloadKind::Opening { .. }) => open_opening(ctx, payload),
         Ok(PayloadKind::Channel { tag }) => open_channel(ctx, &tag, payload),
         Ok(PayloadKind::Message { tag }) => open_message(ctx, &tag, payload),
+        Ok(PayloadKind::Link) => Ok(match linking::received(ctx, payload)? {
+            Ok(()) => Opened::Handled,
+            Err(reason) => Opened::Refused(reason),
+        }),
         Err(error) => Ok(Opened::Refused(error.to_string())),
     }
 }
@@ -146,10 +151,17 @@ fn open_message(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
     for (session, index) in ctx.tx.sessions_by_tag(tag)? {
         match open_under(ctx, &session, index, payload)? {
             Ok(entry) => {
+                let admission = direct::admit(ctx, &entry, Bearer::Author)?;
                 let Some(key) = ctx.tx.receiver_key(&session)? else { continue };
+                if let Admission::Later = admission {
+                    return Ok(Opened::Later(*tag));
+                }
                 sealing::consume(ctx, key, index, tag)?;
-                direct::received_message(ctx, &session, entry)?;
-                return Ok(Opened::Handled);
+                return match admission {
+                    Admission::Taken(contact) => direct::take(ctx, *contact, entry).map(|()| Opened::Handled),
+                    Admission::Later => Ok(Opened::Later(*tag)),
+                    Admission::Refused(reason) => Ok(Opened::Refused(reason.to_owned())),
+                };
             }
             Err(reason) => refusal = Some(reason),
         }
@@ -198,7 +210,7 @@ pub(super) fn quarantined_tags(tx: &dyn NodeTx) -> Result<BTreeSet<Tag>, StoreEr
     let items = tx.quarantine(QUARANTINE_ITEMS_MAX)?;
     let tags = items.iter().filter_map(|item| match classify(&item.payload) {
         Ok(PayloadKind::Channel { tag } | PayloadKind::Message { tag }) => Some(tag),
-        Ok(PayloadKind::Opening { .. }) | Err(_) => None,
+        Ok(PayloadKind::Opening { .. } | PayloadKind::Link) | Err(_) => None,
     });
     Ok(tags.collect())
 }

@@ -3,7 +3,7 @@
 use undertone_protocol::codec::Signed;
 use undertone_protocol::ids::{DeviceId, Handle, UserId};
 use undertone_protocol::keys::{
-    BundleAccess, DeliveryGrant, Introduction, IntroductionFields, IntroductionKind,
+    BundleAccess, DeliveryGrant, Introduction, IntroductionFields, IntroductionKind, ListVerdict,
 };
 use undertone_protocol::limits::REQUESTS_MAX;
 use undertone_protocol::receipts::Tick;
@@ -13,24 +13,26 @@ use undertone_protocol::wire::{self, pairwise::Body};
 use super::context::Context;
 use super::home::mailbox_address;
 use super::outgoing::{self, NO_GROUP};
-use super::{lists, pairwise, receipts, resend, sealing, views};
+use super::{lists, names, own, own_list, pairwise, receipts, resend, views};
 use crate::event::Event;
-use crate::store::{Contact, ContactState, Purpose, StoreError};
+use crate::store::{Contact, ContactState, HomeRelay, Purpose, StoreError};
+
+/// Bundles, and mailboxes, of other own devices in one introduction.
+const SIBLING_ADDRESSES_MAX: usize = 64;
 
 /// Seals the introductions that are due and whose recipients' bundles are there.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for user in std::mem::take(&mut ctx.agenda.introduce) {
-        let Some(mut contact) = ctx.tx.contact(&user)?.filter(|contact| contact.introduction_due) else {
-            continue;
-        };
-        let Some(kind) = kind(&contact) else { continue };
+        let Some(mut contact) = ctx.tx.contact(&user)? else { continue };
+        if contact.reset_by.is_some() {
+            answer_reset(ctx, &mut contact)?;
+        }
+        let Some(kind) = kind(&contact).filter(|_| contact.introduction_due) else { continue };
         let mut devices: Vec<DeviceId> = contact.bundles.iter().map(|access| access.device).collect();
         devices.dedup();
-        if !pairwise::can_reach(ctx, &contact, &devices)? {
-            continue;
-        }
+        let Some(reachable) = pairwise::reach(ctx, &contact, &devices)? else { continue };
         let body = first_text(ctx, &contact)?;
-        for device in devices {
+        for device in reachable {
             seal(ctx, &contact, &device, kind, body.clone())?;
         }
         contact.introduction_due = false;
@@ -38,6 +40,20 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         ctx.agenda.publish = true;
     }
     Ok(())
+}
+
+/// Somebody who started anew gets the list from before back, to sign above it.
+fn answer_reset(ctx: &mut Context<'_>, contact: &mut Contact) -> Result<(), StoreError> {
+    let (Some(device), Some(list)) = (contact.reset_by, contact.device_list.clone()) else { return Ok(()) };
+    if pairwise::reach(ctx, contact, &[device])?.is_none() {
+        return Ok(());
+    }
+    let body = Body::DeviceList(list.signed.to_wire());
+    let Some(payload) = pairwise::seal(ctx, contact, &device, body, None)? else { return Ok(()) };
+    let purpose = Purpose::DeviceList(contact.user);
+    outgoing::put(ctx, &contact.user, &[device], purpose, NO_GROUP, payload)?;
+    contact.reset_by = None;
+    ctx.tx.put_contact(contact)
 }
 
 /// What goes along: with a request, the first text that waits.
@@ -86,31 +102,60 @@ fn introduction(
     device: &DeviceId,
     kind: IntroductionKind,
 ) -> Result<Signed, StoreError> {
-    let homes = ctx.tx.home_relays()?;
     let account = &ctx.me.account;
-    let bundles = homes.iter().map(|home| BundleAccess {
-        device: ctx.me.device,
-        relay: home.address.clone(),
-        locator: home.locator,
-        key: account.bundle_key.clone(),
-    });
-    let grants = homes.iter().map(|home| DeliveryGrant {
-        device: ctx.me.device,
-        mailbox: mailbox_address(home),
-        token: TokenGrant::issue(&home.secret, Step::named(contact.token)),
-    });
+    let (bundles, grants) = addresses(ctx, contact, device)?;
     let fields = IntroductionFields {
         kind,
         recipient_user: contact.user,
         recipient_device: *device,
         certificate: account.certificate.clone(),
         device_list: account.device_list.clone(),
-        bundles: bundles.collect(),
-        grants: grants.collect(),
+        bundles,
+        grants,
         name: account.name.clone(),
         issued: ctx.now,
     };
     Ok(Introduction::issue(&ctx.me.key, fields).signed)
+}
+
+/// How to reach this user, for one device of a contact: this device by its own word, and, unless the contact is
+/// oneself, the other ones by what they let this one hand on.
+pub(super) fn addresses(
+    ctx: &Context<'_>,
+    contact: &Contact,
+    device: &DeviceId,
+) -> Result<(Vec<BundleAccess>, Vec<DeliveryGrant>), StoreError> {
+    let homes = ctx.tx.home_relays()?;
+    let own = own::own_contact(ctx)?;
+    let is_me = own::is_me(ctx, contact);
+    let handle = if is_me { own::sibling_handle(contact, device) } else { contact.token };
+    let mut bundles: Vec<BundleAccess> = homes.iter().map(|home| own_bundle(ctx, home)).collect();
+    let mut grants: Vec<DeliveryGrant> = homes
+        .iter()
+        .map(|home| DeliveryGrant {
+            device: ctx.me.device,
+            mailbox: mailbox_address(home),
+            token: TokenGrant::issue(&home.secret, Step::named(handle)),
+        })
+        .collect();
+    if let Some(own) = own.filter(|_| !is_me) {
+        bundles.extend(own.bundles.into_iter().take(SIBLING_ADDRESSES_MAX));
+        let siblings = own.grants.into_iter().take(SIBLING_ADDRESSES_MAX);
+        grants.extend(siblings.filter_map(|grant| {
+            let token = grant.token.extend(Step::named(handle))?;
+            Some(DeliveryGrant { token, ..grant })
+        }));
+    }
+    Ok((bundles, grants))
+}
+
+fn own_bundle(ctx: &Context<'_>, home: &HomeRelay) -> BundleAccess {
+    BundleAccess {
+        device: ctx.me.device,
+        relay: home.address.clone(),
+        locator: home.locator,
+        key: ctx.me.account.bundle_key.clone(),
+    }
 }
 
 /// Lets an introduction in, or says why not.
@@ -121,13 +166,39 @@ pub(super) fn admit(
     let fields = &introduction.fields;
     let user = fields.certificate.user;
     if user == ctx.me.user {
-        return Ok(Err("an introduction of ourselves".to_owned()));
+        return admit_sibling(ctx, fields);
     }
     match (ctx.tx.contact(&user)?, fields.kind) {
         (Some(contact), kind) => again(ctx, contact, fields, kind)?,
         (None, IntroductionKind::Request { invitation }) => return first(ctx, fields, &invitation),
-        (None, IntroductionKind::Accept) => return Ok(Err("an accept of nothing that we asked".to_owned())),
+        (None, IntroductionKind::Accept | IntroductionKind::Link) => {
+            return Ok(Err("an accept of nothing that we asked".to_owned()));
+        }
     }
+    Ok(Ok(()))
+}
+
+/// Another device of this user says how to reach it. One that is heard of first is answered.
+fn admit_sibling(
+    ctx: &mut Context<'_>,
+    fields: &IntroductionFields,
+) -> Result<Result<(), String>, StoreError> {
+    let device = fields.certificate.device;
+    own_list::take(ctx, &fields.device_list)?;
+    let Some(mut own) = own::own_contact(ctx)? else { return Ok(Err("no devices are kept".to_owned())) };
+    let listed = own.device_list.as_ref().is_some_and(|list| list.active_device(&device).is_some());
+    if !listed || device == ctx.me.device {
+        return Ok(Err("it is no other active device of this user".to_owned()));
+    }
+    let is_first = !own.introduced.iter().any(|(known, _)| *known == device);
+    take_addresses(ctx, &mut own, fields);
+    if is_first {
+        answer(ctx, &mut own);
+    }
+    ctx.tx.put_contact(&own)?;
+    ctx.agenda.publish = true;
+    // What the other device lacks shows in its acknowledgements, and it learns what this one lacks.
+    receipts::make_own_due(ctx, &ctx.me.direct(&ctx.me.user))?;
     Ok(Ok(()))
 }
 
@@ -152,11 +223,12 @@ fn first(
     }
     invitation.used_by.push(user);
     ctx.tx.put_invitation(&invitation)?;
-    let name = lists::unique_name(&contacts, &fields.name, &user);
-    let mut contact = lists::stranger(ctx, user, name, ContactState::Requested);
+    let name = names::unique_name(&contacts, &fields.name, &user);
+    let mut contact = names::stranger(ctx, user, name, ContactState::Requested);
     contact.invitation = Some(invitation.handle);
     update(ctx, &mut contact, fields)?;
     ctx.tx.put_contact(&contact)?;
+    ctx.agenda.changed.insert(user);
     ctx.agenda.directory.insert(ctx.me.direct(&user), user);
     Ok(Ok(()))
 }
@@ -168,7 +240,9 @@ fn again(
     fields: &IntroductionFields,
     kind: IntroductionKind,
 ) -> Result<(), StoreError> {
-    if fields.issued >= contact.introduced {
+    let device = fields.certificate.device;
+    let known = contact.introduced.iter().find(|(known, _)| *known == device).map(|(_, issued)| *issued);
+    if known.is_none_or(|known| fields.issued >= known) {
         update(ctx, &mut contact, fields)?;
     }
     match (contact.state, kind) {
@@ -181,7 +255,8 @@ fn again(
         // They don't know yet that we accepted.
         (ContactState::Accepted, IntroductionKind::Request { .. }) => answer(ctx, &mut contact),
         (ContactState::Accepted, IntroductionKind::Accept)
-        | (ContactState::Requested | ContactState::Declined | ContactState::Blocked(_), _) => {}
+        | (ContactState::Requested | ContactState::Declined | ContactState::Blocked(_), _)
+        | (_, IntroductionKind::Link) => {}
     }
     ctx.tx.put_contact(&contact)
 }
@@ -191,26 +266,75 @@ fn update(
     contact: &mut Contact,
     fields: &IntroductionFields,
 ) -> Result<(), StoreError> {
-    lists::take_list(ctx, contact, &fields.device_list)?;
-    contact.introduced = fields.issued;
-    contact.bundles.clone_from(&fields.bundles);
-    let renewed = contact.grants != fields.grants;
-    contact.grants.clone_from(&fields.grants);
+    let verdict = lists::take_list(ctx, contact, &fields.device_list)?;
+    if verdict == ListVerdict::Reset {
+        contact.reset_by = Some(fields.certificate.device);
+        ctx.agenda.introduce.insert(contact.user);
+    }
+    let renewed = take_addresses(ctx, contact, fields);
     // A stranger must not make us dial relays of their choice: not before the user accepts.
     if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
         ctx.agenda.fetch.insert(contact.user);
     }
     ctx.agenda.publish = true;
-    if renewed && contact.state == ContactState::Accepted {
-        tokens_renewed(ctx, contact)?;
+    if !renewed.is_empty() {
+        ctx.agenda.changed.insert(contact.user);
+        if contact.state == ContactState::Accepted {
+            tokens_renewed(ctx, contact, &renewed)?;
+        }
     }
     Ok(())
 }
 
+/// Takes the addresses of an introduction. A device's own word on itself stands against what others say of it.
+/// Gives the devices whose mailboxes or tokens changed.
+fn take_addresses(ctx: &Context<'_>, contact: &mut Contact, fields: &IntroductionFields) -> Vec<DeviceId> {
+    let sender = fields.certificate.device;
+    contact.introduced.retain(|(device, _)| *device != sender);
+    contact.introduced.push((sender, fields.issued));
+    contact.introduced.sort();
+    let is_active = |device: &DeviceId| {
+        let known = contact.device_list.as_ref();
+        *device == sender || known.is_some_and(|list| list.active_device(device).is_some())
+    };
+    contact.introduced.retain(|(device, _)| is_active(device));
+    let introduced: Vec<DeviceId> = contact.introduced.iter().map(|(device, _)| *device).collect();
+    let counts =
+        |device: &DeviceId| *device == sender || (!introduced.contains(device) && *device != ctx.me.device);
+    let bundles = fields.bundles.iter().filter(|access| counts(&access.device)).cloned().collect();
+    let grants = fields.grants.iter().filter(|grant| counts(&grant.device)).cloned().collect();
+    merge_addresses(contact, bundles, grants)
+}
+
+/// Puts addresses in the place of those of the same devices. Gives the devices whose mailboxes or tokens changed.
+pub(super) fn merge_addresses(
+    contact: &mut Contact,
+    bundles: Vec<BundleAccess>,
+    grants: Vec<DeliveryGrant>,
+) -> Vec<DeviceId> {
+    let mut changed: Vec<DeviceId> = grants
+        .iter()
+        .filter(|grant| !contact.grants.contains(grant))
+        .map(|grant| grant.device)
+        .collect();
+    changed.dedup();
+    contact.bundles.retain(|known| !bundles.iter().any(|access| access.device == known.device));
+    contact.bundles.extend(bundles);
+    contact.grants.retain(|known| !grants.iter().any(|grant| grant.device == known.device));
+    contact.grants.extend(grants);
+    contact.bundles.sort_by_key(|access| access.device);
+    contact.grants.sort_by_key(|grant| grant.device);
+    changed
+}
+
 /// Their earlier tokens may have been refused already, with anything that was on its way: it goes again.
-fn tokens_renewed(ctx: &mut Context<'_>, contact: &mut Contact) -> Result<(), StoreError> {
-    for device in sealing::authorised(contact) {
-        resend::all(ctx, contact, &device)?;
+fn tokens_renewed(
+    ctx: &mut Context<'_>,
+    contact: &mut Contact,
+    devices: &[DeviceId],
+) -> Result<(), StoreError> {
+    for device in devices {
+        resend::all(ctx, contact, device)?;
     }
     let mut lost = contact.refused.take().is_some();
     for item in ctx.tx.outbox_of(&Purpose::Introduction(contact.user))? {
@@ -235,6 +359,7 @@ pub(super) fn accepted(ctx: &mut Context<'_>, contact: &mut Contact) -> Result<(
     contact.state = ContactState::Accepted;
     contact.refused = None;
     ctx.tx.put_contact(contact)?;
+    ctx.agenda.changed.insert(contact.user);
     let conversation = ctx.me.direct(&contact.user);
     // A first text that went with a request may have been lost with it: it goes again, as a message.
     for mut delivery in ctx.tx.deliveries_unread(&conversation)? {

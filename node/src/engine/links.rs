@@ -45,7 +45,7 @@ pub(super) enum Asked {
     PutBundle,
     PutPrekeys,
     PutIntroduction(Handle),
-    Revoke(Handle),
+    Revoke(Vec<Handle>),
     FetchBundle(BundleWant),
     Publish(InFlight),
 }

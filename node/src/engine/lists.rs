@@ -1,69 +1,37 @@
-//! What contacts are called, and the device lists that they show.
+//! The device lists that contacts show.
 
 use undertone_protocol::codec::Signed;
-use undertone_protocol::ids::{Handle, UserId};
-use undertone_protocol::keys::{DeviceList, ListVerdict, Name};
-use undertone_protocol::time::Timestamp;
+use undertone_protocol::ids::{DeviceId, Handle, UserId};
+use undertone_protocol::keys::{DeviceList, ListVerdict};
 use undertone_protocol::wire;
 
 use super::context::Context;
-use super::views;
+use super::{outgoing, own_list, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, StoreError};
 
-/// A contact of whom nothing is known yet.
-pub(super) fn stranger(ctx: &mut Context<'_>, user: UserId, name: Name, state: ContactState) -> Contact {
-    Contact {
-        user,
-        name,
-        state,
-        verified: false,
-        identity_warning: false,
-        token: Handle::random(ctx.rng),
-        device_list: None,
-        bundles: Vec::new(),
-        grants: Vec::new(),
-        invitation: None,
-        introduction_due: false,
-        introduced: Timestamp::ZERO,
-        refused: None,
-        added: ctx.now,
-    }
-}
-
-/// A name that no other contact has: with the beginning of the user id where it is taken.
-pub(super) fn unique_name(contacts: &[Contact], wanted: &Name, user: &UserId) -> Name {
-    let taken = |name: &Name| {
-        contacts.iter().any(|contact| {
-            contact.user != *user && contact.name.as_str().to_lowercase() == name.as_str().to_lowercase()
-        })
-    };
-    if !taken(wanted) {
-        return wanted.clone();
-    }
-    let short: String = wanted.as_str().chars().take(16).collect();
-    let longer = [format!("{short}-{}", user.short()), user.to_hex()];
-    let free = longer.iter().filter_map(|name| Name::new(name).ok()).find(|name| !taken(name));
-    free.unwrap_or_else(|| wanted.clone())
-}
-
-/// A device list that came pairwise.
+/// A device list that came from a device of this user: theirs, or our own back.
 pub(super) fn device_list(
     ctx: &mut Context<'_>,
     user: &UserId,
     signed: wire::Signed,
 ) -> Result<(), StoreError> {
-    let list = Signed::from_wire(signed).map_err(Into::into).and_then(DeviceList::verify);
-    match (list, ctx.tx.contact(user)?) {
-        (Ok(list), Some(mut contact)) => {
+    let list = match Signed::from_wire(signed).map_err(Into::into).and_then(DeviceList::verify) {
+        Ok(list) => list,
+        Err(error) => {
+            tracing::warn!(user = %user.short(), %error, "a device list was refused");
+            return Ok(());
+        }
+    };
+    if list.user == ctx.me.user {
+        return own_list::take(ctx, &list);
+    }
+    match ctx.tx.contact(user)? {
+        Some(mut contact) => {
             take_list(ctx, &mut contact, &list)?;
             ctx.tx.put_contact(&contact)
         }
-        (Err(error), _) => {
-            tracing::warn!(user = %user.short(), %error, "a device list was refused");
-            Ok(())
-        }
-        (Ok(_), None) => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -72,28 +40,59 @@ pub(super) fn take_list(
     ctx: &mut Context<'_>,
     contact: &mut Contact,
     list: &DeviceList,
-) -> Result<(), StoreError> {
+) -> Result<ListVerdict, StoreError> {
     if list.user != contact.user {
-        return Ok(());
+        return Ok(ListVerdict::Older);
     }
     let verdict = list.judge(contact.device_list.as_ref());
-    let (take, warn) = match verdict {
-        ListVerdict::Newer => (true, false),
-        ListVerdict::Same | ListVerdict::Older => (false, false),
-        // A first list again: they re-installed, or somebody replays it. The known one stays.
-        ListVerdict::Reset | ListVerdict::Conflict => (false, true),
-    };
-    if take {
-        contact.device_list = Some(list.clone());
+    match verdict {
+        ListVerdict::Newer => replace(ctx, contact, list)?,
+        ListVerdict::Same | ListVerdict::Older => {}
+        // A first list again: they started anew, or somebody replays it. The known one stays.
+        ListVerdict::Reset => warn(ctx, contact, |contact| contact.reinstalled = true)?,
+        ListVerdict::Conflict => warn(ctx, contact, |contact| contact.identity_warning = true)?,
     }
-    if warn {
-        contact.identity_warning = true;
-        contact.verified = false;
-        if contact.state.is_blocked() {
-            return Ok(());
-        }
-        let view = views::contact(ctx, contact)?;
-        ctx.events.push(Event::Contact { contact: view });
+    Ok(verdict)
+}
+
+fn warn(
+    ctx: &mut Context<'_>,
+    contact: &mut Contact,
+    set: impl FnOnce(&mut Contact),
+) -> Result<(), StoreError> {
+    set(contact);
+    contact.verified = false;
+    if contact.state.is_blocked() {
+        return Ok(());
+    }
+    let view = views::contact(ctx, contact)?;
+    ctx.events.push(Event::Contact { contact: view });
+    Ok(())
+}
+
+fn replace(ctx: &mut Context<'_>, contact: &mut Contact, list: &DeviceList) -> Result<(), StoreError> {
+    let known = contact.device_list.replace(list.clone());
+    let is_active = |device: &DeviceId| list.active_device(device).is_some();
+    let before = known.iter().flat_map(DeviceList::active).map(|certificate| certificate.device);
+    let revoked: Vec<DeviceId> = before.filter(|device| !is_active(device)).collect();
+    // What a new device sent before its list came can be read now.
+    ctx.agenda.quarantine = true;
+    ctx.agenda.fetch.insert(contact.user);
+    if revoked.is_empty() {
+        return Ok(());
+    }
+    contact.bundles.retain(|access| !revoked.contains(&access.device));
+    contact.grants.retain(|grant| !revoked.contains(&grant.device));
+    for device in &revoked {
+        outgoing::forget(ctx, device)?;
+    }
+    // The revoked device knows the token: the others get another one, and then it is taken back.
+    if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
+        contact.former_tokens.push(contact.token);
+        contact.token = Handle::random(ctx.rng);
+        contact.introduction_due = true;
+        ctx.agenda.introduce.insert(contact.user);
+        ctx.agenda.changed.insert(contact.user);
     }
     Ok(())
 }

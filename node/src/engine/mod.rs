@@ -19,19 +19,24 @@ mod context;
 mod intake;
 
 mod links;
+mod log;
+mod names;
 mod outgoing;
+mod own;
 mod views;
 
 mod revocations;
 
 mod home;
 mod keys;
-mod lists;
+mod own_list;
 mod pairwise;
 
+mod lists;
 mod resend;
 mod sealing;
 
+mod history;
 mod receipts;
 
 mod healing;
@@ -41,16 +46,22 @@ mod introductions;
 mod blocking;
 mod contacts;
 mod direct;
+mod linking;
 
 mod arrivals;
 mod bundles;
 mod publish;
+mod records;
 
 mod inbox;
 
 mod frames;
 mod setup;
 mod waiters;
+
+mod answers;
+
+mod devices;
 
 mod commands;
 
@@ -59,7 +70,7 @@ mod run;
 pub use context::Me;
 pub use links::MAX_LINKS;
 pub use run::{Engine, LoadError};
-pub use setup::{NewAccount, create_account};
+pub use setup::{NewAccount, Origin, SetupError, create_account};
 pub use types::{DownReason, Input, NetOutput, Notice, Outputs};
 
 #[cfg(test)]

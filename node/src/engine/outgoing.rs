@@ -8,6 +8,8 @@ use crate::store::{OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError
 
 /// Items that go out one by one.
 pub(super) const NO_GROUP: u64 = 0;
+/// Items looked at in one go.
+const PAGE: usize = 128;
 
 /// Puts something sealed into the outbox, for devices of one user. Acknowledgements are of class 1, all else
 /// of class 0.
@@ -25,11 +27,31 @@ pub(super) fn put(
         id: 0,
         group,
         purpose,
-        class: u8::from(matches!(purpose, Purpose::Acknowledgement(_))),
+        class: u8::from(matches!(purpose, Purpose::Acknowledgement(_) | Purpose::OwnAcknowledgement(_))),
         payload,
         recipients: devices.iter().map(recipient).collect(),
         created: ctx.now,
     })?;
     ctx.agenda.publish = true;
     Ok(())
+}
+
+/// A device gets nothing more: what is kept for it is dropped.
+pub(super) fn forget(ctx: &mut Context<'_>, device: &DeviceId) -> Result<(), StoreError> {
+    let mut after_id = 0;
+    loop {
+        let page = ctx.tx.outbox_page(after_id, PAGE)?;
+        let Some(last) = page.last() else { break };
+        after_id = last.id;
+        for mut item in page {
+            let recipients = item.recipients.len();
+            item.recipients.retain(|recipient| recipient.device != *device);
+            if item.recipients.is_empty() {
+                ctx.tx.delete_outbox(item.id)?;
+            } else if item.recipients.len() < recipients {
+                ctx.tx.put_outbox(&item)?;
+            }
+        }
+    }
+    ctx.tx.delete_peer_device(device)
 }

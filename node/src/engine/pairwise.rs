@@ -33,22 +33,29 @@ impl std::fmt::Display for OlmRefusal {
     }
 }
 
-/// Whether something can be sealed for all these devices; what is missing is fetched.
-pub(super) fn can_reach(
+/// Those of the devices that something can be sealed for; `None` while there are none, or while a bundle that can
+/// be had is on its way. What is missing or old is fetched.
+pub(super) fn reach(
     ctx: &mut Context<'_>,
     contact: &Contact,
     devices: &[DeviceId],
-) -> Result<bool, StoreError> {
-    let mut all = !devices.is_empty();
+) -> Result<Option<Vec<DeviceId>>, StoreError> {
+    let mut reachable = Vec::with_capacity(devices.len());
+    let mut waits = false;
     for device in devices {
-        let known = ctx.tx.peer_device(device)?;
-        // What an older one names may be dead.
-        all &= known.as_ref().is_some_and(|known| ctx.now.since(known.fetched) <= KEY_LIFE);
-        if known.is_none_or(|known| ctx.now.since(known.fetched) > BUNDLE_FRESH) {
+        let age = ctx.tx.peer_device(device)?.map(|known| ctx.now.since(known.fetched));
+        if age.is_none_or(|age| age > BUNDLE_FRESH) {
             ctx.agenda.fetch.insert(contact.user);
         }
+        // What an older one names may be dead.
+        if age.is_some_and(|age| age <= KEY_LIFE) {
+            reachable.push(*device);
+        } else {
+            let has_address = contact.bundles.iter().any(|access| access.device == *device);
+            waits |= has_address && !ctx.agenda.unfetchable.contains(device);
+        }
     }
-    Ok(all)
+    Ok((!waits && !reachable.is_empty()).then_some(reachable))
 }
 
 /// Seals one message for a device. `None` where the device can't be reached yet; the log says why.

@@ -19,7 +19,7 @@ use super::context::Context;
 use super::links::{Asked, InFlight, InFlightItem, Links};
 use super::receipts::{fail, raise_tick};
 use super::types::Outputs;
-use super::{resend, views};
+use super::{resend, revocations, views};
 use crate::event::Event;
 use crate::store::{Contact, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE, StoreError};
 
@@ -245,6 +245,11 @@ fn is_pending(item: &OutboxItem) -> bool {
     item.recipients.iter().any(|recipient| matches!(recipient.state, OutboxState::Pending { .. }))
 }
 
+/// Whether no recipient can get it any more.
+fn is_given_up(item: &OutboxItem) -> bool {
+    item.recipients.iter().all(|recipient| recipient.state == OutboxState::Failed)
+}
+
 /// Whether every recipient's relay holds it, or every recipient has it.
 fn is_there(item: &OutboxItem) -> bool {
     let there = |state: OutboxState| matches!(state, OutboxState::Custody { .. } | OutboxState::Acknowledged);
@@ -261,8 +266,23 @@ fn conclude(ctx: &mut Context<'_>, item: &OutboxItem, failure: Option<Failure>) 
             }
             Ok(())
         }
-        Purpose::Retry(_) if is_pending(item) => Ok(()),
-        Purpose::Retry(_) => ctx.tx.delete_outbox(item.id),
+        Purpose::OwnAcknowledgement(_) if !is_pending(item) => {
+            ctx.agenda.receipts = true;
+            ctx.tx.delete_outbox(item.id)
+        }
+        Purpose::Retry(_) | Purpose::History(_) | Purpose::Link(_) | Purpose::DeviceList(_)
+            if !is_pending(item) =>
+        {
+            ctx.tx.delete_outbox(item.id)
+        }
+        Purpose::OwnEntry(_) | Purpose::OwnKey(_) if is_given_up(item) => ctx.tx.delete_outbox(item.id),
+        Purpose::OwnEntry(_)
+        | Purpose::OwnKey(_)
+        | Purpose::OwnAcknowledgement(_)
+        | Purpose::Retry(_)
+        | Purpose::History(_)
+        | Purpose::Link(_)
+        | Purpose::DeviceList(_) => Ok(()),
         Purpose::Introduction(user) => conclude_introduction(ctx, item, &user, failure),
         Purpose::Entry(entry) | Purpose::Key(entry) => conclude_entry(ctx, item, &entry, failure),
     }
@@ -317,6 +337,8 @@ fn conclude_introduction(
         ctx.events.push(Event::Contact { contact: view });
         return Ok(());
     }
+    revocations::revoke_former(ctx, &mut contact)?;
+    ctx.tx.put_contact(&contact)?;
     // A first text went along.
     for delivery in ctx.tx.deliveries_unread(&ctx.me.direct(user))? {
         if delivery.sealed
@@ -324,6 +346,25 @@ fn conclude_introduction(
             && ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?.is_empty()
         {
             raise_tick(ctx, &delivery.entry, Tick::Sent)?;
+        }
+    }
+    Ok(())
+}
+
+/// Drops what has long been out of any relay's hands: some device of each user has it, or it was told as failed, or
+/// it was for own devices only, which get it as history.
+fn drop_old(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for item in ctx.tx.outbox_page(0, SWEEP_MAX)? {
+        let is_old = ctx.now.since(item.created) > ENVELOPE_TTL_MAX + EXPIRY_GRACE;
+        let waits_for_user = matches!(item.purpose, Purpose::Entry(_) | Purpose::Key(_))
+            && item.recipients.iter().any(|recipient| recipient.state == OutboxState::Failed);
+        let has_ended = |state: OutboxState| match state {
+            OutboxState::Custody { held_until, .. } => held_until < ctx.now.before(EXPIRY_GRACE),
+            OutboxState::Acknowledged | OutboxState::Failed => true,
+            OutboxState::Pending { .. } => false,
+        };
+        if is_old && !waits_for_user && item.recipients.iter().all(|recipient| has_ended(recipient.state)) {
+            ctx.tx.delete_outbox(item.id)?;
         }
     }
     Ok(())
@@ -342,6 +383,7 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         }
         ctx.tx.put_outbox(&item)?;
     }
+    drop_old(ctx)?;
     ctx.tx.forget_receiver_keys(ctx.now.before(SEEN_LIFE))?;
     // A prekey message of an earlier time was for a fallback prekey that is dead.
     let account = &ctx.me.account;

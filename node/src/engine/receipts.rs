@@ -9,10 +9,13 @@ use undertone_protocol::wire::pairwise::Body;
 
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
-use super::sealing::authorised;
-use super::{pairwise, resend, views};
+use super::{own, pairwise, resend, views};
 use crate::event::Event;
-use crate::store::{Contact, ContactState, Delivery, Failure, OutboxState, OwnReceipts, Purpose, StoreError};
+use crate::store::{Contact, ContactState, Delivery, Failure, OutboxState, Purpose, StoreError};
+
+/// Of messages written on other devices, as many ticks are told at a time, the last ones.
+const TICKS_TOLD: usize = 64;
+const TICKS_TOLD_MAX: u64 = TICKS_TOLD as u64;
 
 /// An acknowledgement from a device that Olm proved.
 pub(super) fn received(
@@ -29,14 +32,17 @@ pub(super) fn received(
                 return Ok(());
             }
         };
-    // Nothing of theirs shows; when they are unblocked they say it again.
-    if ctx.tx.contact(user)?.is_none_or(|contact| contact.state.is_blocked()) {
+    let fields = &acknowledgement.fields;
+    let conversation = fields.conversation;
+    // One's own devices speak of all conversations, others of the one with them.
+    let is_sibling = *user == ctx.me.user;
+    if fields.device != *device || !(is_sibling || conversation == ctx.me.direct(user)) {
+        tracing::warn!(device = %device.short(), "an acknowledgement for another conversation or device");
         return Ok(());
     }
-    let fields = &acknowledgement.fields;
-    let conversation = ctx.me.direct(user);
-    if fields.device != *device || fields.conversation != conversation {
-        tracing::warn!(device = %device.short(), "an acknowledgement for another conversation or device");
+    let Some(contact) = views::contact_of(ctx, &conversation)? else { return Ok(()) };
+    // Nothing of theirs shows; when they are unblocked they say it again.
+    if contact.state.is_blocked() && !is_sibling {
         return Ok(());
     }
     let known = ctx.tx.acknowledgement(&conversation, device)?;
@@ -45,22 +51,73 @@ pub(super) fn received(
     }
     ctx.tx.put_acknowledgement(&acknowledgement)?;
     let known = known.map(|known| known.fields);
+    if is_sibling {
+        return received_from_sibling(ctx, known.as_ref(), &acknowledgement.fields);
+    }
     let before = known.as_ref().map(|known| (&known.delivered, &known.read));
-    apply(
-        ctx,
-        device,
-        &conversation,
-        before.map(|(delivered, _)| delivered),
-        &fields.delivered,
-        Tick::Delivered,
-    )?;
-    apply(ctx, device, &conversation, before.map(|(_, read)| read), &fields.read, Tick::Read)?;
-    match (ctx.tx.contact(user)?, fields.delivered.get(&ctx.me.device)) {
-        (Some(contact), Some(held)) if !held.ranges.is_empty() => {
-            resend::fill_gaps(ctx, &contact, device, held)
-        }
+    let (delivered, read) = (before.map(|(delivered, _)| delivered), before.map(|(_, read)| read));
+    apply(ctx, device, &conversation, delivered, &fields.delivered, Tick::Delivered)?;
+    apply(ctx, device, &conversation, read, &fields.read, Tick::Read)?;
+    siblings_ticks(ctx, &contact, known.as_ref(), fields)?;
+    ctx.agenda.compare.insert((*device, conversation), ctx.now);
+    match fields.delivered.get(&ctx.me.device) {
+        Some(held) if !held.ranges.is_empty() => resend::fill_gaps(ctx, &contact, device, held),
         _ => Ok(()),
     }
+}
+
+/// Another device of the user says what it has, and what the user read there: that is read here too.
+fn received_from_sibling(
+    ctx: &mut Context<'_>,
+    before: Option<&AcknowledgementFields>,
+    after: &AcknowledgementFields,
+) -> Result<(), StoreError> {
+    let AcknowledgementFields { conversation, device, delivered, read, .. } = after;
+    if let Some(held) = delivered.get(&ctx.me.device) {
+        let done = before.and_then(|before| before.delivered.get(&ctx.me.device)).map_or(0, |item| item.seq);
+        for delivery in ctx.tx.deliveries_between(conversation, done.saturating_add(1), held.last())? {
+            if held.covers(delivery.seq) {
+                take_out(ctx, &[Purpose::OwnEntry(delivery.entry), Purpose::OwnKey(delivery.entry)], device)?;
+            }
+        }
+    }
+    let mut own = ctx.tx.own_receipts(conversation)?;
+    if own.read.merge(read) {
+        ctx.tx.put_own_receipts(conversation, &own)?;
+    }
+    ctx.agenda.compare.insert((*device, *conversation), ctx.now);
+    Ok(())
+}
+
+/// Tells of messages that the user wrote on other devices and that a contact's device newly has.
+fn siblings_ticks(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    before: Option<&AcknowledgementFields>,
+    after: &AcknowledgementFields,
+) -> Result<(), StoreError> {
+    for sibling in own::siblings(ctx) {
+        let done = |frontier: Option<&Frontier>| {
+            frontier.and_then(|frontier| frontier.get(&sibling)).map_or(0, |item| item.seq)
+        };
+        let read = (done(before.map(|before| &before.read)), done(Some(&after.read)));
+        let delivered = (done(before.map(|before| &before.delivered)), done(Some(&after.delivered)));
+        for ((from, through), tick) in [(delivered, Tick::Delivered), (read, Tick::Read)] {
+            let newly = through.saturating_sub(from).min(TICKS_TOLD_MAX);
+            let from = through.saturating_sub(newly).saturating_add(1);
+            for stored in ctx.tx.entries_of(&after.conversation, &sibling, from, TICKS_TOLD)? {
+                if stored.entry.header.seq <= through {
+                    ctx.events.push(Event::Tick {
+                        contact: contact.name.to_string(),
+                        id: stored.entry.id.to_hex(),
+                        state: tick.as_str().to_owned(),
+                        failed: None,
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Takes in what a device's frontier covers beyond the one before.
@@ -90,27 +147,33 @@ fn acknowledged(
     device: &DeviceId,
     tick: Tick,
 ) -> Result<(), StoreError> {
-    let mut items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
-    items.extend(ctx.tx.outbox_of(&Purpose::Key(delivery.entry))?);
-    for mut item in items {
-        for recipient in item.recipients.iter_mut().filter(|recipient| recipient.device == *device) {
-            // The entry may have come another way, and its key not yet.
-            let key_to_send = matches!(item.purpose, Purpose::Key(_))
-                && matches!(recipient.state, OutboxState::Pending { .. });
-            if !key_to_send {
-                recipient.state = OutboxState::Acknowledged;
-            }
-        }
-        if item.recipients.iter().all(|recipient| recipient.state == OutboxState::Acknowledged) {
-            ctx.tx.delete_outbox(item.id)?;
-        } else {
-            ctx.tx.put_outbox(&item)?;
-        }
-    }
+    take_out(ctx, &[Purpose::Entry(delivery.entry), Purpose::Key(delivery.entry)], device)?;
     if tick > delivery.tick || delivery.failed.is_some() {
         delivery.tick = delivery.tick.max(tick);
         delivery.failed = None;
         keep(ctx, &delivery)?;
+    }
+    Ok(())
+}
+
+/// What a device acknowledged need not reach it any more.
+fn take_out(ctx: &mut Context<'_>, purposes: &[Purpose], device: &DeviceId) -> Result<(), StoreError> {
+    for purpose in purposes {
+        for mut item in ctx.tx.outbox_of(purpose)? {
+            for recipient in item.recipients.iter_mut().filter(|recipient| recipient.device == *device) {
+                // The entry may have come another way, and its key not yet.
+                let key_to_send = matches!(item.purpose, Purpose::Key(_) | Purpose::OwnKey(_))
+                    && matches!(recipient.state, OutboxState::Pending { .. });
+                if !key_to_send {
+                    recipient.state = OutboxState::Acknowledged;
+                }
+            }
+            if item.recipients.iter().all(|recipient| recipient.state == OutboxState::Acknowledged) {
+                ctx.tx.delete_outbox(item.id)?;
+            } else {
+                ctx.tx.put_outbox(&item)?;
+            }
+        }
     }
     Ok(())
 }
@@ -151,9 +214,20 @@ fn keep(ctx: &mut Context<'_>, delivery: &Delivery) -> Result<(), StoreError> {
 
 /// Something new must be acknowledged.
 pub(super) fn make_due(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<(), StoreError> {
+    due(ctx, conversation, true)
+}
+
+/// Own other devices must be told what this one holds of a conversation.
+pub(super) fn make_own_due(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<(), StoreError> {
+    due(ctx, conversation, false)
+}
+
+fn due(ctx: &mut Context<'_>, conversation: &ConversationId, theirs: bool) -> Result<(), StoreError> {
     let mut own = ctx.tx.own_receipts(conversation)?;
-    if !own.due {
-        own.due = true;
+    let before = (own.due, own.own_due);
+    own.due |= theirs && *conversation != ctx.me.direct(&ctx.me.user);
+    own.own_due |= !own::siblings(ctx).is_empty();
+    if before != (own.due, own.own_due) {
         ctx.tx.put_own_receipts(conversation, &own)?;
     }
     ctx.agenda.receipts = true;
@@ -164,18 +238,23 @@ pub(super) fn make_due(ctx: &mut Context<'_>, conversation: &ConversationId) -> 
 pub(super) fn mark_read(ctx: &mut Context<'_>, contact: &Contact) -> Result<usize, StoreError> {
     let conversation = ctx.me.direct(&contact.user);
     let mut own = ctx.tx.own_receipts(&conversation)?;
-    let read = received_frontier(ctx, &conversation)?;
-    let newly = read.count().saturating_sub(own.read.count());
+    let before = own.read.count();
+    let mut seen = Frontier::default();
+    for (device, item) in ctx.tx.frontier(&conversation)? {
+        if !own::is_own(ctx, &device) {
+            seen.set(device, item);
+        }
+    }
+    own.read.merge(&seen);
+    let newly = own.read.count().saturating_sub(before);
     if newly > 0 {
-        own.read = read;
-        own.due = true;
         ctx.tx.put_own_receipts(&conversation, &own)?;
-        ctx.agenda.receipts = true;
+        make_due(ctx, &conversation)?;
     }
     Ok(usize::try_from(newly).unwrap_or(usize::MAX))
 }
 
-/// What is held of everybody else's devices.
+/// What is held of all other devices.
 fn received_frontier(ctx: &Context<'_>, conversation: &ConversationId) -> Result<Frontier, StoreError> {
     let mut frontier = Frontier::default();
     for (device, item) in ctx.tx.frontier(conversation)? {
@@ -186,43 +265,61 @@ fn received_frontier(ctx: &Context<'_>, conversation: &ConversationId) -> Result
     Ok(frontier)
 }
 
-/// Makes the acknowledgements that are due. One per conversation is on its way at a time: what comes
+/// Makes the acknowledgements that are due. One per conversation is on its way to each side at a time: what comes
 /// meanwhile goes into the next.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     if !std::mem::take(&mut ctx.agenda.receipts) {
         return Ok(());
     }
+    let own_contact = own::own_contact(ctx)?;
     for conversation in ctx.tx.receipts_due()? {
         let Some(contact) = views::contact_of(ctx, &conversation)? else { continue };
-        let waits = contact.state != ContactState::Accepted
-            || !ctx.tx.outbox_of(&Purpose::Acknowledgement(conversation))?.is_empty();
-        if !waits {
-            seal(ctx, &contact, &conversation)?;
+        let due = ctx.tx.own_receipts(&conversation)?;
+        if due.due
+            && contact.state == ContactState::Accepted
+            && ctx.tx.outbox_of(&Purpose::Acknowledgement(conversation))?.is_empty()
+        {
+            seal(ctx, &contact, &conversation, Purpose::Acknowledgement(conversation))?;
+        }
+        if let Some(own) = &own_contact
+            && due.own_due
+            && ctx.tx.outbox_of(&Purpose::OwnAcknowledgement(conversation))?.is_empty()
+        {
+            seal(ctx, own, &conversation, Purpose::OwnAcknowledgement(conversation))?;
         }
     }
     Ok(())
 }
 
-fn seal(ctx: &mut Context<'_>, contact: &Contact, conversation: &ConversationId) -> Result<(), StoreError> {
-    let own = ctx.tx.own_receipts(conversation)?;
+/// Seals one for the devices of a contact, who may be oneself.
+fn seal(
+    ctx: &mut Context<'_>,
+    to: &Contact,
+    conversation: &ConversationId,
+    purpose: Purpose,
+) -> Result<(), StoreError> {
+    let devices = own::authorised(ctx, to);
+    let Some(devices) = pairwise::reach(ctx, to, &devices)? else { return Ok(()) };
+    let mut own = ctx.tx.own_receipts(conversation)?;
+    own.counter += 1;
+    if own::is_me(ctx, to) {
+        own.own_due = false;
+    } else {
+        own.due = false;
+    }
     let fields = AcknowledgementFields {
         conversation: *conversation,
         device: ctx.me.device,
-        counter: own.counter + 1,
+        counter: own.counter,
         delivered: received_frontier(ctx, conversation)?,
         read: own.read.clone(),
         at: ctx.now,
     };
     let signed = Acknowledgement::issue(&ctx.me.key, fields).signed;
-    let devices = authorised(contact);
-    if !pairwise::can_reach(ctx, contact, &devices)? {
-        return Ok(());
-    }
     for device in devices {
         let body = Body::Acknowledgement(signed.to_wire());
-        let Some(payload) = pairwise::seal(ctx, contact, &device, body, None)? else { continue };
-        let purpose = Purpose::Acknowledgement(*conversation);
-        outgoing::put(ctx, &contact.user, &[device], purpose, NO_GROUP, payload)?;
+        let Some(payload) = pairwise::seal(ctx, to, &device, body, None)? else { continue };
+        outgoing::put(ctx, &to.user, &[device], purpose, NO_GROUP, payload)?;
     }
-    ctx.tx.put_own_receipts(conversation, &OwnReceipts { counter: own.counter + 1, due: false, ..own })
+    ctx.tx.put_own_receipts(conversation, &own)
 }

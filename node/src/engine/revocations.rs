@@ -6,16 +6,37 @@ use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
 use super::links::{Asked, Links, drop_link};
+use super::own;
 use super::types::Outputs;
 use crate::store::{Contact, ContactState, HomeRelay, Revocation, StoreError};
 
 /// Revocations that one relay is told at a time.
 const TELL_MAX: usize = 16;
 
-/// Takes back the tokens that begin with `handle`, at all home relays.
-pub(super) fn revoke(ctx: &mut Context<'_>, handle: Handle) -> Result<(), StoreError> {
+/// Takes back the tokens whose path begins so, at all home relays.
+pub(super) fn revoke(ctx: &mut Context<'_>, path: Vec<Handle>) -> Result<(), StoreError> {
     for home in ctx.tx.home_relays()? {
-        ctx.tx.put_revocation(&Revocation { relay: home.address.relay, handle, confirmed: false })?;
+        let relay = home.address.relay;
+        ctx.tx.put_revocation(&Revocation { relay, path: path.clone(), confirmed: false })?;
+    }
+    Ok(())
+}
+
+/// Takes back a token step wherever it stands: as this device issued it, and as the user's other devices did for
+/// mailboxes of this one.
+pub(super) fn revoke_everywhere(ctx: &mut Context<'_>, handle: Handle) -> Result<(), StoreError> {
+    revoke(ctx, vec![handle])?;
+    let Some(own) = own::own_contact(ctx)? else { return Ok(()) };
+    for sibling in own::siblings(ctx) {
+        revoke(ctx, vec![own::sibling_handle(&own, &sibling), handle])?;
+    }
+    Ok(())
+}
+
+/// A contact was introduced to its present token: earlier ones are taken back.
+pub(super) fn revoke_former(ctx: &mut Context<'_>, contact: &mut Contact) -> Result<(), StoreError> {
+    for handle in std::mem::take(&mut contact.former_tokens) {
+        revoke_everywhere(ctx, handle)?;
     }
     Ok(())
 }
@@ -24,12 +45,12 @@ pub(super) fn revoke(ctx: &mut Context<'_>, handle: Handle) -> Result<(), StoreE
 /// for them alone. Other invitations end by themselves.
 pub(super) fn revoke_contact(ctx: &mut Context<'_>, contact: &Contact) -> Result<(), StoreError> {
     if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
-        revoke(ctx, contact.token)?;
+        revoke_everywhere(ctx, contact.token)?;
     }
     let Some(handle) = contact.invitation else { return Ok(()) };
     match ctx.tx.invitation(&handle)? {
         Some(invitation) if invitation.uses_max == 1 && invitation.used_by == [contact.user] => {
-            revoke(ctx, handle)
+            revoke(ctx, vec![handle])
         }
         _ => Ok(()),
     }
@@ -43,24 +64,24 @@ pub(super) fn tell(
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     let relay = home.address.relay;
-    for handle in ctx.tx.revocations_due(&relay, TELL_MAX)? {
-        let asking = |asked: &Asked| matches!(asked, Asked::Revoke(other) if *other == handle);
+    for path in ctx.tx.revocations_due(&relay, TELL_MAX)? {
+        let asking = |asked: &Asked| matches!(asked, Asked::Revoke(other) if *other == path);
         if links.get(&relay).is_some_and(|link| link.is_asking(asking)) {
             continue;
         }
         let revoke = wire::RevokeToken {
             mailbox: home.mailbox.to_wire(),
             epoch: home.epoch,
-            handles: vec![handle.to_wire()],
+            handles: path.iter().map(Handle::to_wire).collect(),
         };
-        links.ask(&relay, Asked::Revoke(handle), Body::RevokeToken(revoke), ctx.now, out);
+        links.ask(&relay, Asked::Revoke(path), Body::RevokeToken(revoke), ctx.now, out);
     }
     Ok(())
 }
 
 /// The relay refuses the token from now on.
-pub(super) fn confirmed(ctx: &mut Context<'_>, relay: &RelayId, handle: Handle) -> Result<(), StoreError> {
-    ctx.tx.put_revocation(&Revocation { relay: *relay, handle, confirmed: true })
+pub(super) fn confirmed(ctx: &mut Context<'_>, relay: &RelayId, path: Vec<Handle>) -> Result<(), StoreError> {
+    ctx.tx.put_revocation(&Revocation { relay: *relay, path, confirmed: true })
 }
 
 /// The relay's table is full: a new secret makes all tokens void, and contacts get new ones. Links to this

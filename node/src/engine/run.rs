@@ -11,7 +11,8 @@ use super::links::Links;
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
-    bundles, commands, frames, healing, home, inbox, introductions, keys, publish, receipts, sealing,
+    bundles, commands, frames, healing, history, home, inbox, introductions, keys, publish, receipts, records,
+    sealing,
 };
 use crate::event::Event;
 use crate::store::{ContactState, NodeTx, StoreError};
@@ -105,6 +106,16 @@ impl Engine {
             }
             Input::Tick => {}
         }
+        self.reload(tx)
+    }
+
+    /// Takes in what changed of the account.
+    fn reload(&mut self, tx: &dyn NodeTx) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.agenda.reload)
+            && let Some(account) = tx.account()?
+        {
+            self.me = Me::new(account);
+        }
         Ok(())
     }
 
@@ -131,13 +142,24 @@ impl Engine {
         if self.publish_at.is_some_and(|at| at <= now) {
             self.agenda.publish = true;
         }
-        let Parts { mut ctx, links, fetches, waiters, publish_at } = self.parts(tx, now);
+        let Parts { mut ctx, .. } = self.parts(tx, now);
         if sweep {
             publish::sweep(&mut ctx)?;
             home::sweep(&mut ctx)?;
         }
         inbox::retry_quarantine(&mut ctx)?;
+        records::follow_due(&mut ctx)?;
+        records::tell_due(&mut ctx)?;
+        self.reload(tx)?;
+        let Parts { mut ctx, links, fetches, waiters, publish_at } = self.parts(tx, now);
+        if ctx.me.is_revoked() {
+            // Nothing goes out any more, nor is anything asked for.
+            waiters.check(&mut ctx, out)?;
+            out.notices.extend(self.events.drain(..).map(Notice::Event));
+            return Ok(());
+        }
         healing::due(&mut ctx)?;
+        history::compare_due(&mut ctx)?;
         introductions::seal_due(&mut ctx)?;
         sealing::seal_due(&mut ctx)?;
         receipts::seal_due(&mut ctx)?;
@@ -164,8 +186,10 @@ impl Engine {
             self.fetches.next_deadline(),
             self.publish_at,
         ];
+        let compare = self.agenda.compare.values().copied();
         let healing = self.agenda.ask_again.values().chain(self.agenda.retry_again.values());
-        deadlines.into_iter().flatten().chain(healing.map(|(_, at)| *at)).fold(self.sweep_at, Timestamp::min)
+        let deadlines = deadlines.into_iter().flatten().chain(compare);
+        deadlines.chain(healing.map(|(_, at)| *at)).fold(self.sweep_at, Timestamp::min)
     }
 
     fn parts<'a>(&'a mut self, tx: &'a mut dyn NodeTx, now: Timestamp) -> Parts<'a> {

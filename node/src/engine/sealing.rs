@@ -3,20 +3,28 @@
 use prost::Message;
 use rand_core::Rng;
 use undertone_protocol::codec::Signed;
-use undertone_protocol::crypto::{HeaderKey, KeyPackage, PackageEnds, SenderKeyInfo, encrypt_content};
+use undertone_protocol::crypto::{HeaderKey, KeyPackage, MegolmMessage, PackageEnds, SenderKeyInfo, encrypt_content};
 use undertone_protocol::entry::SignedEntry;
 use undertone_protocol::ids::{ConversationId, DeviceId, Tag, UserId};
 use undertone_protocol::limits::{DIRECT_ROTATION_MESSAGES, SENDER_KEY_MESSAGES_MAX};
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
-use super::{outgoing, pairwise};
+use super::{outgoing, own, pairwise};
 use crate::store::{Contact, ContactState, Delivery, Purpose, ReceiverKey, SenderKey, StoreError};
 
 /// Messages of one conversation sealed in one go; what is left comes next.
 const SEAL_MAX: usize = 64;
 /// Tags of an inbound session that are expected ahead of what came. What comes earlier waits in quarantine.
 const TAGS_AHEAD: u32 = 24;
+
+/// Whom a key goes to, and under which header key: the contact's devices, or one's own other ones. A relay must
+/// not see that both get the same message.
+#[derive(Clone, Copy)]
+enum Copies<'a> {
+    Theirs(&'a Contact),
+    Own(&'a Contact),
+}
 
 /// Seals what waits and can be sealed now.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
@@ -26,25 +34,34 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
             continue;
         };
         let unsealed = ctx.tx.deliveries_unsealed(&conversation, SEAL_MAX)?;
-        let devices = authorised(&contact);
-        if unsealed.is_empty() || !pairwise::can_reach(ctx, &contact, &devices)? {
+        if unsealed.is_empty() {
             continue;
         }
+        let devices = own::authorised(ctx, &contact);
+        if devices.is_empty() && own::is_me(ctx, &contact) {
+            keep_alone(ctx, unsealed)?;
+            continue;
+        }
+        let Some(reachable) = pairwise::reach(ctx, &contact, &devices)? else { continue };
         if unsealed.len() == SEAL_MAX {
             ctx.agenda.seal.insert(conversation, user);
         }
         for delivery in unsealed {
             let Some(stored) = ctx.tx.entry(&delivery.entry)? else { continue };
-            seal(ctx, &contact, &devices, delivery, &stored.entry)?;
+            seal(ctx, &contact, &reachable, delivery, &stored.entry)?;
         }
         ctx.agenda.publish = true;
     }
     Ok(())
 }
 
-/// D of a direct conversation: the active devices of the contact's newest list.
-pub(super) fn authorised(contact: &Contact) -> Vec<DeviceId> {
-    contact.device_list.iter().flat_map(|list| list.active()).map(|certificate| certificate.device).collect()
+/// There is no other device of this user: a later one gets it as history.
+fn keep_alone(ctx: &mut Context<'_>, unsealed: Vec<Delivery>) -> Result<(), StoreError> {
+    for mut delivery in unsealed {
+        delivery.sealed = true;
+        ctx.tx.put_delivery(&delivery)?;
+    }
+    Ok(())
 }
 
 fn seal(
@@ -54,36 +71,70 @@ fn seal(
     mut delivery: Delivery,
     entry: &SignedEntry,
 ) -> Result<(), StoreError> {
+    let own = own::own_contact(ctx)?.filter(|own| own.user != contact.user);
+    let siblings = match &own {
+        Some(own) => pairwise::reach(ctx, own, &own::siblings(ctx))?.unwrap_or_default(),
+        None => Vec::new(),
+    };
     let mut key = match ctx.tx.sender_key(&delivery.conversation)? {
-        Some(key) if !must_rotate(&key, devices) => key,
+        Some(key) if !must_rotate(ctx, &key, contact) => key,
         _ => new_key(ctx, delivery.conversation),
     };
     // Items of one group travel in one publish, the keys before what they open.
     let group = ctx.rng.next_u64() >> 1;
-    hand_out(ctx, contact, devices, &mut key, entry, group)?;
+    hand_out(ctx, Copies::Theirs(contact), devices, &mut key, entry, group)?;
     if key.holders.is_empty() {
         return Ok(());
     }
-    let sealed = encrypt_content(ctx.crypto, &mut key.state, entry.to_wire().encode_to_vec())
-        .and_then(|message| key.header_key.seal(&message));
-    let payload = match sealed {
-        Ok(payload) => payload,
+    let own_group = ctx.rng.next_u64() >> 1;
+    if let Some(own) = &own {
+        hand_out(ctx, Copies::Own(own), &siblings, &mut key, entry, own_group)?;
+    }
+    let message = match encrypt_content(ctx.crypto, &mut key.state, entry.to_wire().encode_to_vec()) {
+        Ok(message) => message,
         Err(error) => {
             tracing::error!(%error, "could not seal a message");
             return Ok(());
         }
     };
-    outgoing::put(ctx, &contact.user, &key.holders, Purpose::Entry(entry.id), group, payload.into())?;
+    let purpose = if own.is_some() { Purpose::Entry(entry.id) } else { Purpose::OwnEntry(entry.id) };
+    put(ctx, &key.header_key, &message, &contact.user, &key.holders, purpose, group)?;
+    if !key.own_holders.is_empty() {
+        let (user, purpose) = (ctx.me.user, Purpose::OwnEntry(entry.id));
+        put(ctx, &key.own_header_key, &message, &user, &key.own_holders, purpose, own_group)?;
+    }
     key.messages += 1;
     ctx.tx.put_sender_key(&key)?;
     delivery.sealed = true;
-    ctx.tx.put_delivery(&delivery)
+    ctx.tx.put_delivery(&delivery)?;
+    own::look_later(ctx, &delivery.conversation);
+    Ok(())
 }
 
-fn must_rotate(key: &SenderKey, devices: &[DeviceId]) -> bool {
+fn put(
+    ctx: &mut Context<'_>,
+    header_key: &HeaderKey,
+    message: &MegolmMessage,
+    user: &UserId,
+    holders: &[DeviceId],
+    purpose: Purpose,
+    group: u64,
+) -> Result<(), StoreError> {
+    match header_key.seal(message) {
+        Ok(payload) => outgoing::put(ctx, user, holders, purpose, group, payload.into()),
+        Err(error) => {
+            tracing::error!(%error, "could not seal a message");
+            Ok(())
+        }
+    }
+}
+
+fn must_rotate(ctx: &Context<'_>, key: &SenderKey, contact: &Contact) -> bool {
+    let (devices, siblings) = (own::authorised(ctx, contact), own::siblings(ctx));
     key.turned
         || key.messages >= DIRECT_ROTATION_MESSAGES.min(SENDER_KEY_MESSAGES_MAX)
         || key.holders.iter().any(|holder| !devices.contains(holder))
+        || key.own_holders.iter().any(|holder| !siblings.contains(holder))
 }
 
 fn new_key(ctx: &mut Context<'_>, conversation: ConversationId) -> SenderKey {
@@ -92,6 +143,8 @@ fn new_key(ctx: &mut Context<'_>, conversation: ConversationId) -> SenderKey {
         state: ctx.crypto.new_sender_key(),
         header_key: HeaderKey::random(ctx.rng),
         holders: Vec::new(),
+        own_header_key: HeaderKey::random(ctx.rng),
+        own_holders: Vec::new(),
         messages: 0,
         turned: false,
     }
@@ -100,7 +153,7 @@ fn new_key(ctx: &mut Context<'_>, conversation: ConversationId) -> SenderKey {
 /// Gives the key, at its present index, to the devices that don't have it.
 fn hand_out(
     ctx: &mut Context<'_>,
-    contact: &Contact,
+    copies: Copies<'_>,
     devices: &[DeviceId],
     key: &mut SenderKey,
     entry: &SignedEntry,
@@ -113,17 +166,27 @@ fn hand_out(
             return Ok(());
         }
     };
+    let (contact, header_key, mut holders) = match copies {
+        Copies::Theirs(contact) => (contact, key.header_key.clone(), std::mem::take(&mut key.holders)),
+        Copies::Own(own) => (own, key.own_header_key.clone(), std::mem::take(&mut key.own_holders)),
+    };
+    let purpose =
+        if own::is_me(ctx, contact) { Purpose::OwnKey(entry.id) } else { Purpose::Key(entry.id) };
     for device in devices {
-        if key.holders.contains(device) {
+        if holders.contains(device) {
             continue;
         }
-        let package = package(ctx, contact, device, key, &info, entry);
+        let package = package(ctx, contact, device, &header_key, &info, entry);
         let Some(payload) = pairwise::seal(ctx, contact, device, Body::KeyPackage(package.to_wire()), None)?
         else {
             continue;
         };
-        outgoing::put(ctx, &contact.user, &[*device], Purpose::Key(entry.id), group, payload)?;
-        key.holders.push(*device);
+        outgoing::put(ctx, &contact.user, &[*device], purpose, group, payload)?;
+        holders.push(*device);
+    }
+    match copies {
+        Copies::Theirs(_) => key.holders = holders,
+        Copies::Own(_) => key.own_holders = holders,
     }
     Ok(())
 }
@@ -132,7 +195,7 @@ fn package(
     ctx: &Context<'_>,
     contact: &Contact,
     device: &DeviceId,
-    key: &SenderKey,
+    header_key: &HeaderKey,
     info: &SenderKeyInfo,
     entry: &SignedEntry,
 ) -> Signed {
@@ -143,13 +206,13 @@ fn package(
             recipient_user: contact.user,
             recipient_device: *device,
         },
-        conversation: key.conversation,
+        conversation: entry.header.conversation,
         session: info.session,
         first_index: info.next_index,
         next_seq: entry.header.seq,
         membership_heads: entry.header.membership_heads.clone(),
         session_key: info.session_key.clone(),
-        header_key: key.header_key.clone(),
+        header_key: header_key.clone(),
     };
     package.sign(ctx.me.key.signing_key())
 }
@@ -178,7 +241,8 @@ pub(super) fn key_package(
             return Ok(());
         }
     };
-    if package.conversation != ctx.me.direct(user) {
+    // One's own devices share what they send in any conversation; it may not be known here yet.
+    if package.conversation != ctx.me.direct(user) && *user != ctx.me.user {
         tracing::warn!(device = %device.short(), "a key package for another conversation");
         return Ok(());
     }

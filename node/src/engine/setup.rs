@@ -1,11 +1,13 @@
 use rand_chacha::ChaCha20Rng;
 use undertone_protocol::crypto::{Crypto, CryptoError};
-use undertone_protocol::ids::{Locator, MailboxId, Secret};
+use undertone_protocol::ids::{Handle, Locator, MailboxId, Secret};
 use undertone_protocol::keys::{
-    Certificate, DeviceKey, DeviceList, IdentityKey, ListedDevice, Name, RecoveryPhrase, RelayAddress,
+    Certificate, DeviceKey, DeviceList, IdentityKey, ListedDevice, Name, RecoveryPhrase,
+    RecoveryPhraseError, RelayAddress,
 };
 use undertone_protocol::time::Timestamp;
 
+use super::own;
 use crate::store::{Account, HomeRelay, NodeTx, Received, StoreError};
 
 /// What a new account is made of.
@@ -17,18 +19,47 @@ pub struct NewAccount {
     pub device_name: Name,
     /// The home relays, the preferred one first.
     pub relays: Vec<RelayAddress>,
+    /// Whose it is.
+    pub origin: Origin,
 }
 
-/// Makes identity and device and stores them. The phrase makes the identity again: show it once, keep it
-/// nowhere.
+/// Whose a new account is.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// A new user's.
+    New,
+    /// A user's who starts anew, by the words of their phrase.
+    Phrase(String),
+    /// Another device of its user will say so.
+    Link,
+}
+
+/// Why an account can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// What was given is no phrase.
+    #[error(transparent)]
+    Phrase(#[from] RecoveryPhraseError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes identity and device and stores them. The phrase of a new user makes the identity again: show it once,
+/// keep it nowhere.
 pub fn create_account(
     tx: &mut dyn NodeTx,
     crypto: &mut dyn Crypto,
     rng: &mut ChaCha20Rng,
     new: NewAccount,
     now: Timestamp,
-) -> Result<RecoveryPhrase, StoreError> {
-    let phrase = RecoveryPhrase::random(rng);
+) -> Result<Option<RecoveryPhrase>, SetupError> {
+    let phrase = match &new.origin {
+        Origin::Phrase(words) => RecoveryPhrase::parse(words)?,
+        // A device that is to be linked has a placeholder for an identity.
+        Origin::New | Origin::Link => RecoveryPhrase::random(rng),
+    };
+    let linking = matches!(new.origin, Origin::Link).then(|| Secret::random(rng));
     let identity = IdentityKey::from_phrase(&phrase);
     let device = DeviceKey::random(rng);
     let mut olm = crypto.new_account();
@@ -39,6 +70,11 @@ pub fn create_account(
     let certificate = Certificate::issue(&identity, device.device(), keys.0, new.device_name, now);
     let listed = ListedDevice { certificate: certificate.clone(), revoked: false };
     tx.put_olm_account(&olm)?;
+    let device_list = DeviceList::issue(&identity, None, vec![listed]);
+    let own = own::contact(identity.user(), Handle::random(rng), device_list.clone(), now);
+    if let Some(own) = own.filter(|_| linking.is_none()) {
+        tx.put_contact(&own)?;
+    }
     tx.put_account(&Account {
         name: new.name,
         identity_seed: Some(identity.seed()),
@@ -48,13 +84,14 @@ pub fn create_account(
         keys_made: now,
         superseded: None,
         bundle_key: Secret::random(rng),
-        device_list: DeviceList::issue(&identity, None, vec![listed]),
+        device_list,
+        linking,
         certificate,
     })?;
     for (address, priority) in new.relays.into_iter().zip(0..) {
         tx.put_home_relay(&home_relay(rng, address, priority))?;
     }
-    Ok(phrase)
+    Ok(matches!(new.origin, Origin::New).then_some(phrase))
 }
 
 /// Nothing is reused from one relay to another.

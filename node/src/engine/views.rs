@@ -1,13 +1,14 @@
 //! What users see: records turned into the views of commands and events.
 
-use undertone_protocol::entry::Content;
+use undertone_protocol::entry::{Content, DeviceChange, EntryHeader};
 use undertone_protocol::ids::{ConversationId, EntryId};
-use undertone_protocol::keys::Name;
+use undertone_protocol::keys::{Certificate, DeviceList, ListedDevice, Name};
 use undertone_protocol::receipts::{Denial, Tick};
 
 use super::context::Context;
-use crate::command::{ContactView, IdView, MessageView};
-use crate::store::{Contact, ContactState, Delivery, Failure, OutboxState, Purpose, StoreError, StoredEntry};
+use super::own;
+use crate::command::{ContactView, DeviceCodeView, DeviceView, IdView, MessageView};
+use crate::store::{Contact, ContactState, CutReason, Delivery, Failure, OutboxState, Purpose, StoreError, StoredEntry};
 
 /// The contact of a direct conversation.
 pub(super) fn contact_of(
@@ -50,21 +51,43 @@ pub(super) fn contact(ctx: &Context<'_>, contact: &Contact) -> Result<ContactVie
         user: contact.user.to_hex(),
         state: state.to_owned(),
         verified: contact.verified,
-        warning: warning(contact),
+        warning: warning(ctx, contact)?,
         message: first_text(ctx, contact)?,
         introduced: !contact.introduction_due && pending.is_empty(),
     })
 }
 
-fn warning(contact: &Contact) -> Option<String> {
+/// What is wrong with a contact, the worst first.
+fn warning(ctx: &Context<'_>, contact: &Contact) -> Result<Option<String>, StoreError> {
     if let Some(denial) = contact.refused {
-        return Some(refusal(contact, denial));
+        return Ok(Some(refusal(contact, denial)));
     }
-    contact.identity_warning.then(|| {
-        format!(
-            "{0}'s identity changed (re-installed, or somebody else): `undertone contact verify {0}`",
-            contact.name
-        )
+    if let Some(warning) = identity_warning(contact) {
+        return Ok(Some(warning));
+    }
+    let conversation = ctx.me.direct(&contact.user);
+    for listed in contact.device_list.iter().flat_map(|list| &list.devices) {
+        let Certificate { device, name, .. } = &listed.certificate;
+        if ctx.tx.cut(&conversation, device)?.is_some_and(|cut| cut.why == CutReason::Forked) {
+            return Ok(Some(format!(
+                "{}'s device {name} wrote two things in one place, as a copied store does: what it writes from \
+                 there on is left out",
+                contact.name
+            )));
+        }
+    }
+    Ok(None)
+}
+
+fn identity_warning(contact: &Contact) -> Option<String> {
+    let name = &contact.name;
+    if contact.identity_warning {
+        return Some(format!(
+            "{name}'s identity is in two hands (theirs, or somebody else's): `undertone contact verify {name}`"
+        ));
+    }
+    contact.reinstalled.then(|| {
+        format!("{name} re-installed, or somebody has their phrase: `undertone contact verify {name}`")
     })
 }
 
@@ -129,8 +152,37 @@ pub(super) fn failure(failure: Failure) -> String {
 fn text(stored: &StoredEntry) -> String {
     match &stored.entry.body.content {
         Content::Text(text) => text.clone(),
+        Content::Devices(change) => devices(change),
+        Content::Account(_) => "(what your devices know of a contact)".to_owned(),
         Content::Unknown => "(made by a newer version: update to see it)".to_owned(),
     }
+}
+
+/// Which devices a change leaves active.
+fn devices(change: &DeviceChange) -> String {
+    match DeviceList::verify(change.device_list.clone()) {
+        Ok(list) => {
+            let names: Vec<&str> = list.active().map(|certificate| certificate.name.as_str()).collect();
+            format!("(uses these devices from here on: {})", names.join(", "))
+        }
+        Err(_) => "(a change of devices that can't be read)".to_owned(),
+    }
+}
+
+/// How far a message has come that the user wrote on another device: by what the contact's devices signed.
+fn siblings_tick(ctx: &Context<'_>, contact: &Contact, header: &EntryHeader) -> Result<Tick, StoreError> {
+    let mut tick = if own::is_me(ctx, contact) { Tick::Read } else { Tick::Queued };
+    for listed in contact.device_list.iter().flat_map(|list| &list.devices) {
+        let device = &listed.certificate.device;
+        let Some(acknowledgement) = ctx.tx.acknowledgement(&header.conversation, device)? else { continue };
+        let fields = acknowledgement.fields;
+        if fields.read.covers(&header.device, header.seq) {
+            tick = Tick::Read;
+        } else if fields.delivered.covers(&header.device, header.seq) {
+            tick = tick.max(Tick::Delivered);
+        }
+    }
+    Ok(tick)
 }
 
 /// A message of a contact's conversation.
@@ -140,10 +192,11 @@ pub(super) fn message(
     stored: &StoredEntry,
 ) -> Result<MessageView, StoreError> {
     let entry = &stored.entry;
-    let mine = entry.header.device == ctx.me.device;
+    let mine = own::is_own(ctx, &entry.header.device);
     let delivery = if mine { ctx.tx.delivery(&entry.id)? } else { None };
     let state = match &delivery {
         Some(delivery) => delivery.tick.as_str(),
+        None if mine => siblings_tick(ctx, contact, &entry.header)?.as_str(),
         None => {
             let own = ctx.tx.own_receipts(&entry.header.conversation)?;
             if own.read.covers(&entry.header.device, entry.header.seq) { "read" } else { "received" }
@@ -158,7 +211,13 @@ pub(super) fn message(
         time_ms: entry.header.claimed.as_ms(),
         state: state.to_owned(),
         failed: delivery.as_ref().and_then(|delivery| delivery.failed).map(failure),
-        note: delivery.as_ref().and_then(|delivery| note(contact, delivery)),
+        note: match &delivery {
+            Some(delivery) => note(contact, delivery),
+            None if mine && state == Tick::Queued.as_str() => {
+                Some("written on another device: it shows when the contact has it".to_owned())
+            }
+            None => None,
+        },
     })
 }
 
@@ -196,4 +255,28 @@ pub(super) fn outbox_pending(ctx: &Context<'_>, limit: usize) -> Result<usize, S
     let pending = ctx.tx.outbox_pending(0, limit)?;
     let waits = |state: &OutboxState| matches!(state, OutboxState::Pending { .. });
     Ok(pending.iter().filter(|item| item.recipients.iter().any(|to| waits(&to.state))).count())
+}
+
+/// A device of this user. `own`: what is known of the other ones.
+pub(super) fn device(ctx: &Context<'_>, own: Option<&Contact>, listed: &ListedDevice) -> DeviceView {
+    let Certificate { device, name, created, .. } = &listed.certificate;
+    let this = *device == ctx.me.device;
+    let is_known = this || own.is_some_and(|own| own.introduced.iter().any(|(known, _)| known == device));
+    let state = match (listed.revoked, is_known) {
+        (true, _) => "revoked",
+        (false, true) => "active",
+        (false, false) => "linking",
+    };
+    DeviceView {
+        name: name.to_string(),
+        device: device.to_hex(),
+        this,
+        state: state.to_owned(),
+        added_ms: created.as_ms(),
+    }
+}
+
+/// A device that belongs to a user already shows no code.
+pub(super) const fn no_code() -> DeviceCodeView {
+    DeviceCodeView { code: None, ready: true }
 }

@@ -1,13 +1,13 @@
 //! Commands whose answer waits for the network.
 
-use undertone_protocol::ids::{EntryId, Handle, UserId};
+use undertone_protocol::ids::{DeviceId, EntryId, Handle, UserId};
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
 use super::types::{Notice, Outputs};
-use super::views;
-use crate::command::{CommandError, CommandId, CountView, ErrorKind, InvitationView, Response};
+use super::{own, views};
+use crate::command::{CommandError, CommandId, CountView, DeviceCodeView, ErrorKind, InvitationView, Response};
 use crate::store::{Purpose, StoreError};
 
 /// Answers that may wait at one time; one more is answered at once.
@@ -22,6 +22,10 @@ pub(super) enum Condition {
     Invited { handle: Handle, view: InvitationView },
     /// A request or an accept is at a relay, or was refused.
     Introduced { user: UserId },
+    /// This new device is known to a relay, so that it can be answered.
+    Registered { code: String },
+    /// What makes a device one of this user's is at its relay.
+    Linked { device: DeviceId },
     /// Acknowledgements of a conversation, and messages to it, are at a relay.
     Flushed { user: UserId, view: CountView },
 }
@@ -87,6 +91,20 @@ fn answer(
             });
             let view = InvitationView { ready, ..view.clone() };
             Ok((ready || over).then_some(Ok(Response::Invitation(view))))
+        }
+        Condition::Registered { code } => {
+            let ready = ctx.tx.home_relays()?.iter().any(|home| home.generation.is_some());
+            let view = DeviceCodeView { code: Some(code.clone()), ready };
+            Ok((ready || over).then_some(Ok(Response::DeviceCode(view))))
+        }
+        Condition::Linked { device } => {
+            let there = ctx.tx.outbox_of(&Purpose::Link(*device))?.is_empty();
+            let listed = ctx.me.account.device_list.devices.iter();
+            let Some(listed) = listed.clone().find(|listed| listed.certificate.device == *device) else {
+                return Ok(None);
+            };
+            let view = views::device(ctx, own::own_contact(ctx)?.as_ref(), listed);
+            Ok((there || over).then_some(Ok(Response::Device(view))))
         }
         Condition::Introduced { user } => introduced(ctx, user, over),
         Condition::Flushed { user, view } => {

@@ -7,12 +7,12 @@ use undertone_protocol::time::Clock;
 
 use super::{NodeError, SystemClock, fresh_rng};
 use crate::account;
-use crate::engine::{self, NewAccount};
+use crate::engine::{self, NewAccount, SetupError};
 use crate::store::{NodeStore, SqliteStore};
 
 /// Makes an account in the directory `home`: identity, device, encrypted database.
 ///
-/// `show` gets the recovery phrase, which is kept nowhere. The account is complete only when `show` has
+/// `show` gets the recovery phrase of a new user, which is kept nowhere. The account is complete only when `show` has
 /// succeeded: nobody has an account whose phrase they never saw. Takes about half a second and 64 MiB.
 pub fn create_account(
     home: &Path,
@@ -24,8 +24,17 @@ pub fn create_account(
     let creation = account::create(home, passphrase, &mut rng)?;
     let mut store = SqliteStore::open(&creation.database_path(), creation.key())?;
     let now = SystemClock.now();
-    let phrase = store.transaction(|tx| engine::create_account(tx, &mut Vodozemac, &mut rng, new, now))?;
-    show(&phrase).map_err(NodeError::Show)?;
+    let mut made = None;
+    store.transaction(|tx| match engine::create_account(tx, &mut Vodozemac, &mut rng, new, now) {
+        Err(SetupError::Store(error)) => Err(error),
+        other => {
+            made = Some(other);
+            Ok(())
+        }
+    })?;
+    if let Some(phrase) = made.transpose()?.flatten() {
+        show(&phrase).map_err(NodeError::Show)?;
+    }
     drop(store);
     creation.finish()?;
     Ok(())

@@ -1,8 +1,10 @@
 use std::io;
 
+use undertone_protocol::keys::RecoveryPhraseError;
+
 use crate::account::AccountError;
 use crate::command::ErrorKind;
-use crate::engine::LoadError;
+use crate::engine::{LoadError, SetupError};
 use crate::store::{OpenError, StoreError};
 
 /// Why a node can't start, or stopped of itself.
@@ -14,6 +16,9 @@ pub enum NodeError {
     /// The database can't be opened; says who is at fault.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// What was given to recover an identity is no phrase.
+    #[error("this can't be your recovery phrase: {0}")]
+    Phrase(RecoveryPhraseError),
     /// The database holds nothing to start from.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -48,10 +53,20 @@ impl NodeError {
             Self::Account(
                 AccountError::Missing(_) | AccountError::WrongPassphrase | AccountError::EmptyPassphrase,
             )
+            | Self::Phrase(_)
             | Self::Load(LoadError::NoAccount) => ErrorKind::Invalid,
             Self::Account(AccountError::Exists(_) | AccountError::BeingCreated(_))
             | Self::Open(OpenError::InUse { .. }) => ErrorKind::Conflict,
             _ => ErrorKind::Internal,
+        }
+    }
+}
+
+impl From<SetupError> for NodeError {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Phrase(error) => Self::Phrase(error),
+            SetupError::Store(error) => error.into(),
         }
     }
 }

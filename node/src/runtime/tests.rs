@@ -14,7 +14,7 @@ use undertone_transport::{GateLimits, Identity, ListenOptions, Listener, QueueLi
 
 use super::*;
 use crate::command::{Command, ErrorKind, Response};
-use crate::engine::{self, NewAccount};
+use crate::engine::{self, NewAccount, Origin};
 use crate::store::{MemoryStore, NodeStore, NodeTx, StoreError};
 
 /// Longer than any of these tests may take; only a hang reaches it.
@@ -25,7 +25,7 @@ pub(crate) fn account(relays: Vec<RelayAddress>) -> MemoryStore {
     let mut store = MemoryStore::default();
     let mut rng = fresh_rng().unwrap();
     let name = |name| Name::new(name).unwrap();
-    let new = NewAccount { name: name("Alice"), device_name: name("desktop"), relays };
+    let new = NewAccount { name: name("Alice"), device_name: name("desktop"), relays, origin: Origin::New };
     let now = SystemClock.now();
     store.transaction(|tx| engine::create_account(tx, &mut Vodozemac, &mut rng, new, now)).unwrap();
     store
@@ -100,7 +100,7 @@ async fn a_node_answers_and_stops() {
     assert_eq!(id.name, "Alice");
     let unknown = Command::Send { name: "Nobody".to_owned(), text: "hello".to_owned() };
     let error = node.ask(unknown, Duration::ZERO).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::UnknownContact);
+    assert_eq!(error.kind, ErrorKind::Unknown);
 
     let (handle, mut events) = (node.handle(), node.events());
     node.stop().await.unwrap();

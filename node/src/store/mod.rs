@@ -21,7 +21,7 @@ use undertone_protocol::time::Timestamp;
 
 pub use memory::MemoryStore;
 pub use records::{
-    Account, BeforeBlock, Block, Contact, ContactState, Delivery, Failure, HomeRelay, OlmSession, OutboxItem,
+    Account, BeforeBlock, Block, Contact, ContactState, Cut, CutReason, Delivery, Failure, HomeRelay, OlmSession, OutboxItem,
     OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received, ReceiverKey,
     Revocation, SEEN_LIFE, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
 };
@@ -83,6 +83,18 @@ pub trait NodeTx {
     fn peer_device(&self, device: &DeviceId) -> Result<Option<PeerDevice>, StoreError>;
     /// Keeps a device.
     fn put_peer_device(&mut self, device: &PeerDevice) -> Result<(), StoreError>;
+    /// Forgets a device.
+    fn delete_peer_device(&mut self, device: &DeviceId) -> Result<(), StoreError>;
+    /// Remembers that an entry set the account's record of a user, in the place of others, which are replaced
+    /// whether they are known yet or come later.
+    fn put_account_change(
+        &mut self,
+        user: &UserId,
+        entry: &EntryId,
+        replaces: &[EntryId],
+    ) -> Result<(), StoreError>;
+    /// The entries that set the account's record of a user and that none replaces, by id.
+    fn account_changes(&self, user: &UserId) -> Result<Vec<EntryId>, StoreError>;
     /// An invitation of this device.
     fn invitation(&self, handle: &Handle) -> Result<Option<StoredInvitation>, StoreError>;
     /// All invitations of this device, by handle.
@@ -92,8 +104,8 @@ pub trait NodeTx {
     /// Forgets an invitation.
     fn delete_invitation(&mut self, handle: &Handle) -> Result<(), StoreError>;
 
-    /// Handles that a home relay still has to be told to refuse, by handle, at most `limit`.
-    fn revocations_due(&self, relay: &RelayId, limit: usize) -> Result<Vec<Handle>, StoreError>;
+    /// Beginnings of tokens' paths that a home relay still has to be told to refuse, in order, at most `limit`.
+    fn revocations_due(&self, relay: &RelayId, limit: usize) -> Result<Vec<Vec<Handle>>, StoreError>;
     /// Keeps a revocation.
     fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError>;
     /// A relay forgot everything: it has to be told all its revocations again.
@@ -177,6 +189,14 @@ pub trait NodeTx {
         device: &DeviceId,
         seq: u64,
     ) -> Result<Vec<StoredEntry>, StoreError>;
+    /// The entries of a device with numbers from `from` on, by number and id, at most `limit`.
+    fn entries_of(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError>;
     /// Keeps an entry and its links to its parents, or moves the effective and received time of one that
     /// is held.
     fn put_entry(&mut self, entry: &StoredEntry) -> Result<(), StoreError>;
@@ -184,7 +204,8 @@ pub trait NodeTx {
     fn children(&self, parent: &EntryId) -> Result<Vec<EntryId>, StoreError>;
     /// Held entries that no held entry names as a parent, last in order first, at most `limit`.
     fn heads(&self, conversation: &ConversationId, limit: usize) -> Result<Vec<EntryId>, StoreError>;
-    /// The last `limit` entries in order that stand before `before` (`None`: the end), first one first.
+    /// The last `limit` entries in order that stand before `before` (`None`: the end), first one first; without
+    /// those beyond a cut of their device.
     fn history(
         &self,
         conversation: &ConversationId,
@@ -199,6 +220,16 @@ pub trait NodeTx {
         conversation: &ConversationId,
         device: &DeviceId,
         item: &FrontierItem,
+    ) -> Result<(), StoreError>;
+
+    /// Where a device's part of a conversation ends; `None`: it does not.
+    fn cut(&self, conversation: &ConversationId, device: &DeviceId) -> Result<Option<Cut>, StoreError>;
+    /// Keeps a cut, in the place of an earlier one.
+    fn put_cut(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        cut: &Cut,
     ) -> Result<(), StoreError>;
 
     // ── receipts ──
@@ -219,7 +250,7 @@ pub trait NodeTx {
         conversation: &ConversationId,
         receipts: &OwnReceipts,
     ) -> Result<(), StoreError>;
-    /// Conversations whose acknowledgement is due, by id.
+    /// Conversations whose acknowledgement is due, to either side, by id.
     fn receipts_due(&self) -> Result<Vec<ConversationId>, StoreError>;
     /// How far a message of this device has come.
     fn delivery(&self, entry: &EntryId) -> Result<Option<Delivery>, StoreError>;
@@ -249,6 +280,8 @@ pub trait NodeTx {
     fn outbox(&self, id: u64) -> Result<Option<OutboxItem>, StoreError>;
     /// Items with a recipient that is pending, by id, at most `limit`.
     fn outbox_pending(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError>;
+    /// All items, by id, at most `limit`.
+    fn outbox_page(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError>;
     /// Items of one purpose, by id.
     fn outbox_of(&self, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError>;
     /// Items whose latest custody ended before `moment`, of the custodies for users of whom no device

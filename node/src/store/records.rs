@@ -35,6 +35,9 @@ pub struct Account {
     pub superseded: Option<SupersededKey>,
     /// Opens this device's bundle.
     pub bundle_key: Secret,
+    /// The key of this device's code, while it waits to be added by another device of its user: until then
+    /// identity and list are placeholders.
+    pub linking: Option<Secret>,
     /// This device.
     pub certificate: Certificate,
     /// All the user's devices.
@@ -97,10 +100,16 @@ pub struct Contact {
     pub state: ContactState,
     /// Whether the user compared safety numbers.
     pub verified: bool,
-    /// Their identity was seen in two hands, or they re-installed: shown until verified again.
+    /// Their identity was seen in two hands: shown until verified again.
     pub identity_warning: bool,
+    /// They started anew: shown until verified again.
+    pub reinstalled: bool,
+    /// A device that came with a list without predecessor, and is to be answered with the one known.
+    pub reset_by: Option<DeviceId>,
     /// The handle of the token step that was issued to them.
     pub token: Handle,
+    /// Handles of earlier ones, to be taken back when they were introduced to the present one.
+    pub former_tokens: Vec<Handle>,
     /// The newest list known; `None` before their first introduction or bundle.
     pub device_list: Option<DeviceList>,
     /// Where their bundles lie.
@@ -111,8 +120,8 @@ pub struct Contact {
     pub invitation: Option<Handle>,
     /// An introduction that must go out as soon as a bundle is there.
     pub introduction_due: bool,
-    /// When they made the newest introduction that was taken, by their clock.
-    pub introduced: Timestamp,
+    /// When each of their devices made the newest introduction that was taken, by its clock; by device.
+    pub introduced: Vec<(DeviceId, Timestamp)>,
     /// Why our request can't reach them.
     pub refused: Option<Denial>,
     /// When the contact was added here.
@@ -161,8 +170,8 @@ pub enum BeforeBlock {
 pub struct Revocation {
     /// Which relay.
     pub relay: RelayId,
-    /// The handle of the token's first step.
-    pub handle: Handle,
+    /// The handles of the token's first steps, 1 to 4.
+    pub path: Vec<Handle>,
     /// Whether the relay said that it is done.
     pub confirmed: bool,
 }
@@ -206,6 +215,10 @@ pub struct SenderKey {
     pub header_key: HeaderKey,
     /// Who has the key: the recipients of what is sealed under it.
     pub holders: Vec<DeviceId>,
+    /// H of the copies for the user's own other devices.
+    pub own_header_key: HeaderKey,
+    /// Which of these have the key.
+    pub own_holders: Vec<DeviceId>,
     /// Messages sealed under it.
     pub messages: u64,
     /// Whether an entry of somebody else came since it was made.
@@ -242,6 +255,26 @@ pub struct StoredEntry {
     pub effective: Timestamp,
     /// When it came to this device, or was made here.
     pub received: Timestamp,
+}
+
+/// Where a device's part of a conversation ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// The last number that counts; 0: none does.
+    pub through: u64,
+    /// The entry with that number, where it is known.
+    pub head: Option<EntryId>,
+    /// Why.
+    pub why: CutReason,
+}
+
+/// Why a device's part of a conversation ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutReason {
+    /// Its user revoked it.
+    Revoked,
+    /// It signed two entries with one number.
+    Forked,
 }
 
 /// How far a message of this device has come.
@@ -308,6 +341,18 @@ pub enum Purpose {
     Introduction(UserId),
     /// A retry receipt to this user: until custody.
     Retry(UserId),
+    /// A copy of an entry for the user's own other devices: until each acknowledged it, or its custody ended.
+    OwnEntry(EntryId),
+    /// A key package that goes with such copies: like the copies.
+    OwnKey(EntryId),
+    /// An acknowledgement of this conversation for the user's own other devices: until custody.
+    OwnAcknowledgement(ConversationId),
+    /// Entries of this conversation that another device seems to lack: until custody.
+    History(ConversationId),
+    /// What makes a new device one of the user's: until custody.
+    Link(DeviceId),
+    /// A device list, back to its user who started anew: until custody.
+    DeviceList(UserId),
 }
 
 /// One recipient of an outbox item.
@@ -351,8 +396,10 @@ pub struct OwnReceipts {
     pub counter: u64,
     /// What the user has read.
     pub read: Frontier,
-    /// Whether something changed since the last one made.
+    /// Whether the other user's devices have to be told something new.
     pub due: bool,
+    /// Whether the user's own other devices have to be.
+    pub own_due: bool,
 }
 
 /// An invitation of this device.

@@ -53,6 +53,18 @@ impl Frontier {
         self.items.get(device).is_some_and(|item| item.covers(seq))
     }
 
+    /// Takes in what another frontier covers beyond this one. Says whether that was anything.
+    pub fn merge(&mut self, other: &Self) -> bool {
+        let mut changed = false;
+        for (device, item) in &other.items {
+            let own = self.items.entry(*device).or_default();
+            let merged = own.merged(item);
+            changed |= merged != *own;
+            *own = merged;
+        }
+        changed
+    }
+
     /// How many entries are held.
     pub fn count(&self) -> u64 {
         self.items.values().fold(0, |count, item| count.saturating_add(item.count()))
@@ -91,6 +103,28 @@ impl FrontierItem {
         let beyond =
             self.ranges.iter().map(|range| range.through.saturating_sub(range.from).saturating_add(1));
         beyond.fold(self.seq, u64::saturating_add)
+    }
+
+    /// The one that reaches further without a gap, with the ranges of both that lie apart from it. What can't be
+    /// said so, since no head is known for it or the ranges are full, is left out.
+    fn merged(&self, other: &Self) -> Self {
+        let longer = if other.seq > self.seq { other } else { self };
+        let first = longer.seq.saturating_add(2);
+        let trimmed = |range: &SeqRange| SeqRange { from: range.from.max(first), through: range.through };
+        let mut beyond: Vec<SeqRange> = self.ranges.iter().chain(&other.ranges).map(trimmed).collect();
+        beyond.retain(|range| range.from <= range.through);
+        beyond.sort_by_key(|range| range.from);
+        let mut ranges: Vec<SeqRange> = Vec::with_capacity(beyond.len());
+        for range in beyond {
+            match ranges.last_mut() {
+                Some(last) if range.from <= last.through.saturating_add(1) => {
+                    last.through = last.through.max(range.through);
+                }
+                _ => ranges.push(range),
+            }
+        }
+        ranges.truncate(FRONTIER_RANGES_MAX);
+        Self { seq: longer.seq, head: longer.head, ranges }
     }
 
     /// The highest number that is held.

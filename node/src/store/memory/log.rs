@@ -46,6 +46,13 @@ impl Tables {
         self.entries.put(moved.entry.id, moved);
     }
 
+    /// Whether it is not beyond a cut of its device.
+    pub(super) fn counts(&self, stored: &StoredEntry) -> bool {
+        let header = &stored.entry.header;
+        let cut = self.cuts.get(&(header.conversation, header.device));
+        cut.is_none_or(|cut| header.seq <= cut.through)
+    }
+
     pub(super) fn children_of(&self, parent: &EntryId) -> impl Iterator<Item = EntryId> {
         let parent = *parent;
         let first = (parent, EntryId::new([0; EntryId::LEN]));

@@ -20,13 +20,13 @@ impl Tables {
         deliveries
     }
 
-    /// By handle.
+    /// By path.
     pub(super) fn revocations_of(
         &self,
         relay: &RelayId,
-    ) -> impl Iterator<Item = (&(RelayId, Handle), &Revocation)> {
+    ) -> impl Iterator<Item = (&(RelayId, Vec<Handle>), &Revocation)> {
         let relay = *relay;
-        self.revocations.from((relay, Handle::new([0; 8])), move |(of, _)| *of == relay)
+        self.revocations.from((relay, Vec::new()), move |(of, _)| *of == relay)
     }
 
     /// Numbers given later are larger.

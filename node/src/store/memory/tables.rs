@@ -8,7 +8,7 @@ use undertone_protocol::time::Timestamp;
 
 use super::table::Table;
 use crate::store::{
-    Account, Contact, Delivery, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Quarantined,
+    Account, Contact, Cut, Delivery, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Quarantined,
     ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation,
 };
 
@@ -57,7 +57,9 @@ tables! {
     contacts: UserId => Contact,
     peer_devices: DeviceId => PeerDevice,
     invitations: Handle => StoredInvitation,
-    revocations: (RelayId, Handle) => Revocation,
+    revocations: (RelayId, Vec<Handle>) => Revocation,
+    account_changes: (UserId, EntryId) => (),
+    account_replaced: EntryId => (),
     olm_sessions: (DeviceId, [u8; 32]) => OlmSession,
     prekey_bases: [u8; 32] => Timestamp,
     outbound_channels: DeviceId => OutboundChannel,
@@ -71,6 +73,7 @@ tables! {
     entries_by_seq: (ConversationId, DeviceId, u64, EntryId) => (),
     heads: (ConversationId, OrderKey) => (),
     parents: (EntryId, EntryId) => (),
+    cuts: (ConversationId, DeviceId) => Cut,
     frontiers: (ConversationId, DeviceId) => FrontierItem,
     acknowledgements: (ConversationId, DeviceId) => Acknowledgement,
     own_receipts: ConversationId => OwnReceipts,

@@ -12,7 +12,7 @@ use undertone_protocol::time::Timestamp;
 use super::rules::all;
 use super::tables::{Counter, Inbound, Tables};
 use crate::store::{
-    Account, Contact, Delivery, HomeRelay, NodeTx, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Purpose,
+    Account, Contact, Cut, Delivery, HomeRelay, NodeTx, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Purpose,
     Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
 };
 
@@ -74,6 +74,31 @@ impl NodeTx for Tables {
         Ok(())
     }
 
+    fn delete_peer_device(&mut self, device: &DeviceId) -> Result<(), StoreError> {
+        self.peer_devices.remove(device);
+        Ok(())
+    }
+
+    fn put_account_change(
+        &mut self,
+        user: &UserId,
+        entry: &EntryId,
+        replaces: &[EntryId],
+    ) -> Result<(), StoreError> {
+        self.account_changes.put((*user, *entry), ());
+        for replaced in replaces {
+            self.account_replaced.put(*replaced, ());
+        }
+        Ok(())
+    }
+
+    fn account_changes(&self, user: &UserId) -> Result<Vec<EntryId>, StoreError> {
+        let first = (*user, EntryId::new([0; 32]));
+        let changes = self.account_changes.from(first, move |(of, _)| *of == first.0);
+        let changes = changes.map(|((_, entry), ())| *entry);
+        Ok(changes.filter(|entry| !self.account_replaced.contains(entry)).collect())
+    }
+
     fn invitation(&self, handle: &Handle) -> Result<Option<StoredInvitation>, StoreError> {
         Ok(self.invitations.get(handle).cloned())
     }
@@ -92,13 +117,13 @@ impl NodeTx for Tables {
         Ok(())
     }
 
-    fn revocations_due(&self, relay: &RelayId, limit: usize) -> Result<Vec<Handle>, StoreError> {
+    fn revocations_due(&self, relay: &RelayId, limit: usize) -> Result<Vec<Vec<Handle>>, StoreError> {
         let due = self.revocations_of(relay).filter(|(_, revocation)| !revocation.confirmed);
-        Ok(due.map(|((_, handle), _)| *handle).take(limit).collect())
+        Ok(due.map(|((_, path), _)| path.clone()).take(limit).collect())
     }
 
     fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError> {
-        self.revocations.put((revocation.relay, revocation.handle), revocation.clone());
+        self.revocations.put((revocation.relay, revocation.path.clone()), revocation.clone());
         Ok(())
     }
 
@@ -273,6 +298,18 @@ impl NodeTx for Tables {
         Ok(rows.filter_map(|((.., id), ())| self.entries.get(id).cloned()).collect())
     }
 
+    fn entries_of(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let first = (*conversation, *device, from, EntryId::new([0; 32]));
+        let rows = self.entries_by_seq.from(first, move |(c, d, ..)| (*c, *d) == (first.0, first.1));
+        Ok(rows.filter_map(|((.., id), ())| self.entries.get(id).cloned()).take(limit).collect())
+    }
+
     fn put_entry(&mut self, entry: &StoredEntry) -> Result<(), StoreError> {
         self.insert_or_move_entry(entry);
         Ok(())
@@ -292,9 +329,8 @@ impl NodeTx for Tables {
         before: Option<&OrderKey>,
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError> {
-        let places = self.places_back(conversation, before).take(limit);
-        let mut entries: Vec<_> =
-            places.filter_map(|place| self.entries.get(&place.entry).cloned()).collect();
+        let entries = self.places_back(conversation, before).filter_map(|place| self.entries.get(&place.entry));
+        let mut entries: Vec<_> = entries.filter(|stored| self.counts(stored)).take(limit).cloned().collect();
         entries.reverse();
         Ok(entries)
     }
@@ -312,6 +348,20 @@ impl NodeTx for Tables {
         item: &FrontierItem,
     ) -> Result<(), StoreError> {
         self.frontiers.put((*conversation, *device), item.clone());
+        Ok(())
+    }
+
+    fn cut(&self, conversation: &ConversationId, device: &DeviceId) -> Result<Option<Cut>, StoreError> {
+        Ok(self.cuts.get(&(*conversation, *device)).copied())
+    }
+
+    fn put_cut(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        cut: &Cut,
+    ) -> Result<(), StoreError> {
+        self.cuts.put((*conversation, *device), *cut);
         Ok(())
     }
 
@@ -343,7 +393,7 @@ impl NodeTx for Tables {
     }
 
     fn receipts_due(&self) -> Result<Vec<ConversationId>, StoreError> {
-        let due = self.own_receipts.iter().filter(|(_, receipts)| receipts.due);
+        let due = self.own_receipts.iter().filter(|(_, receipts)| receipts.due || receipts.own_due);
         Ok(due.map(|(conversation, _)| *conversation).collect())
     }
 
@@ -393,6 +443,10 @@ impl NodeTx for Tables {
     fn outbox_pending(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
         let rows = self.outbox.iter().filter(|(id, item)| **id > after_id && item.is_pending());
         Ok(all(rows.take(limit)))
+    }
+
+    fn outbox_page(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
+        Ok(all(self.outbox.iter().filter(|(id, _)| **id > after_id).take(limit)))
     }
 
     fn outbox_of(&self, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {

@@ -15,14 +15,14 @@ const HOME_RELAY: &str = "home relay";
 
 pub(super) fn account(connection: &Connection) -> Result<Option<Account>, StoreError> {
     let sql = "SELECT name, identity_seed, device_seed, xwing_seed, fallback_prekey, bundle_key, certificate, \
-               device_list, keys_made, superseded_seed, superseded_made FROM account";
+               device_list, keys_made, superseded_seed, superseded_made, linking FROM account";
     one(connection, sql, [], read_account)
 }
 
 pub(super) fn put_account(connection: &Connection, account: &Account) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO account (one, name, identity_seed, device_seed, xwing_seed, \
                fallback_prekey, bundle_key, certificate, device_list, keys_made, superseded_seed, \
-               superseded_made) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               superseded_made, linking) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let superseded = account.superseded.as_ref();
     run(
         connection,
@@ -39,6 +39,7 @@ pub(super) fn put_account(connection: &Connection, account: &Account) -> Result<
             ms(account.keys_made),
             superseded.map(|key| key.xwing_seed.expose().as_slice()),
             superseded.map(|key| ms(key.made)),
+            account.linking.as_ref().map(|key| key.expose().as_slice()),
         ],
     )?;
     Ok(())
@@ -58,6 +59,7 @@ fn read_account(row: &Row<'_>) -> Result<Account, StoreError> {
             .map_err(|error| damaged(ACCOUNT, error))?,
         keys_made: get_ms(row, 8)?,
         superseded: read_superseded(row)?,
+        linking: get_id_opt(row, 11, ACCOUNT)?,
     })
 }
 

@@ -15,13 +15,17 @@ pub(super) fn sender_key(
     connection: &Connection,
     conversation: &ConversationId,
 ) -> Result<Option<SenderKey>, StoreError> {
-    let sql = "SELECT state, header_key, holders, messages, turned FROM sender_keys WHERE conversation = ?";
+    let sql = "SELECT state, header_key, holders, messages, turned, own_header_key, own_holders FROM sender_keys WHERE conversation = ?";
     one(connection, sql, [conversation.as_bytes()], |row| {
-        let header_key = HeaderKey::from_slice(blob(row, 1, SENDER_KEY)?);
+        let header_key = |column| {
+            HeaderKey::from_slice(blob(row, column, SENDER_KEY)?).map_err(|error| damaged(SENDER_KEY, error))
+        };
         Ok(SenderKey {
             conversation: *conversation,
             state: SenderKeyState::from_bytes(get_secret(row, 0, SENDER_KEY)?),
-            header_key: header_key.map_err(|error| damaged(SENDER_KEY, error))?,
+            header_key: header_key(1)?,
+            own_header_key: header_key(5)?,
+            own_holders: get_joined::<32, _>(row, 6, SENDER_KEY)?,
             holders: get_joined::<32, _>(row, 2, SENDER_KEY)?,
             messages: get_int(row, 3)?,
             turned: row.get(4)?,
@@ -30,8 +34,8 @@ pub(super) fn sender_key(
 }
 
 pub(super) fn put_sender_key(connection: &Connection, key: &SenderKey) -> Result<(), StoreError> {
-    let sql = "INSERT OR REPLACE INTO sender_keys (conversation, state, header_key, holders, messages, turned) \
-               VALUES (?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT OR REPLACE INTO sender_keys (conversation, state, header_key, holders, messages, turned, \
+               own_header_key, own_holders) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     run(
         connection,
         sql,
@@ -42,6 +46,8 @@ pub(super) fn put_sender_key(connection: &Connection, key: &SenderKey) -> Result
             join(key.holders.iter().map(DeviceId::as_bytes)),
             int(key.messages),
             key.turned,
+            key.own_header_key.expose(),
+            join(key.own_holders.iter().map(DeviceId::as_bytes)),
         ],
     )?;
     Ok(())

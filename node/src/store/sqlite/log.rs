@@ -28,6 +28,20 @@ pub(super) fn entries_at(
     all(connection, &sql, params![conversation.as_bytes(), device.as_bytes(), int(seq)], read_entry)
 }
 
+pub(super) fn entries_of(
+    connection: &Connection,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    from: u64,
+    at_most: usize,
+) -> Result<Vec<StoredEntry>, StoreError> {
+    let sql = format!(
+        "{SELECT_ENTRY} WHERE conversation = ? AND device = ? AND seq >= ? ORDER BY seq, id LIMIT ?"
+    );
+    let params = params![conversation.as_bytes(), device.as_bytes(), int(from), limit(at_most)];
+    all(connection, &sql, params, read_entry)
+}
+
 /// The signature was checked when the entry came: reading it anew for each line of a history would cost
 /// more than the rest.
 fn read_entry(row: &Row<'_>) -> Result<StoredEntry, StoreError> {
@@ -110,15 +124,17 @@ pub(super) fn history(
     before: Option<&OrderKey>,
     at_most: usize,
 ) -> Result<Vec<StoredEntry>, StoreError> {
+    const COUNTS: &str = "NOT EXISTS (SELECT 1 FROM cuts WHERE cuts.conversation = entries.conversation \
+                          AND cuts.device = entries.device AND cuts.through < entries.seq)";
     const ORDER: &str = "ORDER BY effective DESC, device DESC, id DESC LIMIT ?";
     let mut entries = match before {
         None => {
-            let sql = format!("{SELECT_ENTRY} WHERE conversation = ? {ORDER}");
+            let sql = format!("{SELECT_ENTRY} WHERE conversation = ? AND {COUNTS} {ORDER}");
             all(connection, &sql, params![conversation.as_bytes(), limit(at_most)], read_entry)
         }
         Some(before) => {
             let sql = format!(
-                "{SELECT_ENTRY} WHERE conversation = ? AND (effective, device, id) < (?, ?, ?) {ORDER}"
+                "{SELECT_ENTRY} WHERE conversation = ? AND (effective, device, id) < (?, ?, ?) AND {COUNTS} {ORDER}"
             );
             let params = params![
                 conversation.as_bytes(),

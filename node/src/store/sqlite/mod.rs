@@ -6,6 +6,7 @@
 mod account;
 mod columns;
 mod conversation;
+mod devices;
 mod error;
 mod inbox;
 mod log;

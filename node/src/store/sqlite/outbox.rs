@@ -1,5 +1,5 @@
 use rusqlite::{Connection, Params, Row, params};
-use undertone_protocol::ids::{ConversationId, EntryId, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, UserId};
 use undertone_protocol::time::Timestamp;
 
 use super::columns::{all, damaged, get_bytes, get_id, get_int, get_ms, int, limit, ms, one, run};
@@ -96,6 +96,15 @@ pub(super) fn pending(
     items(connection, "WHERE pending = 1 AND id > ? ORDER BY id LIMIT ?", [after_id, limit(at_most)])
 }
 
+pub(super) fn page(
+    connection: &Connection,
+    after_id: u64,
+    at_most: usize,
+) -> Result<Vec<OutboxItem>, StoreError> {
+    let Ok(after_id) = row_id(after_id) else { return Ok(Vec::new()) };
+    items(connection, "WHERE id > ? ORDER BY id LIMIT ?", [after_id, limit(at_most)])
+}
+
 pub(super) fn of(connection: &Connection, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {
     let (purpose, subject) = purpose_columns(purpose);
     items(connection, "WHERE purpose = ? AND subject = ? ORDER BY id", params![purpose, subject])
@@ -175,6 +184,12 @@ fn purpose_columns(purpose: &Purpose) -> (i64, &[u8; 32]) {
         Purpose::Introduction(user) => (3, user.as_bytes()),
         Purpose::Key(entry) => (4, entry.as_bytes()),
         Purpose::Retry(user) => (5, user.as_bytes()),
+        Purpose::OwnEntry(entry) => (6, entry.as_bytes()),
+        Purpose::OwnKey(entry) => (7, entry.as_bytes()),
+        Purpose::OwnAcknowledgement(conversation) => (8, conversation.as_bytes()),
+        Purpose::History(conversation) => (9, conversation.as_bytes()),
+        Purpose::Link(device) => (10, device.as_bytes()),
+        Purpose::DeviceList(user) => (11, user.as_bytes()),
     }
 }
 
@@ -186,6 +201,12 @@ fn read_purpose(row: &Row<'_>) -> Result<Purpose, StoreError> {
         3 => Purpose::Introduction(get_id::<UserId>(row, 3, ITEM)?),
         4 => Purpose::Key(get_id::<EntryId>(row, 3, ITEM)?),
         5 => Purpose::Retry(get_id::<UserId>(row, 3, ITEM)?),
+        6 => Purpose::OwnEntry(get_id::<EntryId>(row, 3, ITEM)?),
+        7 => Purpose::OwnKey(get_id::<EntryId>(row, 3, ITEM)?),
+        8 => Purpose::OwnAcknowledgement(get_id::<ConversationId>(row, 3, ITEM)?),
+        9 => Purpose::History(get_id::<ConversationId>(row, 3, ITEM)?),
+        10 => Purpose::Link(get_id::<DeviceId>(row, 3, ITEM)?),
+        11 => Purpose::DeviceList(get_id::<UserId>(row, 3, ITEM)?),
         _ => return Err(damaged(ITEM, format!("unknown purpose {number}"))),
     })
 }

@@ -5,7 +5,7 @@ use undertone_protocol::time::Timestamp;
 
 use super::account::read_name;
 use super::columns::{
-    all, damaged, denial, denial_from, get_id, get_id_opt, get_joined, get_ms, get_packed, get_signed, join,
+    all, blob, damaged, denial, denial_from, get_id, get_id_opt, get_joined, get_ms, get_packed, get_signed, join,
     ms, one, pack, run, signed,
 };
 use crate::store::{BeforeBlock, Block, Contact, ContactState, PeerDevice, StoreError, StoredInvitation};
@@ -15,7 +15,8 @@ const PEER_DEVICE: &str = "device of a contact";
 const INVITATION: &str = "invitation";
 
 const SELECT_CONTACT: &str = "SELECT user, name, state, verified, identity_warning, token, device_list, bundles, \
-     grants, invitation, introduction_due, introduced, refused, added, blocked_since FROM contacts";
+     grants, invitation, introduction_due, introduced, refused, added, blocked_since, reinstalled, reset_by, \
+     former_tokens FROM contacts";
 
 pub(super) fn contact(connection: &Connection, user: &UserId) -> Result<Option<Contact>, StoreError> {
     one(connection, &format!("{SELECT_CONTACT} WHERE user = ?"), [user.as_bytes()], read_contact)
@@ -28,7 +29,8 @@ pub(super) fn contacts(connection: &Connection) -> Result<Vec<Contact>, StoreErr
 pub(super) fn put_contact(connection: &Connection, contact: &Contact) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO contacts (user, name, name_folded, state, verified, identity_warning, \
                token, device_list, bundles, grants, invitation, introduction_due, introduced, refused, added, \
-               blocked_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               blocked_since, reinstalled, reset_by, former_tokens) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     run(
         connection,
         sql,
@@ -45,10 +47,13 @@ pub(super) fn put_contact(connection: &Connection, contact: &Contact) -> Result<
             *pack(contact.grants.iter().map(DeliveryGrant::to_wire)),
             contact.invitation.as_ref().map(|handle| handle.as_bytes().as_slice()),
             contact.introduction_due,
-            ms(contact.introduced),
+            join_introduced(&contact.introduced),
             contact.refused.map(denial),
             ms(contact.added),
             blocked_since(contact.state).map(ms),
+            contact.reinstalled,
+            contact.reset_by.as_ref().map(|device| device.as_bytes().as_slice()),
+            join(contact.former_tokens.iter().map(Handle::as_bytes)),
         ],
     )?;
     Ok(())
@@ -72,10 +77,26 @@ fn read_contact(row: &Row<'_>) -> Result<Contact, StoreError> {
         grants: get_packed(row, 8, CONTACT, DeliveryGrant::from_wire)?,
         invitation: get_id_opt(row, 9, CONTACT)?,
         introduction_due: row.get(10)?,
-        introduced: get_ms(row, 11)?,
+        introduced: read_introduced(row)?,
         refused: refused.map(|number| denial_from(number, CONTACT)).transpose()?,
         added: get_ms(row, 13)?,
+        reinstalled: row.get(15)?,
+        reset_by: get_id_opt(row, 16, CONTACT)?,
+        former_tokens: get_joined::<8, _>(row, 17, CONTACT)?,
     })
+}
+
+fn join_introduced(introduced: &[(DeviceId, Timestamp)]) -> Vec<u8> {
+    let parts = introduced.iter().map(|(device, at)| (device.as_bytes(), at.as_ms().to_be_bytes()));
+    parts.flat_map(|(device, at)| device.iter().copied().chain(at)).collect()
+}
+
+fn read_introduced(row: &Row<'_>) -> Result<Vec<(DeviceId, Timestamp)>, StoreError> {
+    let parts = blob(row, 11, CONTACT)?.chunks(DeviceId::LEN + 8).map(|part| {
+        let (device, at) = part.split_first_chunk::<{ DeviceId::LEN }>()?;
+        Some((DeviceId::new(*device), Timestamp::from_ms(u64::from_be_bytes(at.try_into().ok()?))))
+    });
+    parts.collect::<Option<_>>().ok_or_else(|| damaged(CONTACT, "its introductions are cut"))
 }
 
 /// A blocked contact has the number of what it was before, and a time.
@@ -136,6 +157,11 @@ pub(super) fn put_peer_device(connection: &Connection, device: &PeerDevice) -> R
             ms(device.fetched),
         ],
     )?;
+    Ok(())
+}
+
+pub(super) fn delete_peer_device(connection: &Connection, device: &DeviceId) -> Result<(), StoreError> {
+    run(connection, "DELETE FROM peer_devices WHERE device = ?", [device.as_bytes()])?;
     Ok(())
 }
 

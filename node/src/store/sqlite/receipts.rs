@@ -41,13 +41,14 @@ pub(super) fn own_receipts(
     connection: &Connection,
     conversation: &ConversationId,
 ) -> Result<OwnReceipts, StoreError> {
-    let sql = "SELECT counter, read, due FROM own_receipts WHERE conversation = ?";
+    let sql = "SELECT counter, read, due, own_due FROM own_receipts WHERE conversation = ?";
     let receipts = one(connection, sql, [conversation.as_bytes()], |row| {
         let read = Frontier::from_wire(get_message(row, 1, OWN_RECEIPTS)?);
         Ok(OwnReceipts {
             counter: get_int(row, 0)?,
             read: read.map_err(|error| damaged(OWN_RECEIPTS, error))?,
             due: row.get(2)?,
+            own_due: row.get(3)?,
         })
     })?;
     Ok(receipts.unwrap_or_default())
@@ -58,14 +59,16 @@ pub(super) fn put_own_receipts(
     conversation: &ConversationId,
     receipts: &OwnReceipts,
 ) -> Result<(), StoreError> {
-    let sql = "INSERT OR REPLACE INTO own_receipts (conversation, counter, read, due) VALUES (?, ?, ?, ?)";
+    let sql = "INSERT OR REPLACE INTO own_receipts (conversation, counter, read, due, own_due) \
+               VALUES (?, ?, ?, ?, ?)";
     let read = receipts.read.to_wire().encode_to_vec();
-    run(connection, sql, params![conversation.as_bytes(), int(receipts.counter), read, receipts.due])?;
+    let OwnReceipts { counter, due, own_due, .. } = receipts;
+    run(connection, sql, params![conversation.as_bytes(), int(*counter), read, due, own_due])?;
     Ok(())
 }
 
 pub(super) fn receipts_due(connection: &Connection) -> Result<Vec<ConversationId>, StoreError> {
-    let sql = "SELECT conversation FROM own_receipts WHERE due = 1 ORDER BY conversation";
+    let sql = "SELECT conversation FROM own_receipts WHERE due = 1 OR own_due = 1 ORDER BY conversation";
     all(connection, sql, [], |row| get_id(row, 0, OWN_RECEIPTS))
 }
 

@@ -14,6 +14,7 @@ CREATE TABLE account (
     certificate     BLOB NOT NULL,
     device_list     BLOB NOT NULL,
     keys_made       INTEGER NOT NULL, -- u64
+    linking         BLOB,
     superseded_seed BLOB,
     superseded_made INTEGER           -- u64, with the seed
 ) STRICT;
@@ -49,13 +50,16 @@ CREATE TABLE contacts (
     blocked_since    INTEGER, -- u64; NULL when not blocked
     verified         INTEGER NOT NULL,
     identity_warning INTEGER NOT NULL,
+    reinstalled      INTEGER NOT NULL,
+    reset_by         BLOB,
     token            BLOB NOT NULL,
+    former_tokens    BLOB NOT NULL,
     device_list      BLOB,
     bundles          BLOB NOT NULL,
     grants           BLOB NOT NULL,
     invitation       BLOB,
     introduction_due INTEGER NOT NULL,
-    introduced       INTEGER NOT NULL, -- u64
+    introduced       BLOB NOT NULL, -- for each device its id and a u64, big endian
     refused          INTEGER,
     added            INTEGER NOT NULL -- u64
 ) STRICT;
@@ -69,6 +73,16 @@ CREATE TABLE peer_devices (
     fetched INTEGER NOT NULL -- u64
 ) STRICT;
 
+CREATE TABLE account_changes (
+    user  BLOB NOT NULL,
+    entry BLOB NOT NULL,
+    PRIMARY KEY (user, entry)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE account_replaced (
+    entry BLOB PRIMARY KEY -- held or not
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE invitations (
     handle      BLOB PRIMARY KEY,
     uses_max    INTEGER NOT NULL,
@@ -79,11 +93,11 @@ CREATE TABLE invitations (
 
 CREATE TABLE revocations (
     relay     BLOB NOT NULL,
-    handle    BLOB NOT NULL, -- of the token's first step
+    path      BLOB NOT NULL, -- the handles of the token's first steps
     confirmed INTEGER NOT NULL,
-    PRIMARY KEY (relay, handle)
+    PRIMARY KEY (relay, path)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX revocations_due ON revocations (relay, handle) WHERE confirmed = 0;
+CREATE INDEX revocations_due ON revocations (relay, path) WHERE confirmed = 0;
 
 CREATE TABLE olm_sessions (
     device BLOB NOT NULL,
@@ -124,6 +138,8 @@ CREATE TABLE sender_keys (
     state        BLOB NOT NULL,
     header_key   BLOB NOT NULL,
     holders      BLOB NOT NULL,
+    own_header_key BLOB NOT NULL,
+    own_holders  BLOB NOT NULL,
     messages     INTEGER NOT NULL, -- u64
     turned       INTEGER NOT NULL
 ) STRICT;
@@ -172,6 +188,15 @@ CREATE TABLE parents (
     PRIMARY KEY (parent, child)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE cuts (
+    conversation BLOB NOT NULL,
+    device       BLOB NOT NULL,
+    through      INTEGER NOT NULL, -- u64
+    head         BLOB,
+    why          INTEGER NOT NULL,
+    PRIMARY KEY (conversation, device)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE frontiers (
     conversation BLOB NOT NULL,
     device       BLOB NOT NULL,
@@ -192,9 +217,10 @@ CREATE TABLE own_receipts (
     conversation BLOB PRIMARY KEY,
     counter      INTEGER NOT NULL, -- u64
     read         BLOB NOT NULL,
-    due          INTEGER NOT NULL
+    due          INTEGER NOT NULL,
+    own_due      INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX own_receipts_due ON own_receipts (conversation) WHERE due = 1;
+CREATE INDEX own_receipts_due ON own_receipts (conversation) WHERE due = 1 OR own_due = 1;
 
 CREATE TABLE deliveries (
     entry         BLOB PRIMARY KEY,

@@ -7,9 +7,9 @@ use undertone_protocol::log::{FrontierItem, OrderKey};
 use undertone_protocol::receipts::Acknowledgement;
 use undertone_protocol::time::Timestamp;
 
-use super::{account, conversation, inbox, log, outbox, pairwise, people, receipts, revocations};
+use super::{account, conversation, devices, inbox, log, outbox, pairwise, people, receipts, revocations};
 use crate::store::{
-    Account, Contact, Delivery, HomeRelay, NodeTx, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Purpose,
+    Account, Contact, Cut, Delivery, HomeRelay, NodeTx, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Purpose,
     Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
 };
 
@@ -73,6 +73,23 @@ impl NodeTx for SqliteTx<'_> {
         people::put_peer_device(self.connection, device)
     }
 
+    fn delete_peer_device(&mut self, device: &DeviceId) -> Result<(), StoreError> {
+        people::delete_peer_device(self.connection, device)
+    }
+
+    fn put_account_change(
+        &mut self,
+        user: &UserId,
+        entry: &EntryId,
+        replaces: &[EntryId],
+    ) -> Result<(), StoreError> {
+        devices::put_account_change(self.connection, user, entry, replaces)
+    }
+
+    fn account_changes(&self, user: &UserId) -> Result<Vec<EntryId>, StoreError> {
+        devices::account_changes(self.connection, user)
+    }
+
     fn invitation(&self, handle: &Handle) -> Result<Option<StoredInvitation>, StoreError> {
         people::invitation(self.connection, handle)
     }
@@ -89,7 +106,7 @@ impl NodeTx for SqliteTx<'_> {
         people::delete_invitation(self.connection, handle)
     }
 
-    fn revocations_due(&self, relay: &RelayId, limit: usize) -> Result<Vec<Handle>, StoreError> {
+    fn revocations_due(&self, relay: &RelayId, limit: usize) -> Result<Vec<Vec<Handle>>, StoreError> {
         revocations::due(self.connection, relay, limit)
     }
 
@@ -222,6 +239,16 @@ impl NodeTx for SqliteTx<'_> {
         log::entries_at(self.connection, conversation, device, seq)
     }
 
+    fn entries_of(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        log::entries_of(self.connection, conversation, device, from, limit)
+    }
+
     fn put_entry(&mut self, entry: &StoredEntry) -> Result<(), StoreError> {
         log::put_entry(self.connection, entry)
     }
@@ -254,6 +281,19 @@ impl NodeTx for SqliteTx<'_> {
         item: &FrontierItem,
     ) -> Result<(), StoreError> {
         log::put_frontier(self.connection, conversation, device, item)
+    }
+
+    fn cut(&self, conversation: &ConversationId, device: &DeviceId) -> Result<Option<Cut>, StoreError> {
+        devices::cut(self.connection, conversation, device)
+    }
+
+    fn put_cut(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        cut: &Cut,
+    ) -> Result<(), StoreError> {
+        devices::put_cut(self.connection, conversation, device, cut)
     }
 
     fn acknowledgement(
@@ -323,6 +363,10 @@ impl NodeTx for SqliteTx<'_> {
 
     fn outbox_pending(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
         outbox::pending(self.connection, after_id, limit)
+    }
+
+    fn outbox_page(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
+        outbox::page(self.connection, after_id, limit)
     }
 
     fn outbox_of(&self, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {

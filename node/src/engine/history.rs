@@ -1,0 +1,199 @@
+//! What other devices lack of a conversation: a sibling gets all that it does not hold, which is how a new device
+//! gets the history; a contact's device gets what shows that two entries have one number. What a device holds is
+//! known from its acknowledgements.
+
+use prost::Message;
+use undertone_protocol::ids::{ConversationId, DeviceId};
+use undertone_protocol::limits::{ENTRIES_BYTES_MAX, ENTRIES_MAX};
+use undertone_protocol::log::{Frontier, FrontierItem};
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire::{self, pairwise::Body};
+
+use super::agenda::Offer;
+use super::context::Context;
+use super::outgoing::{self, NO_GROUP};
+use super::own::{self, ARRIVAL};
+use super::{pairwise, views};
+use crate::store::{Contact, ContactState, Purpose, StoreError, StoredEntry};
+
+/// Envelopes of history that go out for one look at what a device lacks.
+const BATCHES_MAX: usize = 4;
+/// Entries of one device that are looked at in one go.
+const PAGE: usize = 256;
+/// What was offered is not offered again sooner.
+const OFFER_LIFE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Looks at what devices lack, where it is time.
+pub(super) fn compare_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    let due = ctx.agenda.compare.iter().filter(|(_, at)| **at <= ctx.now);
+    let due: Vec<(DeviceId, ConversationId)> = due.map(|(which, _)| *which).collect();
+    for which in due {
+        ctx.agenda.compare.remove(&which);
+        let (device, conversation) = which;
+        let Some(contact) = views::contact_of(ctx, &conversation)? else { continue };
+        if own::is_sibling(ctx, &device) {
+            offer(ctx, &device, &conversation)?;
+        } else if contact.state == ContactState::Accepted {
+            show_forks(ctx, &contact, &device, &conversation)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends a sibling what it lacks of a conversation; what is on its way, or may still be, is left for later.
+fn offer(
+    ctx: &mut Context<'_>,
+    sibling: &DeviceId,
+    conversation: &ConversationId,
+) -> Result<(), StoreError> {
+    let Some(own) = own::own_contact(ctx)? else { return Ok(()) };
+    let held = match ctx.tx.acknowledgement(conversation, sibling)? {
+        Some(acknowledgement) => acknowledgement.fields.delivered,
+        // It never spoke of this conversation: it may not know it yet.
+        None => return Ok(()),
+    };
+    let on_its_way = ctx.tx.outbox_of(&Purpose::History(*conversation))?;
+    if on_its_way.iter().any(|item| item.recipients.iter().any(|to| to.device == *sibling)) {
+        return Ok(());
+    }
+    if pairwise::reach(ctx, &own, &[*sibling])?.is_none() {
+        look_again(ctx, sibling, conversation, ctx.now.after(ARRIVAL));
+        return Ok(());
+    }
+    let Lacking { entries, young } = lacking(ctx, sibling, conversation, &held)?;
+    if let Some(young) = young {
+        look_again(ctx, sibling, conversation, young.after(ARRIVAL));
+    }
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let offer = Offer { at: ctx.now, entries: entries.iter().map(|stored| stored.entry.id).collect() };
+    ctx.agenda.offered.insert((*sibling, *conversation), offer);
+    look_again(ctx, sibling, conversation, ctx.now.after(OFFER_LIFE));
+    for batch in batches(entries) {
+        send(ctx, &own, sibling, conversation, batch)?;
+    }
+    Ok(())
+}
+
+fn look_again(ctx: &mut Context<'_>, device: &DeviceId, conversation: &ConversationId, at: Timestamp) {
+    let known = ctx.agenda.compare.entry((*device, *conversation)).or_insert(at);
+    *known = (*known).min(at);
+}
+
+/// What a device lacks: what can be sent now, and when the first was received that may still arrive by itself.
+struct Lacking {
+    entries: Vec<StoredEntry>,
+    young: Option<Timestamp>,
+}
+
+fn lacking(
+    ctx: &Context<'_>,
+    sibling: &DeviceId,
+    conversation: &ConversationId,
+    held: &Frontier,
+) -> Result<Lacking, StoreError> {
+    let offered = ctx.agenda.offered.get(&(*sibling, *conversation));
+    let offered = offered.filter(|offer| ctx.now.since(offer.at) < OFFER_LIFE);
+    let nothing = FrontierItem::default();
+    let mut lacking = Lacking { entries: Vec::new(), young: None };
+    let (mut bytes, room) = (0, BATCHES_MAX * ENTRIES_BYTES_MAX);
+    for (device, _) in ctx.tx.frontier(conversation)? {
+        if device == *sibling {
+            continue;
+        }
+        let item = held.get(&device).unwrap_or(&nothing);
+        let mut from = item.seq.saturating_add(1);
+        loop {
+            let page = ctx.tx.entries_of(conversation, &device, from, PAGE)?;
+            let Some(last) = page.last() else { break };
+            from = last.entry.header.seq.saturating_add(1);
+            for stored in page {
+                let is_offered = offered.is_some_and(|offer| offer.entries.contains(&stored.entry.id));
+                if item.covers(stored.entry.header.seq) || is_offered {
+                    continue;
+                }
+                // A device that holds nothing of it yet was not there when it was sent.
+                if item.seq > 0 && ctx.now.since(stored.received) < ARRIVAL {
+                    lacking.young = lacking.young.into_iter().chain([stored.received]).min();
+                    continue;
+                }
+                bytes += size(&stored);
+                if bytes > room {
+                    return Ok(lacking);
+                }
+                lacking.entries.push(stored);
+            }
+        }
+    }
+    Ok(lacking)
+}
+
+fn size(stored: &StoredEntry) -> usize {
+    stored.entry.to_wire().encoded_len() + 8
+}
+
+/// Cuts entries into what one envelope holds each.
+fn batches(entries: Vec<StoredEntry>) -> Vec<Vec<StoredEntry>> {
+    let mut batches: Vec<Vec<StoredEntry>> = Vec::new();
+    let mut bytes = 0;
+    for stored in entries {
+        bytes += size(&stored);
+        match batches.last_mut() {
+            Some(batch) if batch.len() < ENTRIES_MAX && bytes <= ENTRIES_BYTES_MAX => batch.push(stored),
+            _ => {
+                bytes = size(&stored);
+                batches.push(vec![stored]);
+            }
+        }
+    }
+    batches
+}
+
+fn send(
+    ctx: &mut Context<'_>,
+    to: &Contact,
+    device: &DeviceId,
+    conversation: &ConversationId,
+    entries: Vec<StoredEntry>,
+) -> Result<(), StoreError> {
+    let entries = entries.iter().map(|stored| stored.entry.to_wire()).collect();
+    let body = Body::Entries(wire::Entries { entries });
+    let Some(payload) = pairwise::seal(ctx, to, device, body, None)? else { return Ok(()) };
+    outgoing::put(ctx, &to.user, &[*device], Purpose::History(*conversation), NO_GROUP, payload)
+}
+
+/// A contact's device holds another entry than this one under some number: it gets what is held here. It sees the
+/// same by this device's acknowledgements.
+fn show_forks(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    device: &DeviceId,
+    conversation: &ConversationId,
+) -> Result<(), StoreError> {
+    let Some(acknowledgement) = ctx.tx.acknowledgement(conversation, device)? else { return Ok(()) };
+    let mut entries = Vec::new();
+    for (author, item) in acknowledgement.fields.delivered.items() {
+        let Some(head) = item.head else { continue };
+        let held = ctx.tx.entries_at(conversation, author, item.seq)?;
+        if held.is_empty() || held.iter().any(|stored| stored.entry.id == head) {
+            continue;
+        }
+        let first = item.seq.saturating_sub(FORK_REACH);
+        let reach = ctx.tx.entries_of(conversation, author, first.max(1), PAGE)?;
+        entries.extend(reach.into_iter().filter(|stored| stored.entry.header.seq <= item.seq));
+    }
+    let which = (*device, *conversation);
+    let offered = ctx.agenda.offered.get(&which).is_some_and(|offer| ctx.now.since(offer.at) < OFFER_LIFE);
+    if entries.is_empty() || offered || pairwise::reach(ctx, contact, &[*device])?.is_none() {
+        return Ok(());
+    }
+    ctx.agenda.offered.insert(which, Offer { at: ctx.now, ..Offer::default() });
+    for batch in batches(entries).into_iter().take(BATCHES_MAX) {
+        send(ctx, contact, device, conversation, batch)?;
+    }
+    Ok(())
+}
+
+/// How far below a number with two entries a fork is looked for.
+const FORK_REACH: u64 = 16;

@@ -1,0 +1,199 @@
+//! The log of a conversation: entries are made, put in order, and counted in frontiers.
+
+use std::collections::BTreeSet;
+
+use undertone_protocol::entry::{EntryBody, EntryHeader, SignedEntry};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
+use undertone_protocol::limits::{ENTRY_HEADS_MAX, FRONTIER_RANGES_MAX};
+use undertone_protocol::log::{FrontierItem, SeqRange, effective_time};
+use undertone_protocol::receipts::Tick;
+use undertone_protocol::time::Timestamp;
+
+use super::context::Context;
+use crate::store::{Contact, Cut, Delivery, StoreError, StoredEntry};
+
+/// Adds an entry of this device to the conversation with a contact; it is sealed when it can be. What a user
+/// tells their own devices only is read by them already.
+pub(super) fn append(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    body: EntryBody,
+) -> Result<EntryId, StoreError> {
+    let conversation = ctx.me.direct(&contact.user);
+    let own = frontier_of(ctx, &conversation, &ctx.me.device)?;
+    let mut membership_heads = vec![ctx.me.account.device_list.hash()];
+    membership_heads.extend(contact.device_list.as_ref().map(|list| list.hash()));
+    membership_heads.dedup();
+    let header = EntryHeader {
+        conversation,
+        device: ctx.me.device,
+        seq: own.seq + 1,
+        prev: own.head,
+        heads: ctx.tx.heads(&conversation, ENTRY_HEADS_MAX)?,
+        claimed: ctx.now,
+        membership_heads,
+        body_hash: body.hash(),
+        expires: None,
+    };
+    let entry = SignedEntry::issue(ctx.me.key.signing_key(), header, body);
+    let (id, seq) = (entry.id, entry.header.seq);
+    insert(ctx, entry)?;
+    let tick = if contact.user == ctx.me.user { Tick::Read } else { Tick::Queued };
+    ctx.tx.put_delivery(&Delivery { entry: id, conversation, seq, sealed: false, tick, failed: None })?;
+    ctx.agenda.seal.insert(conversation, contact.user);
+    Ok(id)
+}
+
+/// From some number on nothing of a device counts in a conversation; of several cuts the lowest holds.
+pub(super) fn cut(
+    ctx: &mut Context<'_>,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    cut: Cut,
+) -> Result<(), StoreError> {
+    match ctx.tx.cut(conversation, device)? {
+        Some(known) if known.through <= cut.through => Ok(()),
+        _ => ctx.tx.put_cut(conversation, device, &cut),
+    }
+}
+
+/// Whether an entry is not beyond a cut of its device.
+pub(super) fn counts(ctx: &Context<'_>, stored: &StoredEntry) -> Result<bool, StoreError> {
+    let EntryHeader { conversation, device, seq, .. } = &stored.entry.header;
+    Ok(ctx.tx.cut(conversation, device)?.is_none_or(|cut| *seq <= cut.through))
+}
+
+/// Puts an entry into the log. `None` when it is there already.
+pub(super) fn insert(ctx: &mut Context<'_>, entry: SignedEntry) -> Result<Option<StoredEntry>, StoreError> {
+    if ctx.tx.entry(&entry.id)?.is_some() {
+        return Ok(None);
+    }
+    let effective = effective(ctx, &entry)?;
+    let stored = StoredEntry { entry, effective, received: ctx.now };
+    ctx.tx.put_entry(&stored)?;
+    move_children(ctx, &stored)?;
+    advance(ctx, &stored.entry.header)?;
+    Ok(Some(stored))
+}
+
+fn effective(ctx: &Context<'_>, entry: &SignedEntry) -> Result<Timestamp, StoreError> {
+    let mut latest = None;
+    for parent in entry.header.parents() {
+        latest = latest.max(ctx.tx.entry(&parent)?.map(|parent| parent.effective));
+    }
+    Ok(effective_time(entry.header.claimed, latest))
+}
+
+/// A parent came after its children: what stands on it may move. An entry stands later than all its
+/// parents, so in order of time each is settled when it is looked at.
+fn move_children(ctx: &mut Context<'_>, parent: &StoredEntry) -> Result<(), StoreError> {
+    let mut moved = BTreeSet::from([(parent.effective, parent.entry.id)]);
+    while let Some((_, parent)) = moved.pop_first() {
+        for child in ctx.tx.children(&parent)? {
+            let Some(mut child) = ctx.tx.entry(&child)? else { continue };
+            let effective = effective(ctx, &child.entry)?;
+            if effective != child.effective {
+                moved.remove(&(child.effective, child.entry.id));
+                child.effective = effective;
+                ctx.tx.put_entry(&child)?;
+                moved.insert((effective, child.entry.id));
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn frontier_of(
+    ctx: &Context<'_>,
+    conversation: &ConversationId,
+    device: &DeviceId,
+) -> Result<FrontierItem, StoreError> {
+    let frontier = ctx.tx.frontier(conversation)?;
+    Ok(frontier.into_iter().find(|(other, _)| other == device).map(|(_, item)| item).unwrap_or_default())
+}
+
+/// Moves what is held of a device forward by a new entry.
+fn advance(ctx: &mut Context<'_>, header: &EntryHeader) -> Result<(), StoreError> {
+    let EntryHeader { conversation, device, seq, .. } = header;
+    let mut item = frontier_of(ctx, conversation, device)?;
+    note_beyond(&mut item, *seq);
+    // The store knows better than the ranges, which are bounded.
+    while let Some(next) = ctx.tx.entries_at(conversation, device, item.seq.saturating_add(1))?.first() {
+        item.seq = item.seq.saturating_add(1);
+        item.head = Some(next.entry.id);
+    }
+    item.ranges.retain(|range| range.through > item.seq);
+    for range in &mut item.ranges {
+        range.from = range.from.max(item.seq.saturating_add(1));
+    }
+    ctx.tx.put_frontier(conversation, device, &item)
+}
+
+/// Adds a number beyond a gap to the ranges; where they are full it is left out, and only acknowledged
+/// when the gap closes.
+fn note_beyond(item: &mut FrontierItem, seq: u64) {
+    if seq <= item.seq.saturating_add(1) || item.covers(seq) {
+        return;
+    }
+    let before = item.ranges.iter().position(|range| range.through == seq.saturating_sub(1));
+    let after = item.ranges.iter().position(|range| Some(range.from) == seq.checked_add(1));
+    match (before, after) {
+        (Some(before), Some(after)) => {
+            let through = item.ranges.get(after).map_or(seq, |range| range.through);
+            item.ranges.remove(after);
+            if let Some(range) = item.ranges.get_mut(before) {
+                range.through = through;
+            }
+        }
+        (Some(before), None) => {
+            if let Some(range) = item.ranges.get_mut(before) {
+                range.through = seq;
+            }
+        }
+        (None, Some(after)) => {
+            if let Some(range) = item.ranges.get_mut(after) {
+                range.from = seq;
+            }
+        }
+        (None, None) if item.ranges.len() < FRONTIER_RANGES_MAX => {
+            let at = item.ranges.iter().position(|range| range.from > seq).unwrap_or(item.ranges.len());
+            item.ranges.insert(at, SeqRange { from: seq, through: seq });
+        }
+        (None, None) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_largest_number_is_noted() {
+        let mut item = FrontierItem::default();
+        for seq in [u64::MAX, u64::MAX - 1, u64::MAX - 3] {
+            note_beyond(&mut item, seq);
+        }
+        let range = |from, through| SeqRange { from, through };
+        assert_eq!(item.ranges, [range(u64::MAX - 3, u64::MAX - 3), range(u64::MAX - 1, u64::MAX)]);
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_what_was_noted(seqs in proptest::collection::vec(2u64..50, 0..80)) {
+            let mut item = FrontierItem::default();
+            let mut model = BTreeSet::new();
+            for seq in seqs {
+                note_beyond(&mut item, seq);
+                model.extend((seq > 1).then_some(seq));
+            }
+            let covered: BTreeSet<u64> = item.ranges.iter().flat_map(|range| range.from..=range.through).collect();
+            prop_assert_eq!(&covered, &model);
+            let apart = item.ranges.windows(2).all(|pair| pair[1].from > pair[0].through + 1);
+            prop_assert!(apart, "{:?}", item.ranges);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What the user's devices tell each other of contacts: records in the account conversation, of which the causally
+//! maximal one counts.
+
+use undertone_protocol::codec::Signed;
+use undertone_protocol::entry::{AccountRecord, AccountState, BlockedFrom, Content, EntryBody};
+use undertone_protocol::ids::{DeviceId, EntryId, UserId};
+use undertone_protocol::keys::DeviceList;
+use undertone_protocol::limits::{ACCOUNT_ADDRESSES_MAX, ENTRY_HEADS_MAX};
+
+use super::context::Context;
+use super::{blocking, introductions, lists, log, names, own, receipts};
+use crate::store::{BeforeBlock, Block, Contact, ContactState, StoreError};
+
+/// Tells the other devices what changed here.
+pub(super) fn tell_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for user in std::mem::take(&mut ctx.agenda.changed) {
+        if user == ctx.me.user {
+            continue;
+        }
+        if let (Some(contact), Some(own)) = (ctx.tx.contact(&user)?, own::own_contact(ctx)?) {
+            tell(ctx, &contact, &own)?;
+        }
+    }
+    Ok(())
+}
+
+fn tell(ctx: &mut Context<'_>, contact: &Contact, own: &Contact) -> Result<(), StoreError> {
+    let current = current(ctx, &contact.user)?;
+    let mut record = record(contact);
+    let is_known = matches!(current.as_slice(), [(_, known)]
+        if AccountRecord { replaces: known.replaces.clone(), ..record.clone() } == *known);
+    if is_known {
+        return Ok(());
+    }
+    record.replaces = current.iter().map(|(entry, _)| *entry).take(ENTRY_HEADS_MAX).collect();
+    let replaces = record.replaces.clone();
+    match EntryBody::new(Content::Account(Box::new(record)), ctx.rng) {
+        Ok(body) => {
+            let entry = log::append(ctx, own, body)?;
+            ctx.tx.put_account_change(&contact.user, &entry, &replaces)
+        }
+        Err(error) => {
+            tracing::error!(%error, "a contact could not be told to the other devices");
+            Ok(())
+        }
+    }
+}
+
+/// The records of a user that none replaces.
+fn current(ctx: &Context<'_>, user: &UserId) -> Result<Vec<(EntryId, AccountRecord)>, StoreError> {
+    let mut records = Vec::new();
+    for id in ctx.tx.account_changes(user)? {
+        if let Some(stored) = ctx.tx.entry(&id)?
+            && log::counts(ctx, &stored)?
+            && let Content::Account(record) = stored.entry.body.content
+        {
+            records.push((id, *record));
+        }
+    }
+    Ok(records)
+}
+
+fn record(contact: &Contact) -> AccountRecord {
+    AccountRecord {
+        user: contact.user,
+        replaces: Vec::new(),
+        state: match contact.state {
+            ContactState::Requesting => AccountState::Requesting,
+            ContactState::Requested => AccountState::Requested,
+            ContactState::Declined => AccountState::Declined,
+            ContactState::Accepted => AccountState::Accepted,
+            ContactState::Blocked(Block { was, since }) => {
+                AccountState::Blocked { since, was: blocked_from(was) }
+            }
+        },
+        name: contact.name.clone(),
+        verified: contact.verified,
+        token: contact.token,
+        invitation: contact.invitation,
+        device_list: contact.device_list.as_ref().map(|list| list.signed.clone()),
+        bundles: contact.bundles.iter().take(ACCOUNT_ADDRESSES_MAX).cloned().collect(),
+        grants: contact.grants.iter().take(ACCOUNT_ADDRESSES_MAX).cloned().collect(),
+    }
+}
+
+const fn blocked_from(was: BeforeBlock) -> BlockedFrom {
+    match was {
+        BeforeBlock::Requesting => BlockedFrom::Requesting,
+        BeforeBlock::Requested => BlockedFrom::Requested,
+        BeforeBlock::Declined => BlockedFrom::Declined,
+        BeforeBlock::Accepted => BlockedFrom::Accepted,
+    }
+}
+
+const fn state(state: AccountState) -> ContactState {
+    match state {
+        AccountState::Requesting => ContactState::Requesting,
+        AccountState::Requested => ContactState::Requested,
+        AccountState::Declined => ContactState::Declined,
+        AccountState::Accepted => ContactState::Accepted,
+        AccountState::Blocked { since, was } => {
+            let was = match was {
+                BlockedFrom::Requesting => BeforeBlock::Requesting,
+                BlockedFrom::Requested => BeforeBlock::Requested,
+                BlockedFrom::Declined => BeforeBlock::Declined,
+                BlockedFrom::Accepted => BeforeBlock::Accepted,
+            };
+            ContactState::Blocked(Block { was, since })
+        }
+    }
+}
+
+/// Does here what other devices told.
+pub(super) fn follow_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for user in std::mem::take(&mut ctx.agenda.followed) {
+        let records = current(ctx, &user)?;
+        // Of concurrent ones all devices choose the same.
+        if let Some((_, record)) = records.into_iter().max_by_key(|(entry, record)| (record.state, *entry)) {
+            let told_before = ctx.agenda.changed.contains(&user);
+            follow(ctx, record)?;
+            if !told_before {
+                ctx.agenda.changed.remove(&user);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<(), StoreError> {
+    if record.user == ctx.me.user {
+        return Ok(());
+    }
+    let target = state(record.state);
+    let known = ctx.tx.contact(&record.user)?;
+    let is_new = known.is_none();
+    let contacts = ctx.tx.contacts()?;
+    let name = names::unique_name(&contacts, &record.name, &record.user);
+    let mut contact = match known {
+        Some(known) => known,
+        None => names::stranger(ctx, record.user, name.clone(), before(target)),
+    };
+    contact.name = name;
+    contact.verified = record.verified;
+    contact.invitation = record.invitation;
+    let token_changed = std::mem::replace(&mut contact.token, record.token) != record.token;
+    if let Some(list) = record.device_list.clone().and_then(verified) {
+        lists::take_list(ctx, &mut contact, &list)?;
+    }
+    let moved = take_addresses(&mut contact, &record);
+    ctx.tx.put_contact(&contact)?;
+    if is_new {
+        meet(ctx, &contact)?;
+    }
+    change(ctx, contact, target)?;
+    let Some(mut contact) = ctx.tx.contact(&record.user)? else { return Ok(()) };
+    // This device says itself how it is reached, with the token that holds now.
+    let again = moved && contact.refused.take().is_some();
+    if contact.state == ContactState::Accepted && (is_new || token_changed || again) {
+        introductions::answer(ctx, &mut contact);
+    }
+    ctx.tx.put_contact(&contact)
+}
+
+fn verified(signed: Signed) -> Option<DeviceList> {
+    DeviceList::verify(signed)
+        .inspect_err(|error| tracing::warn!(%error, "another own device told a bad device list"))
+        .ok()
+}
+
+/// What somebody is who is heard of by another device: the change to what they are there comes after.
+const fn before(target: ContactState) -> ContactState {
+    match target {
+        ContactState::Requested | ContactState::Declined => ContactState::Requested,
+        ContactState::Requesting | ContactState::Accepted | ContactState::Blocked(_) => {
+            ContactState::Requesting
+        }
+    }
+}
+
+/// Takes the addresses of devices that did not speak for themselves here.
+fn take_addresses(contact: &mut Contact, record: &AccountRecord) -> bool {
+    let introduced: Vec<DeviceId> = contact.introduced.iter().map(|(device, _)| *device).collect();
+    let unknown = |device: &DeviceId| !introduced.contains(device);
+    let bundles = record.bundles.iter().filter(|access| unknown(&access.device)).cloned().collect();
+    let grants = record.grants.iter().filter(|grant| unknown(&grant.device)).cloned().collect();
+    !introductions::merge_addresses(contact, bundles, grants).is_empty()
+}
+
+/// A conversation that this device did not know: the others send what they have of it.
+fn meet(ctx: &mut Context<'_>, contact: &Contact) -> Result<(), StoreError> {
+    let conversation = ctx.me.direct(&contact.user);
+    ctx.agenda.directory.insert(conversation, contact.user);
+    ctx.agenda.quarantine = true;
+    receipts::make_own_due(ctx, &conversation)
+}
+
+fn change(ctx: &mut Context<'_>, mut contact: Contact, target: ContactState) -> Result<(), StoreError> {
+    match (contact.state, target) {
+        (state, target) if state == target => Ok(()),
+        (ContactState::Blocked(_), ContactState::Blocked(block)) => {
+            contact.state = ContactState::Blocked(block);
+            ctx.tx.put_contact(&contact)
+        }
+        (_, ContactState::Blocked(block)) => blocking::shut_out(ctx, contact, block),
+        (ContactState::Blocked(_), target) => blocking::let_in(ctx, contact, target).map(drop),
+        (_, ContactState::Accepted) => introductions::accepted(ctx, &mut contact),
+        (_, target) => {
+            contact.state = target;
+            ctx.tx.put_contact(&contact)?;
+            introductions::announce(ctx, &contact.user)
+        }
+    }
+}
