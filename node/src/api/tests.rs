@@ -207,7 +207,11 @@ fn every_command_is_a_method_and_comes_back_as_it_was() {
         Command::Send { name: name.clone(), text },
         Command::Retry { name: name.clone() },
         Command::History { name: name.clone(), limit: 9 },
-        Command::Read { name },
+        Command::Read { name: name.clone() },
+        Command::DeviceCode {},
+        Command::DeviceAdd { code: name.clone() },
+        Command::DeviceList {},
+        Command::DeviceRevoke { name },
     ];
     let mut names = Vec::new();
     for command in commands {

@@ -27,7 +27,12 @@ pub(crate) fn account(relays: Vec<RelayAddress>) -> MemoryStore {
     let name = |name| Name::new(name).unwrap();
     let new = NewAccount { name: name("Alice"), device_name: name("desktop"), relays, origin: Origin::New };
     let now = SystemClock.now();
-    store.transaction(|tx| engine::create_account(tx, &mut Vodozemac, &mut rng, new, now)).unwrap();
+    store
+        .transaction(|tx| {
+            engine::create_account(tx, &mut Vodozemac, &mut rng, new, now).unwrap();
+            Ok(())
+        })
+        .unwrap();
     store
 }
 

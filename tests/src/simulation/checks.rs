@@ -61,7 +61,8 @@ const MESSAGES_MAX: u64 = 10_000;
 fn conversations(tx: &dyn NodeTx) -> Result<Vec<ConversationId>, StoreError> {
     let Some(account) = tx.account()? else { return Ok(Vec::new()) };
     let user = account.certificate.user;
-    Ok(tx.contacts()?.iter().map(|contact| direct_conversation(&user, &contact.user)).collect())
+    let others = tx.contacts()?.into_iter().filter(|contact| contact.user != user);
+    Ok(others.map(|contact| direct_conversation(&user, &contact.user)).collect())
 }
 
 /// One node's view of the conversation.
@@ -88,6 +89,7 @@ pub(super) fn view(disk: &mut MemoryStore) -> Result<View, Failed> {
                 match stored.entry.body.content {
                     Content::Text(text) => view.shown.push(text),
                     Content::Unknown => view.shown.push("unknown".to_owned()),
+                    Content::Devices(_) | Content::Account(_) => {}
                 }
             }
             for delivery in tx.deliveries_unread(&conversation)? {

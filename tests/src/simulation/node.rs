@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use undertone::engine::{Engine, Input, LoadError, NewAccount, Outputs, create_account};
+use undertone::engine::{Engine, Input, LoadError, NewAccount, Origin, Outputs, create_account};
 use undertone::store::{MemoryStore, NodeStore, StoreError};
 use undertone_protocol::crypto::{Crypto, Vodozemac};
 use undertone_protocol::keys::{Name, RelayAddress};
@@ -45,10 +45,19 @@ impl Node {
         let mut disk = MemoryStore::default();
         let mut crypto = crypto(&mut rng, real_crypto);
         let named = |name: &str| Name::new(name).map_err(|error| Failed::new(error.to_string()));
-        let new = NewAccount { name: named(name)?, device_name: named("desktop")?, relays: vec![relay] };
+        let new = NewAccount {
+            name: named(name)?,
+            device_name: named("desktop")?,
+            relays: vec![relay],
+            origin: Origin::New,
+        };
         let mut account_rng = ChaCha20Rng::seed_from_u64(rng.next_u64());
-        disk.transaction(|tx| create_account(tx, crypto.as_mut(), &mut account_rng, new, now))
-            .map_err(|error| Failed::new(error.to_string()))?;
+        let mut made = Ok(None);
+        disk.transaction(|tx| {
+            made = create_account(tx, crypto.as_mut(), &mut account_rng, new, now);
+            Ok(())
+        })?;
+        made.map_err(|error| Failed::new(error.to_string()))?;
         Ok(Self { name, disk, engine: None, rng, real_crypto, ticks: BTreeMap::new(), tick_at: None })
     }
 

@@ -99,7 +99,8 @@ pub(super) const MARKER: &str = "in-the-clear";
 
 fn look(node: &mut Node) -> Result<Screen, StoreError> {
     node.disk.transaction(|tx| {
-        let contact = tx.contacts()?.into_iter().next();
+        let own = tx.account()?.map(|account| account.certificate.user);
+        let contact = tx.contacts()?.into_iter().find(|contact| Some(contact.user) != own);
         Ok(Screen { contact: contact.map(|contact| (contact.name.to_string(), contact.state)) })
     })
 }

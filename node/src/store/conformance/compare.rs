@@ -26,6 +26,8 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
         receipts_due();
         outbox_pending(0, ALL);
         outbox_pending(2, 2);
+        outbox_page(0, ALL);
+        outbox_page(1, 2);
         outbox_expired(t(5), ALL);
         outbox_expired(t(u64::MAX), 2);
         outbox_len();
@@ -65,11 +67,16 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             outbox_of(&Purpose::Entry(EntryId::new([n; 32])));
             outbox_of(&Purpose::Acknowledgement(conversation(n)));
             outbox_of(&Purpose::Introduction(user(n)));
+            account_changes(&user(n));
+            outbox_of(&Purpose::OwnEntry(EntryId::new([n; 32])));
             seen(&payload_hash(n));
         }
         for m in 0..COUNT {
             same! {
                 acknowledgement(&conversation(n), &device(m));
+                cut(&conversation(n), &device(m));
+                entries_of(&conversation(n), &device(m), 1, ALL);
+                entries_of(&conversation(n), &device(m), 2, 1);
                 entries_at(&conversation(n), &device(m), 1);
                 entries_at(&conversation(n), &device(m), 2);
             }

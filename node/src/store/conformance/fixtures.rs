@@ -24,7 +24,7 @@ use undertone_protocol::token::{Step, TokenGrant};
 use zeroize::Zeroizing;
 
 use crate::store::{
-    Account, BeforeBlock, Block, Contact, ContactState, Delivery, HomeRelay, OlmSession, OutboxItem,
+    Account, BeforeBlock, Block, Contact, ContactState, Cut, CutReason, Delivery, HomeRelay, OlmSession, OutboxItem,
     OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received, ReceiverKey,
     Revocation, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
 };
@@ -112,6 +112,7 @@ fn device_list(n: u8) -> DeviceList {
 
 pub(super) fn account(variant: u8) -> Account {
     Account {
+        linking: (variant == 1).then(|| secret(9)),
         name: name("Robin"),
         identity_seed: (variant != 0).then(|| secret(1)),
         device_seed: secret(variant),
@@ -160,7 +161,7 @@ fn state_of(n: u8) -> ContactState {
 }
 
 pub(super) fn revocation(of: u8, n: u8, confirmed: bool) -> Revocation {
-    Revocation { relay: relay(of), handle: handle(n), confirmed }
+    Revocation { relay: relay(of), path: vec![handle(n); 1 + usize::from(n % 2)], confirmed }
 }
 
 pub(super) fn contact(n: u8, called: &str) -> Contact {
@@ -184,7 +185,10 @@ pub(super) fn contact(n: u8, called: &str) -> Contact {
         grants: vec![DeliveryGrant { device: device(n), mailbox, token }],
         invitation: (n != 1).then(|| handle(n)),
         introduction_due: n == 3,
-        introduced: t(u64::MAX),
+        introduced: vec![(device(0), t(u64::MAX)), (device(n), t(1))],
+        reinstalled: n == 2,
+        reset_by: (n == 2).then(|| device(n)),
+        former_tokens: vec![handle(9); n.into()],
         refused: (n == 1).then_some(Denial::UsedUp),
         added: t(5),
     }
@@ -257,6 +261,8 @@ pub(super) fn sender_key(n: u8, messages: u64) -> SenderKey {
         conversation: conversation(n),
         state: SenderKeyState::from_bytes(state_bytes(n)),
         header_key: HeaderKey::from_slice(&[n; 32]).unwrap(),
+        own_header_key: HeaderKey::from_slice(&[n ^ 0x55; 32]).unwrap(),
+        own_holders: vec![device(n); 2],
         holders: (0..n).map(device).collect(),
         messages,
         turned: n == 1,
@@ -336,7 +342,15 @@ pub(super) fn acknowledgement(conversation: u8, by: u8, counter: u64) -> Acknowl
 }
 
 pub(super) fn own_receipts(counter: u64, due: bool) -> OwnReceipts {
-    OwnReceipts { counter, read: frontier(counter), due }
+    OwnReceipts { counter, read: frontier(counter), due, own_due: counter == 3 }
+}
+
+pub(super) fn cut(through: u8, forked: bool) -> Cut {
+    Cut {
+        through: through.into(),
+        head: (through > 0).then(|| EntryId::new([through; 32])),
+        why: if forked { CutReason::Forked } else { CutReason::Revoked },
+    }
 }
 
 pub(super) fn delivery(n: u8, conversation: u8, seq: u64, tick: Tick) -> Delivery {

@@ -168,3 +168,52 @@ pub(super) fn frontiers_come_by_device() -> Case {
         },
     }
 }
+
+pub(super) fn entries_of_a_device_come_by_number() -> Case {
+    Case {
+        fill: |tx| {
+            let [root, left, ..] = diamond();
+            tx.put_entry(&stored(left, 2)).unwrap();
+            tx.put_entry(&stored(root, 1)).unwrap();
+        },
+        check: |tx| {
+            let [root, left, ..] = diamond();
+            let of = |entry: &SignedEntry, from, limit| {
+                let found = tx.entries_of(&conversation(1), &entry.header.device, from, limit).unwrap();
+                found.into_iter().map(|stored| stored.entry.id).collect::<Vec<_>>()
+            };
+            assert_eq!(of(&root, root.header.seq, 1), [root.id]);
+            assert_eq!(of(&root, root.header.seq + 100, ALL), []);
+            assert!(of(&left, 1, ALL).contains(&left.id));
+        },
+    }
+}
+
+pub(super) fn history_ends_at_a_devices_cut() -> Case {
+    Case {
+        fill: |tx| {
+            let [root, left, right, merge] = diamond();
+            let device = root.header.device;
+            for (entry, at) in [(root, 1), (left, 2), (right, 3), (merge, 4)] {
+                tx.put_entry(&stored(entry, at)).unwrap();
+            }
+            assert_eq!(tx.cut(&conversation(1), &device).unwrap(), None);
+            tx.put_cut(&conversation(1), &device, &cut(3, false)).unwrap();
+            tx.put_cut(&conversation(1), &device, &cut(0, true)).unwrap();
+        },
+        check: |tx| {
+            let all = diamond();
+            let device = all[0].header.device;
+            assert_eq!(tx.cut(&conversation(1), &device).unwrap(), Some(cut(0, true)));
+            let counts = |entry: &&SignedEntry| entry.header.device != device;
+            let left: Vec<EntryId> = all.iter().filter(counts).map(|entry| entry.id).collect();
+            assert!(left.len() < all.len(), "the cut leaves something out");
+            let ids = |limit| {
+                let history = tx.history(&conversation(1), None, limit).unwrap();
+                history.into_iter().map(|stored| stored.entry.id).collect::<Vec<_>>()
+            };
+            assert_eq!(ids(ALL), left);
+            assert_eq!(ids(1), left[left.len() - 1..], "a limit counts what shows");
+        },
+    }
+}

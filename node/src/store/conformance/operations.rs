@@ -20,7 +20,7 @@ struct Operation {
     c: u8,
 }
 
-const METHODS: u8 = 31;
+const METHODS: u8 = 34;
 
 fn operation() -> impl Strategy<Value = Operation> {
     (0..METHODS, 0..COUNT, 0..COUNT, 0..COUNT).prop_map(|(method, a, b, c)| Operation { method, a, b, c })
@@ -87,6 +87,9 @@ impl Operation {
             24 => return tx.put_outbox(&outbox_item(a.into(), purpose(b, a), &[state(b, c), state(c, b)])),
             25 => tx.delete_outbox(a.into())?,
             30 => tx.forget_prekey_bases(t(b.into()))?,
+            31 => tx.put_cut(&conversation(a), &device(b), &cut(c, b == c))?,
+            32 => tx.put_account_change(&user(a), &EntryId::new([b; 32]), &[EntryId::new([c; 32])])?,
+            33 => tx.delete_peer_device(&device(a))?,
             28 => tx.put_revocation(&revocation(a, b, c == 0))?,
             29 if c == 0 => tx.delete_revocations(&relay(a))?,
             29 => tx.reopen_revocations(&relay(a))?,

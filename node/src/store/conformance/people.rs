@@ -1,3 +1,5 @@
+use undertone_protocol::ids::EntryId;
+
 use super::Case;
 use super::fixtures::*;
 
@@ -78,9 +80,44 @@ pub(super) fn revocations_are_due_until_confirmed_and_again_when_forgotten() -> 
             tx.delete_revocations(&relay(2)).unwrap();
         },
         check: |tx| {
-            assert_eq!(tx.revocations_due(&relay(0), 9).unwrap(), [handle(1)]);
-            assert_eq!(tx.revocations_due(&relay(1), 2).unwrap(), [handle(1), handle(2)]);
-            assert_eq!(tx.revocations_due(&relay(2), 9).unwrap(), []);
+            let path = |n| revocation(0, n, false).path;
+            assert_eq!(tx.revocations_due(&relay(0), 9).unwrap(), [path(1)]);
+            assert_eq!(tx.revocations_due(&relay(1), 2).unwrap(), [path(1), path(2)]);
+            assert_eq!(tx.revocations_due(&relay(2), 9).unwrap(), [[]; 0]);
+        },
+    }
+}
+
+pub(super) fn a_forgotten_device_is_gone() -> Case {
+    Case {
+        fill: |tx| {
+            tx.put_peer_device(&peer_device(1)).unwrap();
+            tx.put_peer_device(&peer_device(2)).unwrap();
+            tx.delete_peer_device(&device(1)).unwrap();
+        },
+        check: |tx| {
+            assert_eq!(tx.peer_device(&device(1)).unwrap(), None);
+            assert_eq!(tx.peer_device(&device(2)).unwrap(), Some(peer_device(2)));
+        },
+    }
+}
+
+pub(super) fn a_replaced_account_change_does_not_count_whenever_it_comes() -> Case {
+    fn change(n: u8) -> EntryId {
+        EntryId::new([n; 32])
+    }
+    Case {
+        fill: |tx| {
+            tx.put_account_change(&user(1), &change(3), &[change(1), change(2)]).unwrap();
+            tx.put_account_change(&user(1), &change(2), &[]).unwrap();
+            tx.put_account_change(&user(1), &change(4), &[change(2)]).unwrap();
+            tx.put_account_change(&user(1), &change(4), &[change(2)]).unwrap();
+            tx.put_account_change(&user(2), &change(5), &[]).unwrap();
+        },
+        check: |tx| {
+            assert_eq!(tx.account_changes(&user(1)).unwrap(), [change(3), change(4)]);
+            assert_eq!(tx.account_changes(&user(2)).unwrap(), [change(5)]);
+            assert_eq!(tx.account_changes(&user(3)).unwrap(), []);
         },
     }
 }
