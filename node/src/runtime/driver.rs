@@ -175,6 +175,23 @@ impl<S: NodeStore, C: Clock> Turns<S, C> {
         }
     }
 
+    /// Waits; whoever asks meanwhile is told why there is no answer. False when the node is to stop.
+    async fn pause(&mut self, delay: Duration, error: &str) -> bool {
+        let over = tokio::time::sleep(delay);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                _ = &mut self.driver.stop => return false,
+                () = &mut over => return true,
+                Some(question) = self.driver.inbox.recv() => {
+                    let text = format!("the node failed ({error}) and loads anew: ask again");
+                    // An error says that nobody waits for the answer any more.
+                    let _ = question.reply.send(Err(CommandError::new(ErrorKind::Internal, text)));
+                }
+            }
+        }
+    }
+
     /// Loads anew, with a growing delay; `None` when the node is to stop meanwhile.
     async fn reload(&mut self, mut error: String) -> Result<Option<Session>, NodeError> {
         loop {
@@ -182,9 +199,8 @@ impl<S: NodeStore, C: Clock> Turns<S, C> {
             let Some(delay) = self.reloads.next() else {
                 return Err(NodeError::Store { failures: self.failures, error });
             };
-            tokio::select! {
-                _ = &mut self.driver.stop => return Ok(None),
-                () = tokio::time::sleep(delay) => {}
+            if !self.pause(delay, &error).await {
+                return Ok(None);
             }
             match self.load() {
                 Ok(session) => return Ok(Some(session)),
