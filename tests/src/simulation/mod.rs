@@ -5,6 +5,7 @@
 //! A [`Stage`] is the same machines without faults, led by a test. A world is driven in [`World::run`]; what
 //! must hold is checked while it runs and at its end, in `checks`.
 
+mod asking;
 mod checks;
 mod drive;
 mod failed;

@@ -13,10 +13,12 @@ use undertone_protocol::time::Timestamp;
 use super::failed::Failed;
 use super::faults::Crash;
 
-/// One user's node: a disk, and an engine while it lives.
+/// A device: a disk, and an engine while it lives.
 pub(super) struct Node {
     pub(super) name: &'static str,
     pub(super) disk: MemoryStore,
+    /// What a new user was shown.
+    pub(super) phrase: Option<String>,
     pub(super) engine: Option<Engine>,
     pub(super) rng: ChaCha20Rng,
     real_crypto: bool,
@@ -37,6 +39,7 @@ pub(super) enum Stepped {
 impl Node {
     pub(super) fn create(
         name: &'static str,
+        origin: Origin,
         relay: RelayAddress,
         mut rng: ChaCha20Rng,
         real_crypto: bool,
@@ -47,9 +50,9 @@ impl Node {
         let named = |name: &str| Name::new(name).map_err(|error| Failed::new(error.to_string()));
         let new = NewAccount {
             name: named(name)?,
-            device_name: named("desktop")?,
+            device_name: named(if matches!(origin, Origin::Link) { name } else { "desktop" })?,
             relays: vec![relay],
-            origin: Origin::New,
+            origin,
         };
         let mut account_rng = ChaCha20Rng::seed_from_u64(rng.next_u64());
         let mut made = Ok(None);
@@ -57,8 +60,8 @@ impl Node {
             made = create_account(tx, crypto.as_mut(), &mut account_rng, new, now);
             Ok(())
         })?;
-        made.map_err(|error| Failed::new(error.to_string()))?;
-        Ok(Self { name, disk, engine: None, rng, real_crypto, ticks: BTreeMap::new(), tick_at: None })
+        let phrase = made.map_err(|error| Failed::new(error.to_string()))?.map(|phrase| phrase.words());
+        Ok(Self { name, disk, phrase, engine: None, rng, real_crypto, ticks: BTreeMap::new(), tick_at: None })
     }
 
     /// Loads the engine from the disk, as at every start.

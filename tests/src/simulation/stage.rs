@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use undertone::command::{Ask, Command, CommandError, CommandId, Response};
-use undertone::engine::{DownReason, Engine, Input, NetOutput, Notice, Outputs};
+use undertone::engine::{DownReason, Engine, Input, NetOutput, Notice, Origin, Outputs};
 use undertone::event::Event;
 use undertone::store::MemoryStore;
 use undertone_protocol::time::Timestamp;
@@ -36,6 +36,8 @@ pub struct Stage {
     replies: Vec<Result<Response, CommandError>>,
     events: Vec<Vec<Event>>,
     count: u64,
+    rng: ChaCha20Rng,
+    real_crypto: bool,
 }
 
 enum Happening {
@@ -52,7 +54,9 @@ impl Stage {
         let mut relay = SimRelay::new(fork());
         relay.start();
         let address = relay.address();
-        let nodes = names.iter().map(|name| Node::create(name, address.clone(), fork(), real_crypto, START));
+        let nodes = names
+            .iter()
+            .map(|name| Node::create(name, Origin::New, address.clone(), fork(), real_crypto, START));
         let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
         let mut stage = Self {
             now: START,
@@ -64,11 +68,36 @@ impl Stage {
             queue: VecDeque::new(),
             replies: Vec::new(),
             count: 0,
+            rng: fork(),
+            real_crypto,
         };
         for node in 0..names.len() {
             stage.start(node)?;
         }
         Ok(stage)
+    }
+
+    /// One more device, running: a new one of some user, or that of a user who starts anew. Gives its number.
+    pub fn add(&mut self, name: &'static str, origin: Origin) -> Result<usize, Failed> {
+        let rng = ChaCha20Rng::seed_from_u64(self.rng.next_u64());
+        let address = self.relay.address();
+        self.nodes.push(Node::create(name, origin, address, rng, self.real_crypto, self.now)?);
+        self.events.push(Vec::new());
+        let node = self.nodes.len().saturating_sub(1);
+        self.start(node)?;
+        Ok(node)
+    }
+
+    /// The words that a user was shown when their account was made.
+    pub fn phrase(&mut self, node: usize) -> Result<String, Failed> {
+        self.node(node)?.phrase.clone().ok_or_else(|| Failed::new("it is no new user's"))
+    }
+
+    /// A copy of a device's disk as it is goes into another device's place.
+    pub fn copy_disk(&mut self, from: usize, to: usize) -> Result<(), Failed> {
+        let disk = self.node(from)?.disk.clone();
+        self.node(to)?.disk = disk;
+        Ok(())
     }
 
     /// The time.

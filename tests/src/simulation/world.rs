@@ -4,7 +4,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use undertone::command::{Ask, Command, CommandId};
-use undertone::engine::{Input, Notice};
+use undertone::engine::{Input, Notice, Origin};
 use undertone_protocol::ids::RelayId;
 use undertone_protocol::time::Timestamp;
 use undertone_relay::core::Input as RelayInput;
@@ -98,8 +98,8 @@ impl World {
         let address = relay.address();
         let relay_id = address.relay;
         let nodes = vec![
-            Node::create("Alice", address.clone(), fork(), options.real_crypto, START)?,
-            Node::create("Bob", address, fork(), options.real_crypto, START)?,
+            Node::create("Alice", Origin::New, address.clone(), fork(), options.real_crypto, START)?,
+            Node::create("Bob", Origin::New, address, fork(), options.real_crypto, START)?,
         ];
         // In half of the worlds somebody quarrels: one of them, as two who block each other need a new link.
         let quarrelsome = usize::try_from(rng.next_u32() % 4).unwrap_or(0);

@@ -1,0 +1,92 @@
+//! What tests ask of a [`Stage`], in short. An answer of another kind fails.
+
+use std::time::Duration;
+
+use undertone::command::{Command, CommandError, ContactView, DeviceView, IdView, MessageView, Response};
+
+use super::failed::Failed;
+use super::stage::Stage;
+
+/// The view in a response; another kind of answer, or an error, fails.
+macro_rules! expect {
+    ($answer:expr, $kind:ident) => {
+        match $answer? {
+            Ok(Response::$kind(view)) => Ok(view),
+            other => Err(Failed::new(format!("an odd answer: {other:?}"))),
+        }
+    };
+}
+
+impl Stage {
+    /// Who a device is.
+    pub fn id(&mut self, node: usize) -> Result<IdView, Failed> {
+        expect!(self.ask(node, Command::Id {}), Id)
+    }
+
+    /// A link for so many uses.
+    pub fn invite(&mut self, node: usize, uses: u32) -> Result<String, Failed> {
+        let life = Duration::from_secs(3_600);
+        Ok(expect!(self.ask(node, Command::Invite { uses, life }), Invitation)?.link)
+    }
+
+    /// A command about one contact.
+    pub fn contact(&mut self, node: usize, command: Command) -> Result<ContactView, Failed> {
+        expect!(self.ask(node, command), Contact)
+    }
+
+    /// Two users become contacts: the second uses a link of the first.
+    pub fn meet(&mut self, inviting: usize, joining: usize) -> Result<(), Failed> {
+        let link = self.invite(inviting, 1)?;
+        self.contact(joining, Command::ContactAdd { link, name: None, message: None })?;
+        let name = self.id(joining)?.name;
+        self.contact(inviting, Command::ContactAccept { name }).map(drop)
+    }
+
+    /// All contacts.
+    pub fn contacts(&mut self, node: usize) -> Result<Vec<ContactView>, Failed> {
+        expect!(self.ask(node, Command::ContactList {}), Contacts)
+    }
+
+    /// Sends a text; gives the message as it is when everything came to rest.
+    pub fn send(&mut self, node: usize, name: &str, text: &str) -> Result<MessageView, Failed> {
+        let command = Command::Send { name: name.to_owned(), text: text.to_owned() };
+        let sent: MessageView = expect!(self.ask(node, command), Message)?;
+        let found = self.history(node, name)?.into_iter().find(|view| view.id == sent.id);
+        found.ok_or_else(|| Failed::new("a message that was sent is not in the history"))
+    }
+
+    /// The last messages with a contact.
+    pub fn history(&mut self, node: usize, name: &str) -> Result<Vec<MessageView>, Failed> {
+        expect!(self.ask(node, Command::History { name: name.to_owned(), limit: 1_000 }), History)
+    }
+
+    /// Their texts.
+    pub fn texts(&mut self, node: usize, name: &str) -> Result<Vec<String>, Failed> {
+        Ok(self.history(node, name)?.into_iter().map(|view| view.text).collect())
+    }
+
+    /// A new device shows its code, and a device of the user adds it.
+    pub fn link(&mut self, primary: usize, new: usize) -> Result<DeviceView, Failed> {
+        let code = self.code(new)?;
+        expect!(self.ask(primary, Command::DeviceAdd { code }), Device)
+    }
+
+    /// What a new device shows.
+    pub fn code(&mut self, new: usize) -> Result<String, Failed> {
+        let view = expect!(self.ask(new, Command::DeviceCode {}), DeviceCode)?;
+        view.code.filter(|_| view.ready).ok_or_else(|| Failed::new("no code that can be answered"))
+    }
+
+    /// The user's devices, as one of them knows them.
+    pub fn devices(&mut self, node: usize) -> Result<Vec<DeviceView>, Failed> {
+        expect!(self.ask(node, Command::DeviceList {}), Devices)
+    }
+
+    /// What a command that can't be carried out says.
+    pub fn refusal(&mut self, node: usize, command: Command) -> Result<CommandError, Failed> {
+        match self.ask(node, command)? {
+            Err(error) => Ok(error),
+            Ok(response) => Err(Failed::new(format!("it was carried out: {response:?}"))),
+        }
+    }
+}

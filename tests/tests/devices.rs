@@ -1,0 +1,233 @@
+//! Several devices of one user, on the real machines without faults.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use undertone::command::{Command, ErrorKind};
+use undertone::engine::Origin;
+use undertone_tests::simulation::Stage;
+
+const DESKTOP: usize = 0;
+const BOB: usize = 1;
+const PHONE: usize = 2;
+
+const MINUTES: Duration = Duration::from_secs(180);
+
+/// Alice at her desktop and Bob, who wrote to each other.
+fn friends() -> Stage {
+    let mut stage = Stage::new(&["Alice", "Bob"], false).unwrap();
+    stage.meet(DESKTOP, BOB).unwrap();
+    for n in 0..3 {
+        stage.send(DESKTOP, "Bob", &format!("question {n}")).unwrap();
+        stage.send(BOB, "Alice", &format!("answer {n}")).unwrap();
+    }
+    stage
+}
+
+/// The same, after Alice added her phone.
+fn with_phone() -> Stage {
+    let mut stage = friends();
+    let phone = stage.add("phone", Origin::Link).unwrap();
+    assert_eq!(phone, PHONE);
+    stage.link(DESKTOP, PHONE).unwrap();
+    stage.run(MINUTES).unwrap();
+    stage
+}
+
+/// What of a history is said, device notices left out.
+fn said(stage: &mut Stage, node: usize, name: &str) -> Vec<String> {
+    let mut texts = stage.texts(node, name).unwrap();
+    texts.retain(|text| !text.starts_with('('));
+    texts
+}
+
+fn states(stage: &mut Stage, node: usize, name: &str) -> Vec<String> {
+    stage.history(node, name).unwrap().into_iter().filter(|view| view.mine).map(|view| view.state).collect()
+}
+
+#[test]
+fn a_new_device_becomes_the_users_and_gets_contacts_and_history() {
+    let mut stage = with_phone();
+    let (desktop, phone) = (stage.id(DESKTOP).unwrap(), stage.id(PHONE).unwrap());
+    assert_eq!((phone.user, phone.name), (desktop.user, desktop.name));
+    for node in [DESKTOP, PHONE] {
+        let devices = stage.devices(node).unwrap();
+        let shown: Vec<_> = devices.iter().map(|one| (one.name.as_str(), one.state.as_str())).collect();
+        assert_eq!(shown, [("desktop", "active"), ("phone", "active")], "at {node}");
+    }
+    let contacts = stage.contacts(PHONE).unwrap();
+    assert_eq!(contacts.iter().map(|one| (&*one.name, &*one.state)).collect::<Vec<_>>(), [("Bob", "accepted")]);
+    assert_eq!(stage.texts(PHONE, "Bob").unwrap(), stage.texts(DESKTOP, "Bob").unwrap());
+    assert_eq!(said(&mut stage, PHONE, "Bob").len(), 6);
+    // Bob sees that Alice has another device.
+    let notice = stage.texts(BOB, "Alice").unwrap().pop().unwrap();
+    assert!(notice.contains("desktop, phone"), "{notice}");
+}
+
+#[test]
+fn each_device_gets_what_the_other_side_and_the_other_device_write() {
+    let mut stage = with_phone();
+    stage.send(BOB, "Alice", "to both").unwrap();
+    stage.send(PHONE, "Bob", "from the phone").unwrap();
+    stage.send(DESKTOP, "Bob", "from the desktop").unwrap();
+    stage.run(MINUTES).unwrap();
+    let at_bob = stage.texts(BOB, "Alice").unwrap();
+    assert_eq!(at_bob[at_bob.len() - 3..], ["to both", "from the phone", "from the desktop"]);
+    for node in [DESKTOP, PHONE] {
+        assert_eq!(stage.texts(node, "Bob").unwrap(), at_bob, "at {node}");
+    }
+    // Each message came to each device sealed for it: none had to be asked for later.
+    for (node, from) in [(PHONE, "from the desktop"), (DESKTOP, "from the phone")] {
+        let view = stage.history(node, "Bob").unwrap().into_iter().find(|view| view.text == from).unwrap();
+        assert!(view.mine && view.from == "Alice", "{view:?}");
+        assert_eq!(view.state, "delivered");
+    }
+}
+
+#[test]
+fn what_is_read_on_one_device_is_read_on_the_other_and_ticks_are_the_same() {
+    let mut stage = with_phone();
+    stage.send(BOB, "Alice", "read me").unwrap();
+    stage.send(PHONE, "Bob", "from the phone").unwrap();
+    stage.ask(PHONE, Command::Read { name: "Bob".to_owned() }).unwrap().unwrap();
+    stage.ask(BOB, Command::Read { name: "Alice".to_owned() }).unwrap().unwrap();
+    stage.run(MINUTES).unwrap();
+    let state = |stage: &mut Stage, node, name, text: &str| {
+        let history = stage.history(node, name).unwrap();
+        history.into_iter().find(|view| view.text == text).unwrap().state
+    };
+    assert_eq!(state(&mut stage, DESKTOP, "Bob", "read me"), "read");
+    assert_eq!(state(&mut stage, BOB, "Alice", "read me"), "read");
+    for node in [DESKTOP, PHONE] {
+        assert!(states(&mut stage, node, "Bob").iter().all(|state| state == "read"), "at {node}");
+    }
+}
+
+#[test]
+fn a_device_that_was_away_gets_what_it_missed() {
+    let mut stage = with_phone();
+    stage.stop(PHONE).unwrap();
+    stage.send(BOB, "Alice", "while the phone sleeps").unwrap();
+    stage.send(DESKTOP, "Bob", "it will hear of it").unwrap();
+    stage.sleep(Duration::from_secs(3 * 24 * 3_600)).unwrap();
+    stage.start(PHONE).unwrap();
+    stage.run(MINUTES).unwrap();
+    assert_eq!(stage.texts(PHONE, "Bob").unwrap(), stage.texts(DESKTOP, "Bob").unwrap());
+}
+
+#[test]
+fn a_request_shows_on_all_devices_and_any_of_them_accepts() {
+    let mut stage = with_phone();
+    let carol = stage.add("Carol", Origin::New).unwrap();
+    let link = stage.invite(DESKTOP, 1).unwrap();
+    let message = Some("It is me".to_owned());
+    stage.contact(carol, Command::ContactAdd { link, name: None, message }).unwrap();
+    stage.run(MINUTES).unwrap();
+    let at_phone = stage.contacts(PHONE).unwrap();
+    assert!(at_phone.iter().any(|one| one.name == "Carol" && one.state == "requested"), "{at_phone:?}");
+    stage.contact(PHONE, Command::ContactAccept { name: "Carol".to_owned() }).unwrap();
+    stage.run(MINUTES).unwrap();
+    for node in [DESKTOP, PHONE] {
+        let contacts = stage.contacts(node).unwrap();
+        assert!(contacts.iter().any(|one| one.name == "Carol" && one.state == "accepted"), "{contacts:?}");
+    }
+    stage.send(carol, "Alice", "hello, all of you").unwrap();
+    stage.send(DESKTOP, "Carol", "hello from the desktop").unwrap();
+    stage.run(MINUTES).unwrap();
+    let texts = ["It is me", "hello, all of you", "hello from the desktop"];
+    for (node, name) in [(carol, "Alice"), (DESKTOP, "Carol"), (PHONE, "Carol")] {
+        assert_eq!(said(&mut stage, node, name), texts, "at {node}");
+    }
+}
+
+#[test]
+fn somebody_blocked_on_one_device_is_blocked_on_the_other() {
+    let mut stage = with_phone();
+    stage.contact(PHONE, Command::ContactBlock { name: "Bob".to_owned() }).unwrap();
+    stage.run(MINUTES).unwrap();
+    assert_eq!(stage.contacts(DESKTOP).unwrap()[0].state, "blocked");
+    let denied = stage.send(BOB, "Alice", "anybody there?").unwrap();
+    assert!(denied.failed.unwrap().starts_with("denied"), "both of Alice's mailboxes refuse it");
+    stage.contact(DESKTOP, Command::ContactUnblock { name: "Bob".to_owned() }).unwrap();
+    stage.run(MINUTES).unwrap();
+    stage.ask(BOB, Command::Retry { name: "Alice".to_owned() }).unwrap().unwrap();
+    stage.run(MINUTES).unwrap();
+    for node in [DESKTOP, PHONE] {
+        assert_eq!(stage.contacts(node).unwrap()[0].state, "accepted");
+        assert_eq!(said(&mut stage, node, "Bob").pop().unwrap(), "anybody there?", "at {node}");
+    }
+}
+
+#[test]
+fn notes_to_oneself_are_on_all_devices() {
+    let mut stage = with_phone();
+    let note = stage.send(PHONE, "me", "buy milk").unwrap();
+    assert_eq!(note.state, "read", "its only reader wrote it");
+    stage.run(MINUTES).unwrap();
+    assert_eq!(said(&mut stage, DESKTOP, "me"), ["buy milk"]);
+}
+
+#[test]
+fn a_revoked_device_gets_nothing_more_and_contacts_see_it() {
+    let mut stage = with_phone();
+    stage.send(PHONE, "Bob", "before").unwrap();
+    stage.ask(DESKTOP, Command::DeviceRevoke { name: "phone".to_owned() }).unwrap().unwrap();
+    stage.run(MINUTES).unwrap();
+    let notice = stage.texts(BOB, "Alice").unwrap().pop().unwrap();
+    assert!(notice.contains("desktop)") && !notice.contains("phone"), "{notice}");
+    let before = said(&mut stage, PHONE, "Bob");
+    assert!(before.contains(&"before".to_owned()));
+    stage.send(BOB, "Alice", "for the desktop only").unwrap();
+    stage.send(DESKTOP, "Bob", "the phone is lost").unwrap();
+    stage.send(DESKTOP, "me", "a note").unwrap();
+    stage.run(MINUTES).unwrap();
+    assert_eq!(said(&mut stage, PHONE, "Bob"), before);
+    assert!(!said(&mut stage, PHONE, "me").contains(&"a note".to_owned()));
+    assert_eq!(said(&mut stage, BOB, "Alice"), said(&mut stage, DESKTOP, "Bob"));
+    // Nothing of it counts any more, either.
+    let sent = stage.ask(PHONE, Command::Send { name: "Bob".to_owned(), text: "it is me".to_owned() }).unwrap();
+    stage.run(MINUTES).unwrap();
+    assert!(!said(&mut stage, BOB, "Alice").contains(&"it is me".to_owned()), "{sent:?}");
+    assert_eq!(stage.devices(DESKTOP).unwrap()[1].state, "revoked");
+}
+
+#[test]
+fn three_devices_know_each_other() {
+    let mut stage = with_phone();
+    let tablet = stage.add("tablet", Origin::Link).unwrap();
+    stage.link(DESKTOP, tablet).unwrap();
+    stage.run(MINUTES).unwrap();
+    stage.stop(DESKTOP).unwrap();
+    // Without the primary one the others go on.
+    stage.send(tablet, "Bob", "from the tablet").unwrap();
+    stage.send(PHONE, "Bob", "from the phone").unwrap();
+    stage.send(BOB, "Alice", "from Bob").unwrap();
+    stage.run(MINUTES).unwrap();
+    assert_eq!(stage.texts(tablet, "Bob").unwrap(), stage.texts(PHONE, "Bob").unwrap());
+    stage.start(DESKTOP).unwrap();
+    stage.run(MINUTES).unwrap();
+    let all = said(&mut stage, BOB, "Alice");
+    assert_eq!(all.len(), 9);
+    for node in [DESKTOP, PHONE, tablet] {
+        assert_eq!(said(&mut stage, node, "Bob"), all, "at {node}");
+    }
+}
+
+#[test]
+fn only_the_primary_device_adds_and_a_code_is_no_link() {
+    let mut stage = with_phone();
+    let tablet = stage.add("tablet", Origin::Link).unwrap();
+    let code = stage.code(tablet).unwrap();
+    let error = stage.refusal(PHONE, Command::DeviceAdd { code: code.clone() }).unwrap();
+    assert_eq!(error.kind, ErrorKind::Conflict);
+    let error = stage.refusal(DESKTOP, Command::DeviceAdd { code: "undertone:invite/AAAA".to_owned() }).unwrap();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    let waiting = Command::Send { name: "Bob".to_owned(), text: "too early".to_owned() };
+    assert_eq!(stage.refusal(tablet, waiting).unwrap().kind, ErrorKind::Conflict);
+    // A code that was answered already is answered again.
+    stage.ask(DESKTOP, Command::DeviceAdd { code: code.clone() }).unwrap().unwrap();
+    stage.ask(DESKTOP, Command::DeviceAdd { code }).unwrap().unwrap();
+    stage.run(MINUTES).unwrap();
+    assert_eq!(stage.devices(tablet).unwrap().len(), 3);
+}
