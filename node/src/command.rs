@@ -207,6 +207,8 @@ pub struct StatusView {
     pub id: IdView,
     /// `active`; `linking`: it waits to be added by another device of its user; `revoked`.
     pub device_state: String,
+    /// What the user has to know of their own identity or device.
+    pub warning: Option<String>,
     /// The relays that it uses.
     pub relays: Vec<RelayView>,
     /// Things on their way out.

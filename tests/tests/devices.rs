@@ -57,7 +57,10 @@ fn a_new_device_becomes_the_users_and_gets_contacts_and_history() {
         assert_eq!(shown, [("desktop", "active"), ("phone", "active")], "at {node}");
     }
     let contacts = stage.contacts(PHONE).unwrap();
-    assert_eq!(contacts.iter().map(|one| (&*one.name, &*one.state)).collect::<Vec<_>>(), [("Bob", "accepted")]);
+    assert_eq!(
+        contacts.iter().map(|one| (&*one.name, &*one.state)).collect::<Vec<_>>(),
+        [("Bob", "accepted")]
+    );
     assert_eq!(stage.texts(PHONE, "Bob").unwrap(), stage.texts(DESKTOP, "Bob").unwrap());
     assert_eq!(said(&mut stage, PHONE, "Bob").len(), 6);
     // Bob sees that Alice has another device.
@@ -186,7 +189,8 @@ fn a_revoked_device_gets_nothing_more_and_contacts_see_it() {
     assert!(!said(&mut stage, PHONE, "me").contains(&"a note".to_owned()));
     assert_eq!(said(&mut stage, BOB, "Alice"), said(&mut stage, DESKTOP, "Bob"));
     // Nothing of it counts any more, either.
-    let sent = stage.ask(PHONE, Command::Send { name: "Bob".to_owned(), text: "it is me".to_owned() }).unwrap();
+    let sent =
+        stage.ask(PHONE, Command::Send { name: "Bob".to_owned(), text: "it is me".to_owned() }).unwrap();
     stage.run(MINUTES).unwrap();
     assert!(!said(&mut stage, BOB, "Alice").contains(&"it is me".to_owned()), "{sent:?}");
     assert_eq!(stage.devices(DESKTOP).unwrap()[1].state, "revoked");
@@ -221,7 +225,8 @@ fn only_the_primary_device_adds_and_a_code_is_no_link() {
     let code = stage.code(tablet).unwrap();
     let error = stage.refusal(PHONE, Command::DeviceAdd { code: code.clone() }).unwrap();
     assert_eq!(error.kind, ErrorKind::Conflict);
-    let error = stage.refusal(DESKTOP, Command::DeviceAdd { code: "undertone:invite/AAAA".to_owned() }).unwrap();
+    let error =
+        stage.refusal(DESKTOP, Command::DeviceAdd { code: "undertone:invite/AAAA".to_owned() }).unwrap();
     assert_eq!(error.kind, ErrorKind::Invalid);
     let waiting = Command::Send { name: "Bob".to_owned(), text: "too early".to_owned() };
     assert_eq!(stage.refusal(tablet, waiting).unwrap().kind, ErrorKind::Conflict);

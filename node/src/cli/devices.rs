@@ -41,11 +41,7 @@ async fn one(options: &Options, command: Command) -> anyhow::Result<DeviceView> 
     .await
 }
 
-fn print_one(
-    options: &Options,
-    device: &DeviceView,
-    text: impl Fn(&str) -> String,
-) -> anyhow::Result<()> {
+fn print_one(options: &Options, device: &DeviceView, text: impl Fn(&str) -> String) -> anyhow::Result<()> {
     if options.json { show::json(device) } else { show::line(&text(&show::safe(&device.name))) }
 }
 
@@ -95,7 +91,9 @@ async fn show_and_wait(options: &Options, session: &Session) -> anyhow::Result<(
     if let Some(text) = &code.code {
         print_code(options, &code, text)?;
         if tokio::time::timeout(wait, added(&mut events)).await.is_err() {
-            eprintln!("Not added yet. `undertone run` goes on waiting; `undertone device link` shows the code again.");
+            eprintln!(
+                "Not added yet. `undertone run` goes on waiting; `undertone device link` shows the code again."
+            );
             return Ok(());
         }
     }
@@ -125,9 +123,8 @@ fn print_code(options: &Options, code: &DeviceCodeView, text: &str) -> anyhow::R
 
 async fn added(events: &mut SessionEvents) -> anyhow::Result<()> {
     loop {
-        match events.next().await.context("the node stopped")? {
-            Event::Devices {} => return Ok(()),
-            _ => {}
+        if let Event::Devices {} = events.next().await.context("the node stopped")? {
+            return Ok(());
         }
     }
 }

@@ -35,11 +35,10 @@ pub(super) fn new(options: &Options) -> anyhow::Result<Zeroizing<String>> {
 pub(super) fn phrase(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
     match file {
         Some(path) => from_file(path),
-        None if io::stdin().is_terminal() => {
-            Ok(Zeroizing::new(rpassword::prompt_password("Your recovery phrase (24 words): ").context(
-                "the recovery phrase can't be read",
-            )?))
-        }
+        None if io::stdin().is_terminal() => Ok(Zeroizing::new(
+            rpassword::prompt_password("Your recovery phrase (24 words): ")
+                .context("the recovery phrase can't be read")?,
+        )),
         None => Err(invalid("no terminal to ask for the recovery phrase: give --phrase-file FILE")),
     }
 }

@@ -49,6 +49,12 @@ fn print(Status { running, status }: &Status) -> anyhow::Result<()> {
     for relay in &status.relays {
         show::line(&format!("relay    {}", described(relay, *running)))?;
     }
+    if status.device_state != "active" {
+        show::line(&format!("device   {}", status.device_state))?;
+    }
+    if let Some(warning) = &status.warning {
+        show::line(&format!("warning  {warning}"))?;
+    }
     if status.relays.is_empty() {
         show::line("relay    none: nobody can reach this account")?;
     }

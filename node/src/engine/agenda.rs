@@ -45,6 +45,10 @@ pub(super) struct Agenda {
     pub(super) compare: BTreeMap<(DeviceId, ConversationId), Timestamp>,
     /// What an own other device was sent last of a conversation's history.
     pub(super) offered: BTreeMap<(DeviceId, ConversationId), Offer>,
+    /// Numbers that a device was proved to have used twice, and that others must be shown.
+    pub(super) forks: BTreeSet<(ConversationId, DeviceId, u64)>,
+    /// When a device was last shown that somebody wrote two entries with one number.
+    pub(super) forks_shown: BTreeMap<(DeviceId, ConversationId), Timestamp>,
 }
 
 /// Entries that are on their way to a device.

@@ -11,8 +11,8 @@ use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
 use super::links::{Asked, BundleWant, Link, Links};
-use super::{lists, own_list};
 use super::types::Outputs;
+use super::{lists, own_list};
 use crate::store::{Contact, PeerDevice, StoreError};
 
 const RETRY_MIN: Duration = Duration::from_secs(2);

@@ -133,6 +133,9 @@ fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
     Ok(StatusView {
         id: views::id(ctx),
         device_state: device_state(ctx).to_owned(),
+        warning: own::own_contact(ctx)?
+            .filter(|own| own.identity_warning)
+            .map(|_| views::OWN_WARNING.to_owned()),
         relays: relays.collect(),
         outbox: views::outbox_pending(ctx, 1_000)?,
         requests,

@@ -11,8 +11,12 @@ use crate::store::StoreError;
 
 /// Why this device can't carry a command out, if it is not one of its user's now.
 pub(super) fn hindrance(ctx: &Context<'_>, command: &Command) -> Option<CommandError> {
-    let looks = matches!(command, Command::Id {} | Command::Status {} | Command::DeviceList {} | Command::DeviceCode {});
-    let reads = matches!(command, Command::ContactList {} | Command::History { .. } | Command::ContactVerify { .. });
+    let looks = matches!(
+        command,
+        Command::Id {} | Command::Status {} | Command::DeviceList {} | Command::DeviceCode {}
+    );
+    let reads =
+        matches!(command, Command::ContactList {} | Command::History { .. } | Command::ContactVerify { .. });
     let message = if ctx.me.is_linking() && !looks {
         "this device waits to be added by another one of yours: show its code by `undertone device link`, and \
          use it there by `undertone device add CODE`"

@@ -46,17 +46,17 @@ pub(super) enum Bearer {
 }
 
 /// Whether an entry may go into its conversation's log.
-pub(super) fn admit(
-    ctx: &Context<'_>,
-    entry: &SignedEntry,
-    bearer: Bearer,
-) -> Result<Admission, StoreError> {
+pub(super) fn admit(ctx: &Context<'_>, entry: &SignedEntry, bearer: Bearer) -> Result<Admission, StoreError> {
     let header = &entry.header;
     let device = &header.device;
     let Some(contact) = views::contact_of(ctx, &header.conversation)? else {
         // Another device of this user knows a contact that this one will hear of.
         let later = bearer == Bearer::Sibling || own::is_sibling(ctx, device);
-        return Ok(if later { Admission::Later } else { Admission::Refused("a conversation that is not ours") });
+        return Ok(if later {
+            Admission::Later
+        } else {
+            Admission::Refused("a conversation that is not ours")
+        });
     };
     if *device == ctx.me.device && ctx.tx.entry(&entry.id)?.is_none() {
         return Ok(Admission::Refused("an entry that this device did not write under its name"));
@@ -123,9 +123,16 @@ fn carry(ctx: &mut Context<'_>, entry: SignedEntry, bearer: Bearer) -> Result<()
         Admission::Later => Ok(()),
         Admission::Refused(reason) => {
             tracing::warn!(device = %entry.header.device.short(), reason, "an entry was refused");
-            Ok(())
+            if entry.header.device == ctx.me.device { was_copied(ctx) } else { Ok(()) }
         }
     }
+}
+
+/// Somebody else writes under this device's name.
+fn was_copied(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    let Some(mut own) = own::own_contact(ctx)? else { return Ok(()) };
+    own.identity_warning = true;
+    ctx.tx.put_contact(&own)
 }
 
 /// Takes in an entry that was admitted.
@@ -183,6 +190,7 @@ fn note_fork(ctx: &mut Context<'_>, contact: &Contact, entry: &SignedEntry) -> R
     tracing::warn!(device = %device.short(), seq, "two entries with one number");
     let through = seq.saturating_sub(1);
     log::cut(ctx, conversation, device, Cut { through, head: entry.header.prev, why: CutReason::Forked })?;
+    ctx.agenda.forks.insert((*conversation, *device, *seq));
     let view = views::contact(ctx, contact)?;
     ctx.events.push(Event::Contact { contact: view });
     Ok(true)
@@ -201,7 +209,8 @@ fn devices_changed(
     for signed in &change.revocations {
         match DeviceRevoke::verify(signed.clone()) {
             Ok(revoke) if revoke.fields.user == user && revoke.fields.conversation == *conversation => {
-                let (through, head) = revoke.fields.cut.map_or((0, None), |(through, head)| (through, Some(head)));
+                let (through, head) =
+                    revoke.fields.cut.map_or((0, None), |(through, head)| (through, Some(head)));
                 let cut = Cut { through, head, why: CutReason::Revoked };
                 log::cut(ctx, conversation, &revoke.fields.device, cut)?;
             }

@@ -33,6 +33,9 @@ pub(super) fn compare_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         let Some(contact) = views::contact_of(ctx, &conversation)? else { continue };
         if own::is_sibling(ctx, &device) {
             offer(ctx, &device, &conversation)?;
+            if let Some(own) = own::own_contact(ctx)? {
+                show_forks(ctx, &own, &device, &conversation)?;
+            }
         } else if contact.state == ContactState::Accepted {
             show_forks(ctx, &contact, &device, &conversation)?;
         }
@@ -41,11 +44,7 @@ pub(super) fn compare_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 }
 
 /// Sends a sibling what it lacks of a conversation; what is on its way, or may still be, is left for later.
-fn offer(
-    ctx: &mut Context<'_>,
-    sibling: &DeviceId,
-    conversation: &ConversationId,
-) -> Result<(), StoreError> {
+fn offer(ctx: &mut Context<'_>, sibling: &DeviceId, conversation: &ConversationId) -> Result<(), StoreError> {
     let Some(own) = own::own_contact(ctx)? else { return Ok(()) };
     let held = match ctx.tx.acknowledgement(conversation, sibling)? {
         Some(acknowledgement) => acknowledgement.fields.delivered,
@@ -163,7 +162,23 @@ fn send(
     outgoing::put(ctx, &to.user, &[*device], Purpose::History(*conversation), NO_GROUP, payload)
 }
 
-/// A contact's device holds another entry than this one under some number: it gets what is held here. It sees the
+/// Shows every device of a conversation the proof that one of them is in two places.
+pub(super) fn show_proofs(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for (conversation, author, seq) in std::mem::take(&mut ctx.agenda.forks) {
+        let Some(contact) = views::contact_of(ctx, &conversation)? else { continue };
+        let proof = ctx.tx.entries_at(&conversation, &author, seq)?;
+        let own = own::own_contact(ctx)?.filter(|own| own.user != contact.user);
+        for to in own.into_iter().chain([contact]) {
+            let devices = own::authorised(ctx, &to);
+            for device in pairwise::reach(ctx, &to, &devices)?.unwrap_or_default() {
+                send(ctx, &to, &device, &conversation, proof.clone())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A device holds another entry than this one under some number: it gets what is held here. It sees the
 /// same by this device's acknowledgements.
 fn show_forks(
     ctx: &mut Context<'_>,
@@ -184,11 +199,11 @@ fn show_forks(
         entries.extend(reach.into_iter().filter(|stored| stored.entry.header.seq <= item.seq));
     }
     let which = (*device, *conversation);
-    let offered = ctx.agenda.offered.get(&which).is_some_and(|offer| ctx.now.since(offer.at) < OFFER_LIFE);
-    if entries.is_empty() || offered || pairwise::reach(ctx, contact, &[*device])?.is_none() {
+    let shown = ctx.agenda.forks_shown.get(&which).is_some_and(|at| ctx.now.since(*at) < OFFER_LIFE);
+    if entries.is_empty() || shown || pairwise::reach(ctx, contact, &[*device])?.is_none() {
         return Ok(());
     }
-    ctx.agenda.offered.insert(which, Offer { at: ctx.now, ..Offer::default() });
+    ctx.agenda.forks_shown.insert(which, ctx.now);
     for batch in batches(entries).into_iter().take(BATCHES_MAX) {
         send(ctx, contact, device, conversation, batch)?;
     }

@@ -12,9 +12,9 @@ use undertone_protocol::limits::{
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
+use super::direct::{self, Admission, Bearer};
 use super::links::{Links, drop_link};
 use super::types::Outputs;
-use super::direct::{self, Admission, Bearer};
 use super::{arrivals, linking, sealing};
 use crate::store::{NodeTx, Quarantined, StoreError};
 

@@ -312,11 +312,8 @@ pub(super) fn merge_addresses(
     bundles: Vec<BundleAccess>,
     grants: Vec<DeliveryGrant>,
 ) -> Vec<DeviceId> {
-    let mut changed: Vec<DeviceId> = grants
-        .iter()
-        .filter(|grant| !contact.grants.contains(grant))
-        .map(|grant| grant.device)
-        .collect();
+    let mut changed: Vec<DeviceId> =
+        grants.iter().filter(|grant| !contact.grants.contains(grant)).map(|grant| grant.device).collect();
     changed.dedup();
     contact.bundles.retain(|known| !bundles.iter().any(|access| access.device == known.device));
     contact.bundles.extend(bundles);

@@ -54,7 +54,9 @@ pub(super) fn add(
 ) -> Result<Result<Certificate, CommandError>, StoreError> {
     let conflict = |message: &str| Ok(Err(CommandError::new(ErrorKind::Conflict, message)));
     let Some(identity) = ctx.me.identity() else {
-        return conflict("this device does not have the identity key: add the new one on the device that does");
+        return conflict(
+            "this device does not have the identity key: add the new one on the device that does",
+        );
     };
     if code.device == ctx.me.device {
         return conflict("this is this device's own code: use it on the device that you had before");
@@ -184,7 +186,10 @@ fn greet(ctx: &mut Context<'_>, own: &Contact) -> Result<(), StoreError> {
 }
 
 /// Takes a device of this user out: it gets nothing more.
-pub(super) fn revoke(ctx: &mut Context<'_>, name: &str) -> Result<Result<Certificate, CommandError>, StoreError> {
+pub(super) fn revoke(
+    ctx: &mut Context<'_>,
+    name: &str,
+) -> Result<Result<Certificate, CommandError>, StoreError> {
     let refuse = |kind, message: String| Ok(Err(CommandError::new(kind, message)));
     let Some(identity) = ctx.me.identity() else {
         let message = "this device does not have the identity key: revoke on the device that does".to_owned();

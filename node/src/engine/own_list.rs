@@ -40,14 +40,9 @@ pub(super) fn take(ctx: &mut Context<'_>, list: &DeviceList) -> Result<(), Store
 }
 
 /// Puts this device's list above one from before the user started anew: all devices of that time are revoked.
-fn sign_above(
-    ctx: &mut Context<'_>,
-    identity: &IdentityKey,
-    former: &DeviceList,
-) -> Result<(), StoreError> {
+fn sign_above(ctx: &mut Context<'_>, identity: &IdentityKey, former: &DeviceList) -> Result<(), StoreError> {
     let current = ctx.me.account.device_list.devices.clone();
-    let is_current =
-        |device: &DeviceId| current.iter().any(|listed| listed.certificate.device == *device);
+    let is_current = |device: &DeviceId| current.iter().any(|listed| listed.certificate.device == *device);
     let old = former.devices.iter().filter(|listed| !is_current(&listed.certificate.device));
     let mut devices: Vec<ListedDevice> =
         old.map(|listed| ListedDevice { revoked: true, ..listed.clone() }).collect();

@@ -11,8 +11,8 @@ use super::links::Links;
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
-    bundles, commands, frames, healing, history, home, inbox, introductions, keys, publish, receipts, records,
-    sealing,
+    bundles, commands, frames, healing, history, home, inbox, introductions, keys, publish, receipts,
+    records, sealing,
 };
 use crate::event::Event;
 use crate::store::{ContactState, NodeTx, StoreError};
@@ -160,6 +160,7 @@ impl Engine {
         }
         healing::due(&mut ctx)?;
         history::compare_due(&mut ctx)?;
+        history::show_proofs(&mut ctx)?;
         introductions::seal_due(&mut ctx)?;
         sealing::seal_due(&mut ctx)?;
         receipts::seal_due(&mut ctx)?;

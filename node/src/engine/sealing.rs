@@ -3,7 +3,9 @@
 use prost::Message;
 use rand_core::Rng;
 use undertone_protocol::codec::Signed;
-use undertone_protocol::crypto::{HeaderKey, KeyPackage, MegolmMessage, PackageEnds, SenderKeyInfo, encrypt_content};
+use undertone_protocol::crypto::{
+    HeaderKey, KeyPackage, MegolmMessage, PackageEnds, SenderKeyInfo, encrypt_content,
+};
 use undertone_protocol::entry::SignedEntry;
 use undertone_protocol::ids::{ConversationId, DeviceId, Tag, UserId};
 use undertone_protocol::limits::{DIRECT_ROTATION_MESSAGES, SENDER_KEY_MESSAGES_MAX};
@@ -170,8 +172,7 @@ fn hand_out(
         Copies::Theirs(contact) => (contact, key.header_key.clone(), std::mem::take(&mut key.holders)),
         Copies::Own(own) => (own, key.own_header_key.clone(), std::mem::take(&mut key.own_holders)),
     };
-    let purpose =
-        if own::is_me(ctx, contact) { Purpose::OwnKey(entry.id) } else { Purpose::Key(entry.id) };
+    let purpose = if own::is_me(ctx, contact) { Purpose::OwnKey(entry.id) } else { Purpose::Key(entry.id) };
     for device in devices {
         if holders.contains(device) {
             continue;

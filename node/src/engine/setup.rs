@@ -2,8 +2,8 @@ use rand_chacha::ChaCha20Rng;
 use undertone_protocol::crypto::{Crypto, CryptoError};
 use undertone_protocol::ids::{Handle, Locator, MailboxId, Secret};
 use undertone_protocol::keys::{
-    Certificate, DeviceKey, DeviceList, IdentityKey, ListedDevice, Name, RecoveryPhrase,
-    RecoveryPhraseError, RelayAddress,
+    Certificate, DeviceKey, DeviceList, IdentityKey, ListedDevice, Name, RecoveryPhrase, RecoveryPhraseError,
+    RelayAddress,
 };
 use undertone_protocol::time::Timestamp;
 

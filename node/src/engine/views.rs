@@ -8,7 +8,13 @@ use undertone_protocol::receipts::{Denial, Tick};
 use super::context::Context;
 use super::own;
 use crate::command::{ContactView, DeviceCodeView, DeviceView, IdView, MessageView};
-use crate::store::{Contact, ContactState, CutReason, Delivery, Failure, OutboxState, Purpose, StoreError, StoredEntry};
+use crate::store::{
+    Contact, ContactState, CutReason, Delivery, Failure, OutboxState, Purpose, StoreError, StoredEntry,
+};
+
+/// What is said when this user's identity, or this device, is in two places.
+pub(super) const OWN_WARNING: &str = "a copy of this device's store is in use, or somebody else has your recovery \
+     phrase: what is written in two places does not count. Set up this device anew, and never restore or copy its files";
 
 /// The contact of a direct conversation.
 pub(super) fn contact_of(

@@ -7,7 +7,9 @@ use undertone_protocol::time::Timestamp;
 use super::context::Context;
 use super::types::{Notice, Outputs};
 use super::{own, views};
-use crate::command::{CommandError, CommandId, CountView, DeviceCodeView, ErrorKind, InvitationView, Response};
+use crate::command::{
+    CommandError, CommandId, CountView, DeviceCodeView, ErrorKind, InvitationView, Response,
+};
 use crate::store::{Purpose, StoreError};
 
 /// Answers that may wait at one time; one more is answered at once.

@@ -21,9 +21,9 @@ use undertone_protocol::time::Timestamp;
 
 pub use memory::MemoryStore;
 pub use records::{
-    Account, BeforeBlock, Block, Contact, ContactState, Cut, CutReason, Delivery, Failure, HomeRelay, OlmSession, OutboxItem,
-    OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received, ReceiverKey,
-    Revocation, SEEN_LIFE, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
+    Account, BeforeBlock, Block, Contact, ContactState, Cut, CutReason, Delivery, Failure, HomeRelay,
+    OlmSession, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined,
+    Received, ReceiverKey, Revocation, SEEN_LIFE, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
 };
 pub use sqlite::{OpenError, SqliteStore};
 

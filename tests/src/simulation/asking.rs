@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use undertone::command::{Command, CommandError, ContactView, DeviceView, IdView, MessageView, Response};
+use undertone::command::{
+    Command, CommandError, ContactView, DeviceView, IdView, MessageView, Response, StatusView,
+};
 
 use super::failed::Failed;
 use super::stage::Stage;
@@ -21,6 +23,11 @@ impl Stage {
     /// Who a device is.
     pub fn id(&mut self, node: usize) -> Result<IdView, Failed> {
         expect!(self.ask(node, Command::Id {}), Id)
+    }
+
+    /// How a device is.
+    pub fn status(&mut self, node: usize) -> Result<StatusView, Failed> {
+        expect!(self.ask(node, Command::Status {}), Status)
     }
 
     /// A link for so many uses.

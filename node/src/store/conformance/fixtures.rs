@@ -24,9 +24,9 @@ use undertone_protocol::token::{Step, TokenGrant};
 use zeroize::Zeroizing;
 
 use crate::store::{
-    Account, BeforeBlock, Block, Contact, ContactState, Cut, CutReason, Delivery, HomeRelay, OlmSession, OutboxItem,
-    OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received, ReceiverKey,
-    Revocation, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
+    Account, BeforeBlock, Block, Contact, ContactState, Cut, CutReason, Delivery, HomeRelay, OlmSession,
+    OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received,
+    ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
 };
 
 /// How many users, devices, conversations and so on there are.

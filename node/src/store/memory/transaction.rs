@@ -12,8 +12,8 @@ use undertone_protocol::time::Timestamp;
 use super::rules::all;
 use super::tables::{Counter, Inbound, Tables};
 use crate::store::{
-    Account, Contact, Cut, Delivery, HomeRelay, NodeTx, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Purpose,
-    Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
+    Account, Contact, Cut, Delivery, HomeRelay, NodeTx, OlmSession, OutboxItem, OwnReceipts, PeerDevice,
+    Purpose, Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
 };
 
 impl NodeTx for Tables {
@@ -329,7 +329,8 @@ impl NodeTx for Tables {
         before: Option<&OrderKey>,
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError> {
-        let entries = self.places_back(conversation, before).filter_map(|place| self.entries.get(&place.entry));
+        let entries =
+            self.places_back(conversation, before).filter_map(|place| self.entries.get(&place.entry));
         let mut entries: Vec<_> = entries.filter(|stored| self.counts(stored)).take(limit).cloned().collect();
         entries.reverse();
         Ok(entries)

@@ -35,9 +35,8 @@ pub(super) fn entries_of(
     from: u64,
     at_most: usize,
 ) -> Result<Vec<StoredEntry>, StoreError> {
-    let sql = format!(
-        "{SELECT_ENTRY} WHERE conversation = ? AND device = ? AND seq >= ? ORDER BY seq, id LIMIT ?"
-    );
+    let sql =
+        format!("{SELECT_ENTRY} WHERE conversation = ? AND device = ? AND seq >= ? ORDER BY seq, id LIMIT ?");
     let params = params![conversation.as_bytes(), device.as_bytes(), int(from), limit(at_most)];
     all(connection, &sql, params, read_entry)
 }

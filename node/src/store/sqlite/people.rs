@@ -5,8 +5,8 @@ use undertone_protocol::time::Timestamp;
 
 use super::account::read_name;
 use super::columns::{
-    all, blob, damaged, denial, denial_from, get_id, get_id_opt, get_joined, get_ms, get_packed, get_signed, join,
-    ms, one, pack, run, signed,
+    all, blob, damaged, denial, denial_from, get_id, get_id_opt, get_joined, get_ms, get_packed, get_signed,
+    join, ms, one, pack, run, signed,
 };
 use crate::store::{BeforeBlock, Block, Contact, ContactState, PeerDevice, StoreError, StoredInvitation};
 

@@ -6,11 +6,13 @@ use crate::store::{Revocation, StoreError};
 
 const REVOCATION: &str = "revocation";
 
-pub(super) fn due(connection: &Connection, relay: &RelayId, most: usize) -> Result<Vec<Vec<Handle>>, StoreError> {
+pub(super) fn due(
+    connection: &Connection,
+    relay: &RelayId,
+    most: usize,
+) -> Result<Vec<Vec<Handle>>, StoreError> {
     let sql = "SELECT path FROM revocations WHERE relay = ? AND confirmed = 0 ORDER BY path LIMIT ?";
-    all(connection, sql, params![relay.as_bytes(), limit(most)], |row| {
-        get_joined::<8, _>(row, 0, REVOCATION)
-    })
+    all(connection, sql, params![relay.as_bytes(), limit(most)], |row| get_joined::<8, _>(row, 0, REVOCATION))
 }
 
 pub(super) fn put(connection: &Connection, revocation: &Revocation) -> Result<(), StoreError> {

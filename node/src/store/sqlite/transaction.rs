@@ -9,8 +9,8 @@ use undertone_protocol::time::Timestamp;
 
 use super::{account, conversation, devices, inbox, log, outbox, pairwise, people, receipts, revocations};
 use crate::store::{
-    Account, Contact, Cut, Delivery, HomeRelay, NodeTx, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Purpose,
-    Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
+    Account, Contact, Cut, Delivery, HomeRelay, NodeTx, OlmSession, OutboxItem, OwnReceipts, PeerDevice,
+    Purpose, Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
 };
 
 /// A transaction that is under way on a connection. What a method does is in the file of its concern.
