@@ -13,64 +13,77 @@ use super::agenda::Offer;
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
 use super::own::{self, ARRIVAL};
-use super::{pairwise, views};
+use super::{pairwise, resend, views};
 use crate::store::{Contact, ContactState, Purpose, StoreError, StoredEntry};
 
 /// Envelopes of history that go out for one look at what a device lacks.
 const BATCHES_MAX: usize = 4;
 /// Entries of one device that are looked at in one go.
 const PAGE: usize = 256;
+/// What a contact's device lacks is looked at so long after it spoke.
+pub(super) const SPOKE: std::time::Duration = std::time::Duration::from_secs(60);
 /// What was offered is not offered again sooner.
 const OFFER_LIFE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Looks at what devices lack, where it is time.
 pub(super) fn compare_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     let due = ctx.agenda.compare.iter().filter(|(_, at)| **at <= ctx.now);
-    let due: Vec<(DeviceId, ConversationId)> = due.map(|(which, _)| *which).collect();
-    for which in due {
+    let due: Vec<((DeviceId, ConversationId), Timestamp)> = due.map(|(which, at)| (*which, *at)).collect();
+    for (which, at) in due {
         ctx.agenda.compare.remove(&which);
         let (device, conversation) = which;
         let Some(contact) = views::contact_of(ctx, &conversation)? else { continue };
+        // A device that never spoke of this conversation may not know it yet.
+        let Some(acknowledgement) = ctx.tx.acknowledgement(&conversation, &device)? else { continue };
+        let held = acknowledgement.fields.delivered;
         if own::is_sibling(ctx, &device) {
-            offer(ctx, &device, &conversation)?;
-            if let Some(own) = own::own_contact(ctx)? {
-                show_forks(ctx, &own, &device, &conversation)?;
-            }
+            let Some(own) = own::own_contact(ctx)? else { continue };
+            show_forks(ctx, &own, &device, &conversation, &held)?;
+            offer(ctx, &own, &device, &conversation, &held)?;
         } else if contact.state == ContactState::Accepted {
-            show_forks(ctx, &contact, &device, &conversation)?;
+            show_forks(ctx, &contact, &device, &conversation, &held)?;
+            offer(ctx, &contact, &device, &conversation, &held)?;
+            resend::fill_end(ctx, &contact, &device, &held, at.before(SPOKE))?;
         }
     }
     Ok(())
 }
 
-/// Sends a sibling what it lacks of a conversation; what is on its way, or may still be, is left for later.
-fn offer(ctx: &mut Context<'_>, sibling: &DeviceId, conversation: &ConversationId) -> Result<(), StoreError> {
-    let Some(own) = own::own_contact(ctx)? else { return Ok(()) };
-    let held = match ctx.tx.acknowledgement(conversation, sibling)? {
-        Some(acknowledgement) => acknowledgement.fields.delivered,
-        // It never spoke of this conversation: it may not know it yet.
-        None => return Ok(()),
-    };
+/// Whose entries a device gets from here: a sibling everybody's; a contact's device those of the user's devices
+/// that can't send them themselves any more.
+fn is_offered(ctx: &Context<'_>, to: &Contact, author: &DeviceId) -> bool {
+    let gone = || own::is_own(ctx, author) && !own::is_sibling(ctx, author) && *author != ctx.me.device;
+    own::is_me(ctx, to) || gone()
+}
+
+/// Sends a device what it lacks of a conversation; what is on its way, or may still be, is left for later.
+fn offer(
+    ctx: &mut Context<'_>,
+    to: &Contact,
+    device: &DeviceId,
+    conversation: &ConversationId,
+    held: &Frontier,
+) -> Result<(), StoreError> {
     let on_its_way = ctx.tx.outbox_of(&Purpose::History(*conversation))?;
-    if on_its_way.iter().any(|item| item.recipients.iter().any(|to| to.device == *sibling)) {
+    if on_its_way.iter().any(|item| item.recipients.iter().any(|to| to.device == *device)) {
         return Ok(());
     }
-    if pairwise::reach(ctx, &own, &[*sibling])?.is_none() {
-        look_again(ctx, sibling, conversation, ctx.now.after(ARRIVAL));
-        return Ok(());
-    }
-    let Lacking { entries, young } = lacking(ctx, sibling, conversation, &held)?;
+    let Lacking { entries, young } = lacking(ctx, to, device, conversation, held)?;
     if let Some(young) = young {
-        look_again(ctx, sibling, conversation, young.after(ARRIVAL));
+        look_again(ctx, device, conversation, young.after(ARRIVAL));
     }
     if entries.is_empty() {
         return Ok(());
     }
+    if pairwise::reach(ctx, to, &[*device])?.is_none() {
+        look_again(ctx, device, conversation, ctx.now.after(ARRIVAL));
+        return Ok(());
+    }
     let offer = Offer { at: ctx.now, entries: entries.iter().map(|stored| stored.entry.id).collect() };
-    ctx.agenda.offered.insert((*sibling, *conversation), offer);
-    look_again(ctx, sibling, conversation, ctx.now.after(OFFER_LIFE));
+    ctx.agenda.offered.insert((*device, *conversation), offer);
+    look_again(ctx, device, conversation, ctx.now.after(OFFER_LIFE));
     for batch in batches(entries) {
-        send(ctx, &own, sibling, conversation, batch)?;
+        send(ctx, to, device, conversation, batch)?;
     }
     Ok(())
 }
@@ -88,17 +101,18 @@ struct Lacking {
 
 fn lacking(
     ctx: &Context<'_>,
-    sibling: &DeviceId,
+    to: &Contact,
+    recipient: &DeviceId,
     conversation: &ConversationId,
     held: &Frontier,
 ) -> Result<Lacking, StoreError> {
-    let offered = ctx.agenda.offered.get(&(*sibling, *conversation));
+    let offered = ctx.agenda.offered.get(&(*recipient, *conversation));
     let offered = offered.filter(|offer| ctx.now.since(offer.at) < OFFER_LIFE);
     let nothing = FrontierItem::default();
     let mut lacking = Lacking { entries: Vec::new(), young: None };
     let (mut bytes, room) = (0, BATCHES_MAX * ENTRIES_BYTES_MAX);
     for (device, _) in ctx.tx.frontier(conversation)? {
-        if device == *sibling {
+        if device == *recipient || !is_offered(ctx, to, &device) {
             continue;
         }
         let item = held.get(&device).unwrap_or(&nothing);
@@ -185,13 +199,13 @@ fn show_forks(
     contact: &Contact,
     device: &DeviceId,
     conversation: &ConversationId,
+    held: &Frontier,
 ) -> Result<(), StoreError> {
-    let Some(acknowledgement) = ctx.tx.acknowledgement(conversation, device)? else { return Ok(()) };
     let mut entries = Vec::new();
-    for (author, item) in acknowledgement.fields.delivered.items() {
+    for (author, item) in held.items() {
         let Some(head) = item.head else { continue };
-        let held = ctx.tx.entries_at(conversation, author, item.seq)?;
-        if held.is_empty() || held.iter().any(|stored| stored.entry.id == head) {
+        let here = ctx.tx.entries_at(conversation, author, item.seq)?;
+        if here.is_empty() || here.iter().any(|stored| stored.entry.id == head) {
             continue;
         }
         let first = item.seq.saturating_sub(FORK_REACH);

@@ -9,6 +9,7 @@ use undertone_protocol::wire::pairwise::Body;
 
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
+use super::history::SPOKE;
 use super::{own, pairwise, resend, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, Delivery, Failure, OutboxState, Purpose, StoreError};
@@ -59,7 +60,8 @@ pub(super) fn received(
     apply(ctx, device, &conversation, delivered, &fields.delivered, Tick::Delivered)?;
     apply(ctx, device, &conversation, read, &fields.read, Tick::Read)?;
     siblings_ticks(ctx, &contact, known.as_ref(), fields)?;
-    ctx.agenda.compare.insert((*device, conversation), ctx.now);
+    // What it still lacks when what waits for it had time to come.
+    ctx.agenda.compare.entry((*device, conversation)).or_insert(ctx.now.after(SPOKE));
     match fields.delivered.get(&ctx.me.device) {
         Some(held) if !held.ranges.is_empty() => resend::fill_gaps(ctx, &contact, device, held),
         _ => Ok(()),

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use undertone_protocol::ids::{ConversationId, DeviceId};
-use undertone_protocol::log::FrontierItem;
+use undertone_protocol::log::{Frontier, FrontierItem};
 use undertone_protocol::receipts::Denial;
+use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
 use crate::store::{Contact, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError};
@@ -21,11 +22,35 @@ pub(super) fn fill_gaps(
 ) -> Result<(), StoreError> {
     let conversation = ctx.me.direct(&contact.user);
     for delivery in ctx.tx.deliveries_between(&conversation, held.seq.saturating_add(1), held.last())? {
-        if !held.covers(delivery.seq) && is_lost(ctx, &delivery, device)? {
+        if !held.covers(delivery.seq) && is_lost(ctx, &delivery, device, ctx.now)? {
             again(ctx, delivery)?;
         }
     }
     ctx.agenda.seal.insert(conversation, contact.user);
+    Ok(())
+}
+
+/// A device that acknowledged something at `spoke` still lacks the last entries, which a relay took for it well before
+/// that: they are sealed again.
+pub(super) fn fill_end(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    device: &DeviceId,
+    held: &Frontier,
+    spoke: Timestamp,
+) -> Result<(), StoreError> {
+    let conversation = ctx.me.direct(&contact.user);
+    let last = held.get(&ctx.me.device).map_or(0, FrontierItem::last);
+    let mut lost = false;
+    for delivery in ctx.tx.deliveries_between(&conversation, last.saturating_add(1), u64::MAX)? {
+        if is_lost(ctx, &delivery, device, spoke)? {
+            again(ctx, delivery)?;
+            lost = true;
+        }
+    }
+    if lost {
+        ctx.agenda.seal.insert(conversation, contact.user);
+    }
     Ok(())
 }
 
@@ -74,10 +99,15 @@ fn is_refused(delivery: &Delivery) -> bool {
     }
 }
 
-/// Whether a relay took the entry for the device some time ago.
-fn is_lost(ctx: &Context<'_>, delivery: &Delivery, device: &DeviceId) -> Result<bool, StoreError> {
+/// Whether a relay took the entry for the device some time before `moment`.
+fn is_lost(
+    ctx: &Context<'_>,
+    delivery: &Delivery,
+    device: &DeviceId,
+    moment: Timestamp,
+) -> Result<bool, StoreError> {
     let items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
-    let old = items.iter().all(|item| ctx.now.since(item.created) >= GRACE);
+    let old = items.iter().all(|item| moment.since(item.created) >= GRACE);
     Ok(old
         && owes(&items, device, |state| matches!(state, OutboxState::Custody { .. } | OutboxState::Failed)))
 }
