@@ -3,44 +3,35 @@
 
 #![expect(clippy::panic, reason = "a test may panic")]
 
-use undertone_tests::simulation::{Faults, Report, World, WorldOptions};
+use undertone_tests::simulation::{Faults, REPLAY, Report, Summary, World, WorldOptions, run_many};
 
-const SEEDS: u64 = 50;
-const REAL_CRYPTO_SEEDS: u64 = 5;
+const SEEDS: u64 = 500;
+const REAL_CRYPTO_SEEDS: u64 = 8;
 
 fn run(seed: u64, faults: Option<Faults>, real_crypto: bool) -> Report {
     match World::run(WorldOptions { seed, faults, real_crypto }) {
         Ok(report) => report,
-        Err(failed) => panic!(
-            "seed {seed}: {failed}\nreplay: SEED={seed} cargo test -p undertone-tests --test simulation one_seed -- --nocapture"
-        ),
+        Err(failed) => panic!("seed {seed}: {failed}\nreplay: SEED={seed} {REPLAY}"),
     }
 }
 
-#[test]
-fn fifty_troubled_worlds() {
-    let mut crashes = 0;
-    let mut messages = 0;
-    let mut wedged = 0;
-    let mut blocked = 0;
-    let mut denied = 0;
-    for seed in 0..SEEDS {
-        let report = run(seed, None, false);
-        crashes += report.crashes;
-        messages += report.messages;
-        wedged += report.wedged;
-        blocked += report.blocked;
-        denied += report.denied;
+fn all_well(summary: &Summary) {
+    for (seed, failed) in &summary.failed {
+        println!("seed {seed}: {failed}\nreplay: SEED={seed} {REPLAY}");
     }
-    println!(
-        "{SEEDS} worlds: {messages} messages, {crashes} crashes, {wedged} lost sessions, {blocked} blocks, {denied} denied"
-    );
+    assert!(summary.failed.is_empty(), "{} of {} worlds failed", summary.failed.len(), summary.worlds);
+}
+
+#[test]
+fn five_hundred_troubled_worlds() {
+    let summary = run_many(0..SEEDS, false);
+    println!("{} worlds: {:?}", summary.worlds, summary.total);
+    all_well(&summary);
     // Worlds in which nothing happens would prove nothing.
-    assert!(
-        messages > 500 && crashes > 500 && wedged > 20,
-        "{messages} messages, {crashes} crashes, {wedged} wedged"
-    );
-    assert!(blocked > 20 && denied > 20, "{blocked} blocks, {denied} denied");
+    let Report { users, devices, revoked, messages, crashes, wedged, blocked, denied, .. } = summary.total;
+    assert!(messages > 5_000 && crashes > 5_000, "{:?}", summary.total);
+    assert!(wedged > 200 && blocked > 200 && denied > 200, "{:?}", summary.total);
+    assert!(devices > users + 300 && revoked > 20, "{:?}", summary.total);
 }
 
 #[test]
@@ -52,9 +43,7 @@ fn a_quiet_world_loses_nothing() {
 
 #[test]
 fn worlds_on_the_real_cryptography() {
-    for seed in 1_000..1_000 + REAL_CRYPTO_SEEDS {
-        run(seed, None, true);
-    }
+    all_well(&run_many(1_000..1_000 + REAL_CRYPTO_SEEDS, true));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use undertone_protocol::crypto::{
 use undertone_protocol::entry::SignedEntry;
 use undertone_protocol::ids::{ConversationId, DeviceId, Tag, UserId};
 use undertone_protocol::limits::{DIRECT_ROTATION_MESSAGES, SENDER_KEY_MESSAGES_MAX};
+use undertone_protocol::receipts::Tick;
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
@@ -100,17 +101,36 @@ fn seal(
         }
     };
     let purpose = if own.is_some() { Purpose::Entry(entry.id) } else { Purpose::OwnEntry(entry.id) };
-    put(ctx, &key.header_key, &message, &contact.user, &key.holders, purpose, group)?;
-    if !key.own_holders.is_empty() {
-        let (user, purpose) = (ctx.me.user, Purpose::OwnEntry(entry.id));
-        put(ctx, &key.own_header_key, &message, &user, &key.own_holders, purpose, own_group)?;
-    }
+    let lack = without(ctx, &delivery, &key.holders)?;
+    put(ctx, &key.header_key, &message, &contact.user, &lack, purpose, group)?;
+    let own_lack = without(ctx, &delivery, &key.own_holders)?;
+    let (user, purpose) = (ctx.me.user, Purpose::OwnEntry(entry.id));
+    put(ctx, &key.own_header_key, &message, &user, &own_lack, purpose, own_group)?;
     key.messages += 1;
     ctx.tx.put_sender_key(&key)?;
     delivery.sealed = true;
     ctx.tx.put_delivery(&delivery)?;
     own::look_later(ctx, &delivery.conversation);
     Ok(())
+}
+
+/// Of an entry that is sealed again, the devices that did not acknowledge it yet.
+fn without(
+    ctx: &Context<'_>,
+    delivery: &Delivery,
+    holders: &[DeviceId],
+) -> Result<Vec<DeviceId>, StoreError> {
+    let mut lack = Vec::with_capacity(holders.len());
+    for device in holders {
+        let has_it = delivery.tick > Tick::Queued
+            && ctx.tx.acknowledgement(&delivery.conversation, device)?.is_some_and(|acknowledgement| {
+                acknowledgement.fields.delivered.covers(&ctx.me.device, delivery.seq)
+            });
+        if !has_it {
+            lack.push(*device);
+        }
+    }
+    Ok(lack)
 }
 
 fn put(
@@ -122,6 +142,9 @@ fn put(
     purpose: Purpose,
     group: u64,
 ) -> Result<(), StoreError> {
+    if holders.is_empty() {
+        return Ok(());
+    }
     match header_key.seal(message) {
         Ok(payload) => outgoing::put(ctx, user, holders, purpose, group, payload.into()),
         Err(error) => {

@@ -1,8 +1,8 @@
-//! Runs many simulated worlds: `cargo run -p undertone-tests --bin explore -- --seeds 1000 [--from 0]`.
+//! Runs many simulated worlds: `cargo run --release -p undertone-tests --bin explore -- --seeds 1000 [--from 0]`.
 
 use std::process::ExitCode;
 
-use undertone_tests::simulation::{World, WorldOptions};
+use undertone_tests::simulation::{REPLAY, run_many};
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -18,19 +18,10 @@ fn main() -> ExitCode {
             }
         }
     }
-    let (mut failed, mut messages, mut crashes) = (0, 0, 0);
-    for seed in from..from.saturating_add(seeds) {
-        match World::run(WorldOptions { seed, faults: None, real_crypto: false }) {
-            Ok(report) => {
-                messages += report.messages;
-                crashes += report.crashes;
-            }
-            Err(error) => {
-                failed += 1;
-                println!("seed {seed}: {error}");
-            }
-        }
+    let summary = run_many(from..from.saturating_add(seeds), false);
+    for (seed, failed) in &summary.failed {
+        println!("seed {seed}: {failed}\nreplay: SEED={seed} {REPLAY}");
     }
-    println!("{seeds} worlds, {messages} messages, {crashes} crashes, {failed} failed");
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("{} worlds, {} failed: {:?}", summary.worlds, summary.failed.len(), summary.total);
+    if summary.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

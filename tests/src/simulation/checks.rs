@@ -1,10 +1,10 @@
-//! What must hold: the invariants of the design that two users and one relay can break.
+//! What must hold: the invariants of the design that users, their devices and one relay can break.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use undertone::engine::Notice;
 use undertone::event::Event;
-use undertone::store::{MemoryStore, NodeStore, NodeTx, StoreError};
+use undertone::store::{Contact, ContactState, MemoryStore, NodeStore, NodeTx, OutboxState, StoreError};
 use undertone_protocol::entry::Content;
 use undertone_protocol::ids::{ConversationId, UserId};
 use undertone_protocol::keys::direct_conversation;
@@ -13,7 +13,7 @@ use undertone_relay::store::Store;
 
 use super::failed::Failed;
 use super::node::Node;
-use super::user::MARKER;
+use super::person::MARKER;
 
 /// Ticks never go back, whatever crashes.
 pub(super) fn ticks_advance(node: &mut Node) -> Result<(), Failed> {
@@ -40,18 +40,25 @@ pub(super) fn ticks_advance(node: &mut Node) -> Result<(), Failed> {
 
 /// Of somebody who is blocked nothing is told, and nothing is on its way to them.
 pub(super) fn blocked_are_shut_out(node: &mut Node, notices: &[Notice]) -> Result<(), Failed> {
-    let name = node.name;
     let (blocked, pending) = node.disk.transaction(|tx| {
-        let blocked = tx.contacts()?.iter().any(|contact| contact.state.is_blocked());
-        Ok((blocked, tx.outbox_pending(0, 1)?.len()))
+        let blocked: Vec<Contact> =
+            tx.contacts()?.into_iter().filter(|contact| contact.state.is_blocked()).collect();
+        let pending = if blocked.is_empty() { Vec::new() } else { tx.outbox_pending(0, 10_000)? };
+        Ok((blocked, pending))
     })?;
-    let told = notices.iter().any(|notice| {
-        matches!(notice, Notice::Event(Event::Message { .. } | Event::Tick { .. } | Event::Request { .. }))
+    let is_blocked = |name: &str| blocked.iter().any(|contact| contact.name.as_str() == name);
+    let told = notices.iter().any(|notice| match notice {
+        Notice::Event(Event::Message { message }) => is_blocked(&message.contact),
+        Notice::Event(Event::Tick { contact, .. }) => is_blocked(contact),
+        Notice::Event(Event::Request { contact }) => is_blocked(&contact.name),
+        _ => false,
     });
-    if blocked && (told || pending > 0) {
-        return Err(Failed::new(format!(
-            "{name}: told of a blocked contact: {notices:?}, {pending} on the way"
-        )));
+    let to_them = pending.iter().flat_map(|item| &item.recipients).any(|recipient| {
+        blocked.iter().any(|contact| contact.user == recipient.user)
+            && matches!(recipient.state, OutboxState::Pending { .. })
+    });
+    if told || to_them {
+        return Err(Failed::new(format!("{}: told of a blocked contact: {notices:?}", node.name)));
     }
     Ok(())
 }
@@ -65,86 +72,130 @@ fn conversations(tx: &dyn NodeTx) -> Result<Vec<ConversationId>, StoreError> {
     Ok(others.map(|contact| direct_conversation(&user, &contact.user)).collect())
 }
 
-/// One node's view of the conversation.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// What is on one device.
+#[derive(Debug, Default)]
 pub(super) struct View {
+    /// In hexadecimal.
+    pub(super) user: String,
+    /// What its user's identity key is, to be searched for.
+    key: Vec<u8>,
+    /// Whether it waits to be added by another device.
+    linking: bool,
+    /// By the other user, in hexadecimal.
+    chats: BTreeMap<String, Chat>,
+    outbox: Vec<String>,
+    quarantine: usize,
+}
+
+/// One conversation on one device.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Chat {
     /// Texts in the order shown.
-    pub(super) shown: Vec<String>,
+    shown: Vec<String>,
     /// One's own messages that are not read yet.
-    pub(super) unread: Vec<(u64, Tick)>,
-    pub(super) failed: usize,
-    pub(super) outbox: usize,
-    pub(super) quarantine: usize,
+    unread: Vec<(u64, Tick)>,
+    failed: usize,
     /// How the acquaintance stands.
-    pub(super) contacts: Vec<String>,
-    user: Option<UserId>,
+    state: String,
+    is_accepted: bool,
 }
 
 pub(super) fn view(disk: &mut MemoryStore) -> Result<View, Failed> {
     Ok(disk.transaction(|tx| {
-        let mut view =
-            View { user: tx.account()?.map(|account| account.certificate.user), ..View::default() };
-        for conversation in conversations(tx)? {
-            for stored in tx.history(&conversation, None, 10_000)? {
-                match stored.entry.body.content {
-                    Content::Text(text) => view.shown.push(text),
-                    Content::Unknown => view.shown.push("unknown".to_owned()),
-                    Content::Devices(_) | Content::Account(_) => {}
-                }
-            }
-            for delivery in tx.deliveries_unread(&conversation)? {
-                view.unread.push((delivery.seq, delivery.tick));
-                view.failed += usize::from(delivery.failed.is_some());
-            }
+        let mut view = View::default();
+        let Some(account) = tx.account()? else { return Ok(view) };
+        let own = account.certificate.user;
+        view.user = own.to_hex();
+        view.key = own.as_bytes().to_vec();
+        view.linking = account.linking.is_some();
+        for contact in tx.contacts()?.into_iter().filter(|contact| contact.user != own) {
+            view.chats.insert(contact.user.to_hex(), chat(tx, &own, &contact)?);
         }
-        let contacts = tx.contacts()?;
-        view.contacts = contacts
-            .iter()
-            .map(|contact| {
-                let (state, due, refused) = (contact.state, contact.introduction_due, contact.refused);
-                format!("{}: {state:?}, introduction due: {due}, refused: {refused:?}", contact.name)
-            })
-            .collect();
-        view.outbox = tx.outbox_len()?;
+        view.outbox = tx.outbox_page(0, 1_000)?.iter().map(|item| format!("{:?}", item.purpose)).collect();
         view.quarantine = tx.quarantine(1_000)?.len();
         Ok(view)
     })?)
 }
 
-/// Whether both have everything, and know it.
-pub(super) fn is_quiet(views: &[View]) -> bool {
-    let all_read = views.iter().all(|view| view.unread.is_empty() && view.outbox == 0);
-    all_read && views.iter().all(|view| !view.shown.is_empty())
+fn chat(tx: &dyn NodeTx, own: &UserId, contact: &Contact) -> Result<Chat, StoreError> {
+    let conversation = direct_conversation(own, &contact.user);
+    let mut chat = Chat { is_accepted: contact.state == ContactState::Accepted, ..Chat::default() };
+    for stored in tx.history(&conversation, None, 10_000)? {
+        match stored.entry.body.content {
+            Content::Text(text) => chat.shown.push(text),
+            Content::Unknown => chat.shown.push("unknown".to_owned()),
+            Content::Devices(_) | Content::Account(_) => {}
+        }
+    }
+    for delivery in tx.deliveries_unread(&conversation)? {
+        chat.unread.push((delivery.seq, delivery.tick));
+        chat.failed += usize::from(delivery.failed.is_some());
+    }
+    let (state, due, refused) = (contact.state, contact.introduction_due, contact.refused);
+    chat.state = format!("{state:?}, introduction due: {due}, refused: {refused:?}");
+    Ok(chat)
 }
 
-/// At the end both show the same, once each, and nothing is left anywhere; only what was sealed in
-/// lost sessions, or called back with a block, may stay unopened (`may_be_shut`).
+/// The conversation of a pair on each of their devices.
+fn chats<'a>(views: &'a [View], pair: &(String, String)) -> Vec<Option<&'a Chat>> {
+    let devices = views.iter().filter_map(|view| {
+        let other = if view.user == pair.0 { Some(&pair.1) } else { None };
+        let other = other.or_else(|| (view.user == pair.1).then_some(&pair.0))?;
+        Some(view.chats.get(other))
+    });
+    devices.collect()
+}
+
+/// Whether all have everything, and know it.
+pub(super) fn is_quiet(views: &[View], pairs: &[(String, String)]) -> bool {
+    let settled = |view: &View| !view.linking && view.outbox.is_empty();
+    let same = |pair: &(String, String)| {
+        let chats = chats(views, pair);
+        let Some(Some(first)) = chats.first() else { return false };
+        chats.iter().all(|chat| {
+            chat.is_some_and(|chat| {
+                chat.is_accepted && chat.unread.is_empty() && chat.shown.len() == first.shown.len()
+            })
+        })
+    };
+    views.iter().all(settled) && pairs.iter().all(same)
+}
+
+/// At the end all devices of a pair show the same, once each, and nothing is left anywhere; only what was
+/// sealed in lost sessions, or called back with a block, may stay unopened (`may_be_shut`). Gives how many
+/// messages are shown.
 pub(super) fn at_the_end(
     views: &[View],
-    answered: &BTreeSet<String>,
+    pairs: &[(String, String)],
+    kept: &BTreeSet<&String>,
     may_be_shut: bool,
-) -> Result<(), Failed> {
-    let [first, second] = views else { return Err(Failed::new("a world has two users")) };
-    if !is_quiet(views) {
-        return Err(Failed::new(format!("it does not come to rest: {views:?}")));
+) -> Result<usize, Failed> {
+    if !is_quiet(views, pairs) {
+        return Err(Failed::new(format!("it does not come to rest: {views:#?}")));
     }
-    if first.shown != second.shown {
-        return Err(Failed::new(format!(
-            "they show different things:\n  {:?}\n  {:?}",
-            first.shown, second.shown
-        )));
+    let mut all = BTreeSet::new();
+    for pair in pairs {
+        let chats = chats(views, pair);
+        let first = chats.first().copied().flatten().map(|chat| &chat.shown);
+        if let Some(other) = chats.iter().find(|chat| chat.map(|chat| &chat.shown) != first) {
+            return Err(Failed::new(format!("devices show different things:\n  {first:?}\n  {other:?}")));
+        }
+        for text in first.into_iter().flatten() {
+            if !all.insert(text) {
+                return Err(Failed::new(format!("something shows twice: {text}")));
+            }
+        }
     }
-    let once: BTreeSet<&String> = first.shown.iter().collect();
-    if once.len() != first.shown.len() {
-        return Err(Failed::new(format!("something shows twice: {:?}", first.shown)));
-    }
-    if let Some(lost) = answered.iter().find(|text| !once.contains(text)) {
+    if let Some(lost) = kept.iter().find(|text| !all.contains(**text)) {
         return Err(Failed::new(format!("the user was told that \"{lost}\" is kept, and it is gone")));
     }
-    if views.iter().any(|view| view.failed > 0 || (view.quarantine > 0 && !may_be_shut)) {
-        return Err(Failed::new(format!("something failed or was never opened: {views:?}")));
+    let failed = |view: &View| {
+        view.chats.values().any(|chat| chat.failed > 0) || (view.quarantine > 0 && !may_be_shut)
+    };
+    if let Some(view) = views.iter().find(|view| failed(view)) {
+        return Err(Failed::new(format!("something failed or was never opened: {view:#?}")));
     }
-    Ok(())
+    Ok(all.len())
 }
 
 /// The relay's disk holds neither what was said nor who said it.
@@ -152,7 +203,7 @@ pub(super) fn relay_is_blind(disk: &dyn Store, views: &[View]) -> Result<(), Fai
     let everything =
         disk.range(&[], &[0xff; 64], usize::MAX).map_err(|error| Failed::new(error.to_string()))?;
     let mut secrets: Vec<Vec<u8>> = vec![MARKER.as_bytes().to_vec()];
-    secrets.extend(views.iter().filter_map(|view| view.user).map(|user| user.as_bytes().to_vec()));
+    secrets.extend(views.iter().map(|view| view.key.clone()));
     for (key, value) in &everything {
         for secret in &secrets {
             let inside = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret.as_slice());

@@ -1,6 +1,5 @@
 //! How the world does what the machines want, and lets them die where the seed says so.
 
-use undertone::command::{CommandError, Response};
 use undertone::engine::{DownReason, Input, NetOutput, Notice, Outputs};
 use undertone::event::Event;
 use undertone_protocol::wire::Frame;
@@ -64,24 +63,10 @@ impl World {
         }
         for notice in out.notices {
             match notice {
-                Notice::Reply { result, .. } => self.told(*result),
+                Notice::Reply { result, .. } => self.told(index, *result),
                 Notice::Event(Event::Tick { failed: Some(_), .. }) => self.report.denied += 1,
                 Notice::Event(_) => {}
             }
-        }
-    }
-
-    /// What a user is told must hold from then on.
-    fn told(&mut self, result: Result<Response, CommandError>) {
-        match result {
-            Ok(Response::Invitation(view)) if view.ready && self.link.is_none() => {
-                self.link = Some(view.link)
-            }
-            Ok(Response::Message(view)) => {
-                self.answered.insert(view.text);
-            }
-            Ok(Response::Contact(view)) if view.state == "blocked" => self.report.blocked += 1,
-            _ => {}
         }
     }
 
@@ -202,24 +187,5 @@ impl World {
         }
         self.relay.tick_at = None;
         self.step_relay(vec![RelayInput::Tick])
-    }
-
-    pub(super) fn user_acts(&mut self, index: usize) -> Result<(), Failed> {
-        let pause = delay(&mut self.rng) * 40;
-        self.schedule.at(self.now.after(pause), Happening::User { node: index });
-        let (Some(user), Some(node)) = (self.users.get_mut(index), self.nodes.get_mut(index)) else {
-            return Ok(());
-        };
-        if node.engine.is_none() {
-            return Ok(());
-        }
-        if faults::happens(&mut self.rng, self.faults.wedge) {
-            node.lose_sessions()?;
-            self.report.wedged += 1;
-        }
-        match user.act(node, index == 0, self.link.as_ref(), &mut self.rng)? {
-            Some(ask) => self.step_node(index, vec![Input::Ask(ask)]),
-            None => Ok(()),
-        }
     }
 }

@@ -14,16 +14,25 @@ pub struct Faults {
     pub crash: u32,
     /// A node loses its Olm sessions, as a damaged or rolled-back store would.
     pub wedge: u32,
+    /// Whether users revoke devices.
+    pub revoke: bool,
 }
 
 impl Faults {
     /// Nothing goes wrong.
-    pub const NONE: Self = Self { drop: 0, duplicate: 0, reorder: 0, crash: 0, wedge: 0 };
+    pub const NONE: Self = Self { drop: 0, duplicate: 0, reorder: 0, crash: 0, wedge: 0, revoke: false };
 
     /// Some mixture of faults, from gentle to harsh.
     pub fn random(rng: &mut ChaCha20Rng) -> Self {
         let mut upto = |max: u32| rng.next_u32() % (max + 1);
-        Self { drop: upto(20), duplicate: upto(60), reorder: upto(60), crash: upto(25), wedge: upto(10) }
+        Self {
+            drop: upto(20),
+            duplicate: upto(60),
+            reorder: upto(60),
+            crash: upto(25),
+            wedge: upto(10),
+            revoke: upto(3) == 0,
+        }
     }
 }
 

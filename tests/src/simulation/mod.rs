@@ -10,14 +10,21 @@ mod checks;
 mod drive;
 mod failed;
 mod faults;
+mod living;
+mod many;
 mod network;
 mod node;
+mod person;
+mod population;
 mod relay;
 mod stage;
-mod user;
 mod world;
 
 pub use failed::Failed;
 pub use faults::Faults;
+pub use many::{Summary, run_many};
 pub use stage::Stage;
 pub use world::{Report, World, WorldOptions};
+
+/// Replays one world, with `SEED=n` before it.
+pub const REPLAY: &str = "cargo test -p undertone-tests --test simulation one_seed -- --nocapture";

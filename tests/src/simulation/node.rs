@@ -83,6 +83,11 @@ impl Node {
         Ok(())
     }
 
+    /// Whether it waits to be added by another device of its user.
+    pub(super) fn is_linking(&mut self) -> Result<bool, Failed> {
+        Ok(self.disk.transaction(|tx| Ok(tx.account()?.is_some_and(|account| account.linking.is_some())))?)
+    }
+
     /// One transaction: inputs, settle, commit. A crash takes what was not committed.
     pub(super) fn step(
         &mut self,

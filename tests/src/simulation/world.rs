@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
@@ -14,8 +14,9 @@ use super::failed::Failed;
 use super::faults::Faults;
 use super::network::{Happening, Network, Schedule};
 use super::node::{Node, Stepped};
+use super::person::Person;
+use super::population;
 use super::relay::SimRelay;
-use super::user::User;
 
 /// 2026-01-01: any start will do.
 const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
@@ -24,7 +25,7 @@ const TROUBLE: Duration = Duration::from_secs(600);
 /// How long it may take to come to rest after that.
 const REST_MAX: Duration = Duration::from_secs(3_600);
 /// No world needs so many steps: one that does runs in circles.
-const STEPS_MAX: u64 = 400_000;
+const STEPS_MAX: u64 = 1_000_000;
 
 /// How a world is made.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +42,14 @@ pub struct WorldOptions {
 /// What a world went through.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
-    /// Messages shown at the end.
+    /// Messages shown at the end, each counted once.
     pub messages: usize,
+    /// Users.
+    pub users: usize,
+    /// Devices.
+    pub devices: usize,
+    /// Devices that were revoked.
+    pub revoked: u64,
     /// Machine steps, each one transaction.
     pub steps: u64,
     /// Crashes of nodes and relay.
@@ -61,9 +68,46 @@ pub struct Report {
     pub reordered: u64,
 }
 
-/// Two users, one relay.
+impl Report {
+    /// Adds another one to this.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.users += other.users;
+        self.devices += other.devices;
+        self.revoked += other.revoked;
+        self.steps += other.steps;
+        self.crashes += other.crashes;
+        self.wedged += other.wedged;
+        self.blocked += other.blocked;
+        self.denied += other.denied;
+        self.dropped += other.dropped;
+        self.doubled += other.doubled;
+        self.reordered += other.reordered;
+    }
+}
+
+/// Two who get to know each other, by a link of one of them. Users in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Meeting {
+    pub(super) inviter: String,
+    pub(super) joiner: String,
+    pub(super) link: Option<String>,
+}
+
+impl Meeting {
+    pub(super) fn new(inviter: &str, joiner: &str) -> Self {
+        Self { inviter: inviter.to_owned(), joiner: joiner.to_owned(), link: None }
+    }
+
+    pub(super) fn involves(&self, user: &str) -> bool {
+        self.inviter == user || self.joiner == user
+    }
+}
+
+/// Two to four users with one to three devices each, one relay.
 pub struct World {
     pub(super) rng: ChaCha20Rng,
+    pub(super) real_crypto: bool,
     pub(super) now: Timestamp,
     pub(super) faults: Faults,
     pub(super) schedule: Schedule,
@@ -71,10 +115,14 @@ pub struct World {
     pub(super) relay: SimRelay,
     pub(super) relay_id: RelayId,
     pub(super) nodes: Vec<Node>,
-    pub(super) users: Vec<User>,
-    pub(super) link: Option<String>,
-    /// Texts whose sending was confirmed to the user.
-    pub(super) answered: BTreeSet<String>,
+    pub(super) people: Vec<Person>,
+    pub(super) meetings: Vec<Meeting>,
+    /// What new devices show, by node.
+    pub(super) codes: BTreeMap<usize, String>,
+    /// Devices, by node, that their user revoked.
+    pub(super) revoked: BTreeSet<usize>,
+    /// Texts whose sending was confirmed to the user, with the node that confirmed it.
+    pub(super) answered: BTreeMap<String, usize>,
     pub(super) report: Report,
 }
 
@@ -93,38 +141,53 @@ impl World {
     fn new(options: WorldOptions) -> Result<Self, Failed> {
         let mut rng = ChaCha20Rng::seed_from_u64(options.seed);
         let faults = options.faults.unwrap_or_else(|| Faults::random(&mut rng));
-        let mut fork = || ChaCha20Rng::seed_from_u64(rng.next_u64());
-        let relay = SimRelay::new(fork());
-        let address = relay.address();
-        let relay_id = address.relay;
-        let nodes = vec![
-            Node::create("Alice", Origin::New, address.clone(), fork(), options.real_crypto, START)?,
-            Node::create("Bob", Origin::New, address, fork(), options.real_crypto, START)?,
-        ];
-        // In half of the worlds somebody quarrels: one of them, as two who block each other need a new link.
-        let quarrelsome = usize::try_from(rng.next_u32() % 4).unwrap_or(0);
-        let users = (0..nodes.len()).map(|index| User::new(5 + rng.next_u32() % 30, index == quarrelsome));
-        let users = users.collect();
+        let relay = SimRelay::new(ChaCha20Rng::seed_from_u64(rng.next_u64()));
+        let relay_id = relay.address().relay;
         let mut world = Self {
             rng,
+            real_crypto: options.real_crypto,
             now: START,
             faults,
             schedule: Schedule::default(),
             network: Network::default(),
             relay,
             relay_id,
-            nodes,
-            users,
-            link: None,
-            answered: BTreeSet::new(),
+            nodes: Vec::new(),
+            people: Vec::new(),
+            meetings: Vec::new(),
+            codes: BTreeMap::new(),
+            revoked: BTreeSet::new(),
+            answered: BTreeMap::new(),
             report: Report::default(),
         };
         world.relay.start();
-        for node in 0..world.nodes.len() {
-            world.start_node(node)?;
-            world.schedule.at(START, Happening::User { node });
+        for name in population::NAMES.into_iter().take(population::size(&mut world.rng)) {
+            let node = world.add_node(name, Origin::New)?;
+            let engine = world.nodes.get(node).and_then(|node| node.engine.as_ref());
+            let user = engine.ok_or_else(|| Failed::new("a node without an engine"))?.me().user.to_hex();
+            world.people.push(Person::new(name, user, node));
+        }
+        population::plan(&mut world.people, &mut world.rng);
+        world.meetings = population::meetings(&world.people, &mut world.rng);
+        for person in 0..world.people.len() {
+            world.schedule.at(START, Happening::User { person });
         }
         Ok(world)
+    }
+
+    /// A new device, running; gives its number.
+    pub(super) fn add_node(&mut self, name: &'static str, origin: Origin) -> Result<usize, Failed> {
+        let rng = ChaCha20Rng::seed_from_u64(self.rng.next_u64());
+        let address = self.relay.address();
+        let node = Node::create(name, origin, address, rng, self.real_crypto, self.now)?;
+        self.nodes.push(node);
+        let index = self.nodes.len().saturating_sub(1);
+        let node = self.nodes.get_mut(index).ok_or_else(|| Failed::new("no such node"))?;
+        node.start(self.now)?;
+        let faults = std::mem::replace(&mut self.faults, Faults::NONE);
+        let stepped = self.step_node(index, vec![Input::Tick]);
+        self.faults = faults;
+        stepped.map(|()| index)
     }
 
     fn go_through_trouble(&mut self) -> Result<(), Failed> {
@@ -141,38 +204,78 @@ impl World {
         let mut reminded = Timestamp::ZERO;
         loop {
             let views = self.views()?;
-            if checks::is_quiet(&views) || self.now > end {
-                checks::relay_is_blind(&self.relay.disk, &views)?;
-                self.report.messages = views.first().map_or(0, |view| view.shown.len());
-                let alive: Vec<bool> = self.nodes.iter().map(|node| node.engine.is_some()).collect();
-                return checks::at_the_end(
-                    &views,
-                    &self.answered,
-                    self.report.wedged + self.report.blocked > 0,
-                )
-                .map_err(|failed| failed.with(format!("alive: {alive:?}, {:?}", self.statuses())));
+            let pairs = self.pairs();
+            if checks::is_quiet(&views, &pairs) || self.now > end {
+                return self.finish(&views, &pairs);
             }
             // Everybody makes peace and reads what they have, again and again.
             if self.now > reminded.after(Duration::from_secs(30)) {
                 reminded = self.now;
-                for index in 0..self.nodes.len() {
-                    let (Some(user), Some(node)) = (self.users.get_mut(index), self.nodes.get_mut(index))
-                    else {
-                        continue;
-                    };
-                    for ask in user.make_peace(node)? {
-                        self.step_node(index, vec![Input::Ask(ask)])?;
-                    }
-                }
+                self.make_peace()?;
             }
-            for _ in 0..20 {
+            for _ in 0..40 {
                 self.next()?;
             }
         }
     }
 
+    fn finish(&mut self, views: &[checks::View], pairs: &[(String, String)]) -> Result<(), Failed> {
+        checks::relay_is_blind(&self.relay.disk, views)?;
+        self.report.users = self.people.len();
+        self.report.devices = self.nodes.len();
+        self.report.revoked = u64::try_from(self.revoked.len()).unwrap_or(u64::MAX);
+        let alive: Vec<bool> = self.nodes.iter().map(|node| node.engine.is_some()).collect();
+        let may_be_shut = self.report.wedged + self.report.blocked + self.report.revoked > 0;
+        let kept = self.answered.iter().filter(|(_, node)| !self.revoked.contains(node));
+        let kept: BTreeSet<&String> = kept.map(|(text, _)| text).collect();
+        match checks::at_the_end(views, pairs, &kept, may_be_shut) {
+            Ok(messages) => {
+                self.report.messages = messages;
+                Ok(())
+            }
+            Err(failed) => Err(failed.with(format!("alive: {alive:?}, {:?}", self.statuses()))),
+        }
+    }
+
+    fn make_peace(&mut self) -> Result<(), Failed> {
+        for person in 0..self.people.len() {
+            for index in self.devices_of(person) {
+                let (Some(person), Some(node)) = (self.people.get_mut(person), self.nodes.get_mut(index))
+                else {
+                    continue;
+                };
+                if node.engine.is_none() || node.is_linking()? {
+                    continue;
+                }
+                for ask in person.make_peace(&mut node.disk)? {
+                    self.step_node(index, vec![Input::Ask(ask)])?;
+                }
+            }
+            self.finish_linking(person)?;
+        }
+        Ok(())
+    }
+
+    /// The devices of somebody that were not revoked.
+    pub(super) fn devices_of(&self, person: usize) -> Vec<usize> {
+        let devices = self.people.get(person).map(|person| person.devices.clone()).unwrap_or_default();
+        devices.into_iter().filter(|node| !self.revoked.contains(node)).collect()
+    }
+
+    /// Who got to know whom, each pair once.
+    fn pairs(&self) -> Vec<(String, String)> {
+        let pairs = self.meetings.iter().map(|meeting| {
+            let (a, b) = (meeting.inviter.clone(), meeting.joiner.clone());
+            if a < b { (a, b) } else { (b, a) }
+        });
+        pairs.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// What is on the devices that count.
     fn views(&mut self) -> Result<Vec<checks::View>, Failed> {
-        self.nodes.iter_mut().map(|node| checks::view(&mut node.disk)).collect()
+        let revoked = self.revoked.clone();
+        let nodes = self.nodes.iter_mut().enumerate().filter(|(index, _)| !revoked.contains(index));
+        nodes.map(|(_, node)| checks::view(&mut node.disk)).collect()
     }
 
     /// How the nodes say that they are, for the report of a failure.
@@ -219,7 +322,7 @@ impl World {
                 self.relay.start();
                 self.step_relay(vec![RelayInput::Tick])
             }
-            Happening::User { node } => self.user_acts(node),
+            Happening::User { person } => self.user_acts(person),
         }
     }
 }
