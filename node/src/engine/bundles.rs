@@ -12,7 +12,7 @@ use undertone_protocol::wire::{self, frame::Body};
 use super::context::Context;
 use super::links::{Asked, BundleWant, Link, Links};
 use super::types::Outputs;
-use super::{lists, own_list};
+use super::{lists, own_list, receipts};
 use crate::store::{Contact, PeerDevice, StoreError};
 
 const RETRY_MIN: Duration = Duration::from_secs(2);
@@ -157,6 +157,7 @@ pub(super) fn fetched(
         ctx.tx.put_contact(&contact)?;
     }
     let known = ctx.tx.peer_device(&want.access.device)?;
+    let is_new = known.is_none();
     // A relay may keep an old one; the newest that was seen stays.
     let bundle = match known {
         Some(known) if known.bundle.fields.issued > bundle.fields.issued => known.bundle,
@@ -167,7 +168,7 @@ pub(super) fn fetched(
     fetches.failures.remove(&device);
     ctx.agenda.unfetchable.remove(&device);
     goes_on(ctx, &user);
-    Ok(())
+    if is_new { receipts::tell_new_device(ctx, &user) } else { Ok(()) }
 }
 
 /// The bundle is not there, or is no good: another try later.

@@ -20,7 +20,7 @@ const EVERY: Duration = Duration::from_secs(60);
 pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
     let Some(contact) = accepted(ctx, user)? else { return Ok(()) };
     if contact.user == ctx.me.user {
-        say_what_is_held(ctx)?;
+        receipts::tell_new_device(ctx, user)?;
     }
     let asked = ctx.agenda.asked_to_retry.get(device).copied();
     if let Some(at) = asked.filter(|at| ctx.now.since(*at) < EVERY) {
@@ -47,19 +47,11 @@ pub(super) fn retry(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> 
     }
     ctx.agenda.retried.insert(*device, ctx.now);
     if own::is_me(ctx, &contact) {
-        return say_what_is_held(ctx);
+        // Each says what it holds of every conversation, and gets what it lacks.
+        return receipts::tell_new_device(ctx, user);
     }
     resend::all(ctx, &contact, device)?;
     receipts::make_due(ctx, &ctx.me.direct(user))
-}
-
-/// Between the user's own devices nothing is sent again unasked: each says what it holds of every conversation,
-/// and gets what it lacks.
-fn say_what_is_held(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    for contact in ctx.tx.contacts()? {
-        receipts::make_own_due(ctx, &ctx.me.direct(&contact.user))?;
-    }
-    Ok(())
 }
 
 /// Asks and answers what it was too early for.

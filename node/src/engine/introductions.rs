@@ -139,8 +139,12 @@ pub(super) fn addresses(
         })
         .collect();
     if let Some(own) = own.filter(|_| !is_me) {
-        bundles.extend(own.bundles.into_iter().take(SIBLING_ADDRESSES_MAX));
-        let siblings = own.grants.into_iter().take(SIBLING_ADDRESSES_MAX);
+        // Of these only their own word can be handed on: they take back what stands on it.
+        let spoke = |device: &DeviceId| own.introduced.iter().any(|(known, _)| known == device);
+        let siblings = own.bundles.iter().filter(|access| spoke(&access.device));
+        bundles.extend(siblings.take(SIBLING_ADDRESSES_MAX).cloned());
+        let siblings = own.grants.iter().filter(|grant| spoke(&grant.device)).cloned();
+        let siblings = siblings.take(SIBLING_ADDRESSES_MAX);
         grants.extend(siblings.filter_map(|grant| {
             let token = grant.token.extend(Step::named(handle))?;
             Some(DeliveryGrant { token, ..grant })

@@ -245,11 +245,6 @@ fn is_pending(item: &OutboxItem) -> bool {
     item.recipients.iter().any(|recipient| matches!(recipient.state, OutboxState::Pending { .. }))
 }
 
-/// Whether no recipient can get it any more.
-fn is_given_up(item: &OutboxItem) -> bool {
-    item.recipients.iter().all(|recipient| recipient.state == OutboxState::Failed)
-}
-
 /// Whether every recipient's relay holds it, or every recipient has it.
 fn is_there(item: &OutboxItem) -> bool {
     let there = |state: OutboxState| matches!(state, OutboxState::Custody { .. } | OutboxState::Acknowledged);
@@ -270,19 +265,19 @@ fn conclude(ctx: &mut Context<'_>, item: &OutboxItem, failure: Option<Failure>) 
             ctx.agenda.receipts = true;
             ctx.tx.delete_outbox(item.id)
         }
-        Purpose::Retry(_) | Purpose::History(_) | Purpose::Link(_) | Purpose::DeviceList(_)
-            if !is_pending(item) =>
-        {
-            ctx.tx.delete_outbox(item.id)
-        }
-        Purpose::OwnEntry(_) | Purpose::OwnKey(_) if is_given_up(item) => ctx.tx.delete_outbox(item.id),
         Purpose::OwnEntry(_)
         | Purpose::OwnKey(_)
         | Purpose::OwnAcknowledgement(_)
         | Purpose::Retry(_)
         | Purpose::History(_)
         | Purpose::Link(_)
-        | Purpose::DeviceList(_) => Ok(()),
+        | Purpose::DeviceList(_) => {
+            if is_pending(item) {
+                Ok(())
+            } else {
+                ctx.tx.delete_outbox(item.id)
+            }
+        }
         Purpose::Introduction(user) => conclude_introduction(ctx, item, &user, failure),
         Purpose::Entry(entry) | Purpose::Key(entry) => conclude_entry(ctx, item, &entry, failure),
     }

@@ -8,8 +8,8 @@ use undertone_protocol::wire;
 use undertone_protocol::wire::pairwise::Body;
 
 use super::context::Context;
-use super::outgoing::{self, NO_GROUP};
 use super::history::SPOKE;
+use super::outgoing::{self, NO_GROUP};
 use super::{own, pairwise, resend, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, Delivery, Failure, OutboxState, Purpose, StoreError};
@@ -53,7 +53,7 @@ pub(super) fn received(
     ctx.tx.put_acknowledgement(&acknowledgement)?;
     let known = known.map(|known| known.fields);
     if is_sibling {
-        return received_from_sibling(ctx, known.as_ref(), &acknowledgement.fields);
+        return received_from_sibling(ctx, &acknowledgement.fields);
     }
     let before = known.as_ref().map(|known| (&known.delivered, &known.read));
     let (delivered, read) = (before.map(|(delivered, _)| delivered), before.map(|(_, read)| read));
@@ -71,18 +71,8 @@ pub(super) fn received(
 /// Another device of the user says what it has, and what the user read there: that is read here too.
 fn received_from_sibling(
     ctx: &mut Context<'_>,
-    before: Option<&AcknowledgementFields>,
-    after: &AcknowledgementFields,
+    AcknowledgementFields { conversation, device, read, .. }: &AcknowledgementFields,
 ) -> Result<(), StoreError> {
-    let AcknowledgementFields { conversation, device, delivered, read, .. } = after;
-    if let Some(held) = delivered.get(&ctx.me.device) {
-        let done = before.and_then(|before| before.delivered.get(&ctx.me.device)).map_or(0, |item| item.seq);
-        for delivery in ctx.tx.deliveries_between(conversation, done.saturating_add(1), held.last())? {
-            if held.covers(delivery.seq) {
-                take_out(ctx, &[Purpose::OwnEntry(delivery.entry), Purpose::OwnKey(delivery.entry)], device)?;
-            }
-        }
-    }
     let mut own = ctx.tx.own_receipts(conversation)?;
     if own.read.merge(read) {
         ctx.tx.put_own_receipts(conversation, &own)?;
@@ -149,7 +139,7 @@ fn acknowledged(
     device: &DeviceId,
     tick: Tick,
 ) -> Result<(), StoreError> {
-    take_out(ctx, &[Purpose::Entry(delivery.entry), Purpose::Key(delivery.entry)], device)?;
+    take_out(ctx, &delivery.entry, device)?;
     if tick > delivery.tick || delivery.failed.is_some() {
         delivery.tick = delivery.tick.max(tick);
         delivery.failed = None;
@@ -159,22 +149,28 @@ fn acknowledged(
 }
 
 /// What a device acknowledged need not reach it any more.
-fn take_out(ctx: &mut Context<'_>, purposes: &[Purpose], device: &DeviceId) -> Result<(), StoreError> {
-    for purpose in purposes {
-        for mut item in ctx.tx.outbox_of(purpose)? {
-            for recipient in item.recipients.iter_mut().filter(|recipient| recipient.device == *device) {
-                // The entry may have come another way, and its key not yet.
-                let key_to_send = matches!(item.purpose, Purpose::Key(_) | Purpose::OwnKey(_))
-                    && matches!(recipient.state, OutboxState::Pending { .. });
-                if !key_to_send {
-                    recipient.state = OutboxState::Acknowledged;
-                }
+fn take_out(ctx: &mut Context<'_>, entry: &EntryId, device: &DeviceId) -> Result<(), StoreError> {
+    let mut items = ctx.tx.outbox_of(&Purpose::Entry(*entry))?;
+    items.extend(ctx.tx.outbox_of(&Purpose::Key(*entry))?);
+    for mut item in items {
+        for recipient in item.recipients.iter_mut().filter(|recipient| recipient.device == *device) {
+            // The entry may have come another way, and its key not yet.
+            let key_to_send = matches!(item.purpose, Purpose::Key(_))
+                && matches!(recipient.state, OutboxState::Pending { .. });
+            if !key_to_send {
+                recipient.state = OutboxState::Acknowledged;
             }
-            if item.recipients.iter().all(|recipient| recipient.state == OutboxState::Acknowledged) {
-                ctx.tx.delete_outbox(item.id)?;
-            } else {
-                ctx.tx.put_outbox(&item)?;
-            }
+        }
+        if item.recipients.iter().all(|recipient| recipient.state == OutboxState::Acknowledged) {
+            ctx.tx.delete_outbox(item.id)?;
+        } else {
+            ctx.tx.put_outbox(&item)?;
+        }
+    }
+    if ctx.tx.outbox_of(&Purpose::Entry(*entry))?.is_empty() {
+        // Keys that went along to devices which have the entry already were for later ones.
+        for key in ctx.tx.outbox_of(&Purpose::Key(*entry))?.into_iter().filter(|key| !key.is_pending()) {
+            ctx.tx.delete_outbox(key.id)?;
         }
     }
     Ok(())
@@ -222,6 +218,18 @@ pub(super) fn make_due(ctx: &mut Context<'_>, conversation: &ConversationId) -> 
 /// Own other devices must be told what this one holds of a conversation.
 pub(super) fn make_own_due(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<(), StoreError> {
     due(ctx, conversation, false)
+}
+
+/// A device that could not be reached before gets what it missed: what is held here of its user's conversation, of
+/// all conversations if it is this user's.
+pub(super) fn tell_new_device(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
+    if *user != ctx.me.user {
+        return make_due(ctx, &ctx.me.direct(user));
+    }
+    for contact in ctx.tx.contacts()? {
+        make_own_due(ctx, &ctx.me.direct(&contact.user))?;
+    }
+    Ok(())
 }
 
 fn due(ctx: &mut Context<'_>, conversation: &ConversationId, theirs: bool) -> Result<(), StoreError> {

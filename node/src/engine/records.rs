@@ -133,6 +133,7 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<(), StoreError
     let target = state(record.state);
     let known = ctx.tx.contact(&record.user)?;
     let is_new = known.is_none();
+    let was_accepted = known.as_ref().is_some_and(|known| known.state == ContactState::Accepted);
     let contacts = ctx.tx.contacts()?;
     let name = names::unique_name(&contacts, &record.name, &record.user);
     let mut contact = match known {
@@ -155,7 +156,7 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<(), StoreError
     let Some(mut contact) = ctx.tx.contact(&record.user)? else { return Ok(()) };
     // This device says itself how it is reached, with the token that holds now.
     let again = moved && contact.refused.take().is_some();
-    if contact.state == ContactState::Accepted && (is_new || token_changed || again) {
+    if contact.state == ContactState::Accepted && (!was_accepted || token_changed || again) {
         introductions::answer(ctx, &mut contact);
     }
     ctx.tx.put_contact(&contact)

@@ -8,6 +8,7 @@ use super::agenda::Agenda;
 use super::bundles::Fetches;
 use super::context::{Context, Me};
 use super::links::Links;
+use super::own::ARRIVAL;
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
@@ -59,7 +60,7 @@ impl Engine {
         for relay in tx.home_relays()? {
             links.want(&relay.address, true, now);
         }
-        let agenda = everything(&me, tx)?;
+        let agenda = everything(&me, tx, now)?;
         Ok(Self {
             me,
             crypto,
@@ -222,7 +223,7 @@ struct Parts<'a> {
 }
 
 /// At a start anything may be due.
-fn everything(me: &Me, tx: &dyn NodeTx) -> Result<Agenda, StoreError> {
+fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreError> {
     let mut agenda = Agenda { publish: true, receipts: true, quarantine: true, ..Agenda::default() };
     agenda.quarantined = inbox::quarantined_tags(tx)?;
     for contact in tx.contacts()? {
@@ -232,6 +233,12 @@ fn everything(me: &Me, tx: &dyn NodeTx) -> Result<Agenda, StoreError> {
         }
         if contact.state == ContactState::Accepted {
             agenda.seal.insert(me.direct(&contact.user), contact.user);
+        }
+    }
+    // What was on its way to own other devices may be lost since.
+    for sibling in me.account.device_list.active().filter(|certificate| certificate.device != me.device) {
+        for conversation in agenda.directory.keys() {
+            agenda.compare.insert((sibling.device, *conversation), now.after(ARRIVAL));
         }
     }
     Ok(agenda)

@@ -341,7 +341,7 @@ pub enum Purpose {
     Introduction(UserId),
     /// A retry receipt to this user: until custody.
     Retry(UserId),
-    /// A copy of an entry for the user's own other devices: until each acknowledged it, or its custody ended.
+    /// A copy of an entry for the user's own other devices: until custody. One that is lost after that is sent as history.
     OwnEntry(EntryId),
     /// A key package that goes with such copies: like the copies.
     OwnKey(EntryId),

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use undertone::engine::Notice;
 use undertone::event::Event;
-use undertone::store::{Contact, ContactState, MemoryStore, NodeStore, NodeTx, OutboxState, StoreError};
+use undertone::store::{
+    Contact, ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, StoreError,
+};
 use undertone_protocol::entry::Content;
 use undertone_protocol::ids::{ConversationId, UserId};
 use undertone_protocol::keys::direct_conversation;
@@ -46,7 +48,10 @@ pub(super) fn blocked_are_shut_out(node: &mut Node, notices: &[Notice]) -> Resul
         let pending = if blocked.is_empty() { Vec::new() } else { tx.outbox_pending(0, 10_000)? };
         Ok((blocked, pending))
     })?;
-    let is_blocked = |name: &str| blocked.iter().any(|contact| contact.name.as_str() == name);
+    // What is told may have happened in the moment before the block.
+    let names = blocked.iter().map(|contact| contact.name.to_string()).collect();
+    let before = std::mem::replace(&mut node.blocked, names);
+    let is_blocked = |name: &str| node.blocked.contains(name) && before.contains(name);
     let told = notices.iter().any(|notice| match notice {
         Notice::Event(Event::Message { message }) => is_blocked(&message.contact),
         Notice::Event(Event::Tick { contact, .. }) => is_blocked(contact),
@@ -73,18 +78,40 @@ fn conversations(tx: &dyn NodeTx) -> Result<Vec<ConversationId>, StoreError> {
 }
 
 /// What is on one device.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct View {
     /// In hexadecimal.
     pub(super) user: String,
     /// What its user's identity key is, to be searched for.
     key: Vec<u8>,
+    device: String,
     /// Whether it waits to be added by another device.
     linking: bool,
     /// By the other user, in hexadecimal.
     chats: BTreeMap<String, Chat>,
     outbox: Vec<String>,
     quarantine: usize,
+}
+
+/// In short: texts stand for their number.
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let short = |user: &str| user.get(..4).unwrap_or_default().to_owned();
+        write!(f, "\n  {} {}", short(&self.user), self.device)?;
+        if self.linking {
+            f.write_str(" linking")?;
+        }
+        for (user, chat) in &self.chats {
+            let Chat { shown, unread, failed, state, .. } = chat;
+            write!(
+                f,
+                "\n    {}: {} shown, unread {unread:?}, {failed} failed, {state}",
+                short(user),
+                shown.len()
+            )?;
+        }
+        write!(f, "\n    outbox {:?}, {} in quarantine", self.outbox, self.quarantine)
+    }
 }
 
 /// One conversation on one device.
@@ -107,14 +134,25 @@ pub(super) fn view(disk: &mut MemoryStore) -> Result<View, Failed> {
         let own = account.certificate.user;
         view.user = own.to_hex();
         view.key = own.as_bytes().to_vec();
+        view.device = account.certificate.device.short();
         view.linking = account.linking.is_some();
         for contact in tx.contacts()?.into_iter().filter(|contact| contact.user != own) {
             view.chats.insert(contact.user.to_hex(), chat(tx, &own, &contact)?);
         }
-        view.outbox = tx.outbox_page(0, 1_000)?.iter().map(|item| format!("{:?}", item.purpose)).collect();
+        view.outbox = tx.outbox_page(0, 1_000)?.iter().map(described).collect();
         view.quarantine = tx.quarantine(1_000)?.len();
         Ok(view)
     })?)
+}
+
+fn described(item: &OutboxItem) -> String {
+    let states = item.recipients.iter().map(|recipient| match recipient.state {
+        OutboxState::Pending { .. } => "pending",
+        OutboxState::Custody { .. } => "in custody",
+        OutboxState::Acknowledged => "acknowledged",
+        OutboxState::Failed => "failed",
+    });
+    format!("{:?} {:?}", item.purpose, states.collect::<Vec<_>>())
 }
 
 fn chat(tx: &dyn NodeTx, own: &UserId, contact: &Contact) -> Result<Chat, StoreError> {
@@ -132,7 +170,13 @@ fn chat(tx: &dyn NodeTx, own: &UserId, contact: &Contact) -> Result<Chat, StoreE
         chat.failed += usize::from(delivery.failed.is_some());
     }
     let (state, due, refused) = (contact.state, contact.introduction_due, contact.refused);
-    chat.state = format!("{state:?}, introduction due: {due}, refused: {refused:?}");
+    let active = contact.device_list.iter().flat_map(|list| list.active());
+    let active: Vec<String> = active.map(|certificate| certificate.device.short()).collect();
+    let bundles: BTreeSet<String> = contact.bundles.iter().map(|access| access.device.short()).collect();
+    let grants: BTreeSet<String> = contact.grants.iter().map(|grant| grant.device.short()).collect();
+    chat.state = format!(
+        "{state:?}, introduction due: {due}, refused: {refused:?}, devices {active:?}, bundles {bundles:?}, grants {grants:?}"
+    );
     Ok(chat)
 }
 
@@ -171,7 +215,7 @@ pub(super) fn at_the_end(
     may_be_shut: bool,
 ) -> Result<usize, Failed> {
     if !is_quiet(views, pairs) {
-        return Err(Failed::new(format!("it does not come to rest: {views:#?}")));
+        return Err(Failed::new(format!("it does not come to rest: {views:?}")));
     }
     let mut all = BTreeSet::new();
     for pair in pairs {
@@ -193,7 +237,7 @@ pub(super) fn at_the_end(
         view.chats.values().any(|chat| chat.failed > 0) || (view.quarantine > 0 && !may_be_shut)
     };
     if let Some(view) = views.iter().find(|view| failed(view)) {
-        return Err(Failed::new(format!("something failed or was never opened: {view:#?}")));
+        return Err(Failed::new(format!("something failed or was never opened: {view:?}")));
     }
     Ok(all.len())
 }

@@ -20,7 +20,9 @@ impl World {
         self.tend_devices(person)?;
         let devices = self.devices_of(person);
         let Some(index) = devices.get(below(&mut self.rng, devices.len())).copied() else { return Ok(()) };
-        let Some(node) = self.nodes.get_mut(index).filter(|node| node.engine.is_some()) else { return Ok(()) };
+        let Some(node) = self.nodes.get_mut(index).filter(|node| node.engine.is_some()) else {
+            return Ok(());
+        };
         if node.is_linking()? {
             return Ok(());
         }
@@ -115,7 +117,8 @@ impl World {
     fn invited(&mut self, index: usize, link: String) {
         let maker = self.people.iter().find(|person| person.devices.contains(&index));
         let Some(maker) = maker.map(|person| person.user.clone()) else { return };
-        let open = self.meetings.iter_mut().find(|meeting| meeting.inviter == maker && meeting.link.is_none());
+        let open =
+            self.meetings.iter_mut().find(|meeting| meeting.inviter == maker && meeting.link.is_none());
         if let Some(meeting) = open {
             meeting.link = Some(link);
         }

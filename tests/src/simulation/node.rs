@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -24,6 +24,8 @@ pub(super) struct Node {
     real_crypto: bool,
     /// How far each message was seen to have come: it may not go back.
     pub(super) ticks: BTreeMap<String, Tick>,
+    /// Who was blocked after the last step.
+    pub(super) blocked: BTreeSet<String>,
     /// When the engine is to be woken next.
     pub(super) tick_at: Option<Timestamp>,
 }
@@ -61,7 +63,17 @@ impl Node {
             Ok(())
         })?;
         let phrase = made.map_err(|error| Failed::new(error.to_string()))?.map(|phrase| phrase.words());
-        Ok(Self { name, disk, phrase, engine: None, rng, real_crypto, ticks: BTreeMap::new(), tick_at: None })
+        Ok(Self {
+            name,
+            disk,
+            phrase,
+            engine: None,
+            rng,
+            real_crypto,
+            ticks: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            tick_at: None,
+        })
     }
 
     /// Loads the engine from the disk, as at every start.

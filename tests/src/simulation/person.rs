@@ -71,7 +71,8 @@ impl Person {
             if meeting.inviter == self.user && meeting.link.is_none() {
                 return Some(Command::Invite { uses: 1, life: Duration::from_secs(7 * 24 * 3600) });
             }
-            let link = meeting.link.as_ref().filter(|_| meeting.joiner == self.user && !knows(&meeting.inviter));
+            let link =
+                meeting.link.as_ref().filter(|_| meeting.joiner == self.user && !knows(&meeting.inviter));
             if let Some(link) = link {
                 let message = rng.next_u32().is_multiple_of(2).then(|| self.words(&meeting.inviter));
                 return Some(Command::ContactAdd { link: link.clone(), name: None, message });

@@ -3,8 +3,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use undertone::command::{Ask, Command, CommandId};
-use undertone::engine::{Input, Notice, Origin};
+use undertone::engine::{Input, Origin};
 use undertone_protocol::ids::RelayId;
 use undertone_protocol::time::Timestamp;
 use undertone_relay::core::Input as RelayInput;
@@ -13,7 +12,7 @@ use super::checks;
 use super::failed::Failed;
 use super::faults::Faults;
 use super::network::{Happening, Network, Schedule};
-use super::node::{Node, Stepped};
+use super::node::Node;
 use super::person::Person;
 use super::population;
 use super::relay::SimRelay;
@@ -200,6 +199,9 @@ impl World {
 
     fn come_to_rest(&mut self) -> Result<(), Failed> {
         self.faults = Faults::NONE;
+        for person in &mut self.people {
+            person.quarrels = false;
+        }
         let end = self.now.after(REST_MAX);
         let mut reminded = Timestamp::ZERO;
         loop {
@@ -233,7 +235,7 @@ impl World {
                 self.report.messages = messages;
                 Ok(())
             }
-            Err(failed) => Err(failed.with(format!("alive: {alive:?}, {:?}", self.statuses()))),
+            Err(failed) => Err(failed.with(format!("alive: {alive:?}"))),
         }
     }
 
@@ -276,18 +278,6 @@ impl World {
         let revoked = self.revoked.clone();
         let nodes = self.nodes.iter_mut().enumerate().filter(|(index, _)| !revoked.contains(index));
         nodes.map(|(_, node)| checks::view(&mut node.disk)).collect()
-    }
-
-    /// How the nodes say that they are, for the report of a failure.
-    fn statuses(&mut self) -> Vec<Notice> {
-        let ask = Ask { id: CommandId(0), command: Command::Status {}, wait: Duration::ZERO };
-        let now = self.now;
-        let steps = self.nodes.iter_mut().map(|node| node.step(vec![Input::Ask(ask.clone())], now, None));
-        let outs = steps.filter_map(|stepped| match stepped {
-            Ok(Stepped::Alive(out)) => Some(out.notices),
-            _ => None,
-        });
-        outs.flatten().collect()
     }
 
     fn next(&mut self) -> Result<(), Failed> {
