@@ -57,12 +57,16 @@ pub(super) fn fetch_due(
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     fetches.wanted.append(&mut ctx.agenda.fetch);
+    let mut known = BTreeSet::new();
     for user in fetches.wanted.clone() {
         let Some(contact) = ctx.tx.contact(&user)? else { continue };
+        known.extend(contact.bundles.iter().map(|access| access.device));
         if !fetch_of(ctx, links, fetches, &contact, out)? {
             fetches.wanted.remove(&user);
         }
     }
+    // A device that was revoked is not tried again.
+    fetches.failures.retain(|device, _| known.contains(device));
     Ok(())
 }
 

@@ -245,8 +245,7 @@ fn again(
     kind: IntroductionKind,
 ) -> Result<(), StoreError> {
     let device = fields.certificate.device;
-    let known = contact.introduced.iter().find(|(known, _)| *known == device).map(|(_, issued)| *issued);
-    if known.is_none_or(|known| fields.issued >= known) {
+    if fields.issued >= contact.introduced_by(&device) {
         update(ctx, &mut contact, fields)?;
     }
     match (contact.state, kind) {
@@ -294,9 +293,7 @@ fn update(
 /// Gives the devices whose mailboxes or tokens changed.
 fn take_addresses(ctx: &Context<'_>, contact: &mut Contact, fields: &IntroductionFields) -> Vec<DeviceId> {
     let sender = fields.certificate.device;
-    contact.introduced.retain(|(device, _)| *device != sender);
-    contact.introduced.push((sender, fields.issued));
-    contact.introduced.sort();
+    contact.note_introduction(sender, fields.issued);
     let is_active = |device: &DeviceId| {
         let known = contact.device_list.as_ref();
         *device == sender || known.is_some_and(|list| list.active_device(device).is_some())

@@ -72,17 +72,15 @@ fn warning(ctx: &Context<'_>, contact: &Contact) -> Result<Option<String>, Store
         return Ok(Some(warning));
     }
     let conversation = ctx.me.direct(&contact.user);
-    for listed in contact.device_list.iter().flat_map(|list| &list.devices) {
-        let Certificate { device, name, .. } = &listed.certificate;
-        if ctx.tx.cut(&conversation, device)?.is_some_and(|cut| cut.why == CutReason::Forked) {
-            return Ok(Some(format!(
-                "{}'s device {name} wrote two things in one place, as a copied store does: what it writes from \
-                 there on is left out",
-                contact.name
-            )));
-        }
-    }
-    Ok(None)
+    let forked = ctx.tx.cuts(&conversation)?.into_iter().find(|(_, cut)| cut.why == CutReason::Forked);
+    let forked = forked.and_then(|(device, _)| contact.device_list.as_ref()?.device(&device).cloned());
+    Ok(forked.map(|Certificate { name, .. }| {
+        format!(
+            "{}'s device {name} wrote two things in one place, as a copied store does: what it writes from there \
+             on is left out",
+            contact.name
+        )
+    }))
 }
 
 fn identity_warning(contact: &Contact) -> Option<String> {

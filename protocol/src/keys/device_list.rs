@@ -45,8 +45,8 @@ pub enum ListVerdict {
     Same,
     /// Superseded already.
     Older,
-    /// A list without predecessor, other than the known one: the user re-installed, or somebody replays
-    /// their first list. Answer with the known list; the owner signs again above it.
+    /// A list without predecessor, with a device that the known one does not have: the user started anew. Answer
+    /// with the known list; the owner signs again above it.
     Reset,
     /// Another list in the place of one that is known: the identity key is in two hands.
     Conflict,
@@ -119,7 +119,9 @@ impl DeviceList {
             return ListVerdict::Same;
         }
         if self.prev.is_none() {
-            return ListVerdict::Reset;
+            // The user's own first list comes again with an old bundle; who starts anew has a new device.
+            let is_new = |listed: &ListedDevice| known.device(&listed.certificate.device).is_none();
+            return if self.devices.iter().any(is_new) { ListVerdict::Reset } else { ListVerdict::Older };
         }
         match self.number.cmp(&known.number) {
             Ordering::Less => ListVerdict::Older,

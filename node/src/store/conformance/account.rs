@@ -19,6 +19,20 @@ pub(super) fn the_account_is_kept_with_its_secrets() -> Case {
     }
 }
 
+pub(super) fn a_code_that_waits_is_kept() -> Case {
+    Case {
+        fill: |tx| {
+            tx.put_account(&account(0)).unwrap();
+            tx.put_account(&account(2)).unwrap();
+        },
+        check: |tx| {
+            let kept = tx.account().unwrap().unwrap();
+            assert_eq!(kept.linking, Some(secret(7)));
+            assert_eq!(kept, account(2));
+        },
+    }
+}
+
 pub(super) fn home_relays_come_by_priority_then_key() -> Case {
     Case {
         fill: |tx| {

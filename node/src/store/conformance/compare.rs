@@ -2,7 +2,7 @@ use undertone_protocol::ids::EntryId;
 use undertone_protocol::log::OrderKey;
 
 use super::fixtures::*;
-use crate::store::{NodeTx, Purpose};
+use crate::store::NodeTx;
 
 const ALL: usize = usize::MAX;
 
@@ -39,6 +39,9 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             home_relay(&relay(n));
             contact(&user(n));
             peer_device(&device(n));
+            peer_device(&device(n + COUNT));
+            devices_of(&user(n));
+            account_changes(&user(n));
             invitation(&handle(n));
             revocations_due(&relay(n), ALL);
             revocations_due(&relay(n), 1);
@@ -56,6 +59,7 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             history(&conversation(n), None, ALL);
             history(&conversation(n), None, 2);
             frontier(&conversation(n));
+            cuts(&conversation(n));
             own_receipts(&conversation(n));
             delivery(&EntryId::new([n; 32]));
             deliveries_between(&conversation(n), 1, 2);
@@ -64,21 +68,19 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             deliveries_unsealed(&conversation(n), ALL);
             deliveries_unsealed(&conversation(n), 1);
             outbox(n.into());
-            outbox_of(&Purpose::Entry(EntryId::new([n; 32])));
-            outbox_of(&Purpose::Acknowledgement(conversation(n)));
-            outbox_of(&Purpose::Introduction(user(n)));
-            account_changes(&user(n));
-            outbox_of(&Purpose::OwnEntry(EntryId::new([n; 32])));
             seen(&payload_hash(n));
+        }
+        for purpose in purposes(n) {
+            same! { outbox_of(&purpose); }
         }
         for m in 0..COUNT {
             same! {
                 acknowledgement(&conversation(n), &device(m));
-                cut(&conversation(n), &device(m));
-                entries_of(&conversation(n), &device(m), 1, ALL);
-                entries_of(&conversation(n), &device(m), 2, 1);
                 entries_at(&conversation(n), &device(m), 1);
                 entries_at(&conversation(n), &device(m), 2);
+                entries_of(&conversation(n), &device(m), 0, ALL);
+                entries_of(&conversation(n), &device(m), 2, 1);
+                cut(&conversation(n), &device(m));
             }
         }
     }

@@ -8,26 +8,26 @@ use rand_core::SeedableRng;
 use undertone_protocol::crypto::{
     HeaderKey, InboundChannel, OutboundChannel, ReceiverKeyState, SenderKeyState, SessionState, XWingKey,
 };
-use undertone_protocol::entry::{EntryBody, EntryHeader, SignedEntry};
 use undertone_protocol::ids::{
-    ChannelHash, ConversationId, CurveKey, DeviceId, EntryId, Generation, Handle, Locator, MailboxId,
-    PayloadHash, RelayId, Secret, SessionId, Tag, UserId,
+    ChannelHash, ConversationId, CurveKey, DeviceId, Generation, Handle, Locator, MailboxId, PayloadHash,
+    RelayId, Secret, SessionId, Tag, UserId,
 };
 use undertone_protocol::keys::{
     Bundle, BundleAccess, BundleFields, Certificate, DeliveryGrant, DeviceKey, DeviceList, IdentityKey,
     ListedDevice, MailboxAddress, Name, RelayAddress,
 };
-use undertone_protocol::log::{Frontier, FrontierItem, SeqRange};
-use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Denial, Tick};
+use undertone_protocol::log::SeqRange;
+use undertone_protocol::receipts::Denial;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::{Step, TokenGrant};
 use zeroize::Zeroizing;
 
 use crate::store::{
-    Account, BeforeBlock, Block, Contact, ContactState, Cut, CutReason, Delivery, HomeRelay, OlmSession,
-    OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received,
-    ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
+    Account, BeforeBlock, Block, Contact, ContactState, HomeRelay, OlmSession, PeerDevice, Received,
+    ReceiverKey, Revocation, SenderKey, StoredInvitation, SupersededKey,
 };
+
+pub(super) use super::log_fixtures::*;
 
 /// How many users, devices, conversations and so on there are.
 pub(super) const COUNT: u8 = 4;
@@ -112,7 +112,6 @@ fn device_list(n: u8) -> DeviceList {
 
 pub(super) fn account(variant: u8) -> Account {
     Account {
-        linking: (variant == 1).then(|| secret(9)),
         name: name("Robin"),
         identity_seed: (variant != 0).then(|| secret(1)),
         device_seed: secret(variant),
@@ -123,6 +122,7 @@ pub(super) fn account(variant: u8) -> Account {
         bundle_key: secret(5),
         certificate: certificate(0),
         device_list: device_list(0),
+        linking: (variant == 2).then(|| secret(7)),
     }
 }
 
@@ -160,8 +160,13 @@ fn state_of(n: u8) -> ContactState {
     }
 }
 
+/// Path 3 goes on from path 1.
+pub(super) fn path(n: u8) -> Vec<Handle> {
+    if n == 3 { vec![handle(1), handle(2)] } else { vec![handle(n)] }
+}
+
 pub(super) fn revocation(of: u8, n: u8, confirmed: bool) -> Revocation {
-    Revocation { relay: relay(of), path: vec![handle(n); 1 + usize::from(n % 2)], confirmed }
+    Revocation { relay: relay(of), path: path(n), confirmed }
 }
 
 pub(super) fn contact(n: u8, called: &str) -> Contact {
@@ -174,7 +179,9 @@ pub(super) fn contact(n: u8, called: &str) -> Contact {
         state: state_of(n),
         verified: n == 1,
         identity_warning: n == 2,
+        reinstalled: n == 3,
         token: handle(n),
+        former_tokens: (0..n).map(handle).collect(),
         device_list: (n != 0).then(|| device_list(n)),
         bundles: vec![BundleAccess {
             device: device(n),
@@ -185,21 +192,23 @@ pub(super) fn contact(n: u8, called: &str) -> Contact {
         grants: vec![DeliveryGrant { device: device(n), mailbox, token }],
         invitation: (n != 1).then(|| handle(n)),
         introduction_due: n == 3,
-        introduced: vec![(device(0), t(u64::MAX)), (device(n), t(1))],
-        reinstalled: n == 2,
-        reset_by: (n == 2).then(|| device(n)),
-        former_tokens: vec![handle(9); n.into()],
+        introduced: (0..n).map(|m| (device(m), t(u64::MAX - u64::from(m)))).collect(),
+        reset_by: (n == 2).then(|| device(1)),
         refused: (n == 1).then_some(Denial::UsedUp),
         added: t(5),
     }
 }
 
-static PEER_DEVICES: LazyLock<Vec<PeerDevice>> = LazyLock::new(|| (0..COUNT).map(make_peer_device).collect());
+static PEER_DEVICES: LazyLock<Vec<PeerDevice>> =
+    LazyLock::new(|| (0..2 * COUNT).map(make_peer_device).collect());
 
 fn make_peer_device(n: u8) -> PeerDevice {
+    let owner = n % COUNT;
+    let certificate = Certificate::issue(&identity(owner), device(n), olm_key(n), name("phone"), t(1));
+    let listed = ListedDevice { certificate: certificate.clone(), revoked: false };
     let fields = BundleFields {
-        certificate: certificate(n),
-        device_list: device_list(n),
+        certificate,
+        device_list: DeviceList::issue(&identity(owner), None, vec![listed]),
         xwing_key: Bytes::copy_from_slice(XWingKey::from_seed(secret(n)).public().as_bytes()),
         fallback_prekey: CurveKey::new([n; 32]),
         mailboxes: vec![],
@@ -207,13 +216,14 @@ fn make_peer_device(n: u8) -> PeerDevice {
     };
     PeerDevice {
         device: device(n),
-        user: user(n),
+        user: user(owner),
         bundle: Bundle::issue(&device_key(n), fields),
         prekey: (n != 0).then(|| CurveKey::new([n; 32])),
         fetched: t(4),
     }
 }
 
+/// Each user has two: `n` and `n + COUNT`.
 pub(super) fn peer_device(n: u8) -> PeerDevice {
     PEER_DEVICES[usize::from(n)].clone()
 }
@@ -261,9 +271,9 @@ pub(super) fn sender_key(n: u8, messages: u64) -> SenderKey {
         conversation: conversation(n),
         state: SenderKeyState::from_bytes(state_bytes(n)),
         header_key: HeaderKey::from_slice(&[n; 32]).unwrap(),
-        own_header_key: HeaderKey::from_slice(&[n ^ 0x55; 32]).unwrap(),
-        own_holders: vec![device(n); 2],
         holders: (0..n).map(device).collect(),
+        own_header_key: HeaderKey::from_slice(&[n + 50; 32]).unwrap(),
+        own_holders: (n..COUNT).map(device).collect(),
         messages,
         turned: n == 1,
     }
@@ -280,114 +290,4 @@ pub(super) fn receiver_key(n: u8, next_index: u32, received: u64) -> ReceiverKey
         tags_end: u32::MAX - next_index,
         received: t(received),
     }
-}
-
-/// An entry that follows `heads`. The text tells entries with the same place apart.
-pub(super) fn entry(conversation: u8, author: u8, seq: u64, heads: &[EntryId], text: &str) -> SignedEntry {
-    let body = EntryBody::text(text, &mut rng(9)).unwrap();
-    let header = EntryHeader {
-        conversation: self::conversation(conversation),
-        device: device(author),
-        seq,
-        prev: (seq > 1).then(|| EntryId::new([0xee; 32])),
-        heads: heads.to_vec(),
-        claimed: t(undertone_protocol::limits::CLAIMED_MS_MAX),
-        membership_heads: vec![],
-        body_hash: body.hash(),
-        expires: None,
-    };
-    SignedEntry::issue(device_key(author).signing_key(), header, body)
-}
-
-pub(super) fn stored(entry: SignedEntry, effective: u64) -> StoredEntry {
-    StoredEntry { entry, effective: t(effective), received: t(1) }
-}
-
-/// Twelve entries of two conversations, some of which follow others, two of them with one number.
-pub(super) static ENTRIES: LazyLock<Vec<SignedEntry>> = LazyLock::new(|| {
-    let mut entries: Vec<SignedEntry> = Vec::new();
-    for n in 0..12_u8 {
-        let heads: Vec<EntryId> =
-            entries.iter().rev().take(usize::from(n % 3)).map(|before| before.id).collect();
-        let seq = u64::from(n / 4) + 1;
-        entries.push(entry(n % 2, n % 3, seq, &heads, &format!("text {n}")));
-    }
-    entries
-});
-
-pub(super) fn frontier_item(seq: u64) -> FrontierItem {
-    FrontierItem {
-        seq,
-        head: (seq > 0).then(|| EntryId::new([1; 32])),
-        ranges: vec![SeqRange { from: seq + 2, through: seq + 3 }],
-    }
-}
-
-pub(super) fn frontier(seq: u64) -> Frontier {
-    let mut frontier = Frontier::default();
-    frontier.set(device(1), frontier_item(seq));
-    frontier
-}
-
-pub(super) fn acknowledgement(conversation: u8, by: u8, counter: u64) -> Acknowledgement {
-    let fields = AcknowledgementFields {
-        conversation: self::conversation(conversation),
-        device: device(by),
-        counter,
-        delivered: frontier(counter),
-        read: Frontier::default(),
-        at: t(8),
-    };
-    Acknowledgement::issue(&device_key(by), fields)
-}
-
-pub(super) fn own_receipts(counter: u64, due: bool) -> OwnReceipts {
-    OwnReceipts { counter, read: frontier(counter), due, own_due: counter == 3 }
-}
-
-pub(super) fn cut(through: u8, forked: bool) -> Cut {
-    Cut {
-        through: through.into(),
-        head: (through > 0).then(|| EntryId::new([through; 32])),
-        why: if forked { CutReason::Forked } else { CutReason::Revoked },
-    }
-}
-
-pub(super) fn delivery(n: u8, conversation: u8, seq: u64, tick: Tick) -> Delivery {
-    Delivery {
-        entry: EntryId::new([n; 32]),
-        conversation: self::conversation(conversation),
-        seq,
-        sealed: true,
-        tick,
-        failed: None,
-    }
-}
-
-pub(super) fn pending(not_before: u64) -> OutboxState {
-    OutboxState::Pending { attempts: 3, not_before: t(not_before) }
-}
-
-pub(super) fn custody(held_until: u64) -> OutboxState {
-    OutboxState::Custody { relay: relay(1), held_until: t(held_until) }
-}
-
-/// An item for one device of each user 0, 1 and so on.
-pub(super) fn outbox_item(id: u64, purpose: Purpose, states: &[OutboxState]) -> OutboxItem {
-    let recipients = (0..).zip(states);
-    OutboxItem {
-        id,
-        group: u64::MAX,
-        purpose,
-        class: 1,
-        payload: Bytes::from(vec![7; 300]),
-        recipients: recipients
-            .map(|(n, state)| OutboxRecipient { device: device(n), user: user(n), state: *state })
-            .collect(),
-        created: t(6),
-    }
-}
-
-pub(super) fn quarantined(n: u8, received: u64) -> Quarantined {
-    Quarantined { hash: payload_hash(n), payload: Bytes::from(vec![n; 3]), received: t(received) }
 }

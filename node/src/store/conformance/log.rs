@@ -41,6 +41,31 @@ pub(super) fn entries_of_one_number_come_by_id() -> Case {
     }
 }
 
+pub(super) fn entries_of_a_device_come_by_number_then_id() -> Case {
+    Case {
+        fill: |tx| {
+            for (seq, text) in [(9, "i"), (2, "b"), (1, "a"), (2, "c"), (u64::MAX, "z")] {
+                tx.put_entry(&stored(entry(1, 1, seq, &[], text), 5)).unwrap();
+            }
+            tx.put_entry(&stored(entry(1, 2, 2, &[], "another device"), 5)).unwrap();
+            tx.put_entry(&stored(entry(2, 1, 2, &[], "another conversation"), 5)).unwrap();
+        },
+        check: |tx| {
+            let mut all = [(1, "a"), (2, "b"), (2, "c"), (9, "i"), (u64::MAX, "z")]
+                .map(|(seq, text)| stored(entry(1, 1, seq, &[], text), 5));
+            all.sort_by_key(|stored| (stored.entry.header.seq, stored.entry.id));
+            let from = |from, limit| tx.entries_of(&conversation(1), &device(1), from, limit).unwrap();
+            assert_eq!(from(0, ALL), all);
+            assert_eq!(from(2, ALL), all[1..]);
+            assert_eq!(from(2, 3), all[1..4]);
+            assert_eq!(from(3, 1), all[3..4]);
+            assert_eq!(from(u64::MAX, ALL), all[4..]);
+            assert_eq!(from(1, 0), []);
+            assert_eq!(tx.entries_of(&conversation(1), &device(3), 0, ALL).unwrap(), []);
+        },
+    }
+}
+
 /// Ties of time are broken by device, then by id.
 fn tied() -> Vec<StoredEntry> {
     let mut entries = Vec::new();
@@ -165,55 +190,6 @@ pub(super) fn frontiers_come_by_device() -> Case {
             frontier.sort_by_key(|(device, _)| *device);
             assert_eq!(tx.frontier(&conversation(1)).unwrap(), frontier);
             assert_eq!(tx.frontier(&conversation(2)).unwrap(), []);
-        },
-    }
-}
-
-pub(super) fn entries_of_a_device_come_by_number() -> Case {
-    Case {
-        fill: |tx| {
-            let [root, left, ..] = diamond();
-            tx.put_entry(&stored(left, 2)).unwrap();
-            tx.put_entry(&stored(root, 1)).unwrap();
-        },
-        check: |tx| {
-            let [root, left, ..] = diamond();
-            let of = |entry: &SignedEntry, from, limit| {
-                let found = tx.entries_of(&conversation(1), &entry.header.device, from, limit).unwrap();
-                found.into_iter().map(|stored| stored.entry.id).collect::<Vec<_>>()
-            };
-            assert_eq!(of(&root, root.header.seq, 1), [root.id]);
-            assert_eq!(of(&root, root.header.seq + 100, ALL), []);
-            assert!(of(&left, 1, ALL).contains(&left.id));
-        },
-    }
-}
-
-pub(super) fn history_ends_at_a_devices_cut() -> Case {
-    Case {
-        fill: |tx| {
-            let [root, left, right, merge] = diamond();
-            let device = root.header.device;
-            for (entry, at) in [(root, 1), (left, 2), (right, 3), (merge, 4)] {
-                tx.put_entry(&stored(entry, at)).unwrap();
-            }
-            assert_eq!(tx.cut(&conversation(1), &device).unwrap(), None);
-            tx.put_cut(&conversation(1), &device, &cut(3, false)).unwrap();
-            tx.put_cut(&conversation(1), &device, &cut(0, true)).unwrap();
-        },
-        check: |tx| {
-            let all = diamond();
-            let device = all[0].header.device;
-            assert_eq!(tx.cut(&conversation(1), &device).unwrap(), Some(cut(0, true)));
-            let counts = |entry: &&SignedEntry| entry.header.device != device;
-            let left: Vec<EntryId> = all.iter().filter(counts).map(|entry| entry.id).collect();
-            assert!(left.len() < all.len(), "the cut leaves something out");
-            let ids = |limit| {
-                let history = tx.history(&conversation(1), None, limit).unwrap();
-                history.into_iter().map(|stored| stored.entry.id).collect::<Vec<_>>()
-            };
-            assert_eq!(ids(ALL), left);
-            assert_eq!(ids(1), left[left.len() - 1..], "a limit counts what shows");
         },
     }
 }

@@ -1,10 +1,13 @@
 //! What every store must do, run against both.
 
 mod account;
+mod changes;
 mod compare;
+mod cuts;
 mod fixtures;
 mod inbox;
 mod log;
+mod log_fixtures;
 mod operations;
 mod outbox;
 mod pairwise;
@@ -103,13 +106,13 @@ macro_rules! cases {
 
 cases! {
     account::the_account_is_kept_with_its_secrets,
+    account::a_code_that_waits_is_kept,
     account::home_relays_come_by_priority_then_key,
     account::a_home_relay_is_replaced,
     people::contacts_come_by_name_letter_case_aside,
     people::a_contact_keeps_all_its_fields,
     people::a_device_is_found_by_its_id,
-    people::a_forgotten_device_is_gone,
-    people::a_replaced_account_change_does_not_count_whenever_it_comes,
+    people::the_devices_of_a_user_come_by_id_and_go,
     people::invitations_come_by_handle_and_go,
     people::revocations_are_due_until_confirmed_and_again_when_forgotten,
     pairwise::sessions_come_by_last_use_then_id,
@@ -120,14 +123,20 @@ cases! {
     sender_keys::keys_are_kept_whole,
     sender_keys::known_message_tags_stay,
     sender_keys::a_device_keeps_its_newest_key,
+    changes::a_replaced_change_does_not_stand,
+    changes::what_is_replaced_may_come_later,
+    changes::users_have_changes_of_their_own,
+    log::entries_of_a_device_come_by_number_then_id,
     log::entries_of_one_number_come_by_id,
     log::history_is_in_order_and_paged,
     log::the_largest_times_keep_their_place,
     log::heads_are_what_no_held_entry_follows,
     log::a_moved_entry_stands_elsewhere,
-    log::entries_of_a_device_come_by_number,
-    log::history_ends_at_a_devices_cut,
     log::frontiers_come_by_device,
+    cuts::cuts_come_by_device_the_newest_of_each,
+    cuts::history_leaves_out_what_is_beyond_a_cut,
+    cuts::a_page_is_filled_with_what_counts,
+    cuts::a_cut_that_moves_brings_entries_back,
     receipts::the_newest_acknowledgement_is_kept,
     receipts::own_receipts_start_at_the_default,
     receipts::deliveries_are_told_apart,

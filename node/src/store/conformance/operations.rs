@@ -9,7 +9,7 @@ use undertone_protocol::receipts::Tick;
 use super::compare::assert_same;
 use super::fixtures::*;
 use super::{MemoryStore, NodeStore, NodeTx, OnDisk, StoreError};
-use crate::store::{Delivery, Failure, OutboxState, Purpose};
+use crate::store::{CutReason, Delivery, Failure, OutboxState};
 
 /// A method that changes something, and small numbers from which its arguments are made.
 #[derive(Debug, Clone, Copy)]
@@ -40,14 +40,6 @@ fn state(n: u8, moment: u8) -> OutboxState {
     }
 }
 
-fn purpose(n: u8, subject: u8) -> Purpose {
-    match n {
-        0 => Purpose::Entry(EntryId::new([subject; 32])),
-        1 => Purpose::Acknowledgement(conversation(subject)),
-        _ => Purpose::Introduction(user(subject)),
-    }
-}
-
 fn tick(n: u8) -> Tick {
     [Tick::Queued, Tick::Sent, Tick::Delivered, Tick::Read][usize::from(n)]
 }
@@ -61,7 +53,7 @@ impl Operation {
             1 => tx.put_olm_account(&AccountState::from_bytes(state_bytes(a)))?,
             2 => tx.put_home_relay(&home_relay(a, b.into()))?,
             3 => tx.put_contact(&contact(a, called))?,
-            4 => tx.put_peer_device(&peer_device(a))?,
+            4 => tx.put_peer_device(&peer_device(a + COUNT * (b % 2)))?,
             5 => tx.put_invitation(&invitation(a, b.into()))?,
             6 => tx.delete_invitation(&handle(a))?,
             7 => tx.put_olm_session(&olm_session(a, b, c.into()))?,
@@ -82,18 +74,18 @@ impl Operation {
             19 => self.put_entry(tx)?,
             20 => tx.put_frontier(&conversation(a), &device(b), &frontier_item(c.into()))?,
             21 => tx.put_acknowledgement(&acknowledgement(a, b, c.into()))?,
-            22 => tx.put_own_receipts(&conversation(a), &own_receipts(b.into(), c == 0))?,
+            22 => tx.put_own_receipts(&conversation(a), &own_receipts(b.into(), c % 2 == 0, c / 2 == 0))?,
             23 => self.put_delivery(tx)?,
-            24 => return tx.put_outbox(&outbox_item(a.into(), purpose(b, a), &[state(b, c), state(c, b)])),
+            24 => return self.put_outbox(tx),
             25 => tx.delete_outbox(a.into())?,
             30 => tx.forget_prekey_bases(t(b.into()))?,
-            31 => tx.put_cut(&conversation(a), &device(b), &cut(c, b == c))?,
-            32 => tx.put_account_change(&user(a), &EntryId::new([b; 32]), &[EntryId::new([c; 32])])?,
-            33 => tx.delete_peer_device(&device(a))?,
             28 => tx.put_revocation(&revocation(a, b, c == 0))?,
             29 if c == 0 => tx.delete_revocations(&relay(a))?,
             29 => tx.reopen_revocations(&relay(a))?,
             26 => tx.forget_receiver_keys(t(b.into()))?,
+            31 => tx.delete_peer_device(&device(a + COUNT * (b % 2)))?,
+            32 => self.put_cut(tx)?,
+            33 => tx.put_account_change(&user(a % 2), &EntryId::new([b; 32]), &[EntryId::new([c; 32])])?,
             _ => self.put_inbox(tx)?,
         }
         Ok(0)
@@ -102,6 +94,19 @@ impl Operation {
     fn put_entry(self, tx: &mut dyn NodeTx) -> Result<(), StoreError> {
         let which = usize::from(self.a * 3 + self.b.min(2));
         tx.put_entry(&stored(ENTRIES[which].clone(), self.c.into()))
+    }
+
+    fn put_cut(self, tx: &mut dyn NodeTx) -> Result<(), StoreError> {
+        let Self { a, b, c, .. } = self;
+        let why = if a < 2 { CutReason::Revoked } else { CutReason::Forked };
+        tx.put_cut(&conversation(a % 2), &device(b), &cut(c.into(), why))
+    }
+
+    fn put_outbox(self, tx: &mut dyn NodeTx) -> Result<u64, StoreError> {
+        let Self { a, b, c, .. } = self;
+        let purposes = purposes(a);
+        let purpose = purposes[usize::from(b + COUNT * c) % purposes.len()];
+        tx.put_outbox(&outbox_item(a.into(), purpose, &[state(b, c), state(c, b)]))
     }
 
     fn put_delivery(self, tx: &mut dyn NodeTx) -> Result<(), StoreError> {

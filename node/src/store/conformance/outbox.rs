@@ -1,5 +1,3 @@
-use undertone_protocol::ids::EntryId;
-
 use super::Case;
 use super::fixtures::*;
 use crate::store::{NodeTx, OutboxItem, OutboxState, Purpose};
@@ -108,18 +106,21 @@ pub(super) fn expired_items_come_by_the_end_of_custody() -> Case {
 pub(super) fn items_come_by_purpose() -> Case {
     Case {
         fill: |tx| {
-            // The same bytes name an entry and a conversation.
-            put(tx, &outbox_item(0, Purpose::Entry(EntryId::new([1; 32])), &[pending(1)]));
-            put(tx, &acknowledging(&[pending(1)]));
-            put(tx, &outbox_item(0, Purpose::Introduction(user(1)), &[]));
-            put(tx, &outbox_item(0, Purpose::Entry(EntryId::new([1; 32])), &[]));
+            // The same bytes name an entry, a conversation, a user and a device.
+            for purpose in purposes(1) {
+                put(tx, &outbox_item(0, purpose, &[pending(1)]));
+            }
+            put(tx, &outbox_item(0, purposes(1)[0], &[]));
         },
         check: |tx| {
-            let of = |purpose| ids(&tx.outbox_of(&purpose).unwrap());
-            assert_eq!(of(Purpose::Entry(EntryId::new([1; 32]))), [1, 4]);
-            assert_eq!(of(Purpose::Acknowledgement(conversation(1))), [2]);
-            assert_eq!(of(Purpose::Introduction(user(1))), [3]);
-            assert_eq!(of(Purpose::Introduction(user(2))), [0; 0]);
+            for (purpose, id) in purposes(1).into_iter().zip(1..) {
+                let items = tx.outbox_of(&purpose).unwrap();
+                assert_eq!(items[0], outbox_item(id, purpose, &[pending(1)]));
+                assert_eq!(ids(&items), if id == 1 { vec![1, 12] } else { vec![id] });
+            }
+            for purpose in purposes(2) {
+                assert_eq!(tx.outbox_of(&purpose).unwrap(), []);
+            }
         },
     }
 }

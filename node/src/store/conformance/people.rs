@@ -1,5 +1,3 @@
-use undertone_protocol::ids::EntryId;
-
 use super::Case;
 use super::fixtures::*;
 
@@ -49,6 +47,26 @@ pub(super) fn a_device_is_found_by_its_id() -> Case {
     }
 }
 
+pub(super) fn the_devices_of_a_user_come_by_id_and_go() -> Case {
+    Case {
+        fill: |tx| {
+            for n in 0..2 * COUNT {
+                tx.put_peer_device(&peer_device(n)).unwrap();
+            }
+            tx.delete_peer_device(&device(2)).unwrap();
+            tx.delete_peer_device(&device(2 * COUNT)).unwrap();
+        },
+        check: |tx| {
+            let mut both = [peer_device(1), peer_device(1 + COUNT)];
+            both.sort_by_key(|known| known.device);
+            assert_eq!(tx.devices_of(&user(1)).unwrap(), both);
+            assert_eq!(tx.devices_of(&user(2)).unwrap(), [peer_device(2 + COUNT)]);
+            assert_eq!(tx.devices_of(&user(COUNT)).unwrap(), []);
+            assert_eq!(tx.peer_device(&device(2)).unwrap(), None);
+        },
+    }
+}
+
 pub(super) fn invitations_come_by_handle_and_go() -> Case {
     Case {
         fill: |tx| {
@@ -80,44 +98,11 @@ pub(super) fn revocations_are_due_until_confirmed_and_again_when_forgotten() -> 
             tx.delete_revocations(&relay(2)).unwrap();
         },
         check: |tx| {
-            let path = |n| revocation(0, n, false).path;
-            assert_eq!(tx.revocations_due(&relay(0), 9).unwrap(), [path(1)]);
-            assert_eq!(tx.revocations_due(&relay(1), 2).unwrap(), [path(1), path(2)]);
-            assert_eq!(tx.revocations_due(&relay(2), 9).unwrap(), [[]; 0]);
-        },
-    }
-}
-
-pub(super) fn a_forgotten_device_is_gone() -> Case {
-    Case {
-        fill: |tx| {
-            tx.put_peer_device(&peer_device(1)).unwrap();
-            tx.put_peer_device(&peer_device(2)).unwrap();
-            tx.delete_peer_device(&device(1)).unwrap();
-        },
-        check: |tx| {
-            assert_eq!(tx.peer_device(&device(1)).unwrap(), None);
-            assert_eq!(tx.peer_device(&device(2)).unwrap(), Some(peer_device(2)));
-        },
-    }
-}
-
-pub(super) fn a_replaced_account_change_does_not_count_whenever_it_comes() -> Case {
-    fn change(n: u8) -> EntryId {
-        EntryId::new([n; 32])
-    }
-    Case {
-        fill: |tx| {
-            tx.put_account_change(&user(1), &change(3), &[change(1), change(2)]).unwrap();
-            tx.put_account_change(&user(1), &change(2), &[]).unwrap();
-            tx.put_account_change(&user(1), &change(4), &[change(2)]).unwrap();
-            tx.put_account_change(&user(1), &change(4), &[change(2)]).unwrap();
-            tx.put_account_change(&user(2), &change(5), &[]).unwrap();
-        },
-        check: |tx| {
-            assert_eq!(tx.account_changes(&user(1)).unwrap(), [change(3), change(4)]);
-            assert_eq!(tx.account_changes(&user(2)).unwrap(), [change(5)]);
-            assert_eq!(tx.account_changes(&user(3)).unwrap(), []);
+            let due = |n, limit| tx.revocations_due(&relay(n), limit).unwrap();
+            assert_eq!(due(0, 9), [path(1)]);
+            assert_eq!(due(1, 9), [path(1), path(3), path(2)]);
+            assert_eq!(due(1, 2), [path(1), path(3)]);
+            assert!(due(2, 9).is_empty());
         },
     }
 }

@@ -25,13 +25,16 @@ pub(super) fn own_receipts_start_at_the_default() -> Case {
     Case {
         fill: |tx| {
             for (n, due) in [(3, true), (2, false), (1, true), (2, true), (1, false)] {
-                tx.put_own_receipts(&conversation(n), &own_receipts(u64::from(n), due)).unwrap();
+                tx.put_own_receipts(&conversation(n), &own_receipts(u64::from(n), due, false)).unwrap();
             }
+            tx.put_own_receipts(&conversation(5), &own_receipts(5, true, true)).unwrap();
+            tx.put_own_receipts(&conversation(4), &own_receipts(4, false, true)).unwrap();
         },
         check: |tx| {
             assert_eq!(tx.own_receipts(&conversation(0)).unwrap(), OwnReceipts::default());
-            assert_eq!(tx.own_receipts(&conversation(1)).unwrap(), own_receipts(1, false));
-            assert_eq!(tx.receipts_due().unwrap(), [conversation(2), conversation(3)]);
+            assert_eq!(tx.own_receipts(&conversation(1)).unwrap(), own_receipts(1, false, false));
+            assert_eq!(tx.own_receipts(&conversation(4)).unwrap(), own_receipts(4, false, true));
+            assert_eq!(tx.receipts_due().unwrap(), [2, 3, 4, 5].map(conversation));
         },
     }
 }

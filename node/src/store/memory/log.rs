@@ -1,12 +1,105 @@
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
-use undertone_protocol::log::OrderKey;
+use undertone_protocol::log::{FrontierItem, OrderKey};
 use undertone_protocol::time::Timestamp;
 
 use super::tables::Tables;
-use crate::store::StoredEntry;
+use crate::store::{Cut, LogTx, StoreError, StoredEntry};
+
+impl LogTx for Tables {
+    fn entry(&self, id: &EntryId) -> Result<Option<StoredEntry>, StoreError> {
+        Ok(self.entries.get(id).cloned())
+    }
+
+    fn entries_at(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        seq: u64,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let first = (*conversation, *device, seq, EntryId::new([0; 32]));
+        let rows =
+            self.entries_by_seq.from(first, move |(c, d, s, _)| (*c, *d, *s) == (first.0, first.1, seq));
+        Ok(rows.filter_map(|((.., id), ())| self.entries.get(id).cloned()).collect())
+    }
+
+    fn entries_of(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let first = (*conversation, *device, from, EntryId::new([0; 32]));
+        let rows = self.entries_by_seq.from(first, move |(c, d, ..)| (*c, *d) == (first.0, first.1));
+        Ok(rows.take(limit).filter_map(|((.., id), ())| self.entries.get(id).cloned()).collect())
+    }
+
+    fn put_entry(&mut self, entry: &StoredEntry) -> Result<(), StoreError> {
+        self.insert_or_move_entry(entry);
+        Ok(())
+    }
+
+    fn children(&self, parent: &EntryId) -> Result<Vec<EntryId>, StoreError> {
+        Ok(self.children_of(parent).collect())
+    }
+
+    fn heads(&self, conversation: &ConversationId, limit: usize) -> Result<Vec<EntryId>, StoreError> {
+        Ok(self.heads_back(conversation).take(limit).collect())
+    }
+
+    fn history(
+        &self,
+        conversation: &ConversationId,
+        before: Option<&OrderKey>,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let places = self.places_back(conversation, before);
+        let entries = places.filter_map(|place| self.entries.get(&place.entry));
+        let mut entries: Vec<_> =
+            entries.filter(|stored| !self.is_cut_off(stored)).take(limit).cloned().collect();
+        entries.reverse();
+        Ok(entries)
+    }
+
+    fn frontier(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, FrontierItem)>, StoreError> {
+        let first = (*conversation, DeviceId::new([0; 32]));
+        let rows = self.frontiers.from(first, move |(of, _)| *of == first.0);
+        Ok(rows.map(|((_, device), item)| (*device, item.clone())).collect())
+    }
+
+    fn put_frontier(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        item: &FrontierItem,
+    ) -> Result<(), StoreError> {
+        self.frontiers.put((*conversation, *device), item.clone());
+        Ok(())
+    }
+
+    fn cut(&self, conversation: &ConversationId, device: &DeviceId) -> Result<Option<Cut>, StoreError> {
+        Ok(self.cuts.get(&(*conversation, *device)).cloned())
+    }
+
+    fn put_cut(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        cut: &Cut,
+    ) -> Result<(), StoreError> {
+        self.cuts.put((*conversation, *device), cut.clone());
+        Ok(())
+    }
+
+    fn cuts(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, Cut)>, StoreError> {
+        let first = (*conversation, DeviceId::new([0; 32]));
+        let rows = self.cuts.from(first, move |(of, _)| *of == first.0);
+        Ok(rows.map(|((_, device), cut)| (*device, cut.clone())).collect())
+    }
+}
 
 impl Tables {
-    pub(super) fn insert_or_move_entry(&mut self, stored: &StoredEntry) {
+    fn insert_or_move_entry(&mut self, stored: &StoredEntry) {
         let id = stored.entry.id;
         match self.entries.get(&id).cloned() {
             None => self.insert_entry(stored.clone()),
@@ -46,21 +139,20 @@ impl Tables {
         self.entries.put(moved.entry.id, moved);
     }
 
-    /// Whether it is not beyond a cut of its device.
-    pub(super) fn counts(&self, stored: &StoredEntry) -> bool {
-        let header = &stored.entry.header;
-        let cut = self.cuts.get(&(header.conversation, header.device));
-        cut.is_none_or(|cut| header.seq <= cut.through)
-    }
-
-    pub(super) fn children_of(&self, parent: &EntryId) -> impl Iterator<Item = EntryId> {
+    fn children_of(&self, parent: &EntryId) -> impl Iterator<Item = EntryId> {
         let parent = *parent;
         let first = (parent, EntryId::new([0; EntryId::LEN]));
         self.parents.from(first, move |(of, _)| *of == parent).map(|((_, child), ())| *child)
     }
 
+    fn is_cut_off(&self, stored: &StoredEntry) -> bool {
+        let header = &stored.entry.header;
+        let cut = self.cuts.get(&(header.conversation, header.device));
+        cut.is_some_and(|cut| header.seq > cut.through)
+    }
+
     /// The places in a conversation before `before`, the last one first.
-    pub(super) fn places_back(
+    fn places_back(
         &self,
         conversation: &ConversationId,
         before: Option<&OrderKey>,
@@ -74,7 +166,7 @@ impl Tables {
     }
 
     /// The heads of a conversation, the last one first.
-    pub(super) fn heads_back(&self, conversation: &ConversationId) -> impl Iterator<Item = EntryId> {
+    fn heads_back(&self, conversation: &ConversationId) -> impl Iterator<Item = EntryId> {
         let bounds = ((*conversation, FIRST), (*conversation, LAST));
         self.heads.through(bounds.0, bounds.1).rev().map(|((_, place), ())| place.entry)
     }

@@ -1,10 +1,15 @@
 //! The store in memory: for simulations, where it is the disk that loses what was not committed.
 
+mod account;
+mod inbox;
 mod log;
-mod rules;
+mod outbox;
+mod pairwise;
+mod people;
+mod receipts;
+mod sender_keys;
 mod table;
 mod tables;
-mod transaction;
 
 use super::{NodeStore, NodeTx, StoreError};
 use tables::Tables;

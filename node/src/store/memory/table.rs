@@ -98,6 +98,11 @@ impl<K: Ord + Clone, V: Clone> Table<K, V> {
     }
 }
 
+/// The rows' values.
+pub(super) fn all<'a, K: 'a, V: Clone + 'a>(rows: impl Iterator<Item = (&'a K, &'a V)>) -> Vec<V> {
+    rows.map(|(_, value)| value.clone()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

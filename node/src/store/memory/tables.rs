@@ -21,6 +21,13 @@ pub(super) struct Inbound {
     pub(super) device: Option<DeviceId>,
 }
 
+/// What is known of an entry that set the account's record of a user.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Change {
+    pub(super) is_put: bool,
+    pub(super) is_replaced: bool,
+}
+
 /// The last number given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Counter {
@@ -58,8 +65,7 @@ tables! {
     peer_devices: DeviceId => PeerDevice,
     invitations: Handle => StoredInvitation,
     revocations: (RelayId, Vec<Handle>) => Revocation,
-    account_changes: (UserId, EntryId) => (),
-    account_replaced: EntryId => (),
+    account_changes: (UserId, EntryId) => Change,
     olm_sessions: (DeviceId, [u8; 32]) => OlmSession,
     prekey_bases: [u8; 32] => Timestamp,
     outbound_channels: DeviceId => OutboundChannel,

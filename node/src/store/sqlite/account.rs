@@ -4,22 +4,53 @@ use undertone_protocol::crypto::AccountState;
 use undertone_protocol::ids::RelayId;
 use undertone_protocol::keys::{Certificate, DeviceList, Name, RelayAddress};
 
+use super::SqliteTx;
 use super::columns::{
     all, damaged, get_id, get_id_opt, get_int, get_message, get_ms, get_packed, get_ranges, get_secret,
     get_signed, int, ms, one, pack, pack_ranges, run, signed,
 };
-use crate::store::{Account, HomeRelay, Received, StoreError, SupersededKey};
+use crate::store::{Account, AccountTx, HomeRelay, Received, StoreError, SupersededKey};
 
 const ACCOUNT: &str = "account";
 const HOME_RELAY: &str = "home relay";
 
-pub(super) fn account(connection: &Connection) -> Result<Option<Account>, StoreError> {
+impl AccountTx for SqliteTx<'_> {
+    fn account(&self) -> Result<Option<Account>, StoreError> {
+        account(self.connection)
+    }
+
+    fn put_account(&mut self, account: &Account) -> Result<(), StoreError> {
+        put_account(self.connection, account)
+    }
+
+    fn olm_account(&self) -> Result<Option<AccountState>, StoreError> {
+        olm_account(self.connection)
+    }
+
+    fn put_olm_account(&mut self, state: &AccountState) -> Result<(), StoreError> {
+        put_olm_account(self.connection, state)
+    }
+
+    fn home_relays(&self) -> Result<Vec<HomeRelay>, StoreError> {
+        home_relays(self.connection)
+    }
+
+    fn home_relay(&self, relay: &RelayId) -> Result<Option<HomeRelay>, StoreError> {
+        home_relay(self.connection, relay)
+    }
+
+    fn put_home_relay(&mut self, relay: &HomeRelay) -> Result<(), StoreError> {
+        put_home_relay(self.connection, relay)
+    }
+}
+
+fn account(connection: &Connection) -> Result<Option<Account>, StoreError> {
     let sql = "SELECT name, identity_seed, device_seed, xwing_seed, fallback_prekey, bundle_key, certificate, \
                device_list, keys_made, superseded_seed, superseded_made, linking FROM account";
     one(connection, sql, [], read_account)
 }
 
-pub(super) fn put_account(connection: &Connection, account: &Account) -> Result<(), StoreError> {
+fn put_account(connection: &Connection, account: &Account) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO account (one, name, identity_seed, device_seed, xwing_seed, \
                fallback_prekey, bundle_key, certificate, device_list, keys_made, superseded_seed, \
                superseded_made, linking) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -73,13 +104,13 @@ pub(super) fn read_name(row: &Row<'_>, column: usize, what: &'static str) -> Res
     Name::new(text).map_err(|error| damaged(what, error))
 }
 
-pub(super) fn olm_account(connection: &Connection) -> Result<Option<AccountState>, StoreError> {
+fn olm_account(connection: &Connection) -> Result<Option<AccountState>, StoreError> {
     one(connection, "SELECT state FROM olm_account", [], |row| {
         get_secret(row, 0, "Olm account").map(AccountState::from_bytes)
     })
 }
 
-pub(super) fn put_olm_account(connection: &Connection, state: &AccountState) -> Result<(), StoreError> {
+fn put_olm_account(connection: &Connection, state: &AccountState) -> Result<(), StoreError> {
     run(connection, "INSERT OR REPLACE INTO olm_account (one, state) VALUES (1, ?)", [state.as_bytes()])?;
     Ok(())
 }
@@ -87,15 +118,15 @@ pub(super) fn put_olm_account(connection: &Connection, state: &AccountState) -> 
 const SELECT_HOME_RELAY: &str = "SELECT address, priority, mailbox, secret, epoch, generation, locator, \
      bundle_stored, prekey_batch, prekeys_unconfirmed, through_0, ranges_0, through_1, ranges_1 FROM home_relays";
 
-pub(super) fn home_relays(connection: &Connection) -> Result<Vec<HomeRelay>, StoreError> {
+fn home_relays(connection: &Connection) -> Result<Vec<HomeRelay>, StoreError> {
     all(connection, &format!("{SELECT_HOME_RELAY} ORDER BY priority, relay"), [], read_home_relay)
 }
 
-pub(super) fn home_relay(connection: &Connection, relay: &RelayId) -> Result<Option<HomeRelay>, StoreError> {
+fn home_relay(connection: &Connection, relay: &RelayId) -> Result<Option<HomeRelay>, StoreError> {
     one(connection, &format!("{SELECT_HOME_RELAY} WHERE relay = ?"), [relay.as_bytes()], read_home_relay)
 }
 
-pub(super) fn put_home_relay(connection: &Connection, relay: &HomeRelay) -> Result<(), StoreError> {
+fn put_home_relay(connection: &Connection, relay: &HomeRelay) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO home_relays (relay, address, priority, mailbox, secret, epoch, generation, \
                locator, bundle_stored, prekey_batch, prekeys_unconfirmed, through_0, ranges_0, through_1, \
                ranges_1) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

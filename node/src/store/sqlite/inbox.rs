@@ -3,16 +3,43 @@ use undertone_protocol::ids::PayloadHash;
 use undertone_protocol::limits::QUARANTINE_ITEMS_MAX;
 use undertone_protocol::time::Timestamp;
 
+use super::SqliteTx;
 use super::columns::{all, exists, get_bytes, get_id, get_ms, limit, ms, run};
-use crate::store::{Quarantined, StoreError};
+use crate::store::{InboxTx, Quarantined, StoreError};
 
 const ITEM: &str = "payload in quarantine";
 
-pub(super) fn seen(connection: &Connection, hash: &PayloadHash) -> Result<bool, StoreError> {
+impl InboxTx for SqliteTx<'_> {
+    fn seen(&self, hash: &PayloadHash) -> Result<bool, StoreError> {
+        seen(self.connection, hash)
+    }
+
+    fn put_seen(&mut self, hash: &PayloadHash, at: Timestamp) -> Result<(), StoreError> {
+        put_seen(self.connection, hash, at)
+    }
+
+    fn forget_seen(&mut self, moment: Timestamp) -> Result<(), StoreError> {
+        forget_seen(self.connection, moment)
+    }
+
+    fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>, StoreError> {
+        quarantine(self.connection, limit)
+    }
+
+    fn put_quarantine(&mut self, item: &Quarantined) -> Result<(), StoreError> {
+        put_quarantine(self.connection, item)
+    }
+
+    fn delete_quarantine(&mut self, hash: &PayloadHash) -> Result<(), StoreError> {
+        delete_quarantine(self.connection, hash)
+    }
+}
+
+fn seen(connection: &Connection, hash: &PayloadHash) -> Result<bool, StoreError> {
     exists(connection, "SELECT 1 FROM seen WHERE hash = ?", [hash.as_bytes()])
 }
 
-pub(super) fn put_seen(connection: &Connection, hash: &PayloadHash, at: Timestamp) -> Result<(), StoreError> {
+fn put_seen(connection: &Connection, hash: &PayloadHash, at: Timestamp) -> Result<(), StoreError> {
     run(
         connection,
         "INSERT OR REPLACE INTO seen (hash, at) VALUES (?, ?)",
@@ -21,12 +48,12 @@ pub(super) fn put_seen(connection: &Connection, hash: &PayloadHash, at: Timestam
     Ok(())
 }
 
-pub(super) fn forget_seen(connection: &Connection, moment: Timestamp) -> Result<(), StoreError> {
+fn forget_seen(connection: &Connection, moment: Timestamp) -> Result<(), StoreError> {
     run(connection, "DELETE FROM seen WHERE at < ?", [ms(moment)])?;
     Ok(())
 }
 
-pub(super) fn quarantine(connection: &Connection, at_most: usize) -> Result<Vec<Quarantined>, StoreError> {
+fn quarantine(connection: &Connection, at_most: usize) -> Result<Vec<Quarantined>, StoreError> {
     let sql = "SELECT hash, payload, received FROM quarantine ORDER BY received, hash LIMIT ?";
     all(connection, sql, [limit(at_most)], |row| {
         Ok(Quarantined {
@@ -37,7 +64,7 @@ pub(super) fn quarantine(connection: &Connection, at_most: usize) -> Result<Vec<
     })
 }
 
-pub(super) fn put_quarantine(connection: &Connection, item: &Quarantined) -> Result<(), StoreError> {
+fn put_quarantine(connection: &Connection, item: &Quarantined) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO quarantine (hash, received, payload) VALUES (?, ?, ?)";
     let params = params![item.hash.as_bytes(), ms(item.received), item.payload.as_ref()];
     run(connection, sql, params)?;
@@ -47,7 +74,7 @@ pub(super) fn put_quarantine(connection: &Connection, item: &Quarantined) -> Res
     Ok(())
 }
 
-pub(super) fn delete_quarantine(connection: &Connection, hash: &PayloadHash) -> Result<(), StoreError> {
+fn delete_quarantine(connection: &Connection, hash: &PayloadHash) -> Result<(), StoreError> {
     run(connection, "DELETE FROM quarantine WHERE hash = ?", [hash.as_bytes()])?;
     Ok(())
 }

@@ -7,18 +7,95 @@ use super::columns::{
     all, blob, damaged, exists, get_bytes, get_id, get_id_opt, get_int, get_ms, get_ranges, int, limit, ms,
     one, pack_ranges, run,
 };
-use crate::store::{StoreError, StoredEntry};
+use super::{SqliteTx, cuts};
+use crate::store::{Cut, LogTx, StoreError, StoredEntry};
 
 const ENTRY: &str = "entry";
 const FRONTIER: &str = "frontier";
 
 const SELECT_ENTRY: &str = "SELECT header, signature, body, effective, received FROM entries";
 
-pub(super) fn entry(connection: &Connection, id: &EntryId) -> Result<Option<StoredEntry>, StoreError> {
+impl LogTx for SqliteTx<'_> {
+    fn entry(&self, id: &EntryId) -> Result<Option<StoredEntry>, StoreError> {
+        entry(self.connection, id)
+    }
+
+    fn entries_at(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        seq: u64,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        entries_at(self.connection, conversation, device, seq)
+    }
+
+    fn entries_of(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        entries_of(self.connection, conversation, device, from, limit)
+    }
+
+    fn put_entry(&mut self, entry: &StoredEntry) -> Result<(), StoreError> {
+        put_entry(self.connection, entry)
+    }
+
+    fn children(&self, parent: &EntryId) -> Result<Vec<EntryId>, StoreError> {
+        children(self.connection, parent)
+    }
+
+    fn heads(&self, conversation: &ConversationId, limit: usize) -> Result<Vec<EntryId>, StoreError> {
+        heads(self.connection, conversation, limit)
+    }
+
+    fn history(
+        &self,
+        conversation: &ConversationId,
+        before: Option<&OrderKey>,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        history(self.connection, conversation, before, limit)
+    }
+
+    fn frontier(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, FrontierItem)>, StoreError> {
+        frontier(self.connection, conversation)
+    }
+
+    fn put_frontier(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        item: &FrontierItem,
+    ) -> Result<(), StoreError> {
+        put_frontier(self.connection, conversation, device, item)
+    }
+
+    fn cut(&self, conversation: &ConversationId, device: &DeviceId) -> Result<Option<Cut>, StoreError> {
+        cuts::get(self.connection, conversation, device)
+    }
+
+    fn put_cut(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        cut: &Cut,
+    ) -> Result<(), StoreError> {
+        cuts::put(self.connection, conversation, device, cut)
+    }
+
+    fn cuts(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, Cut)>, StoreError> {
+        cuts::of(self.connection, conversation)
+    }
+}
+
+fn entry(connection: &Connection, id: &EntryId) -> Result<Option<StoredEntry>, StoreError> {
     one(connection, &format!("{SELECT_ENTRY} WHERE id = ?"), [id.as_bytes()], read_entry)
 }
 
-pub(super) fn entries_at(
+fn entries_at(
     connection: &Connection,
     conversation: &ConversationId,
     device: &DeviceId,
@@ -28,7 +105,7 @@ pub(super) fn entries_at(
     all(connection, &sql, params![conversation.as_bytes(), device.as_bytes(), int(seq)], read_entry)
 }
 
-pub(super) fn entries_of(
+fn entries_of(
     connection: &Connection,
     conversation: &ConversationId,
     device: &DeviceId,
@@ -53,7 +130,7 @@ fn read_entry(row: &Row<'_>) -> Result<StoredEntry, StoreError> {
     })
 }
 
-pub(super) fn put_entry(connection: &Connection, stored: &StoredEntry) -> Result<(), StoreError> {
+fn put_entry(connection: &Connection, stored: &StoredEntry) -> Result<(), StoreError> {
     if !move_entry(connection, stored)? {
         insert_entry(connection, stored)?;
         link(connection, stored)?;
@@ -102,12 +179,12 @@ fn link(connection: &Connection, stored: &StoredEntry) -> Result<(), StoreError>
     Ok(())
 }
 
-pub(super) fn children(connection: &Connection, parent: &EntryId) -> Result<Vec<EntryId>, StoreError> {
+fn children(connection: &Connection, parent: &EntryId) -> Result<Vec<EntryId>, StoreError> {
     let sql = "SELECT child FROM parents WHERE parent = ? ORDER BY child";
     all(connection, sql, [parent.as_bytes()], |row| get_id(row, 0, ENTRY))
 }
 
-pub(super) fn heads(
+fn heads(
     connection: &Connection,
     conversation: &ConversationId,
     at_most: usize,
@@ -117,23 +194,23 @@ pub(super) fn heads(
     all(connection, sql, params![conversation.as_bytes(), limit(at_most)], |row| get_id(row, 0, ENTRY))
 }
 
-pub(super) fn history(
+fn history(
     connection: &Connection,
     conversation: &ConversationId,
     before: Option<&OrderKey>,
     at_most: usize,
 ) -> Result<Vec<StoredEntry>, StoreError> {
-    const COUNTS: &str = "NOT EXISTS (SELECT 1 FROM cuts WHERE cuts.conversation = entries.conversation \
-                          AND cuts.device = entries.device AND cuts.through < entries.seq)";
-    const ORDER: &str = "ORDER BY effective DESC, device DESC, id DESC LIMIT ?";
+    // A conversation has few cuts: each is looked up by its key as the index of the order is walked.
+    const REST: &str = "AND NOT EXISTS (SELECT 1 FROM cuts WHERE cuts.conversation = entries.conversation \
+                         AND cuts.device = entries.device AND entries.seq > cuts.through) ORDER BY effective DESC, device DESC, id DESC LIMIT ?";
     let mut entries = match before {
         None => {
-            let sql = format!("{SELECT_ENTRY} WHERE conversation = ? AND {COUNTS} {ORDER}");
+            let sql = format!("{SELECT_ENTRY} WHERE conversation = ? {REST}");
             all(connection, &sql, params![conversation.as_bytes(), limit(at_most)], read_entry)
         }
         Some(before) => {
             let sql = format!(
-                "{SELECT_ENTRY} WHERE conversation = ? AND (effective, device, id) < (?, ?, ?) AND {COUNTS} {ORDER}"
+                "{SELECT_ENTRY} WHERE conversation = ? AND (effective, device, id) < (?, ?, ?) {REST}"
             );
             let params = params![
                 conversation.as_bytes(),
@@ -149,7 +226,7 @@ pub(super) fn history(
     Ok(entries)
 }
 
-pub(super) fn frontier(
+fn frontier(
     connection: &Connection,
     conversation: &ConversationId,
 ) -> Result<Vec<(DeviceId, FrontierItem)>, StoreError> {
@@ -164,7 +241,7 @@ pub(super) fn frontier(
     })
 }
 
-pub(super) fn put_frontier(
+fn put_frontier(
     connection: &Connection,
     conversation: &ConversationId,
     device: &DeviceId,

@@ -4,9 +4,9 @@
 //! overwritten, and nothing is spilled to temporary files. One process has the database at a time.
 
 mod account;
+mod changes;
 mod columns;
-mod conversation;
-mod devices;
+mod cuts;
 mod error;
 mod inbox;
 mod log;
@@ -17,7 +17,7 @@ mod people;
 mod receipts;
 mod revocations;
 mod schema;
-mod transaction;
+mod sender_keys;
 
 #[cfg(test)]
 mod tests;
@@ -31,7 +31,6 @@ use undertone_protocol::ids::Secret;
 pub use error::OpenError;
 
 use super::{NodeStore, NodeTx, StoreError};
-use transaction::SqliteTx;
 
 /// A store in one encrypted file.
 #[derive(Debug)]
@@ -50,6 +49,11 @@ impl SqliteStore {
     }
 }
 
+/// A transaction that is under way on a connection. What its methods do is in the file of their topic.
+struct SqliteTx<'a> {
+    connection: &'a Connection,
+}
+
 impl NodeStore for SqliteStore {
     fn transaction<R>(
         &mut self,
@@ -57,7 +61,7 @@ impl NodeStore for SqliteStore {
     ) -> Result<R, StoreError> {
         // Undone when it is dropped without a commit.
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = work(&mut SqliteTx::new(&transaction))?;
+        let result = work(&mut SqliteTx { connection: &transaction })?;
         transaction.commit()?;
         Ok(result)
     }

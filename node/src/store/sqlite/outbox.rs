@@ -1,16 +1,50 @@
 use rusqlite::{Connection, Params, Row, params};
-use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, UserId};
 use undertone_protocol::time::Timestamp;
 
+use super::SqliteTx;
 use super::columns::{all, damaged, get_bytes, get_id, get_int, get_ms, int, limit, ms, one, run};
-use crate::store::{OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
+use crate::store::{OutboxItem, OutboxRecipient, OutboxState, OutboxTx, Purpose, StoreError};
 
 const ITEM: &str = "outbox item";
 
 const SELECT_ITEM: &str = "SELECT id, publish, purpose, subject, class, created, payload \
      FROM outbox JOIN outbox_payloads ON item = id";
 
-pub(super) fn put(connection: &Connection, item: &OutboxItem) -> Result<u64, StoreError> {
+impl OutboxTx for SqliteTx<'_> {
+    fn put_outbox(&mut self, item: &OutboxItem) -> Result<u64, StoreError> {
+        put(self.connection, item)
+    }
+
+    fn outbox(&self, id: u64) -> Result<Option<OutboxItem>, StoreError> {
+        get(self.connection, id)
+    }
+
+    fn outbox_pending(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
+        pending(self.connection, after_id, limit)
+    }
+
+    fn outbox_page(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
+        page(self.connection, after_id, limit)
+    }
+
+    fn outbox_of(&self, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {
+        of(self.connection, purpose)
+    }
+
+    fn outbox_expired(&self, moment: Timestamp, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
+        expired(self.connection, moment, limit)
+    }
+
+    fn delete_outbox(&mut self, id: u64) -> Result<(), StoreError> {
+        delete(self.connection, id)
+    }
+
+    fn outbox_len(&self) -> Result<usize, StoreError> {
+        len(self.connection)
+    }
+}
+
+fn put(connection: &Connection, item: &OutboxItem) -> Result<u64, StoreError> {
     let id = put_item(connection, item)?;
     let sql = "INSERT INTO outbox_payloads (item, payload) VALUES (?, ?) ON CONFLICT (item) \
                DO UPDATE SET payload = excluded.payload WHERE payload IS NOT excluded.payload";
@@ -80,37 +114,29 @@ fn put_recipient(
     Ok(())
 }
 
-pub(super) fn get(connection: &Connection, id: u64) -> Result<Option<OutboxItem>, StoreError> {
+fn get(connection: &Connection, id: u64) -> Result<Option<OutboxItem>, StoreError> {
     // Beyond a row's largest id there is none.
     let Ok(id) = row_id(id) else { return Ok(None) };
     let item = one(connection, &format!("{SELECT_ITEM} WHERE id = ?"), [id], read_item)?;
     item.map(|item| with_recipients(connection, item)).transpose()
 }
 
-pub(super) fn pending(
-    connection: &Connection,
-    after_id: u64,
-    at_most: usize,
-) -> Result<Vec<OutboxItem>, StoreError> {
+fn pending(connection: &Connection, after_id: u64, at_most: usize) -> Result<Vec<OutboxItem>, StoreError> {
     let Ok(after_id) = row_id(after_id) else { return Ok(Vec::new()) };
     items(connection, "WHERE pending = 1 AND id > ? ORDER BY id LIMIT ?", [after_id, limit(at_most)])
 }
 
-pub(super) fn page(
-    connection: &Connection,
-    after_id: u64,
-    at_most: usize,
-) -> Result<Vec<OutboxItem>, StoreError> {
+fn page(connection: &Connection, after_id: u64, at_most: usize) -> Result<Vec<OutboxItem>, StoreError> {
     let Ok(after_id) = row_id(after_id) else { return Ok(Vec::new()) };
     items(connection, "WHERE id > ? ORDER BY id LIMIT ?", [after_id, limit(at_most)])
 }
 
-pub(super) fn of(connection: &Connection, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {
+fn of(connection: &Connection, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {
     let (purpose, subject) = purpose_columns(purpose);
     items(connection, "WHERE purpose = ? AND subject = ? ORDER BY id", params![purpose, subject])
 }
 
-pub(super) fn expired(
+fn expired(
     connection: &Connection,
     moment: Timestamp,
     at_most: usize,
@@ -119,14 +145,14 @@ pub(super) fn expired(
     items(connection, which, [ms(moment), limit(at_most)])
 }
 
-pub(super) fn delete(connection: &Connection, id: u64) -> Result<(), StoreError> {
+fn delete(connection: &Connection, id: u64) -> Result<(), StoreError> {
     if let Ok(id) = row_id(id) {
         run(connection, "DELETE FROM outbox WHERE id = ?", [id])?;
     }
     Ok(())
 }
 
-pub(super) fn len(connection: &Connection) -> Result<usize, StoreError> {
+fn len(connection: &Connection) -> Result<usize, StoreError> {
     let items: i64 = one(connection, "SELECT count(*) FROM outbox", [], |row| Ok(row.get(0)?))?.unwrap_or(0);
     usize::try_from(items).map_err(|error| damaged(ITEM, error))
 }
@@ -196,17 +222,17 @@ fn purpose_columns(purpose: &Purpose) -> (i64, &[u8; 32]) {
 fn read_purpose(row: &Row<'_>) -> Result<Purpose, StoreError> {
     let number: i64 = row.get(2)?;
     Ok(match number {
-        1 => Purpose::Entry(get_id::<EntryId>(row, 3, ITEM)?),
-        2 => Purpose::Acknowledgement(get_id::<ConversationId>(row, 3, ITEM)?),
-        3 => Purpose::Introduction(get_id::<UserId>(row, 3, ITEM)?),
-        4 => Purpose::Key(get_id::<EntryId>(row, 3, ITEM)?),
-        5 => Purpose::Retry(get_id::<UserId>(row, 3, ITEM)?),
-        6 => Purpose::OwnEntry(get_id::<EntryId>(row, 3, ITEM)?),
-        7 => Purpose::OwnKey(get_id::<EntryId>(row, 3, ITEM)?),
-        8 => Purpose::OwnAcknowledgement(get_id::<ConversationId>(row, 3, ITEM)?),
-        9 => Purpose::History(get_id::<ConversationId>(row, 3, ITEM)?),
-        10 => Purpose::Link(get_id::<DeviceId>(row, 3, ITEM)?),
-        11 => Purpose::DeviceList(get_id::<UserId>(row, 3, ITEM)?),
+        1 => Purpose::Entry(get_id(row, 3, ITEM)?),
+        2 => Purpose::Acknowledgement(get_id(row, 3, ITEM)?),
+        3 => Purpose::Introduction(get_id(row, 3, ITEM)?),
+        4 => Purpose::Key(get_id(row, 3, ITEM)?),
+        5 => Purpose::Retry(get_id(row, 3, ITEM)?),
+        6 => Purpose::OwnEntry(get_id(row, 3, ITEM)?),
+        7 => Purpose::OwnKey(get_id(row, 3, ITEM)?),
+        8 => Purpose::OwnAcknowledgement(get_id(row, 3, ITEM)?),
+        9 => Purpose::History(get_id(row, 3, ITEM)?),
+        10 => Purpose::Link(get_id(row, 3, ITEM)?),
+        11 => Purpose::DeviceList(get_id(row, 3, ITEM)?),
         _ => return Err(damaged(ITEM, format!("unknown purpose {number}"))),
     })
 }

@@ -3,17 +3,89 @@ use undertone_protocol::crypto::{InboundChannel, OutboundChannel, SessionState};
 use undertone_protocol::ids::{ChannelHash, DeviceId, Tag};
 use undertone_protocol::time::Timestamp;
 
+use super::SqliteTx;
 use super::columns::{all, blob, damaged, exists, get_id, get_id_opt, get_ms, get_secret, ms, one, run};
-use crate::store::{OlmSession, StoreError};
+use crate::store::{OlmSession, PairwiseTx, StoreError};
 
 const SESSION: &str = "Olm session";
 const OUTBOUND: &str = "channel to a device";
 const INBOUND: &str = "channel from a device";
 
-pub(super) fn olm_sessions(
-    connection: &Connection,
-    device: &DeviceId,
-) -> Result<Vec<OlmSession>, StoreError> {
+impl PairwiseTx for SqliteTx<'_> {
+    fn olm_sessions(&self, device: &DeviceId) -> Result<Vec<OlmSession>, StoreError> {
+        olm_sessions(self.connection, device)
+    }
+
+    fn put_olm_session(&mut self, session: &OlmSession) -> Result<(), StoreError> {
+        put_olm_session(self.connection, session)
+    }
+
+    fn delete_olm_session(&mut self, device: &DeviceId, id: &[u8; 32]) -> Result<(), StoreError> {
+        delete_olm_session(self.connection, device, id)
+    }
+
+    fn prekey_base_seen(&self, base_key: &[u8; 32]) -> Result<bool, StoreError> {
+        prekey_base_seen(self.connection, base_key)
+    }
+
+    fn put_prekey_base(&mut self, base_key: &[u8; 32], at: Timestamp) -> Result<(), StoreError> {
+        put_prekey_base(self.connection, base_key, at)
+    }
+
+    fn forget_prekey_bases(&mut self, moment: Timestamp) -> Result<(), StoreError> {
+        forget_prekey_bases(self.connection, moment)
+    }
+
+    fn outbound_channel(&self, device: &DeviceId) -> Result<Option<OutboundChannel>, StoreError> {
+        outbound_channel(self.connection, device)
+    }
+
+    fn put_outbound_channel(
+        &mut self,
+        device: &DeviceId,
+        channel: &OutboundChannel,
+    ) -> Result<(), StoreError> {
+        put_outbound_channel(self.connection, device, channel)
+    }
+
+    fn inbound_channel(
+        &self,
+        hash: &ChannelHash,
+    ) -> Result<Option<(InboundChannel, Option<DeviceId>)>, StoreError> {
+        inbound_channel(self.connection, hash)
+    }
+
+    fn inbound_channels_of(&self, device: &DeviceId) -> Result<Vec<ChannelHash>, StoreError> {
+        inbound_channels_of(self.connection, device)
+    }
+
+    fn put_inbound_channel(
+        &mut self,
+        hash: &ChannelHash,
+        channel: &InboundChannel,
+        device: Option<&DeviceId>,
+    ) -> Result<(), StoreError> {
+        put_inbound_channel(self.connection, hash, channel, device)
+    }
+
+    fn delete_inbound_channel(&mut self, hash: &ChannelHash) -> Result<(), StoreError> {
+        delete_inbound_channel(self.connection, hash)
+    }
+
+    fn channels_by_tag(&self, tag: &Tag) -> Result<Vec<ChannelHash>, StoreError> {
+        channels_by_tag(self.connection, tag)
+    }
+
+    fn put_channel_tags(&mut self, hash: &ChannelHash, tags: &[Tag]) -> Result<(), StoreError> {
+        put_channel_tags(self.connection, hash, tags)
+    }
+
+    fn delete_channel_tag(&mut self, hash: &ChannelHash, tag: &Tag) -> Result<(), StoreError> {
+        delete_channel_tag(self.connection, hash, tag)
+    }
+}
+
+fn olm_sessions(connection: &Connection, device: &DeviceId) -> Result<Vec<OlmSession>, StoreError> {
     let sql = "SELECT id, state, used FROM olm_sessions WHERE device = ? ORDER BY used DESC, id";
     all(connection, sql, [device.as_bytes()], |row| {
         Ok(OlmSession {
@@ -25,43 +97,35 @@ pub(super) fn olm_sessions(
     })
 }
 
-pub(super) fn put_olm_session(connection: &Connection, session: &OlmSession) -> Result<(), StoreError> {
+fn put_olm_session(connection: &Connection, session: &OlmSession) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO olm_sessions (device, id, state, used) VALUES (?, ?, ?, ?)";
     let params = params![session.device.as_bytes(), session.id, session.state.as_bytes(), ms(session.used)];
     run(connection, sql, params)?;
     Ok(())
 }
 
-pub(super) fn delete_olm_session(
-    connection: &Connection,
-    device: &DeviceId,
-    id: &[u8; 32],
-) -> Result<(), StoreError> {
+fn delete_olm_session(connection: &Connection, device: &DeviceId, id: &[u8; 32]) -> Result<(), StoreError> {
     let sql = "DELETE FROM olm_sessions WHERE device = ? AND id = ?";
     run(connection, sql, [device.as_bytes(), id])?;
     Ok(())
 }
 
-pub(super) fn prekey_base_seen(connection: &Connection, base_key: &[u8; 32]) -> Result<bool, StoreError> {
+fn prekey_base_seen(connection: &Connection, base_key: &[u8; 32]) -> Result<bool, StoreError> {
     exists(connection, "SELECT 1 FROM prekey_bases WHERE base_key = ?", [base_key])
 }
 
-pub(super) fn put_prekey_base(
-    connection: &Connection,
-    base_key: &[u8; 32],
-    at: Timestamp,
-) -> Result<(), StoreError> {
+fn put_prekey_base(connection: &Connection, base_key: &[u8; 32], at: Timestamp) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO prekey_bases (base_key, at) VALUES (?, ?)";
     run(connection, sql, params![base_key, ms(at)])?;
     Ok(())
 }
 
-pub(super) fn forget_prekey_bases(connection: &Connection, moment: Timestamp) -> Result<(), StoreError> {
+fn forget_prekey_bases(connection: &Connection, moment: Timestamp) -> Result<(), StoreError> {
     run(connection, "DELETE FROM prekey_bases WHERE at < ?", [ms(moment)])?;
     Ok(())
 }
 
-pub(super) fn outbound_channel(
+fn outbound_channel(
     connection: &Connection,
     device: &DeviceId,
 ) -> Result<Option<OutboundChannel>, StoreError> {
@@ -71,7 +135,7 @@ pub(super) fn outbound_channel(
     })
 }
 
-pub(super) fn put_outbound_channel(
+fn put_outbound_channel(
     connection: &Connection,
     device: &DeviceId,
     channel: &OutboundChannel,
@@ -81,7 +145,7 @@ pub(super) fn put_outbound_channel(
     Ok(())
 }
 
-pub(super) fn inbound_channel(
+fn inbound_channel(
     connection: &Connection,
     hash: &ChannelHash,
 ) -> Result<Option<(InboundChannel, Option<DeviceId>)>, StoreError> {
@@ -92,15 +156,12 @@ pub(super) fn inbound_channel(
     })
 }
 
-pub(super) fn inbound_channels_of(
-    connection: &Connection,
-    device: &DeviceId,
-) -> Result<Vec<ChannelHash>, StoreError> {
+fn inbound_channels_of(connection: &Connection, device: &DeviceId) -> Result<Vec<ChannelHash>, StoreError> {
     let sql = "SELECT hash FROM inbound_channels WHERE device = ? ORDER BY number DESC";
     all(connection, sql, [device.as_bytes()], |row| get_id(row, 0, INBOUND))
 }
 
-pub(super) fn put_inbound_channel(
+fn put_inbound_channel(
     connection: &Connection,
     hash: &ChannelHash,
     channel: &InboundChannel,
@@ -114,22 +175,18 @@ pub(super) fn put_inbound_channel(
     Ok(())
 }
 
-pub(super) fn delete_inbound_channel(connection: &Connection, hash: &ChannelHash) -> Result<(), StoreError> {
+fn delete_inbound_channel(connection: &Connection, hash: &ChannelHash) -> Result<(), StoreError> {
     run(connection, "DELETE FROM channel_tags WHERE hash = ?", [hash.as_bytes()])?;
     run(connection, "DELETE FROM inbound_channels WHERE hash = ?", [hash.as_bytes()])?;
     Ok(())
 }
 
-pub(super) fn channels_by_tag(connection: &Connection, tag: &Tag) -> Result<Vec<ChannelHash>, StoreError> {
+fn channels_by_tag(connection: &Connection, tag: &Tag) -> Result<Vec<ChannelHash>, StoreError> {
     let sql = "SELECT hash FROM channel_tags WHERE tag = ? ORDER BY hash";
     all(connection, sql, [tag.as_bytes()], |row| get_id(row, 0, INBOUND))
 }
 
-pub(super) fn put_channel_tags(
-    connection: &Connection,
-    hash: &ChannelHash,
-    tags: &[Tag],
-) -> Result<(), StoreError> {
+fn put_channel_tags(connection: &Connection, hash: &ChannelHash, tags: &[Tag]) -> Result<(), StoreError> {
     for tag in tags {
         let sql = "INSERT INTO channel_tags (tag, hash) VALUES (?, ?) ON CONFLICT DO NOTHING";
         run(connection, sql, params![tag.as_bytes(), hash.as_bytes()])?;
@@ -137,11 +194,7 @@ pub(super) fn put_channel_tags(
     Ok(())
 }
 
-pub(super) fn delete_channel_tag(
-    connection: &Connection,
-    hash: &ChannelHash,
-    tag: &Tag,
-) -> Result<(), StoreError> {
+fn delete_channel_tag(connection: &Connection, hash: &ChannelHash, tag: &Tag) -> Result<(), StoreError> {
     let sql = "DELETE FROM channel_tags WHERE tag = ? AND hash = ?";
     run(connection, sql, params![tag.as_bytes(), hash.as_bytes()])?;
     Ok(())

@@ -1,5 +1,5 @@
 use rusqlite::{Connection, Row, params};
-use undertone_protocol::ids::{DeviceId, Handle, UserId};
+use undertone_protocol::ids::{DeviceId, EntryId, Handle, RelayId, UserId};
 use undertone_protocol::keys::{Bundle, BundleAccess, DeliveryGrant, DeviceList};
 use undertone_protocol::time::Timestamp;
 
@@ -8,28 +8,106 @@ use super::columns::{
     all, blob, damaged, denial, denial_from, get_id, get_id_opt, get_joined, get_ms, get_packed, get_signed,
     join, ms, one, pack, run, signed,
 };
-use crate::store::{BeforeBlock, Block, Contact, ContactState, PeerDevice, StoreError, StoredInvitation};
+use super::{SqliteTx, changes, revocations};
+use crate::store::{
+    BeforeBlock, Block, Contact, ContactState, PeerDevice, PeopleTx, Revocation, StoreError, StoredInvitation,
+};
 
 const CONTACT: &str = "contact";
 const PEER_DEVICE: &str = "device of a contact";
 const INVITATION: &str = "invitation";
 
 const SELECT_CONTACT: &str = "SELECT user, name, state, verified, identity_warning, token, device_list, bundles, \
-     grants, invitation, introduction_due, introduced, refused, added, blocked_since, reinstalled, reset_by, \
-     former_tokens FROM contacts";
+     grants, invitation, introduction_due, introduced, refused, added, blocked_since, \
+     reinstalled, former_tokens, reset_by FROM contacts";
 
-pub(super) fn contact(connection: &Connection, user: &UserId) -> Result<Option<Contact>, StoreError> {
+impl PeopleTx for SqliteTx<'_> {
+    fn contact(&self, user: &UserId) -> Result<Option<Contact>, StoreError> {
+        contact(self.connection, user)
+    }
+
+    fn contacts(&self) -> Result<Vec<Contact>, StoreError> {
+        contacts(self.connection)
+    }
+
+    fn put_contact(&mut self, contact: &Contact) -> Result<(), StoreError> {
+        put_contact(self.connection, contact)
+    }
+
+    fn peer_device(&self, device: &DeviceId) -> Result<Option<PeerDevice>, StoreError> {
+        peer_device(self.connection, device)
+    }
+
+    fn devices_of(&self, user: &UserId) -> Result<Vec<PeerDevice>, StoreError> {
+        devices_of(self.connection, user)
+    }
+
+    fn put_peer_device(&mut self, device: &PeerDevice) -> Result<(), StoreError> {
+        put_peer_device(self.connection, device)
+    }
+
+    fn delete_peer_device(&mut self, device: &DeviceId) -> Result<(), StoreError> {
+        delete_peer_device(self.connection, device)
+    }
+
+    fn invitation(&self, handle: &Handle) -> Result<Option<StoredInvitation>, StoreError> {
+        invitation(self.connection, handle)
+    }
+
+    fn invitations(&self) -> Result<Vec<StoredInvitation>, StoreError> {
+        invitations(self.connection)
+    }
+
+    fn put_invitation(&mut self, invitation: &StoredInvitation) -> Result<(), StoreError> {
+        put_invitation(self.connection, invitation)
+    }
+
+    fn delete_invitation(&mut self, handle: &Handle) -> Result<(), StoreError> {
+        delete_invitation(self.connection, handle)
+    }
+
+    fn revocations_due(&self, relay: &RelayId, limit: usize) -> Result<Vec<Vec<Handle>>, StoreError> {
+        revocations::due(self.connection, relay, limit)
+    }
+
+    fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError> {
+        revocations::put(self.connection, revocation)
+    }
+
+    fn reopen_revocations(&mut self, relay: &RelayId) -> Result<(), StoreError> {
+        revocations::reopen(self.connection, relay)
+    }
+
+    fn delete_revocations(&mut self, relay: &RelayId) -> Result<(), StoreError> {
+        revocations::delete(self.connection, relay)
+    }
+
+    fn put_account_change(
+        &mut self,
+        user: &UserId,
+        entry: &EntryId,
+        replaces: &[EntryId],
+    ) -> Result<(), StoreError> {
+        changes::put(self.connection, user, entry, replaces)
+    }
+
+    fn account_changes(&self, user: &UserId) -> Result<Vec<EntryId>, StoreError> {
+        changes::standing(self.connection, user)
+    }
+}
+
+fn contact(connection: &Connection, user: &UserId) -> Result<Option<Contact>, StoreError> {
     one(connection, &format!("{SELECT_CONTACT} WHERE user = ?"), [user.as_bytes()], read_contact)
 }
 
-pub(super) fn contacts(connection: &Connection) -> Result<Vec<Contact>, StoreError> {
+fn contacts(connection: &Connection) -> Result<Vec<Contact>, StoreError> {
     all(connection, &format!("{SELECT_CONTACT} ORDER BY name_folded, user"), [], read_contact)
 }
 
-pub(super) fn put_contact(connection: &Connection, contact: &Contact) -> Result<(), StoreError> {
+fn put_contact(connection: &Connection, contact: &Contact) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO contacts (user, name, name_folded, state, verified, identity_warning, \
                token, device_list, bundles, grants, invitation, introduction_due, introduced, refused, added, \
-               blocked_since, reinstalled, reset_by, former_tokens) \
+               blocked_since, reinstalled, former_tokens, reset_by) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     run(
         connection,
@@ -47,13 +125,13 @@ pub(super) fn put_contact(connection: &Connection, contact: &Contact) -> Result<
             *pack(contact.grants.iter().map(DeliveryGrant::to_wire)),
             contact.invitation.as_ref().map(|handle| handle.as_bytes().as_slice()),
             contact.introduction_due,
-            join_introduced(&contact.introduced),
+            join_moments(&contact.introduced),
             contact.refused.map(denial),
             ms(contact.added),
             blocked_since(contact.state).map(ms),
             contact.reinstalled,
-            contact.reset_by.as_ref().map(|device| device.as_bytes().as_slice()),
             join(contact.former_tokens.iter().map(Handle::as_bytes)),
+            contact.reset_by.as_ref().map(|device| device.as_bytes().as_slice()),
         ],
     )?;
     Ok(())
@@ -77,26 +155,36 @@ fn read_contact(row: &Row<'_>) -> Result<Contact, StoreError> {
         grants: get_packed(row, 8, CONTACT, DeliveryGrant::from_wire)?,
         invitation: get_id_opt(row, 9, CONTACT)?,
         introduction_due: row.get(10)?,
-        introduced: read_introduced(row)?,
+        introduced: get_moments(row, 11, CONTACT)?,
         refused: refused.map(|number| denial_from(number, CONTACT)).transpose()?,
         added: get_ms(row, 13)?,
         reinstalled: row.get(15)?,
-        reset_by: get_id_opt(row, 16, CONTACT)?,
-        former_tokens: get_joined::<8, _>(row, 17, CONTACT)?,
+        former_tokens: get_joined::<8, _>(row, 16, CONTACT)?,
+        reset_by: get_id_opt(row, 17, CONTACT)?,
     })
 }
 
-fn join_introduced(introduced: &[(DeviceId, Timestamp)]) -> Vec<u8> {
-    let parts = introduced.iter().map(|(device, at)| (device.as_bytes(), at.as_ms().to_be_bytes()));
-    parts.flat_map(|(device, at)| device.iter().copied().chain(at)).collect()
+fn join_moments(moments: &[(DeviceId, Timestamp)]) -> Vec<u8> {
+    let parts = moments
+        .iter()
+        .flat_map(|(device, at)| device.as_bytes().iter().copied().chain(at.as_ms().to_be_bytes()));
+    parts.collect()
 }
 
-fn read_introduced(row: &Row<'_>) -> Result<Vec<(DeviceId, Timestamp)>, StoreError> {
-    let parts = blob(row, 11, CONTACT)?.chunks(DeviceId::LEN + 8).map(|part| {
-        let (device, at) = part.split_first_chunk::<{ DeviceId::LEN }>()?;
-        Some((DeviceId::new(*device), Timestamp::from_ms(u64::from_be_bytes(at.try_into().ok()?))))
-    });
-    parts.collect::<Option<_>>().ok_or_else(|| damaged(CONTACT, "its introductions are cut"))
+fn get_moments(
+    row: &Row<'_>,
+    column: usize,
+    what: &'static str,
+) -> Result<Vec<(DeviceId, Timestamp)>, StoreError> {
+    let read = |part: &[u8]| {
+        let Some((device, at)) = part.split_at_checked(DeviceId::LEN) else {
+            return Err(damaged(what, "a device id is cut off"));
+        };
+        let device = DeviceId::from_slice(device).map_err(|error| damaged(what, error))?;
+        let at = at.try_into().map_err(|error| damaged(what, error))?;
+        Ok((device, Timestamp::from_ms(u64::from_be_bytes(at))))
+    };
+    blob(row, column, what)?.chunks(DeviceId::LEN + 8).map(read).collect()
 }
 
 /// A blocked contact has the number of what it was before, and a time.
@@ -131,19 +219,18 @@ fn read_state(row: &Row<'_>) -> Result<ContactState, StoreError> {
     Ok(ContactState::Blocked(Block { was, since: get_ms(row, 14)? }))
 }
 
-pub(super) fn peer_device(
-    connection: &Connection,
-    device: &DeviceId,
-) -> Result<Option<PeerDevice>, StoreError> {
-    one(
-        connection,
-        "SELECT device, user, bundle, prekey, fetched FROM peer_devices WHERE device = ?",
-        [device.as_bytes()],
-        read_device,
-    )
+const SELECT_DEVICE: &str = "SELECT device, user, bundle, prekey, fetched FROM peer_devices";
+
+fn peer_device(connection: &Connection, device: &DeviceId) -> Result<Option<PeerDevice>, StoreError> {
+    one(connection, &format!("{SELECT_DEVICE} WHERE device = ?"), [device.as_bytes()], read_device)
 }
 
-pub(super) fn put_peer_device(connection: &Connection, device: &PeerDevice) -> Result<(), StoreError> {
+fn devices_of(connection: &Connection, user: &UserId) -> Result<Vec<PeerDevice>, StoreError> {
+    let sql = format!("{SELECT_DEVICE} WHERE user = ? ORDER BY device");
+    all(connection, &sql, [user.as_bytes()], read_device)
+}
+
+fn put_peer_device(connection: &Connection, device: &PeerDevice) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO peer_devices (device, user, bundle, prekey, fetched) \
                VALUES (?, ?, ?, ?, ?)";
     run(
@@ -160,7 +247,7 @@ pub(super) fn put_peer_device(connection: &Connection, device: &PeerDevice) -> R
     Ok(())
 }
 
-pub(super) fn delete_peer_device(connection: &Connection, device: &DeviceId) -> Result<(), StoreError> {
+fn delete_peer_device(connection: &Connection, device: &DeviceId) -> Result<(), StoreError> {
     run(connection, "DELETE FROM peer_devices WHERE device = ?", [device.as_bytes()])?;
     Ok(())
 }
@@ -180,22 +267,16 @@ fn read_device(row: &Row<'_>) -> Result<PeerDevice, StoreError> {
 
 const SELECT_INVITATION: &str = "SELECT handle, uses_max, used_by, not_after, unconfirmed FROM invitations";
 
-pub(super) fn invitation(
-    connection: &Connection,
-    handle: &Handle,
-) -> Result<Option<StoredInvitation>, StoreError> {
+fn invitation(connection: &Connection, handle: &Handle) -> Result<Option<StoredInvitation>, StoreError> {
     let sql = format!("{SELECT_INVITATION} WHERE handle = ?");
     one(connection, &sql, [handle.as_bytes()], read_invitation)
 }
 
-pub(super) fn invitations(connection: &Connection) -> Result<Vec<StoredInvitation>, StoreError> {
+fn invitations(connection: &Connection) -> Result<Vec<StoredInvitation>, StoreError> {
     all(connection, &format!("{SELECT_INVITATION} ORDER BY handle"), [], read_invitation)
 }
 
-pub(super) fn put_invitation(
-    connection: &Connection,
-    invitation: &StoredInvitation,
-) -> Result<(), StoreError> {
+fn put_invitation(connection: &Connection, invitation: &StoredInvitation) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO invitations (handle, uses_max, used_by, not_after, unconfirmed) \
                VALUES (?, ?, ?, ?, ?)";
     run(
@@ -206,13 +287,13 @@ pub(super) fn put_invitation(
             invitation.uses_max,
             join(invitation.used_by.iter().map(UserId::as_bytes)),
             ms(invitation.not_after),
-            join(invitation.unconfirmed.iter().map(undertone_protocol::ids::RelayId::as_bytes)),
+            join(invitation.unconfirmed.iter().map(RelayId::as_bytes)),
         ],
     )?;
     Ok(())
 }
 
-pub(super) fn delete_invitation(connection: &Connection, handle: &Handle) -> Result<(), StoreError> {
+fn delete_invitation(connection: &Connection, handle: &Handle) -> Result<(), StoreError> {
     run(connection, "DELETE FROM invitations WHERE handle = ?", [handle.as_bytes()])?;
     Ok(())
 }

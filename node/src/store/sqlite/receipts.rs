@@ -4,16 +4,76 @@ use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::log::Frontier;
 use undertone_protocol::receipts::{Acknowledgement, Tick};
 
+use super::SqliteTx;
 use super::columns::{
     all, damaged, denial, denial_from, get_id, get_int, get_message, get_signed, int, limit, one, run, signed,
 };
-use crate::store::{Delivery, Failure, OwnReceipts, StoreError};
+use crate::store::{Delivery, Failure, OwnReceipts, ReceiptsTx, StoreError};
 
 const ACKNOWLEDGEMENT: &str = "acknowledgement";
 const OWN_RECEIPTS: &str = "own receipts";
 const DELIVERY: &str = "delivery";
 
-pub(super) fn acknowledgement(
+impl ReceiptsTx for SqliteTx<'_> {
+    fn acknowledgement(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+    ) -> Result<Option<Acknowledgement>, StoreError> {
+        acknowledgement(self.connection, conversation, device)
+    }
+
+    fn put_acknowledgement(&mut self, acknowledgement: &Acknowledgement) -> Result<(), StoreError> {
+        put_acknowledgement(self.connection, acknowledgement)
+    }
+
+    fn own_receipts(&self, conversation: &ConversationId) -> Result<OwnReceipts, StoreError> {
+        own_receipts(self.connection, conversation)
+    }
+
+    fn put_own_receipts(
+        &mut self,
+        conversation: &ConversationId,
+        receipts: &OwnReceipts,
+    ) -> Result<(), StoreError> {
+        put_own_receipts(self.connection, conversation, receipts)
+    }
+
+    fn receipts_due(&self) -> Result<Vec<ConversationId>, StoreError> {
+        receipts_due(self.connection)
+    }
+
+    fn delivery(&self, entry: &EntryId) -> Result<Option<Delivery>, StoreError> {
+        delivery(self.connection, entry)
+    }
+
+    fn put_delivery(&mut self, delivery: &Delivery) -> Result<(), StoreError> {
+        put_delivery(self.connection, delivery)
+    }
+
+    fn deliveries_between(
+        &self,
+        conversation: &ConversationId,
+        from: u64,
+        through: u64,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        deliveries_between(self.connection, conversation, from, through)
+    }
+
+    fn deliveries_unread(&self, conversation: &ConversationId) -> Result<Vec<Delivery>, StoreError> {
+        deliveries_unread(self.connection, conversation)
+    }
+
+    fn deliveries_unsealed(
+        &self,
+        conversation: &ConversationId,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        deliveries_unsealed(self.connection, conversation, limit)
+    }
+}
+
+fn acknowledgement(
     connection: &Connection,
     conversation: &ConversationId,
     device: &DeviceId,
@@ -25,10 +85,7 @@ pub(super) fn acknowledgement(
     })
 }
 
-pub(super) fn put_acknowledgement(
-    connection: &Connection,
-    acknowledgement: &Acknowledgement,
-) -> Result<(), StoreError> {
+fn put_acknowledgement(connection: &Connection, acknowledgement: &Acknowledgement) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO acknowledgements (conversation, device, signed) VALUES (?, ?, ?)";
     let fields = &acknowledgement.fields;
     let params =
@@ -37,10 +94,7 @@ pub(super) fn put_acknowledgement(
     Ok(())
 }
 
-pub(super) fn own_receipts(
-    connection: &Connection,
-    conversation: &ConversationId,
-) -> Result<OwnReceipts, StoreError> {
+fn own_receipts(connection: &Connection, conversation: &ConversationId) -> Result<OwnReceipts, StoreError> {
     let sql = "SELECT counter, read, due, own_due FROM own_receipts WHERE conversation = ?";
     let receipts = one(connection, sql, [conversation.as_bytes()], |row| {
         let read = Frontier::from_wire(get_message(row, 1, OWN_RECEIPTS)?);
@@ -54,7 +108,7 @@ pub(super) fn own_receipts(
     Ok(receipts.unwrap_or_default())
 }
 
-pub(super) fn put_own_receipts(
+fn put_own_receipts(
     connection: &Connection,
     conversation: &ConversationId,
     receipts: &OwnReceipts,
@@ -67,7 +121,7 @@ pub(super) fn put_own_receipts(
     Ok(())
 }
 
-pub(super) fn receipts_due(connection: &Connection) -> Result<Vec<ConversationId>, StoreError> {
+fn receipts_due(connection: &Connection) -> Result<Vec<ConversationId>, StoreError> {
     let sql = "SELECT conversation FROM own_receipts WHERE due = 1 OR own_due = 1 ORDER BY conversation";
     all(connection, sql, [], |row| get_id(row, 0, OWN_RECEIPTS))
 }
@@ -75,11 +129,11 @@ pub(super) fn receipts_due(connection: &Connection) -> Result<Vec<ConversationId
 const SELECT_DELIVERY: &str =
     "SELECT entry, conversation, seq, sealed, tick, failure, failure_value FROM deliveries";
 
-pub(super) fn delivery(connection: &Connection, entry: &EntryId) -> Result<Option<Delivery>, StoreError> {
+fn delivery(connection: &Connection, entry: &EntryId) -> Result<Option<Delivery>, StoreError> {
     one(connection, &format!("{SELECT_DELIVERY} WHERE entry = ?"), [entry.as_bytes()], read_delivery)
 }
 
-pub(super) fn put_delivery(connection: &Connection, delivery: &Delivery) -> Result<(), StoreError> {
+fn put_delivery(connection: &Connection, delivery: &Delivery) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO deliveries (entry, conversation, seq, sealed, tick, failure, failure_value) \
                VALUES (?, ?, ?, ?, ?, ?, ?)";
     let (failure, failure_value) = match delivery.failed {
@@ -104,7 +158,7 @@ pub(super) fn put_delivery(connection: &Connection, delivery: &Delivery) -> Resu
     Ok(())
 }
 
-pub(super) fn deliveries_between(
+fn deliveries_between(
     connection: &Connection,
     conversation: &ConversationId,
     from: u64,
@@ -114,7 +168,7 @@ pub(super) fn deliveries_between(
     all(connection, &sql, params![conversation.as_bytes(), int(from), int(through)], read_delivery)
 }
 
-pub(super) fn deliveries_unread(
+fn deliveries_unread(
     connection: &Connection,
     conversation: &ConversationId,
 ) -> Result<Vec<Delivery>, StoreError> {
@@ -122,7 +176,7 @@ pub(super) fn deliveries_unread(
     all(connection, &sql, [conversation.as_bytes()], read_delivery)
 }
 
-pub(super) fn deliveries_unsealed(
+fn deliveries_unsealed(
     connection: &Connection,
     conversation: &ConversationId,
     at_most: usize,

@@ -18,7 +18,8 @@ pub(super) fn due(
 pub(super) fn put(connection: &Connection, revocation: &Revocation) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO revocations (relay, path, confirmed) VALUES (?, ?, ?)";
     let Revocation { relay, path, confirmed } = revocation;
-    run(connection, sql, params![relay.as_bytes(), join(path.iter().map(Handle::as_bytes)), confirmed])?;
+    let path = join(path.iter().map(Handle::as_bytes));
+    run(connection, sql, params![relay.as_bytes(), path, confirmed])?;
     Ok(())
 }
 

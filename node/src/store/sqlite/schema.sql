@@ -14,9 +14,9 @@ CREATE TABLE account (
     certificate     BLOB NOT NULL,
     device_list     BLOB NOT NULL,
     keys_made       INTEGER NOT NULL, -- u64
-    linking         BLOB,
     superseded_seed BLOB,
-    superseded_made INTEGER           -- u64, with the seed
+    superseded_made INTEGER,          -- u64, with the seed
+    linking         BLOB
 ) STRICT;
 
 CREATE TABLE olm_account (
@@ -51,7 +51,6 @@ CREATE TABLE contacts (
     verified         INTEGER NOT NULL,
     identity_warning INTEGER NOT NULL,
     reinstalled      INTEGER NOT NULL,
-    reset_by         BLOB,
     token            BLOB NOT NULL,
     former_tokens    BLOB NOT NULL,
     device_list      BLOB,
@@ -59,7 +58,8 @@ CREATE TABLE contacts (
     grants           BLOB NOT NULL,
     invitation       BLOB,
     introduction_due INTEGER NOT NULL,
-    introduced       BLOB NOT NULL, -- for each device its id and a u64, big endian
+    introduced       BLOB NOT NULL, -- device and big-endian milliseconds, one after the other
+    reset_by         BLOB,
     refused          INTEGER,
     added            INTEGER NOT NULL -- u64
 ) STRICT;
@@ -72,16 +72,7 @@ CREATE TABLE peer_devices (
     prekey  BLOB,
     fetched INTEGER NOT NULL -- u64
 ) STRICT;
-
-CREATE TABLE account_changes (
-    user  BLOB NOT NULL,
-    entry BLOB NOT NULL,
-    PRIMARY KEY (user, entry)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE account_replaced (
-    entry BLOB PRIMARY KEY -- held or not
-) STRICT, WITHOUT ROWID;
+CREATE INDEX peer_devices_by_user ON peer_devices (user, device);
 
 CREATE TABLE invitations (
     handle      BLOB PRIMARY KEY,
@@ -93,11 +84,21 @@ CREATE TABLE invitations (
 
 CREATE TABLE revocations (
     relay     BLOB NOT NULL,
-    path      BLOB NOT NULL, -- the handles of the token's first steps
+    path      BLOB NOT NULL, -- the handles of the tokens' first steps
     confirmed INTEGER NOT NULL,
     PRIMARY KEY (relay, path)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX revocations_due ON revocations (relay, path) WHERE confirmed = 0;
+
+-- Which entries set the account's record of a user.
+CREATE TABLE account_changes (
+    user        BLOB NOT NULL,
+    entry       BLOB NOT NULL,
+    is_put      INTEGER NOT NULL, -- else it is only known to be replaced
+    is_replaced INTEGER NOT NULL,
+    PRIMARY KEY (user, entry)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX account_changes_standing ON account_changes (user, entry) WHERE is_put = 1 AND is_replaced = 0;
 
 CREATE TABLE olm_sessions (
     device BLOB NOT NULL,
@@ -134,14 +135,14 @@ CREATE TABLE channel_tags (
 CREATE INDEX channel_tags_by_channel ON channel_tags (hash);
 
 CREATE TABLE sender_keys (
-    conversation BLOB PRIMARY KEY,
-    state        BLOB NOT NULL,
-    header_key   BLOB NOT NULL,
-    holders      BLOB NOT NULL,
+    conversation   BLOB PRIMARY KEY,
+    state          BLOB NOT NULL,
+    header_key     BLOB NOT NULL,
+    holders        BLOB NOT NULL,
     own_header_key BLOB NOT NULL,
-    own_holders  BLOB NOT NULL,
-    messages     INTEGER NOT NULL, -- u64
-    turned       INTEGER NOT NULL
+    own_holders    BLOB NOT NULL,
+    messages       INTEGER NOT NULL, -- u64
+    turned         INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE receiver_keys (
@@ -188,21 +189,22 @@ CREATE TABLE parents (
     PRIMARY KEY (parent, child)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE cuts (
-    conversation BLOB NOT NULL,
-    device       BLOB NOT NULL,
-    through      INTEGER NOT NULL, -- u64
-    head         BLOB,
-    why          INTEGER NOT NULL,
-    PRIMARY KEY (conversation, device)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE frontiers (
     conversation BLOB NOT NULL,
     device       BLOB NOT NULL,
     seq          INTEGER NOT NULL, -- u64
     head         BLOB,
     ranges       BLOB NOT NULL,
+    PRIMARY KEY (conversation, device)
+) STRICT, WITHOUT ROWID;
+
+-- Where a device's entries end: those with higher numbers do not count.
+CREATE TABLE cuts (
+    conversation BLOB NOT NULL,
+    device       BLOB NOT NULL,
+    through      INTEGER NOT NULL, -- u64
+    head         BLOB,
+    why          INTEGER NOT NULL,
     PRIMARY KEY (conversation, device)
 ) STRICT, WITHOUT ROWID;
 

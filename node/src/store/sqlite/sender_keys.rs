@@ -1,39 +1,72 @@
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use undertone_protocol::crypto::{HeaderKey, ReceiverKeyState, SenderKeyState};
 use undertone_protocol::ids::{ConversationId, DeviceId, SessionId, Tag};
 use undertone_protocol::time::Timestamp;
 
+use super::SqliteTx;
 use super::columns::{
     all, blob, damaged, get_id, get_int, get_joined, get_ms, get_secret, int, join, ms, one, run,
 };
-use crate::store::{ReceiverKey, SenderKey, StoreError};
+use crate::store::{ReceiverKey, SenderKey, SenderKeysTx, StoreError};
 
 const SENDER_KEY: &str = "sender key";
 const RECEIVER_KEY: &str = "receiver key";
 
-pub(super) fn sender_key(
+impl SenderKeysTx for SqliteTx<'_> {
+    fn sender_key(&self, conversation: &ConversationId) -> Result<Option<SenderKey>, StoreError> {
+        sender_key(self.connection, conversation)
+    }
+
+    fn put_sender_key(&mut self, key: &SenderKey) -> Result<(), StoreError> {
+        put_sender_key(self.connection, key)
+    }
+
+    fn receiver_key(&self, session: &SessionId) -> Result<Option<ReceiverKey>, StoreError> {
+        receiver_key(self.connection, session)
+    }
+
+    fn put_receiver_key(&mut self, key: &ReceiverKey) -> Result<(), StoreError> {
+        put_receiver_key(self.connection, key)
+    }
+
+    fn forget_receiver_keys(&mut self, moment: Timestamp) -> Result<(), StoreError> {
+        forget_receiver_keys(self.connection, moment)
+    }
+
+    fn sessions_by_tag(&self, tag: &Tag) -> Result<Vec<(SessionId, u32)>, StoreError> {
+        sessions_by_tag(self.connection, tag)
+    }
+
+    fn put_message_tags(&mut self, session: &SessionId, tags: &[(Tag, u32)]) -> Result<(), StoreError> {
+        put_message_tags(self.connection, session, tags)
+    }
+
+    fn delete_message_tag(&mut self, session: &SessionId, tag: &Tag) -> Result<(), StoreError> {
+        delete_message_tag(self.connection, session, tag)
+    }
+}
+
+fn sender_key(
     connection: &Connection,
     conversation: &ConversationId,
 ) -> Result<Option<SenderKey>, StoreError> {
-    let sql = "SELECT state, header_key, holders, messages, turned, own_header_key, own_holders FROM sender_keys WHERE conversation = ?";
+    let sql = "SELECT state, header_key, holders, messages, turned, own_header_key, own_holders \
+               FROM sender_keys WHERE conversation = ?";
     one(connection, sql, [conversation.as_bytes()], |row| {
-        let header_key = |column| {
-            HeaderKey::from_slice(blob(row, column, SENDER_KEY)?).map_err(|error| damaged(SENDER_KEY, error))
-        };
         Ok(SenderKey {
             conversation: *conversation,
             state: SenderKeyState::from_bytes(get_secret(row, 0, SENDER_KEY)?),
-            header_key: header_key(1)?,
-            own_header_key: header_key(5)?,
-            own_holders: get_joined::<32, _>(row, 6, SENDER_KEY)?,
+            header_key: get_header_key(row, 1, SENDER_KEY)?,
             holders: get_joined::<32, _>(row, 2, SENDER_KEY)?,
+            own_header_key: get_header_key(row, 5, SENDER_KEY)?,
+            own_holders: get_joined::<32, _>(row, 6, SENDER_KEY)?,
             messages: get_int(row, 3)?,
             turned: row.get(4)?,
         })
     })
 }
 
-pub(super) fn put_sender_key(connection: &Connection, key: &SenderKey) -> Result<(), StoreError> {
+fn put_sender_key(connection: &Connection, key: &SenderKey) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO sender_keys (conversation, state, header_key, holders, messages, turned, \
                own_header_key, own_holders) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     run(
@@ -53,19 +86,15 @@ pub(super) fn put_sender_key(connection: &Connection, key: &SenderKey) -> Result
     Ok(())
 }
 
-pub(super) fn receiver_key(
-    connection: &Connection,
-    session: &SessionId,
-) -> Result<Option<ReceiverKey>, StoreError> {
+fn receiver_key(connection: &Connection, session: &SessionId) -> Result<Option<ReceiverKey>, StoreError> {
     let sql = "SELECT conversation, device, state, header_key, next_index, tags_end, received FROM receiver_keys WHERE session = ?";
     one(connection, sql, [session.as_bytes()], |row| {
-        let header_key = HeaderKey::from_slice(blob(row, 3, RECEIVER_KEY)?);
         Ok(ReceiverKey {
             session: *session,
             conversation: get_id(row, 0, RECEIVER_KEY)?,
             device: get_id(row, 1, RECEIVER_KEY)?,
             state: ReceiverKeyState::from_bytes(get_secret(row, 2, RECEIVER_KEY)?),
-            header_key: header_key.map_err(|error| damaged(RECEIVER_KEY, error))?,
+            header_key: get_header_key(row, 3, RECEIVER_KEY)?,
             next_index: row.get(4)?,
             tags_end: row.get(5)?,
             received: get_ms(row, 6)?,
@@ -73,7 +102,11 @@ pub(super) fn receiver_key(
     })
 }
 
-pub(super) fn put_receiver_key(connection: &Connection, key: &ReceiverKey) -> Result<(), StoreError> {
+fn get_header_key(row: &Row<'_>, column: usize, what: &'static str) -> Result<HeaderKey, StoreError> {
+    HeaderKey::from_slice(blob(row, column, what)?).map_err(|error| damaged(what, error))
+}
+
+fn put_receiver_key(connection: &Connection, key: &ReceiverKey) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO receiver_keys (session, conversation, device, state, header_key, \
                next_index, tags_end, received) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     run(
@@ -93,7 +126,7 @@ pub(super) fn put_receiver_key(connection: &Connection, key: &ReceiverKey) -> Re
     Ok(())
 }
 
-pub(super) fn forget_receiver_keys(connection: &Connection, moment: Timestamp) -> Result<(), StoreError> {
+fn forget_receiver_keys(connection: &Connection, moment: Timestamp) -> Result<(), StoreError> {
     let sql = "SELECT session FROM receiver_keys AS old WHERE received < ? AND EXISTS \
                (SELECT 1 FROM receiver_keys AS newer WHERE newer.conversation = old.conversation AND \
                newer.device = old.device AND (newer.received, newer.session) > (old.received, old.session))";
@@ -105,15 +138,12 @@ pub(super) fn forget_receiver_keys(connection: &Connection, moment: Timestamp) -
     Ok(())
 }
 
-pub(super) fn sessions_by_tag(
-    connection: &Connection,
-    tag: &Tag,
-) -> Result<Vec<(SessionId, u32)>, StoreError> {
+fn sessions_by_tag(connection: &Connection, tag: &Tag) -> Result<Vec<(SessionId, u32)>, StoreError> {
     let sql = "SELECT session, at FROM message_tags WHERE tag = ? ORDER BY session";
     all(connection, sql, [tag.as_bytes()], |row| Ok((get_id(row, 0, "message tag")?, row.get(1)?)))
 }
 
-pub(super) fn put_message_tags(
+fn put_message_tags(
     connection: &Connection,
     session: &SessionId,
     tags: &[(Tag, u32)],
@@ -125,11 +155,7 @@ pub(super) fn put_message_tags(
     Ok(())
 }
 
-pub(super) fn delete_message_tag(
-    connection: &Connection,
-    session: &SessionId,
-    tag: &Tag,
-) -> Result<(), StoreError> {
+fn delete_message_tag(connection: &Connection, session: &SessionId, tag: &Tag) -> Result<(), StoreError> {
     let sql = "DELETE FROM message_tags WHERE tag = ? AND session = ?";
     run(connection, sql, params![tag.as_bytes(), session.as_bytes()])?;
     Ok(())

@@ -1,0 +1,87 @@
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
+use undertone_protocol::receipts::{Acknowledgement, Tick};
+
+use super::table::all;
+use super::tables::Tables;
+use crate::store::{Delivery, OwnReceipts, ReceiptsTx, StoreError};
+
+impl ReceiptsTx for Tables {
+    fn acknowledgement(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+    ) -> Result<Option<Acknowledgement>, StoreError> {
+        Ok(self.acknowledgements.get(&(*conversation, *device)).cloned())
+    }
+
+    fn put_acknowledgement(&mut self, acknowledgement: &Acknowledgement) -> Result<(), StoreError> {
+        let key = (acknowledgement.fields.conversation, acknowledgement.fields.device);
+        self.acknowledgements.put(key, acknowledgement.clone());
+        Ok(())
+    }
+
+    fn own_receipts(&self, conversation: &ConversationId) -> Result<OwnReceipts, StoreError> {
+        Ok(self.own_receipts.get(conversation).cloned().unwrap_or_default())
+    }
+
+    fn put_own_receipts(
+        &mut self,
+        conversation: &ConversationId,
+        receipts: &OwnReceipts,
+    ) -> Result<(), StoreError> {
+        self.own_receipts.put(*conversation, receipts.clone());
+        Ok(())
+    }
+
+    fn receipts_due(&self) -> Result<Vec<ConversationId>, StoreError> {
+        let due = self.own_receipts.iter().filter(|(_, receipts)| receipts.due || receipts.own_due);
+        Ok(due.map(|(conversation, _)| *conversation).collect())
+    }
+
+    fn delivery(&self, entry: &EntryId) -> Result<Option<Delivery>, StoreError> {
+        Ok(self.deliveries.get(entry).cloned())
+    }
+
+    fn put_delivery(&mut self, delivery: &Delivery) -> Result<(), StoreError> {
+        self.deliveries.put(delivery.entry, delivery.clone());
+        Ok(())
+    }
+
+    fn deliveries_between(
+        &self,
+        conversation: &ConversationId,
+        from: u64,
+        through: u64,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        Ok(self.deliveries_where(conversation, |delivery| (from..=through).contains(&delivery.seq)))
+    }
+
+    fn deliveries_unread(&self, conversation: &ConversationId) -> Result<Vec<Delivery>, StoreError> {
+        Ok(self.deliveries_where(conversation, |delivery| delivery.tick < Tick::Read))
+    }
+
+    fn deliveries_unsealed(
+        &self,
+        conversation: &ConversationId,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let mut deliveries =
+            self.deliveries_where(conversation, |delivery| !delivery.sealed && delivery.failed.is_none());
+        deliveries.truncate(limit);
+        Ok(deliveries)
+    }
+}
+
+impl Tables {
+    /// By number.
+    fn deliveries_where(
+        &self,
+        conversation: &ConversationId,
+        belongs: impl Fn(&Delivery) -> bool,
+    ) -> Vec<Delivery> {
+        let belongs = |delivery: &Delivery| delivery.conversation == *conversation && belongs(delivery);
+        let mut deliveries = all(self.deliveries.iter().filter(|(_, delivery)| belongs(delivery)));
+        deliveries.sort_by_key(|delivery| (delivery.seq, delivery.entry));
+        deliveries
+    }
+}

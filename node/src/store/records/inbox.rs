@@ -1,0 +1,19 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use undertone_protocol::ids::PayloadHash;
+use undertone_protocol::time::Timestamp;
+
+/// A payload that can't be opened yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The payload's hash.
+    pub hash: PayloadHash,
+    /// The payload.
+    pub payload: Bytes,
+    /// When it came.
+    pub received: Timestamp,
+}
+
+/// How long the hash of a handled payload is remembered: longer than a relay holds the payload.
+pub const SEEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);

@@ -1,0 +1,17 @@
+//! What a node keeps, as its engine sees it. How a store lays it out is the store's affair.
+
+mod account;
+mod encryption;
+mod inbox;
+mod log;
+mod outbox;
+mod people;
+mod receipts;
+
+pub use account::{Account, HomeRelay, Received, SupersededKey};
+pub use encryption::{OlmSession, ReceiverKey, SenderKey};
+pub use inbox::{Quarantined, SEEN_LIFE};
+pub use log::{Cut, CutReason, StoredEntry};
+pub use outbox::{OutboxItem, OutboxRecipient, OutboxState, Purpose};
+pub use people::{BeforeBlock, Block, Contact, ContactState, PeerDevice, Revocation, StoredInvitation};
+pub use receipts::{Delivery, Failure, OwnReceipts};

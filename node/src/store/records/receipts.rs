@@ -1,0 +1,47 @@
+use undertone_protocol::ids::{ConversationId, EntryId};
+use undertone_protocol::log::Frontier;
+use undertone_protocol::receipts::{Denial, Tick};
+
+/// How far a message of this device has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The message.
+    pub entry: EntryId,
+    /// Its conversation.
+    pub conversation: ConversationId,
+    /// Its number in this device's chain.
+    pub seq: u64,
+    /// Whether it is sealed and in the outbox (or beyond); else it waits for a key or an acceptance.
+    pub sealed: bool,
+    /// How far it has come; never goes back.
+    pub tick: Tick,
+    /// Why it does not get further.
+    pub failed: Option<Failure>,
+}
+
+/// Why a message does not get further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// No device of the recipient acknowledged it in time.
+    Expired,
+    /// A relay refused it.
+    Denied(Denial),
+    /// A relay takes nothing of this size.
+    TooLarge {
+        /// What it takes.
+        bytes_max: u32,
+    },
+}
+
+/// What this device says about a conversation in its acknowledgement entries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnReceipts {
+    /// The count of the last one made.
+    pub counter: u64,
+    /// What the user has read.
+    pub read: Frontier,
+    /// Whether something changed since the last one made.
+    pub due: bool,
+    /// Whether the user's own other devices have to be told.
+    pub own_due: bool,
+}
