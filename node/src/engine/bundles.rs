@@ -44,6 +44,13 @@ impl Fetches {
         self.failures.values().map(|(_, retry_at)| *retry_at).filter(|at| *at > Timestamp::ZERO).min()
     }
 
+    /// It is tried now, or as soon as a relay is there: no time is to be waited for.
+    fn waits_for_relay(&mut self, device: &DeviceId) {
+        if let Some((_, retry_at)) = self.failures.get_mut(device) {
+            *retry_at = Timestamp::ZERO;
+        }
+    }
+
     fn may_try(&self, device: &DeviceId, now: Timestamp) -> bool {
         self.failures.get(device).is_none_or(|(_, retry_at)| *retry_at <= now)
     }
@@ -89,8 +96,11 @@ fn fetch_of(
         missing = true;
         let same = |asked: &Asked| matches!(asked, Asked::FetchBundle(want) if want.access.device == device);
         let asking = links.iter().any(|(_, link)| link.is_asking(same));
-        if !asking && fetches.may_try(&device, ctx.now) && !ask(ctx, links, contact, &device, out) {
-            give_up_waiting(ctx, links, contact, &device);
+        if !asking && fetches.may_try(&device, ctx.now) {
+            fetches.waits_for_relay(&device);
+            if !ask(ctx, links, contact, &device, out) {
+                give_up_waiting(ctx, links, contact, &device);
+            }
         }
     }
     Ok(missing)

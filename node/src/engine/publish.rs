@@ -19,7 +19,7 @@ use super::context::Context;
 use super::links::{Asked, InFlight, InFlightItem, Links};
 use super::receipts::{fail, raise_tick};
 use super::types::Outputs;
-use super::{resend, revocations, views};
+use super::{receipts, resend, revocations, views};
 use crate::event::Event;
 use crate::store::{Contact, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE, StoreError};
 
@@ -304,12 +304,12 @@ fn conclude_entry(
     }
     let keys = ctx.tx.outbox_of(&Purpose::Key(*entry))?;
     let entries = ctx.tx.outbox_of(&Purpose::Entry(*entry))?;
+    if entries.is_empty() {
+        // The entry is acknowledged already.
+        return receipts::drop_keys(ctx, entry);
+    }
     if !keys.iter().chain(&entries).all(is_there) {
         return Ok(());
-    }
-    if entries.is_empty() && matches!(item.purpose, Purpose::Key(_)) {
-        // The entry is acknowledged already.
-        return ctx.tx.delete_outbox(item.id);
     }
     raise_tick(ctx, entry, Tick::Sent)
 }

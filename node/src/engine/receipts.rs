@@ -167,11 +167,14 @@ fn take_out(ctx: &mut Context<'_>, entry: &EntryId, device: &DeviceId) -> Result
             ctx.tx.put_outbox(&item)?;
         }
     }
-    if ctx.tx.outbox_of(&Purpose::Entry(*entry))?.is_empty() {
-        // Keys that went along to devices which have the entry already were for later ones.
-        for key in ctx.tx.outbox_of(&Purpose::Key(*entry))?.into_iter().filter(|key| !key.is_pending()) {
-            ctx.tx.delete_outbox(key.id)?;
-        }
+    if ctx.tx.outbox_of(&Purpose::Entry(*entry))?.is_empty() { drop_keys(ctx, entry) } else { Ok(()) }
+}
+
+/// The entry is acknowledged by all: keys that went along are dropped when a relay has them, as later entries need
+/// them.
+pub(super) fn drop_keys(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError> {
+    for key in ctx.tx.outbox_of(&Purpose::Key(*entry))?.into_iter().filter(|key| !key.is_pending()) {
+        ctx.tx.delete_outbox(key.id)?;
     }
     Ok(())
 }

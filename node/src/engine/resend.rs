@@ -30,8 +30,8 @@ pub(super) fn fill_gaps(
     Ok(())
 }
 
-/// A device that acknowledged something at `spoke` still lacks the last entries, which a relay took for it well before
-/// that: they are sealed again.
+/// A device that acknowledged something at `spoke`, some time ago, still lacks the last entries that were sealed for
+/// it by then and that a relay took: they are sealed again.
 pub(super) fn fill_end(
     ctx: &mut Context<'_>,
     contact: &Contact,
@@ -43,7 +43,7 @@ pub(super) fn fill_end(
     let last = held.get(&ctx.me.device).map_or(0, FrontierItem::last);
     let mut lost = false;
     for delivery in ctx.tx.deliveries_between(&conversation, last.saturating_add(1), u64::MAX)? {
-        if is_lost(ctx, &delivery, device, spoke)? {
+        if is_lost(ctx, &delivery, device, spoke.after(GRACE))? {
             again(ctx, delivery)?;
             lost = true;
         }
