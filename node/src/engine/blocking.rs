@@ -66,9 +66,17 @@ fn call_back(ctx: &mut Context<'_>, contact: &Contact) -> Result<(), StoreError>
     let conversation = ctx.me.direct(&contact.user);
     resend::call_back(ctx, &conversation)?;
     let user = contact.user;
-    for purpose in [Purpose::Acknowledgement(conversation), Purpose::Introduction(user), Purpose::Retry(user)]
-    {
-        for item in ctx.tx.outbox_of(&purpose)? {
+    let purposes = [
+        Purpose::Acknowledgement(conversation),
+        Purpose::Introduction(user),
+        Purpose::Retry(user),
+        Purpose::DeviceList(user),
+        Purpose::History(conversation),
+    ];
+    for purpose in purposes {
+        let items = ctx.tx.outbox_of(&purpose)?.into_iter();
+        // Own other devices get history too.
+        for item in items.filter(|item| item.recipients.iter().any(|recipient| recipient.user == user)) {
             ctx.tx.delete_outbox(item.id)?;
         }
     }

@@ -12,8 +12,8 @@ use undertone_protocol::wire::{self, frame::Body};
 use super::context::Context;
 use super::links::{Asked, BundleWant, Link, Links};
 use super::types::Outputs;
-use super::{lists, own_list, receipts};
-use crate::store::{Contact, PeerDevice, StoreError};
+use super::{introductions, lists, own_list, receipts};
+use crate::store::{Contact, ContactState, PeerDevice, StoreError};
 
 const RETRY_MIN: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(3_600);
@@ -182,7 +182,16 @@ pub(super) fn fetched(
     fetches.failures.remove(&device);
     ctx.agenda.unfetchable.remove(&device);
     goes_on(ctx, &user);
-    if is_new { receipts::tell_new_device(ctx, &user) } else { Ok(()) }
+    if is_new { meet(ctx, &user) } else { Ok(()) }
+}
+
+/// A device that could not be reached before gets what it missed.
+fn meet(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
+    if let Some(mut contact) = ctx.tx.contact(user)?.filter(|contact| contact.state == ContactState::Accepted) {
+        introductions::answer(ctx, &mut contact);
+        ctx.tx.put_contact(&contact)?;
+    }
+    receipts::tell_new_device(ctx, user)
 }
 
 /// The bundle is not there, or is no good: another try later.

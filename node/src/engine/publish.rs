@@ -199,12 +199,31 @@ pub(super) fn published(
         let Some(mut stored) = ctx.tx.outbox(item.outbox)? else { continue };
         let mut failure = None;
         for (device, outcome) in item.devices.iter().zip(outcome.recipients) {
-            failure = apply(ctx, relay, &mut stored, device, outcome).or(failure);
+            let failed = apply(ctx, relay, &mut stored, device, outcome);
+            if let Some(Failure::Denied(_)) = failed {
+                ask_siblings(ctx, &stored, device)?;
+            }
+            failure = failed.or(failure);
         }
         ctx.tx.put_outbox(&stored)?;
         conclude(ctx, &stored, failure)?;
     }
     Ok(Ok(()))
+}
+
+/// What a device said of its mailboxes does not hold any more: another device of this user may know better.
+fn ask_siblings(ctx: &mut Context<'_>, item: &OutboxItem, device: &DeviceId) -> Result<(), StoreError> {
+    let user = item.recipients.iter().find(|recipient| recipient.device == *device);
+    let Some(mut contact) = user.map(|to| ctx.tx.contact(&to.user)).transpose()?.flatten() else {
+        return Ok(());
+    };
+    let known = contact.introduced.len();
+    contact.introduced.retain(|(introduced, _)| introduced != device);
+    if contact.introduced.len() < known {
+        ctx.tx.put_contact(&contact)?;
+        ctx.agenda.followed.insert(contact.user);
+    }
+    Ok(())
 }
 
 fn verify(relay: &RelayId, publish: &InFlight, published: wire::Published) -> Result<CustodyReceipt, String> {

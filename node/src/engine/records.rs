@@ -143,10 +143,11 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<(), StoreError
     contact.name = name;
     contact.verified = record.verified;
     contact.invitation = record.invitation;
-    let token_changed = std::mem::replace(&mut contact.token, record.token) != record.token;
+    // Their list first: it may take the token on.
     if let Some(list) = record.device_list.clone().and_then(verified) {
         lists::take_list(ctx, &mut contact, &list)?;
     }
+    let token_changed = std::mem::replace(&mut contact.token, record.token) != record.token;
     let moved = take_addresses(&mut contact, &record);
     ctx.tx.put_contact(&contact)?;
     if is_new {

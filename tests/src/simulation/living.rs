@@ -1,5 +1,7 @@
 //! What people do with their devices, and what they are told.
 
+use std::collections::BTreeSet;
+
 use undertone::command::{Command, CommandError, Response};
 use undertone::engine::{Input, Origin};
 
@@ -86,6 +88,23 @@ impl World {
         self.tell_node(person, primary, Command::DeviceRevoke { name })
     }
 
+    /// Which devices their user revoked says the primary one: whether the answer got through or not.
+    pub(super) fn note_revoked(&mut self) -> Result<(), Failed> {
+        let primaries = self.people.iter().filter_map(|person| person.devices.first().copied());
+        let mut revoked = BTreeSet::new();
+        for primary in primaries.collect::<Vec<_>>() {
+            if let Some(node) = self.nodes.get_mut(primary) {
+                revoked.extend(node.revoked()?);
+            }
+        }
+        for (index, node) in self.nodes.iter_mut().enumerate() {
+            if node.device()?.is_some_and(|device| revoked.contains(&device)) {
+                self.revoked.insert(index);
+            }
+        }
+        Ok(())
+    }
+
     fn tell_node(&mut self, person: usize, node: usize, command: Command) -> Result<(), Failed> {
         let Some(someone) = self.people.get_mut(person) else { return Ok(()) };
         let ask = someone.ask(command);
@@ -102,12 +121,6 @@ impl World {
             Ok(Response::Contact(view)) if view.state == "blocked" => self.report.blocked += 1,
             Ok(Response::DeviceCode(view)) if view.ready => {
                 self.codes.extend(view.code.map(|code| (index, code)));
-            }
-            Ok(Response::Device(view)) if view.state == "revoked" => {
-                let device = |node: &super::node::Node| {
-                    node.engine.as_ref().is_some_and(|engine| engine.me().device.to_hex() == view.device)
-                };
-                self.revoked.extend(self.nodes.iter().position(device));
             }
             _ => {}
         }

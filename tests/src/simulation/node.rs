@@ -5,6 +5,7 @@ use rand_core::{Rng, SeedableRng};
 use undertone::engine::{Engine, Input, LoadError, NewAccount, Origin, Outputs, create_account};
 use undertone::store::{MemoryStore, NodeStore, StoreError};
 use undertone_protocol::crypto::{Crypto, Vodozemac};
+use undertone_protocol::ids::DeviceId;
 use undertone_protocol::keys::{Name, RelayAddress};
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::testing::ModelCrypto;
@@ -98,6 +99,18 @@ impl Node {
     /// Whether it waits to be added by another device of its user.
     pub(super) fn is_linking(&mut self) -> Result<bool, Failed> {
         Ok(self.disk.transaction(|tx| Ok(tx.account()?.is_some_and(|account| account.linking.is_some())))?)
+    }
+
+    /// The device; `None` before there is an account.
+    pub(super) fn device(&mut self) -> Result<Option<DeviceId>, Failed> {
+        Ok(self.disk.transaction(|tx| Ok(tx.account()?.map(|account| account.certificate.device)))?)
+    }
+
+    /// The devices that this one's user revoked, as it knows.
+    pub(super) fn revoked(&mut self) -> Result<Vec<DeviceId>, Failed> {
+        let account = self.disk.transaction(|tx| tx.account())?;
+        let devices = account.into_iter().flat_map(|account| account.device_list.devices);
+        Ok(devices.filter(|listed| listed.revoked).map(|listed| listed.certificate.device).collect())
     }
 
     /// One transaction: inputs, settle, commit. A crash takes what was not committed.

@@ -205,6 +205,7 @@ impl World {
         let end = self.now.after(REST_MAX);
         let mut reminded = Timestamp::ZERO;
         loop {
+            self.note_revoked()?;
             let views = self.views()?;
             let pairs = self.pairs();
             if checks::is_quiet(&views, &pairs) || self.now > end {
