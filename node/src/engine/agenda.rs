@@ -15,6 +15,8 @@ pub(super) struct Agenda {
     pub(super) fetch: BTreeSet<UserId>,
     /// Whether something may be in the outbox that could go out.
     pub(super) publish: bool,
+    /// Outbox items that wait for fewer devices than before.
+    pub(super) conclude: BTreeSet<u64>,
     /// Whether an acknowledgement may be due.
     pub(super) receipts: bool,
     /// Home relays that should be asked how many one-time prekeys are left.

@@ -1,6 +1,7 @@
 //! First contact: requests and accepts, both ways.
 
 use undertone_protocol::codec::Signed;
+use undertone_protocol::entry::Content;
 use undertone_protocol::ids::{DeviceId, Handle, UserId};
 use undertone_protocol::keys::{
     BundleAccess, DeliveryGrant, Introduction, IntroductionFields, IntroductionKind, ListVerdict,
@@ -17,6 +18,8 @@ use super::{lists, names, own, own_list, pairwise, receipts, resend, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, HomeRelay, Purpose, StoreError};
 
+/// Entries that wait, among which a text is looked for that goes with a request.
+const FIRST_TEXT_AMONG: usize = 16;
 /// Bundles, and mailboxes, of other own devices in one introduction.
 const SIBLING_ADDRESSES_MAX: usize = 64;
 
@@ -30,6 +33,11 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         let Some(kind) = kind(&contact).filter(|_| contact.introduction_due) else { continue };
         let mut devices: Vec<DeviceId> = contact.bundles.iter().map(|access| access.device).collect();
         devices.dedup();
+        let listed = contact.device_list.as_ref();
+        // One that started anew is listed by nobody yet.
+        devices.retain(|device| {
+            listed.is_none_or(|list| list.active_device(device).is_some() || list.device(device).is_none())
+        });
         let Some(reachable) = pairwise::reach(ctx, &contact, &devices)? else { continue };
         let body = first_text(ctx, &contact)?;
         for device in reachable {
@@ -62,13 +70,15 @@ fn first_text(ctx: &mut Context<'_>, contact: &Contact) -> Result<Body, StoreErr
     if contact.state != ContactState::Requesting {
         return Ok(nothing);
     }
-    let Some(mut delivery) = ctx.tx.deliveries_unsealed(&ctx.me.direct(&contact.user), 1)?.pop() else {
-        return Ok(nothing);
-    };
-    let Some(stored) = ctx.tx.entry(&delivery.entry)? else { return Ok(nothing) };
-    delivery.sealed = true;
-    ctx.tx.put_delivery(&delivery)?;
-    Ok(Body::Entry(stored.entry.to_wire()))
+    for mut delivery in ctx.tx.deliveries_unsealed(&ctx.me.direct(&contact.user), FIRST_TEXT_AMONG)? {
+        let Some(stored) = ctx.tx.entry(&delivery.entry)? else { continue };
+        if let Content::Text(_) = stored.entry.body.content {
+            delivery.sealed = true;
+            ctx.tx.put_delivery(&delivery)?;
+            return Ok(Body::Entry(stored.entry.to_wire()));
+        }
+    }
+    Ok(nothing)
 }
 
 /// What is said to them, if anything is: who was declined or blocked is told nothing.
@@ -294,14 +304,16 @@ fn update(
 fn take_addresses(ctx: &Context<'_>, contact: &mut Contact, fields: &IntroductionFields) -> Vec<DeviceId> {
     let sender = fields.certificate.device;
     contact.note_introduction(sender, fields.issued);
+    let list = contact.device_list.clone();
     let is_active = |device: &DeviceId| {
-        let known = contact.device_list.as_ref();
-        *device == sender || known.is_some_and(|list| list.active_device(device).is_some())
+        *device == sender || list.as_ref().is_some_and(|list| list.active_device(device).is_some())
     };
     contact.introduced.retain(|(device, _)| is_active(device));
     let introduced: Vec<DeviceId> = contact.introduced.iter().map(|(device, _)| *device).collect();
-    let counts =
-        |device: &DeviceId| *device == sender || (!introduced.contains(device) && *device != ctx.me.device);
+    let counts = |device: &DeviceId| {
+        let spoke = introduced.contains(device) || *device == ctx.me.device;
+        *device == sender || (!spoke && is_active(device))
+    };
     let bundles = fields.bundles.iter().filter(|access| counts(&access.device)).cloned().collect();
     let grants = fields.grants.iter().filter(|grant| counts(&grant.device)).cloned().collect();
     merge_addresses(contact, bundles, grants)

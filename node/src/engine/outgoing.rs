@@ -50,6 +50,9 @@ pub(super) fn forget(ctx: &mut Context<'_>, device: &DeviceId) -> Result<(), Sto
                 ctx.tx.delete_outbox(item.id)?;
             } else if item.recipients.len() < recipients {
                 ctx.tx.put_outbox(&item)?;
+                // It may have waited for this device only.
+                ctx.agenda.conclude.insert(item.id);
+                ctx.agenda.publish = true;
             }
         }
     }

@@ -110,7 +110,8 @@ fn introduce_to_all(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Puts the list into every conversation, with where the revoked device's part of it ends.
+/// Puts the list into every conversation, with where the revoked device's part of it ends. Where nobody was accepted
+/// yet, it waits like a message.
 fn announce(
     ctx: &mut Context<'_>,
     identity: &IdentityKey,
@@ -118,9 +119,6 @@ fn announce(
     revoked: Option<DeviceId>,
 ) -> Result<(), StoreError> {
     for contact in ctx.tx.contacts()? {
-        if contact.state != ContactState::Accepted {
-            continue;
-        }
         let conversation = ctx.me.direct(&contact.user);
         let revocations = match &revoked {
             Some(device) => vec![revocation(ctx, identity, list, device, conversation)?],

@@ -42,6 +42,11 @@ pub(super) fn publish(
     links: &mut Links,
     out: &mut Outputs,
 ) -> Result<Option<Timestamp>, StoreError> {
+    for id in std::mem::take(&mut ctx.agenda.conclude) {
+        if let Some(item) = ctx.tx.outbox(id)? {
+            conclude(ctx, &item, None)?;
+        }
+    }
     let mut contacts = BTreeMap::new();
     let mut drafts: BTreeMap<RelayId, Vec<Draft>> = BTreeMap::new();
     let mut retry_at: Option<Timestamp> = None;
@@ -323,8 +328,13 @@ fn conclude_entry(
     }
     let keys = ctx.tx.outbox_of(&Purpose::Key(*entry))?;
     let entries = ctx.tx.outbox_of(&Purpose::Entry(*entry))?;
-    if entries.is_empty() {
-        // The entry is acknowledged already.
+    let acknowledged = |item: &OutboxItem| {
+        item.recipients.iter().all(|recipient| recipient.state == OutboxState::Acknowledged)
+    };
+    if entries.iter().all(acknowledged) {
+        for entry in entries {
+            ctx.tx.delete_outbox(entry.id)?;
+        }
         return receipts::drop_keys(ctx, entry);
     }
     if !keys.iter().chain(&entries).all(is_there) {
@@ -351,8 +361,11 @@ fn conclude_introduction(
         ctx.events.push(Event::Contact { contact: view });
         return Ok(());
     }
-    revocations::revoke_former(ctx, &mut contact)?;
-    ctx.tx.put_contact(&contact)?;
+    // Not before all their devices can know the new token: they may have to say theirs by the old one.
+    if contact.refused.is_none() && ctx.tx.outbox_of(&Purpose::Introduction(*user))?.is_empty() {
+        revocations::revoke_former(ctx, &mut contact)?;
+        ctx.tx.put_contact(&contact)?;
+    }
     // A first text went along.
     for delivery in ctx.tx.deliveries_unread(&ctx.me.direct(user))? {
         if delivery.sealed

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use undertone_protocol::ids::{ConversationId, DeviceId};
 use undertone_protocol::log::{Frontier, FrontierItem};
-use undertone_protocol::receipts::Denial;
+use undertone_protocol::receipts::{Denial, Tick};
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
@@ -58,11 +58,10 @@ pub(super) fn fill_end(
 pub(super) fn all(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId) -> Result<(), StoreError> {
     let conversation = ctx.me.direct(&contact.user);
     for delivery in ctx.tx.deliveries_unread(&conversation)? {
-        if !is_refused(&delivery)
-            && owes(&ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?, device, |state| {
-                state != OutboxState::Acknowledged
-            })
-        {
+        let items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
+        let owed = owes(&items, device, |state| state != OutboxState::Acknowledged)
+            || (items.is_empty() && went_with_request(ctx, &delivery)?);
+        if !is_refused(&delivery) && owed {
             again(ctx, delivery)?;
         }
     }
@@ -107,9 +106,19 @@ fn is_lost(
     moment: Timestamp,
 ) -> Result<bool, StoreError> {
     let items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
+    if items.is_empty() {
+        return went_with_request(ctx, delivery);
+    }
     let old = items.iter().all(|item| moment.since(item.created) >= GRACE);
     Ok(old
         && owes(&items, device, |state| matches!(state, OutboxState::Custody { .. } | OutboxState::Failed)))
+}
+
+/// Whether it went along with a request, and nobody acknowledged it: no outbox item tells of it any more.
+fn went_with_request(ctx: &Context<'_>, delivery: &Delivery) -> Result<bool, StoreError> {
+    let Some(user) = ctx.agenda.directory.get(&delivery.conversation) else { return Ok(false) };
+    let on_its_way = !ctx.tx.outbox_of(&Purpose::Introduction(*user))?.is_empty();
+    Ok(delivery.sealed && delivery.tick < Tick::Delivered && delivery.failed.is_none() && !on_its_way)
 }
 
 fn owes(items: &[OutboxItem], device: &DeviceId, state: impl Fn(OutboxState) -> bool) -> bool {

@@ -33,7 +33,9 @@ impl World {
             self.report.wedged += 1;
         }
         let Some(someone) = self.people.get_mut(person) else { return Ok(()) };
-        match someone.act(&mut node.disk, &self.meetings, &mut self.rng)? {
+        // A link is used once, so on one device.
+        let meetings = if devices.first() == Some(&index) { self.meetings.as_slice() } else { &[] };
+        match someone.act(&mut node.disk, meetings, &mut self.rng)? {
             Some(ask) => self.step_node(index, vec![Input::Ask(ask)]),
             None => Ok(()),
         }

@@ -228,7 +228,9 @@ impl World {
         self.report.devices = self.nodes.len();
         self.report.revoked = u64::try_from(self.revoked.len()).unwrap_or(u64::MAX);
         let alive: Vec<bool> = self.nodes.iter().map(|node| node.engine.is_some()).collect();
-        let may_be_shut = self.report.wedged + self.report.blocked + self.report.revoked > 0;
+        // What a new device sends before it is heard of can't be opened; it comes again another way.
+        let may_be_shut =
+            self.report.wedged + self.report.blocked > 0 || self.report.devices > self.report.users;
         let kept = self.answered.iter().filter(|(_, node)| !self.revoked.contains(node));
         let kept: BTreeSet<&String> = kept.map(|(text, _)| text).collect();
         match checks::at_the_end(views, pairs, &kept, may_be_shut) {
