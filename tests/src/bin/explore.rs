@@ -1,36 +1,51 @@
-//! Runs many simulated worlds: `cargo run -p undertone-tests --bin explore -- --seeds 1000 [--from 0]`.
+//! Runs many simulated worlds on all processors:
+//! `cargo run -p undertone-tests --bin explore -- --seeds 1000 [--from 0] [--failures 10]`.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
-use undertone_tests::simulation::{World, WorldOptions};
+use clap::Parser;
+use undertone_tests::simulation::explore;
+
+/// Runs many simulated worlds, and says which do not hold.
+#[derive(Parser)]
+struct Args {
+    /// How many worlds.
+    #[arg(long, default_value_t = 100)]
+    seeds: u64,
+    /// The seed of the first.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Ends after so many worlds that do not hold.
+    #[arg(long, default_value_t = usize::MAX)]
+    failures: usize,
+}
 
 fn main() -> ExitCode {
-    let mut args = std::env::args().skip(1);
-    let (mut from, mut seeds) = (0u64, 100u64);
-    while let Some(arg) = args.next() {
-        let value = args.next().and_then(|value| value.parse().ok());
-        match (arg.as_str(), value) {
-            ("--from", Some(value)) => from = value,
-            ("--seeds", Some(value)) => seeds = value,
-            _ => {
-                eprintln!("usage: explore [--from SEED] [--seeds COUNT]");
-                return ExitCode::from(2);
-            }
-        }
+    let args = Args::parse();
+    let begun = Instant::now();
+    let explored = explore(
+        args.from..args.from.saturating_add(args.seeds),
+        None,
+        false,
+        args.failures,
+        |seed, failed| {
+            println!("seed {seed}: {failed}");
+            println!(
+                "replay: SEED={seed} cargo test -p undertone-tests --test simulation one_seed -- --nocapture"
+            );
+        },
+    );
+    println!("{:?}", explored.total);
+    println!(
+        "{} of {} worlds hold, {} do not; {:.1} s",
+        explored.total.worlds,
+        args.seeds,
+        explored.failed.len(),
+        begun.elapsed().as_secs_f64()
+    );
+    for (seed, _) in &explored.failed {
+        println!("seed {seed} failed");
     }
-    let (mut failed, mut messages, mut crashes) = (0, 0, 0);
-    for seed in from..from.saturating_add(seeds) {
-        match World::run(WorldOptions { seed, faults: None, real_crypto: false }) {
-            Ok(report) => {
-                messages += report.messages;
-                crashes += report.crashes;
-            }
-            Err(error) => {
-                failed += 1;
-                println!("seed {seed}: {error}");
-            }
-        }
-    }
-    println!("{seeds} worlds, {messages} messages, {crashes} crashes, {failed} failed");
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if explored.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,160 +1,125 @@
-//! What must hold: the invariants of the design that two users and one relay can break.
+//! What must hold at the end.
 
 use std::collections::BTreeSet;
 
-use undertone::engine::Notice;
-use undertone::event::Event;
-use undertone::store::{MemoryStore, NodeStore, NodeTx, StoreError};
+use undertone::store::{ContactState, MemoryStore, NodeStore, NodeTx, StoreError};
 use undertone_protocol::entry::Content;
-use undertone_protocol::ids::{ConversationId, UserId};
+use undertone_protocol::ids::UserId;
 use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::receipts::Tick;
 use undertone_relay::store::Store;
 
 use super::failed::Failed;
-use super::node::Node;
 use super::user::MARKER;
+use super::watch::all;
 
-/// Ticks never go back, whatever crashes.
-pub(super) fn ticks_advance(node: &mut Node) -> Result<(), Failed> {
-    let seen = node.disk.transaction(|tx| {
-        let mut seen = Vec::new();
-        for conversation in conversations(tx)? {
-            for delivery in tx.deliveries_between(&conversation, 1, MESSAGES_MAX)? {
-                seen.push((delivery.entry.to_hex(), delivery.tick));
-            }
-        }
-        Ok(seen)
-    })?;
-    for (entry, tick) in seen {
-        let before = node.ticks.insert(entry.clone(), tick);
-        if before.is_some_and(|before| before > tick) {
-            return Err(Failed::new(format!(
-                "{}: the tick of {entry} went from {before:?} to {tick:?}",
-                node.name
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Of somebody who is blocked nothing is told, and nothing is on its way to them.
-pub(super) fn blocked_are_shut_out(node: &mut Node, notices: &[Notice]) -> Result<(), Failed> {
-    let name = node.name;
-    let (blocked, pending) = node.disk.transaction(|tx| {
-        let blocked = tx.contacts()?.iter().any(|contact| contact.state.is_blocked());
-        Ok((blocked, tx.outbox_pending(0, 1)?.len()))
-    })?;
-    let told = notices.iter().any(|notice| {
-        matches!(notice, Notice::Event(Event::Message { .. } | Event::Tick { .. } | Event::Request { .. }))
-    });
-    if blocked && (told || pending > 0) {
-        return Err(Failed::new(format!(
-            "{name}: told of a blocked contact: {notices:?}, {pending} on the way"
-        )));
-    }
-    Ok(())
-}
-
-const MESSAGES_MAX: u64 = 10_000;
-
-fn conversations(tx: &dyn NodeTx) -> Result<Vec<ConversationId>, StoreError> {
-    let Some(account) = tx.account()? else { return Ok(Vec::new()) };
-    let user = account.certificate.user;
-    Ok(tx.contacts()?.iter().map(|contact| direct_conversation(&user, &contact.user)).collect())
-}
-
-/// One node's view of the conversation.
+/// What one device shows of one acquaintance.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct View {
+    /// Whose device, and of whom.
+    pub(super) title: String,
+    /// How the acquaintance stands.
+    contact: String,
+    accepted: bool,
     /// Texts in the order shown.
     pub(super) shown: Vec<String>,
     /// One's own messages that are not read yet.
-    pub(super) unread: Vec<(u64, Tick)>,
-    pub(super) failed: usize,
-    pub(super) outbox: usize,
-    pub(super) quarantine: usize,
-    /// How the acquaintance stands.
-    pub(super) contacts: Vec<String>,
-    user: Option<UserId>,
+    unread: Vec<(u64, Tick)>,
+    failed: usize,
+    /// Of the whole device.
+    outbox: usize,
+    quarantine: usize,
+    contacts: usize,
 }
 
-pub(super) fn view(disk: &mut MemoryStore) -> Result<View, Failed> {
-    Ok(disk.transaction(|tx| {
-        let mut view =
-            View { user: tx.account()?.map(|account| account.certificate.user), ..View::default() };
-        for conversation in conversations(tx)? {
-            for stored in tx.history(&conversation, None, 10_000)? {
-                match stored.entry.body.content {
-                    Content::Text(text) => view.shown.push(text),
-                    Content::Unknown => view.shown.push("unknown".to_owned()),
-                }
-            }
-            for delivery in tx.deliveries_unread(&conversation)? {
-                view.unread.push((delivery.seq, delivery.tick));
-                view.failed += usize::from(delivery.failed.is_some());
-            }
+pub(super) fn view(
+    title: String,
+    disk: &mut MemoryStore,
+    user: &UserId,
+    peer: &UserId,
+) -> Result<View, StoreError> {
+    disk.transaction(|tx| {
+        let mut view = View {
+            title,
+            outbox: tx.outbox_len()?,
+            quarantine: tx.quarantine(1_000)?.len(),
+            contacts: tx.contacts()?.len(),
+            ..View::default()
+        };
+        if let Some(contact) = tx.contact(peer)? {
+            let (state, due, refused) = (contact.state, contact.introduction_due, contact.refused);
+            view.accepted = state == ContactState::Accepted;
+            view.contact = format!("{state:?}, introduction due: {due}, refused: {refused:?}");
         }
-        let contacts = tx.contacts()?;
-        view.contacts = contacts
-            .iter()
-            .map(|contact| {
-                let (state, due, refused) = (contact.state, contact.introduction_due, contact.refused);
-                format!("{}: {state:?}, introduction due: {due}, refused: {refused:?}", contact.name)
-            })
-            .collect();
-        view.outbox = tx.outbox_len()?;
-        view.quarantine = tx.quarantine(1_000)?.len();
+        fill(&mut view, tx, user, peer)?;
         Ok(view)
-    })?)
+    })
 }
 
-/// Whether both have everything, and know it.
-pub(super) fn is_quiet(views: &[View]) -> bool {
-    let all_read = views.iter().all(|view| view.unread.is_empty() && view.outbox == 0);
-    all_read && views.iter().all(|view| !view.shown.is_empty())
-}
-
-/// At the end both show the same, once each, and nothing is left anywhere; only what was sealed in
-/// lost sessions, or called back with a block, may stay unopened (`may_be_shut`).
-pub(super) fn at_the_end(
-    views: &[View],
-    answered: &BTreeSet<String>,
-    may_be_shut: bool,
-) -> Result<(), Failed> {
-    let [first, second] = views else { return Err(Failed::new("a world has two users")) };
-    if !is_quiet(views) {
-        return Err(Failed::new(format!("it does not come to rest: {views:?}")));
+fn fill(view: &mut View, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Result<(), StoreError> {
+    let conversation = direct_conversation(user, peer);
+    for stored in tx.history(&conversation, None, 10_000)? {
+        match stored.entry.body.content {
+            Content::Text(text) => view.shown.push(text),
+            Content::Unknown => view.shown.push("unknown".to_owned()),
+        }
     }
-    if first.shown != second.shown {
+    for delivery in tx.deliveries_unread(&conversation)? {
+        view.unread.push((delivery.seq, delivery.tick));
+        view.failed += usize::from(delivery.failed.is_some());
+    }
+    Ok(())
+}
+
+/// Whether both sides of an acquaintance have everything, and know it.
+pub(super) fn is_quiet(views: &[View]) -> bool {
+    views
+        .iter()
+        .all(|view| view.accepted && view.unread.is_empty() && view.outbox == 0 && !view.shown.is_empty())
+}
+
+/// At the end all devices of both sides show the same, once each, and nothing is left anywhere; only what was
+/// sealed in lost sessions, called back with a block, or outlived by its key may stay unopened (`may_be_shut`).
+pub(super) fn at_the_end(views: &[View], answered: &[&String], may_be_shut: bool) -> Result<(), Failed> {
+    if !is_quiet(views) {
+        return Err(Failed::new(format!("it does not come to rest: {views:#?}")));
+    }
+    let Some(first) = views.first() else { return Err(Failed::new("nobody has a device")) };
+    if let Some(other) = views.iter().find(|view| view.shown != first.shown) {
         return Err(Failed::new(format!(
-            "they show different things:\n  {:?}\n  {:?}",
-            first.shown, second.shown
+            "they show different things:\n{}: {:?}\n{}: {:?}",
+            first.title, first.shown, other.title, other.shown
         )));
     }
     let once: BTreeSet<&String> = first.shown.iter().collect();
     if once.len() != first.shown.len() {
         return Err(Failed::new(format!("something shows twice: {:?}", first.shown)));
     }
-    if let Some(lost) = answered.iter().find(|text| !once.contains(text)) {
+    if let Some(lost) = answered.iter().find(|text| !once.contains(**text)) {
         return Err(Failed::new(format!("the user was told that \"{lost}\" is kept, and it is gone")));
     }
     if views.iter().any(|view| view.failed > 0 || (view.quarantine > 0 && !may_be_shut)) {
-        return Err(Failed::new(format!("something failed or was never opened: {views:?}")));
+        return Err(Failed::new(format!("something failed or was never opened: {views:#?}")));
     }
     Ok(())
 }
 
+/// Nobody has contacts that they never met.
+pub(super) fn knows_only(view: &View, acquaintances: usize) -> Result<(), Failed> {
+    if view.contacts == acquaintances {
+        return Ok(());
+    }
+    Err(Failed::new(format!("{}: {} contacts, and {acquaintances} met", view.title, view.contacts)))
+}
+
 /// The relay's disk holds neither what was said nor who said it.
-pub(super) fn relay_is_blind(disk: &dyn Store, views: &[View]) -> Result<(), Failed> {
-    let everything =
-        disk.range(&[], &[0xff; 64], usize::MAX).map_err(|error| Failed::new(error.to_string()))?;
-    let mut secrets: Vec<Vec<u8>> = vec![MARKER.as_bytes().to_vec()];
-    secrets.extend(views.iter().filter_map(|view| view.user).map(|user| user.as_bytes().to_vec()));
-    for (key, value) in &everything {
+pub(super) fn relay_is_blind(disk: &dyn Store, users: &[UserId]) -> Result<(), Failed> {
+    let mut secrets: Vec<&[u8]> = vec![MARKER.as_bytes()];
+    secrets.extend(users.iter().map(|user| user.as_bytes().as_slice()));
+    for (key, value) in all(disk)? {
         for secret in &secrets {
-            let inside = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret.as_slice());
-            if inside(key) || inside(value) {
+            let inside = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == *secret);
+            if inside(&key) || inside(&value) {
                 return Err(Failed::new("the relay's disk holds a message or an identity in the clear"));
             }
         }

@@ -1,16 +1,14 @@
 //! How the world does what the machines want, and lets them die where the seed says so.
 
-use undertone::command::{CommandError, Response};
-use undertone::engine::{DownReason, Input, NetOutput, Notice, Outputs};
-use undertone::event::Event;
+use undertone::engine::{DownReason, Input, NetOutput, Outputs};
 use undertone_protocol::wire::Frame;
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
 
-use super::checks;
 use super::failed::Failed;
 use super::faults;
 use super::network::{Direction, Happening, delay};
-use super::node::Stepped;
+use super::node::{Node, Stepped};
+use super::watch;
 use super::world::World;
 
 impl World {
@@ -19,18 +17,16 @@ impl World {
         let Some(node) = self.nodes.get_mut(index).filter(|node| node.engine.is_some()) else {
             return Ok(());
         };
-        let stepped = node.step(inputs, self.now, crash)?;
-        checks::ticks_advance(node)?;
-        match stepped {
+        match node.step(inputs, self.now, crash)? {
             Stepped::Alive(out) => {
-                checks::blocked_are_shut_out(node, &out.notices)?;
-                self.send_node(index, out);
+                watch::after_step(&mut self.nodes, index, &out.notices, false)?;
+                self.send_node(index, out)?;
                 self.wake_node(index);
             }
             Stepped::Died(out) => {
                 self.report.crashes += 1;
                 if let Some(out) = out {
-                    self.send_node(index, out);
+                    self.send_node(index, out)?;
                 }
                 if let Some(conn) = self.network.conn_of(index) {
                     self.network.died(conn, Direction::ToNode, self.now, &mut self.rng, &mut self.schedule);
@@ -43,7 +39,7 @@ impl World {
     }
 
     /// First the net, then the notices: as the contract says.
-    fn send_node(&mut self, index: usize, out: Outputs) {
+    fn send_node(&mut self, index: usize, out: Outputs) -> Result<(), Failed> {
         for output in out.net {
             match output {
                 NetOutput::Connect(_) => {
@@ -56,33 +52,15 @@ impl World {
                     }
                 }
                 NetOutput::Send { frame, .. } => {
+                    self.listener.hear(&frame)?;
                     if let Some(conn) = self.network.conn_of(index) {
                         self.carry(conn, Direction::ToRelay, frame);
                     }
                 }
             }
         }
-        for notice in out.notices {
-            match notice {
-                Notice::Reply { result, .. } => self.told(*result),
-                Notice::Event(Event::Tick { failed: Some(_), .. }) => self.report.denied += 1,
-                Notice::Event(_) => {}
-            }
-        }
-    }
-
-    /// What a user is told must hold from then on.
-    fn told(&mut self, result: Result<Response, CommandError>) {
-        match result {
-            Ok(Response::Invitation(view)) if view.ready && self.link.is_none() => {
-                self.link = Some(view.link)
-            }
-            Ok(Response::Message(view)) => {
-                self.answered.insert(view.text);
-            }
-            Ok(Response::Contact(view)) if view.state == "blocked" => self.report.blocked += 1,
-            _ => {}
-        }
+        self.told(index, out.notices);
+        Ok(())
     }
 
     fn carry(&mut self, conn: ConnId, direction: Direction, frame: Frame) {
@@ -92,8 +70,8 @@ impl World {
     /// Schedules the engine's next deadline, unless an earlier tick is on its way.
     fn wake_node(&mut self, index: usize) {
         let Some(node) = self.nodes.get_mut(index) else { return };
-        let Some(engine) = &node.engine else { return };
-        let at = engine.next_deadline().max(self.now);
+        let Some(at) = node.wakes_at() else { return };
+        let at = at.max(self.now);
         if node.tick_at.is_none_or(|pending| pending > at) {
             node.tick_at = Some(at);
             self.schedule.at(at, Happening::NodeTick { node: index });
@@ -111,17 +89,16 @@ impl World {
     }
 
     pub(super) fn start_node(&mut self, index: usize) -> Result<(), Failed> {
-        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        let here = |node: &&mut Node| !node.away && node.engine.is_none();
+        let Some(node) = self.nodes.get_mut(index).filter(here) else { return Ok(()) };
         node.start(self.now)?;
+        watch::after_step(&mut self.nodes, index, &[], true)?;
         self.step_node(index, vec![Input::Tick])
     }
 
     pub(super) fn dialled(&mut self, index: usize) -> Result<(), Failed> {
-        let Some(device) =
-            self.nodes.get(index).and_then(|node| node.engine.as_ref()).map(|engine| engine.me().device)
-        else {
-            return Ok(());
-        };
+        let alive = self.nodes.get(index).filter(|node| node.engine.is_some());
+        let Some(device) = alive.map(|node| node.device) else { return Ok(()) };
         let relay = self.relay_id;
         if self.relay.machine.is_none() {
             let reason = DownReason("connection refused".to_owned());
@@ -204,22 +181,9 @@ impl World {
         self.step_relay(vec![RelayInput::Tick])
     }
 
-    pub(super) fn user_acts(&mut self, index: usize) -> Result<(), Failed> {
-        let pause = delay(&mut self.rng) * 40;
-        self.schedule.at(self.now.after(pause), Happening::User { node: index });
-        let (Some(user), Some(node)) = (self.users.get_mut(index), self.nodes.get_mut(index)) else {
-            return Ok(());
-        };
-        if node.engine.is_none() {
-            return Ok(());
-        }
-        if faults::happens(&mut self.rng, self.faults.wedge) {
-            node.lose_sessions()?;
-            self.report.wedged += 1;
-        }
-        match user.act(node, index == 0, self.link.as_ref(), &mut self.rng)? {
-            Some(ask) => self.step_node(index, vec![Input::Ask(ask)]),
-            None => Ok(()),
-        }
+    pub(super) fn start_relay(&mut self) -> Result<(), Failed> {
+        self.relay.start();
+        watch::custody_is_true(&mut self.nodes, &self.relay.disk, self.now)?;
+        self.step_relay(vec![RelayInput::Tick])
     }
 }

@@ -3,20 +3,28 @@
 //! deciding, committing and sending. One seed decides everything, so a seed that fails fails again.
 //!
 //! A [`Stage`] is the same machines without faults, led by a test. A world is driven in [`World::run`]; what
-//! must hold is checked while it runs and at its end, in `checks`.
+//! must hold is looked at while it runs, in `watch`, and at its end, in `checks`. [`explore`] runs many worlds.
 
 mod checks;
+mod circle;
 mod drive;
 mod failed;
 mod faults;
+mod many;
 mod network;
 mod node;
+mod peace;
+mod people;
 mod relay;
+mod report;
 mod stage;
 mod user;
+mod watch;
 mod world;
 
 pub use failed::Failed;
-pub use faults::Faults;
+pub use faults::{Faults, Gap};
+pub use many::{Explored, explore};
+pub use report::Report;
 pub use stage::Stage;
-pub use world::{Report, World, WorldOptions};
+pub use world::{World, WorldOptions};

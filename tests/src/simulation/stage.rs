@@ -13,9 +13,10 @@ use undertone::store::MemoryStore;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::Frame;
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
+use undertone_relay::limits::Limits;
 
 use super::failed::Failed;
-use super::node::{Node, Stepped};
+use super::node::{Node, Skew, Stepped};
 use super::relay::SimRelay;
 
 /// 2026-01-01: any start will do.
@@ -49,10 +50,12 @@ impl Stage {
     pub fn new(names: &[&'static str], real_crypto: bool) -> Result<Self, Failed> {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let mut fork = || ChaCha20Rng::seed_from_u64(rng.next_u64());
-        let mut relay = SimRelay::new(fork());
+        let mut relay = SimRelay::new(Limits::default(), fork());
         relay.start();
         let address = relay.address();
-        let nodes = names.iter().map(|name| Node::create(name, address.clone(), fork(), real_crypto, START));
+        let nodes = names
+            .iter()
+            .map(|name| Node::create(name, address.clone(), fork(), real_crypto, Skew::NONE, START));
         let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
         let mut stage = Self {
             now: START,

@@ -3,28 +3,33 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use undertone::command::{Ask, Command, CommandId};
-use undertone::engine::{Input, Notice};
+use undertone::engine::Input;
 use undertone_protocol::ids::RelayId;
+use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::time::Timestamp;
 use undertone_relay::core::Input as RelayInput;
+use undertone_relay::limits::Limits;
 
-use super::checks;
+use super::circle::Circle;
 use super::failed::Failed;
-use super::faults::Faults;
-use super::network::{Happening, Network, Schedule};
-use super::node::{Node, Stepped};
+use super::faults::{Faults, Gap, happens, one_in};
+use super::network::{Direction, Happening, Network, Schedule, delay};
+use super::node::{Node, Skew};
 use super::relay::SimRelay;
+use super::report::Report;
 use super::user::User;
+use super::watch::Listener;
 
 /// 2026-01-01: any start will do.
 const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
-/// How long faults go on.
+const NAMES: [&str; 4] = ["Alice", "Bob", "Carol", "Dave"];
+/// How long faults go on in a world of two users; in larger ones shorter, as more happens.
 const TROUBLE: Duration = Duration::from_secs(600);
-/// How long it may take to come to rest after that.
-const REST_MAX: Duration = Duration::from_secs(3_600);
+/// How long after everybody went away time begins to fly: what was on the wires has arrived.
+const SETTLED: Duration = Duration::from_secs(90);
 /// No world needs so many steps: one that does runs in circles.
 const STEPS_MAX: u64 = 400_000;
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How a world is made.
 #[derive(Debug, Clone, Copy)]
@@ -38,42 +43,20 @@ pub struct WorldOptions {
     pub real_crypto: bool,
 }
 
-/// What a world went through.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Report {
-    /// Messages shown at the end.
-    pub messages: usize,
-    /// Machine steps, each one transaction.
-    pub steps: u64,
-    /// Crashes of nodes and relay.
-    pub crashes: u64,
-    /// How often a node lost its sessions.
-    pub wedged: u64,
-    /// How often somebody was blocked.
-    pub blocked: u64,
-    /// How often a message was refused because of that.
-    pub denied: u64,
-    /// Frames lost, with their connections.
-    pub dropped: u64,
-    /// Frames that came twice.
-    pub doubled: u64,
-    /// Frames that overtook others.
-    pub reordered: u64,
-}
-
-/// Two users, one relay.
+/// Two to four users, each with a device, and one relay.
 pub struct World {
     pub(super) rng: ChaCha20Rng,
     pub(super) now: Timestamp,
     pub(super) faults: Faults,
     pub(super) schedule: Schedule,
     pub(super) network: Network,
+    pub(super) listener: Listener,
     pub(super) relay: SimRelay,
     pub(super) relay_id: RelayId,
     pub(super) nodes: Vec<Node>,
     pub(super) users: Vec<User>,
-    pub(super) link: Option<String>,
-    /// Texts whose sending was confirmed to the user.
+    pub(super) circle: Circle,
+    /// Texts whose sending was confirmed to their author.
     pub(super) answered: BTreeSet<String>,
     pub(super) report: Report,
 }
@@ -84,6 +67,8 @@ impl World {
         let mut world = Self::new(options)?;
         world.go_through_trouble()?;
         world.come_to_rest()?;
+        world.report.worlds = 1;
+        world.report.users = world.users.len();
         world.report.dropped = world.network.dropped;
         world.report.doubled = world.network.doubled;
         world.report.reordered = world.network.reordered;
@@ -93,101 +78,121 @@ impl World {
     fn new(options: WorldOptions) -> Result<Self, Failed> {
         let mut rng = ChaCha20Rng::seed_from_u64(options.seed);
         let faults = options.faults.unwrap_or_else(|| Faults::random(&mut rng));
-        let mut fork = || ChaCha20Rng::seed_from_u64(rng.next_u64());
-        let relay = SimRelay::new(fork());
+        let relay = SimRelay::new(limits(&faults), fork(&mut rng));
         let address = relay.address();
-        let relay_id = address.relay;
-        let nodes = vec![
-            Node::create("Alice", address.clone(), fork(), options.real_crypto, START)?,
-            Node::create("Bob", address, fork(), options.real_crypto, START)?,
-        ];
-        // In half of the worlds somebody quarrels: one of them, as two who block each other need a new link.
-        let quarrelsome = usize::try_from(rng.next_u32() % 4).unwrap_or(0);
-        let users = (0..nodes.len()).map(|index| User::new(5 + rng.next_u32() % 30, index == quarrelsome));
-        let users = users.collect();
         let mut world = Self {
-            rng,
             now: START,
             faults,
             schedule: Schedule::default(),
             network: Network::default(),
+            listener: Listener::default(),
             relay,
-            relay_id,
-            nodes,
-            users,
-            link: None,
+            relay_id: address.relay,
+            nodes: Vec::new(),
+            users: Vec::new(),
+            circle: Circle::default(),
             answered: BTreeSet::new(),
             report: Report::default(),
+            rng,
         };
+        world.populate(&address, options.real_crypto)?;
         world.relay.start();
         for node in 0..world.nodes.len() {
             world.start_node(node)?;
-            world.schedule.at(START, Happening::User { node });
+        }
+        for user in 0..world.users.len() {
+            world.schedule.at(START, Happening::User { user });
         }
         Ok(world)
     }
 
-    fn go_through_trouble(&mut self) -> Result<(), Failed> {
-        let end = START.after(TROUBLE);
-        while self.schedule.next_at().is_some_and(|at| at < end) {
-            self.next()?;
+    fn populate(&mut self, relay: &RelayAddress, real_crypto: bool) -> Result<(), Failed> {
+        let count = 2 + usize::try_from(self.rng.next_u32() % 3).unwrap_or(0);
+        for (index, name) in NAMES.into_iter().take(count).enumerate() {
+            let skew = skew(&mut self.rng, self.faults.skew_max);
+            let node = Node::create(name, relay.clone(), fork(&mut self.rng), real_crypto, skew, START)?;
+            self.users.push(User::new(index, name, node.user, vec![self.nodes.len()]));
+            self.nodes.push(node);
+        }
+        self.circle = Circle::random(count, &mut self.rng);
+        for user in &mut self.users {
+            let mut quarrels = BTreeSet::new();
+            for peer in self.circle.of(user.peer().index) {
+                if one_in(&mut self.rng, 4) {
+                    quarrels.insert(peer);
+                }
+            }
+            user.mood(5 + self.rng.next_u32() % 30, &quarrels, self.faults.quarrel);
         }
         Ok(())
     }
 
-    fn come_to_rest(&mut self) -> Result<(), Failed> {
-        self.faults = Faults::NONE;
-        let end = self.now.after(REST_MAX);
-        let mut reminded = Timestamp::ZERO;
-        loop {
-            let views = self.views()?;
-            if checks::is_quiet(&views) || self.now > end {
-                checks::relay_is_blind(&self.relay.disk, &views)?;
-                self.report.messages = views.first().map_or(0, |view| view.shown.len());
-                let alive: Vec<bool> = self.nodes.iter().map(|node| node.engine.is_some()).collect();
-                return checks::at_the_end(
-                    &views,
-                    &self.answered,
-                    self.report.wedged + self.report.blocked > 0,
-                )
-                .map_err(|failed| failed.with(format!("alive: {alive:?}, {:?}", self.statuses())));
+    fn go_through_trouble(&mut self) -> Result<(), Failed> {
+        let users = u32::try_from(self.users.len()).unwrap_or(u32::MAX).max(1);
+        let bursts = match self.faults.gap {
+            Gap::None => 1,
+            Gap::Days | Gap::Months => 2 + self.rng.next_u32() % 2,
+        };
+        for burst in 0..bursts {
+            if burst > 0 {
+                self.time_flies()?;
             }
-            // Everybody makes peace and reads what they have, again and again.
-            if self.now > reminded.after(Duration::from_secs(30)) {
-                reminded = self.now;
-                for index in 0..self.nodes.len() {
-                    let (Some(user), Some(node)) = (self.users.get_mut(index), self.nodes.get_mut(index))
-                    else {
-                        continue;
-                    };
-                    for ask in user.make_peace(node)? {
-                        self.step_node(index, vec![Input::Ask(ask)])?;
-                    }
+            for node in 0..self.nodes.len() {
+                if happens(&mut self.rng, self.faults.away) {
+                    self.leave(node);
+                } else {
+                    self.come_back(node);
                 }
             }
-            for _ in 0..20 {
-                self.next()?;
-            }
+            self.run_for(TROUBLE * 2 / users / bursts)?;
+        }
+        Ok(())
+    }
+
+    /// Everybody goes away, for days or for months.
+    fn time_flies(&mut self) -> Result<(), Failed> {
+        for node in 0..self.nodes.len() {
+            self.leave(node);
+        }
+        self.run_for(SETTLED)?;
+        let days = match self.faults.gap {
+            Gap::None => 0,
+            Gap::Days => 1 + self.rng.next_u32() % 9,
+            Gap::Months => 31 + self.rng.next_u32() % 10,
+        };
+        self.now = self.now.after(DAY * days);
+        self.report.gaps += 1;
+        Ok(())
+    }
+
+    fn leave(&mut self, index: usize) {
+        let Some(node) = self.nodes.get_mut(index) else { return };
+        node.stop();
+        node.away = true;
+        if let Some(conn) = self.network.conn_of(index) {
+            self.network.died(conn, Direction::ToNode, self.now, &mut self.rng, &mut self.schedule);
         }
     }
 
-    fn views(&mut self) -> Result<Vec<checks::View>, Failed> {
-        self.nodes.iter_mut().map(|node| checks::view(&mut node.disk)).collect()
+    pub(super) fn come_back(&mut self, index: usize) {
+        if let Some(node) = self.nodes.get_mut(index).filter(|node| node.away) {
+            node.away = false;
+            let soon = self.now.after(delay(&mut self.rng));
+            self.schedule.at(soon, Happening::NodeStart { node: index });
+        }
     }
 
-    /// How the nodes say that they are, for the report of a failure.
-    fn statuses(&mut self) -> Vec<Notice> {
-        let ask = Ask { id: CommandId(0), command: Command::Status {}, wait: Duration::ZERO };
-        let now = self.now;
-        let steps = self.nodes.iter_mut().map(|node| node.step(vec![Input::Ask(ask.clone())], now, None));
-        let outs = steps.filter_map(|stepped| match stepped {
-            Ok(Stepped::Alive(out)) => Some(out.notices),
-            _ => None,
-        });
-        outs.flatten().collect()
+    fn run_for(&mut self, duration: Duration) -> Result<(), Failed> {
+        let end = self.now.after(duration);
+        while self.schedule.next_at().is_some_and(|at| at < end) {
+            self.next()?;
+        }
+        self.now = end;
+        Ok(())
     }
 
-    fn next(&mut self) -> Result<(), Failed> {
+    /// The next thing happens.
+    pub(super) fn next(&mut self) -> Result<(), Failed> {
         self.report.steps += 1;
         if self.report.steps > STEPS_MAX {
             return Err(Failed::new("it runs in circles"));
@@ -215,11 +220,32 @@ impl World {
             Happening::NodeTick { node } => self.node_tick(node),
             Happening::RelayTick => self.relay_tick(),
             Happening::NodeStart { node } => self.start_node(node),
-            Happening::RelayStart => {
-                self.relay.start();
-                self.step_relay(vec![RelayInput::Tick])
-            }
-            Happening::User { node } => self.user_acts(node),
+            Happening::RelayStart => self.start_relay(),
+            Happening::User { user } => self.user_acts(user),
         }
+    }
+}
+
+fn fork(rng: &mut ChaCha20Rng) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(rng.next_u64())
+}
+
+fn skew(rng: &mut ChaCha20Rng, max: Duration) -> Skew {
+    let max_ms = u64::try_from(max.as_millis()).unwrap_or(u64::MAX - 1);
+    let by = Duration::from_millis(rng.next_u64() % (max_ms + 1));
+    if one_in(rng, 2) { Skew::Ahead(by) } else { Skew::Behind(by) }
+}
+
+/// The relay sweeps less often than by default, to spare steps; its mailboxes may be small.
+fn limits(faults: &Faults) -> Limits {
+    let limits = Limits { sweep_interval_ms: 20_000, ..Limits::default() };
+    match faults.mailbox_messages_max {
+        None => limits,
+        Some(max) => Limits {
+            mailbox_class_0_messages_max: max,
+            mailbox_class_1_messages_max: max,
+            full_retry_after_ms: 5_000,
+            ..limits
+        },
     }
 }

@@ -1,0 +1,62 @@
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use super::failed::Failed;
+use super::faults::Faults;
+use super::report::Report;
+use super::world::{World, WorldOptions};
+
+/// What became of many worlds.
+#[derive(Debug, Default)]
+pub struct Explored {
+    /// All that held, added up.
+    pub total: Report,
+    /// Seeds of worlds where something did not hold, in order.
+    pub failed: Vec<(u64, Failed)>,
+}
+
+/// Runs a world of each seed, on all processors. `failed` is called at once, in any order, for each world
+/// where something does not hold; after as many as `failures_max` no other world is begun.
+pub fn explore(
+    seeds: Range<u64>,
+    faults: Option<Faults>,
+    real_crypto: bool,
+    failures_max: usize,
+    failed: impl Fn(u64, &Failed) + Sync,
+) -> Explored {
+    let next = AtomicU64::new(seeds.start);
+    let failures = AtomicU64::new(0);
+    let enough = u64::try_from(failures_max).unwrap_or(u64::MAX);
+    let work = || {
+        let mut explored = Explored::default();
+        while failures.load(Ordering::Relaxed) < enough {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                break;
+            }
+            match World::run(WorldOptions { seed, faults, real_crypto }) {
+                Ok(report) => explored.total += report,
+                Err(error) => {
+                    failures.fetch_add(1, Ordering::Relaxed);
+                    failed(seed, &error);
+                    explored.failed.push((seed, error));
+                }
+            }
+        }
+        explored
+    };
+    let mut all = Explored::default();
+    thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for thread in running {
+            let explored = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            all.total += explored.total;
+            all.failed.extend(explored.failed);
+        }
+    });
+    all.failed.sort_by_key(|(seed, _)| *seed);
+    all
+}

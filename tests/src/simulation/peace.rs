@@ -1,0 +1,151 @@
+//! After the trouble: faults end, everybody makes peace, and all must come to rest.
+
+use std::time::Duration;
+
+use undertone::command::{Ask, Command, CommandId};
+use undertone::engine::{Input, Notice};
+use undertone_protocol::ids::UserId;
+use undertone_protocol::time::Timestamp;
+
+use super::checks::{self, View};
+use super::failed::Failed;
+use super::faults::Gap;
+use super::node::Stepped;
+use super::user::Peer;
+use super::watch;
+use super::world::World;
+
+/// How long it may take to come to rest.
+const REST_MAX: Duration = Duration::from_secs(3_600);
+/// How often users look after what is not settled yet.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+impl World {
+    pub(super) fn come_to_rest(&mut self) -> Result<(), Failed> {
+        self.faults = self.faults.over();
+        let end = self.now.after(REST_MAX);
+        for node in 0..self.nodes.len() {
+            self.come_back(node);
+        }
+        let mut looked = Timestamp::ZERO;
+        let mut greeted = self.faults.gap != Gap::Months;
+        loop {
+            for _ in 0..20 {
+                self.next()?;
+            }
+            let quiet = self.is_quiet()?;
+            // Acknowledgements that expired are told with the next message.
+            if !greeted && (quiet || self.now > looked.after(LOOK_EVERY * 10)) {
+                greeted = true;
+                self.everybody_greets()?;
+            } else if quiet || self.now > end {
+                return self.judge();
+            }
+            if self.now > looked.after(LOOK_EVERY) {
+                looked = self.now;
+                self.everybody_makes_peace()?;
+            }
+        }
+    }
+
+    fn everybody_makes_peace(&mut self) -> Result<(), Failed> {
+        let long = self.faults.gap != Gap::None;
+        for (user, peer) in self.both_ways() {
+            let Some((index, peer)) = self.at_hand(user, peer) else { continue };
+            let (Some(user), Some(node)) = (self.users.get_mut(user), self.nodes.get_mut(index)) else {
+                continue;
+            };
+            for ask in user.make_peace(node, peer, &mut self.circle, long, &mut self.rng)? {
+                self.step_node(index, vec![Input::Ask(ask)])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn everybody_greets(&mut self) -> Result<(), Failed> {
+        for (user, peer) in self.both_ways() {
+            let Some((index, peer)) = self.at_hand(user, peer) else { continue };
+            let (Some(user), Some(node)) = (self.users.get_mut(user), self.nodes.get_mut(index)) else {
+                continue;
+            };
+            if let Some(ask) = user.greet(node, peer)? {
+                self.step_node(index, vec![Input::Ask(ask)])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Each pair from both sides.
+    fn both_ways(&self) -> Vec<(usize, usize)> {
+        self.circle.pairs().iter().flat_map(|(a, b)| [(*a, *b), (*b, *a)]).collect()
+    }
+
+    /// A running device of the user, and the peer.
+    pub(super) fn at_hand(&mut self, user: usize, peer: usize) -> Option<(usize, Peer)> {
+        let index = self.users.get(user)?.device(&mut self.rng)?;
+        self.nodes.get(index)?.engine.as_ref()?;
+        Some((index, self.users.get(peer)?.peer()))
+    }
+
+    fn is_quiet(&mut self) -> Result<bool, Failed> {
+        for (a, b) in self.circle.pairs().to_vec() {
+            if !checks::is_quiet(&self.views(a, b)?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What all devices of two acquaintances show of each other.
+    fn views(&mut self, a: usize, b: usize) -> Result<Vec<View>, Failed> {
+        let mut views = Vec::new();
+        for (user, peer) in [(a, b), (b, a)] {
+            let (Some(user), Some(peer)) = (self.users.get(user), self.users.get(peer)) else { continue };
+            for index in &user.devices {
+                let Some(node) = self.nodes.get_mut(*index) else { continue };
+                let title = format!("{} of {}", node.name, peer.name);
+                views.push(checks::view(title, &mut node.disk, &user.id, &peer.id)?);
+            }
+        }
+        Ok(views)
+    }
+
+    fn judge(&mut self) -> Result<(), Failed> {
+        let users: Vec<UserId> = self.users.iter().map(|user| user.id).collect();
+        checks::relay_is_blind(&self.relay.disk, &users)?;
+        watch::custody_is_true(&mut self.nodes, &self.relay.disk, self.now)?;
+        let may_be_shut = self.report.wedged + self.report.blocked > 0 || self.faults.gap == Gap::Months;
+        for (a, b) in self.circle.pairs().to_vec() {
+            let views = self.views(a, b)?;
+            let answered = self.answered_between(a, b);
+            let settled = checks::at_the_end(&views, &answered, may_be_shut);
+            settled.map_err(|failed| failed.with(format!("{:?}", self.statuses())))?;
+            for (user, view) in [(a, views.first()), (b, views.last())] {
+                let acquaintances = self.circle.of(user).len();
+                view.map_or(Ok(()), |view| checks::knows_only(view, acquaintances))?;
+            }
+            self.report.pairs += 1;
+            self.report.messages += views.first().map_or(0, |view| view.shown.len());
+        }
+        Ok(())
+    }
+
+    fn answered_between(&self, a: usize, b: usize) -> Vec<&String> {
+        let (Some(a), Some(b)) = (self.users.get(a), self.users.get(b)) else { return Vec::new() };
+        let begins = [a.begins(&b.peer()), b.begins(&a.peer())];
+        let of_them = |text: &&String| begins.iter().any(|begins| text.starts_with(begins));
+        self.answered.iter().filter(of_them).collect()
+    }
+
+    /// How the nodes say that they are, for the report of a failure.
+    fn statuses(&mut self) -> Vec<Notice> {
+        let ask = Ask { id: CommandId(0), command: Command::Status {}, wait: Duration::ZERO };
+        let now = self.now;
+        let steps = self.nodes.iter_mut().map(|node| node.step(vec![Input::Ask(ask.clone())], now, None));
+        let outs = steps.filter_map(|stepped| match stepped {
+            Ok(Stepped::Alive(out)) => Some(out.notices),
+            _ => None,
+        });
+        outs.flatten().collect()
+    }
+}
