@@ -23,6 +23,10 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .without_time()
+        .init();
     let begun = Instant::now();
     let explored = explore(
         args.from..args.from.saturating_add(args.seeds),

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use undertone::store::{ContactState, MemoryStore, NodeStore, NodeTx, StoreError};
+use undertone::store::{
+    ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, StoreError,
+};
 use undertone_protocol::entry::Content;
-use undertone_protocol::ids::UserId;
+use undertone_protocol::ids::{PayloadHash, UserId};
 use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::receipts::Tick;
 use undertone_relay::store::Store;
@@ -12,6 +14,9 @@ use undertone_relay::store::Store;
 use super::failed::Failed;
 use super::user::MARKER;
 use super::watch::all;
+
+/// No node of a world puts so many items into its outbox.
+const OUTBOX_IDS_MAX: u64 = 100_000;
 
 /// What one device shows of one acquaintance.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -69,6 +74,28 @@ fn fill(view: &mut View, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Resul
         view.failed += usize::from(delivery.failed.is_some());
     }
     Ok(())
+}
+
+/// What is in an outbox.
+pub(super) fn left(name: &str, disk: &mut MemoryStore) -> Vec<String> {
+    let items = disk.transaction(|tx| {
+        // Items are numbered from 1 on.
+        let count = tx.outbox_len()?;
+        let mut items = Vec::new();
+        for id in 1..OUTBOX_IDS_MAX {
+            if items.len() == count {
+                break;
+            }
+            items.extend(tx.outbox(id)?);
+        }
+        Ok(items)
+    });
+    let describe = |item: &OutboxItem| {
+        let states: Vec<OutboxState> = item.recipients.iter().map(|recipient| recipient.state).collect();
+        let hash = PayloadHash::of(&item.payload);
+        format!("{name} #{} {}: {:?} of {:?}, {states:?}", item.id, hash.short(), item.purpose, item.created)
+    };
+    items.map(|items| items.iter().map(describe).collect()).unwrap_or_default()
 }
 
 /// Whether both sides of an acquaintance have everything, and know it.

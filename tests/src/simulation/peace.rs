@@ -119,7 +119,7 @@ impl World {
             let views = self.views(a, b)?;
             let answered = self.answered_between(a, b);
             let settled = checks::at_the_end(&views, &answered, may_be_shut);
-            settled.map_err(|failed| failed.with(format!("{:?}", self.statuses())))?;
+            settled.map_err(|failed| failed.with(format!("{:?}\n{:#?}", self.statuses(), self.left())))?;
             for (user, view) in [(a, views.first()), (b, views.last())] {
                 let acquaintances = self.circle.of(user).len();
                 view.map_or(Ok(()), |view| checks::knows_only(view, acquaintances))?;
@@ -135,6 +135,11 @@ impl World {
         let begins = [a.begins(&b.peer()), b.begins(&a.peer())];
         let of_them = |text: &&String| begins.iter().any(|begins| text.starts_with(begins));
         self.answered.iter().filter(of_them).collect()
+    }
+
+    /// What is in the outboxes, for the report of a failure.
+    fn left(&mut self) -> Vec<String> {
+        self.nodes.iter_mut().flat_map(|node| checks::left(&node.name, &mut node.disk)).collect()
     }
 
     /// How the nodes say that they are, for the report of a failure.

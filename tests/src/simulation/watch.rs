@@ -84,12 +84,13 @@ fn blocked_are_shut_out(node: &mut Node, notices: &[Notice]) -> Result<(), Faile
         if let Some(told) = told {
             return Err(Failed::new(format!("{}: told of {name}, who is blocked: {told:?}", node.name)));
         }
-        let mut recipients = pending.iter().flat_map(|item| &item.recipients);
-        if recipients.any(|recipient| recipient.user == contact.user) {
-            return Err(Failed::new(format!(
-                "{}: something is on its way to {name}, who is blocked",
-                node.name
-            )));
+        let to_them = |item: &&OutboxItem| {
+            let mut pending = item.recipients.iter().filter(|recipient| is_pending(recipient.state));
+            pending.any(|recipient| recipient.user == contact.user)
+        };
+        if let Some(item) = pending.iter().find(to_them) {
+            let what = item.purpose;
+            return Err(Failed::new(format!("{}: {what:?} is on its way to {name}, who is blocked", node.name)));
         }
     }
     Ok(())
@@ -239,3 +240,7 @@ impl Listener {
 
 /// Version, suite, kind, key id, encapsulation, index.
 const OPENING_NAME: usize = 3 + 4 + ENC_BYTES + 8;
+
+fn is_pending(state: OutboxState) -> bool {
+    matches!(state, OutboxState::Pending { .. })
+}

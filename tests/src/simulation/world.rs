@@ -65,8 +65,9 @@ impl World {
     /// Makes a world and lets it run to its end.
     pub fn run(options: WorldOptions) -> Result<Report, Failed> {
         let mut world = Self::new(options)?;
-        world.go_through_trouble()?;
-        world.come_to_rest()?;
+        let faults = world.faults;
+        let lived = world.go_through_trouble().and_then(|()| world.come_to_rest());
+        lived.map_err(|failed| failed.with(format!("after {:?}: {:?}", world.now.since(START), faults)))?;
         world.report.worlds = 1;
         world.report.users = world.users.len();
         world.report.dropped = world.network.dropped;
