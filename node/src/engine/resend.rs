@@ -32,6 +32,17 @@ pub(super) fn fill_gaps(
 
 /// Seals again all that a device has not acknowledged, under a new sender key; but what was refused waits for the user.
 pub(super) fn all(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId) -> Result<(), StoreError> {
+    unseal_all(ctx, contact, device)?;
+    ctx.agenda.seal.insert(ctx.me.direct(&contact.user), contact.user);
+    Ok(())
+}
+
+/// The same, but they are sealed with whatever is sealed next.
+pub(super) fn unseal_all(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    device: &DeviceId,
+) -> Result<(), StoreError> {
     let conversation = ctx.me.direct(&contact.user);
     for delivery in ctx.tx.deliveries_unread(&conversation)? {
         if !is_refused(&delivery)
@@ -42,9 +53,7 @@ pub(super) fn all(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId) -
             again(ctx, delivery)?;
         }
     }
-    renew_key(ctx, &conversation)?;
-    ctx.agenda.seal.insert(conversation, contact.user);
-    Ok(())
+    renew_key(ctx, &conversation)
 }
 
 /// Takes messages out of the outbox that no relay has yet. Others, that can have been sealed under a key that

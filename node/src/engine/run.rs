@@ -164,7 +164,7 @@ impl Engine {
             self.fetches.next_deadline(),
             self.publish_at,
         ];
-        let healing = self.agenda.ask_again.values().chain(self.agenda.retry_again.values());
+        let healing = self.agenda.retry_again.values();
         deadlines.into_iter().flatten().chain(healing.map(|(_, at)| *at)).fold(self.sweep_at, Timestamp::min)
     }
 

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use undertone::store::{
-    ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, StoreError,
-};
+use undertone::store::{ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, StoreError};
 use undertone_protocol::entry::Content;
 use undertone_protocol::ids::{PayloadHash, UserId};
 use undertone_protocol::keys::direct_conversation;

@@ -77,7 +77,8 @@ fn blocked_are_shut_out(node: &mut Node, notices: &[Notice]) -> Result<(), Faile
         let name = contact.name.to_string();
         let told = notices.iter().find(|notice| match notice {
             Notice::Event(Event::Message { message }) => message.contact == name,
-            Notice::Event(Event::Tick { contact, .. }) => *contact == name,
+            // That one's own message failed is no news of theirs.
+            Notice::Event(Event::Tick { contact, failed, .. }) => *contact == name && failed.is_none(),
             Notice::Event(Event::Request { contact }) => contact.name == name,
             _ => false,
         });
@@ -90,7 +91,10 @@ fn blocked_are_shut_out(node: &mut Node, notices: &[Notice]) -> Result<(), Faile
         };
         if let Some(item) = pending.iter().find(to_them) {
             let what = item.purpose;
-            return Err(Failed::new(format!("{}: {what:?} is on its way to {name}, who is blocked", node.name)));
+            return Err(Failed::new(format!(
+                "{}: {what:?} is on its way to {name}, who is blocked",
+                node.name
+            )));
         }
     }
     Ok(())
