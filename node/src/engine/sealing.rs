@@ -7,6 +7,7 @@ use undertone_protocol::crypto::{HeaderKey, KeyPackage, PackageEnds, SenderKeyIn
 use undertone_protocol::entry::SignedEntry;
 use undertone_protocol::ids::{ConversationId, DeviceId, Tag, UserId};
 use undertone_protocol::limits::{DIRECT_ROTATION_MESSAGES, SENDER_KEY_MESSAGES_MAX};
+use undertone_protocol::receipts::Tick;
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
@@ -33,7 +34,13 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         if unsealed.len() == SEAL_MAX {
             ctx.agenda.seal.insert(conversation, user);
         }
-        for delivery in unsealed {
+        for mut delivery in unsealed {
+            if is_everywhere(ctx, &devices, &delivery)? {
+                // It was acknowledged while it waited to be sealed again.
+                delivery.sealed = true;
+                ctx.tx.put_delivery(&delivery)?;
+                continue;
+            }
             let Some(stored) = ctx.tx.entry(&delivery.entry)? else { continue };
             seal(ctx, &contact, &devices, delivery, &stored.entry)?;
         }
@@ -45,6 +52,20 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 /// D of a direct conversation: the active devices of the contact's newest list.
 pub(super) fn authorised(contact: &Contact) -> Vec<DeviceId> {
     contact.device_list.iter().flat_map(|list| list.active()).map(|certificate| certificate.device).collect()
+}
+
+/// Whether all these devices have acknowledged a message.
+fn is_everywhere(ctx: &Context<'_>, devices: &[DeviceId], delivery: &Delivery) -> Result<bool, StoreError> {
+    if delivery.tick < Tick::Delivered {
+        return Ok(false);
+    }
+    for device in devices {
+        let told = ctx.tx.acknowledgement(&delivery.conversation, device)?;
+        if !told.is_some_and(|told| told.fields.delivered.covers(&ctx.me.device, delivery.seq)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn seal(
