@@ -17,13 +17,15 @@ use super::world::World;
 
 /// How long it may take to come to rest.
 const REST_MAX: Duration = Duration::from_secs(3_600);
+/// When users greet each other after months, if all did not come to rest before.
+const GREET_AFTER: Duration = Duration::from_secs(600);
 /// How often users look after what is not settled yet.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 impl World {
     pub(super) fn come_to_rest(&mut self) -> Result<(), Failed> {
         self.faults = self.faults.over();
-        let end = self.now.after(REST_MAX);
+        let (begun, end) = (self.now, self.now.after(REST_MAX));
         for node in 0..self.nodes.len() {
             self.come_back(node);
         }
@@ -35,7 +37,7 @@ impl World {
             }
             let quiet = self.is_quiet()?;
             // Acknowledgements that expired are told with the next message.
-            if !greeted && (quiet || self.now > looked.after(LOOK_EVERY * 10)) {
+            if !greeted && (quiet || self.now > begun.after(GREET_AFTER)) {
                 greeted = true;
                 self.everybody_greets()?;
             } else if quiet || self.now > end {
