@@ -50,10 +50,10 @@ pub(super) fn retry(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> 
     let Some(contact) = accepted(ctx, user)? else { return Ok(()) };
     let answered = ctx.agenda.retried.get(device).copied();
     if let Some(at) = answered.filter(|at| ctx.now.since(*at) < EVERY) {
-        // What is not sealed is sealed after a crash at the latest.
+        // What is not sealed is sealed after a crash at the latest. The acknowledgement is small: it goes at once.
         resend::unseal_all(ctx, &contact, device)?;
         ctx.agenda.retry_again.insert(*device, (*user, at.after(EVERY)));
-        return Ok(());
+        return receipts::make_due(ctx, &ctx.me.direct(user));
     }
     ctx.agenda.retried.insert(*device, ctx.now);
     resend::all(ctx, &contact, device)?;
