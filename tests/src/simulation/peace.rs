@@ -17,8 +17,9 @@ use super::world::World;
 
 /// How long it may take to come to rest.
 const REST_MAX: Duration = Duration::from_secs(3_600);
-/// When users greet each other after months, if all did not come to rest before.
-const GREET_AFTER: Duration = Duration::from_secs(600);
+/// How often users greet each other after months, until all comes to rest.
+const GREET_EVERY: Duration = Duration::from_secs(600);
+const GREETS_MAX: u32 = 4;
 /// How often users look after what is not settled yet.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
@@ -30,15 +31,16 @@ impl World {
             self.come_back(node);
         }
         let mut looked = Timestamp::ZERO;
-        let mut greeted = self.faults.gap != Gap::Months;
+        let mut greets = 0;
         loop {
             for _ in 0..20 {
                 self.next()?;
             }
             let quiet = self.is_quiet()?;
             // Acknowledgements that expired are told with the next message.
-            if !greeted && (quiet || self.now > begun.after(GREET_AFTER)) {
-                greeted = true;
+            let greet = self.faults.gap == Gap::Months && (greets == 0 || !quiet);
+            if greet && (quiet || self.now > begun.after(GREET_EVERY * (greets + 1))) && greets < GREETS_MAX {
+                greets += 1;
                 self.everybody_greets()?;
             } else if quiet || self.now > end {
                 return self.judge();
