@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use undertone::engine::Notice;
 use undertone::event::Event;
 use undertone::store::{Delivery, NodeStore, NodeTx, OutboxItem, OutboxState, Purpose, StoreError};
-use undertone_protocol::crypto::{ENC_BYTES, PayloadKind, classify};
-use undertone_protocol::ids::{DeviceId, EntryId, PayloadHash, UserId};
+use undertone_protocol::crypto::{ENC_BYTES, HeaderKey, PayloadKind, classify};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, PayloadHash, UserId};
 use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::time::Timestamp;
@@ -26,7 +26,18 @@ pub(super) struct Seen {
     ticks: BTreeMap<EntryId, Tick>,
     /// The messages that its user was told of.
     told: BTreeSet<String>,
+    /// The sender key of each conversation.
+    keys: BTreeMap<ConversationId, SealedUnder>,
     steps: u64,
+}
+
+/// The sender key of a conversation when something was last sealed under it.
+#[derive(Debug, PartialEq, Eq)]
+struct SealedUnder {
+    key: HeaderKey,
+    messages: u64,
+    /// Entries of others that were held then.
+    received: u64,
 }
 
 /// How far a message has come, and with whom it is.
@@ -44,6 +55,7 @@ pub(super) fn after_step(
 ) -> Result<(), Failed> {
     let Some(node) = nodes.get_mut(index) else { return Ok(()) };
     told_once(node, notices)?;
+    turns_renew_keys(node, started)?;
     blocked_are_shut_out(node, notices)?;
     node.seen.steps += 1;
     let moved = notices.iter().any(|notice| matches!(notice, Notice::Event(Event::Tick { .. })));
@@ -60,6 +72,37 @@ fn told_once(node: &mut Node, notices: &[Notice]) -> Result<(), Failed> {
         let Notice::Event(Event::Message { message }) = notice else { continue };
         if !node.seen.told.insert(message.id.clone()) {
             return Err(Failed::new(format!("{}: told twice of \"{}\"", node.name, message.text)));
+        }
+    }
+    Ok(())
+}
+
+/// After something came from the other side nothing more is sealed under the sender key of before.
+fn turns_renew_keys(node: &mut Node, started: bool) -> Result<(), Failed> {
+    let (user, device) = (node.user, node.device);
+    let keys = node.disk.transaction(|tx| {
+        let mut keys = Vec::new();
+        for contact in tx.contacts()? {
+            let conversation = direct_conversation(&user, &contact.user);
+            let Some(key) = tx.sender_key(&conversation)? else { continue };
+            let others = tx.frontier(&conversation)?.into_iter().filter(|(other, _)| *other != device);
+            let received = others.map(|(_, item)| item.count()).sum();
+            keys.push((conversation, SealedUnder { key: key.header_key, messages: key.messages, received }));
+        }
+        Ok(keys)
+    })?;
+    for (conversation, now) in keys {
+        let Some(before) = node.seen.keys.get(&conversation) else {
+            node.seen.keys.insert(conversation, now);
+            continue;
+        };
+        let again = before.key == now.key && before.messages < now.messages;
+        // What a node did in the step in which it died was not looked at.
+        if again && before.received < now.received && !started {
+            return Err(Failed::new(format!("{}: a sender key outlived a turn", node.name)));
+        }
+        if again || before.key != now.key {
+            node.seen.keys.insert(conversation, now);
         }
     }
     Ok(())
@@ -160,9 +203,10 @@ fn is_true(
 /// What a node believes to be in custody is at the relay, or is with the device that it is for.
 pub(super) fn custody_is_true(nodes: &mut [Node], relay: &dyn Store, now: Timestamp) -> Result<(), Failed> {
     let everything = all(relay)?;
-    // Payloads, and the marks of those that were acknowledged, have the hash at the end of their keys.
+    // A payload is kept under its hash alone; other keys that end in a hash are longer.
+    let held = everything.iter().filter(|(key, _)| key.len() < 32 + 8);
     let known: BTreeSet<&[u8]> =
-        everything.iter().filter_map(|(key, _)| key.last_chunk::<32>()).map(<[u8; 32]>::as_slice).collect();
+        held.filter_map(|(key, _)| key.last_chunk::<32>()).map(<[u8; 32]>::as_slice).collect();
     for index in 0..nodes.len() {
         let Some(node) = nodes.get_mut(index) else { continue };
         let name = node.name.clone();
