@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use undertone_tests::seeded::faults;
+
 const CRATES: [&str; 6] = ["protocol", "transport", "relay", "node", "tests", "examples"];
 const LINES_LARGE: usize = 400;
 
@@ -50,6 +52,21 @@ fn no_marks_of_unfinished_work() {
             assert!(!text.contains(mark), "{}: {mark}", file.display());
         }
     }
+}
+
+#[test]
+fn seeded_faults_still_fit_the_source() {
+    let faults = faults().unwrap();
+    let mut stale = Vec::new();
+    for fault in &faults {
+        let text = fs::read_to_string(root().join(&fault.file)).unwrap_or_default();
+        let count = text.matches(&fault.old).count();
+        if count != 1 {
+            stale.push(format!("{}: its old text stands {count} times in {}", fault.name, fault.file));
+        }
+    }
+    assert!(stale.is_empty(), "faults in tests/faults.toml to be mended:\n{}", stale.join("\n"));
+    assert!(faults.len() >= 20, "only {} faults", faults.len());
 }
 
 #[test]

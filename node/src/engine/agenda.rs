@@ -27,12 +27,10 @@ pub(super) struct Agenda {
     pub(super) quarantine: bool,
     /// The tags of what is in quarantine, so that a key that opens none of it costs nothing.
     pub(super) quarantined: BTreeSet<Tag>,
-    /// When devices of contacts were last asked to send again what could not be read.
+    /// When devices of contacts were, or will be, last asked to send again what could not be read.
     pub(super) asked_to_retry: BTreeMap<DeviceId, Timestamp>,
     /// When devices of contacts were last sent again what they could not read.
     pub(super) retried: BTreeMap<DeviceId, Timestamp>,
-    /// Devices of contacts that must be asked again, and when: it was too early for it.
-    pub(super) ask_again: BTreeMap<DeviceId, (UserId, Timestamp)>,
     /// Devices of contacts that must be sent again what they could not read, and when.
     pub(super) retry_again: BTreeMap<DeviceId, (UserId, Timestamp)>,
     /// Whether the account changed in the store.

@@ -9,9 +9,8 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
-use super::outgoing::{self, NO_GROUP};
-use super::{own, pairwise, receipts, resend};
-use crate::store::{Contact, ContactState, Purpose, StoreError};
+use super::{outgoing, own, pairwise, receipts, resend};
+use crate::store::{Contact, ContactState, OutboxState, Purpose, StoreError};
 
 /// A device is asked, and answered, at most once in this time: two wedged sides must not set each other off.
 const EVERY: Duration = Duration::from_secs(60);
@@ -22,9 +21,7 @@ pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) ->
     if contact.user == ctx.me.user {
         receipts::tell_new_device(ctx, user)?;
     }
-    let asked = ctx.agenda.asked_to_retry.get(device).copied();
-    if let Some(at) = asked.filter(|at| ctx.now.since(*at) < EVERY) {
-        ctx.agenda.ask_again.insert(*device, (*user, at.after(EVERY)));
+    if is_asking(ctx, user, device)? {
         return Ok(());
     }
     if !pairwise::renew_session(ctx, device)? {
@@ -32,9 +29,23 @@ pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) ->
     }
     let body = Body::Retry(wire::Empty {});
     let Some(payload) = pairwise::seal(ctx, &contact, device, body, None)? else { return Ok(()) };
-    ctx.agenda.asked_to_retry.insert(*device, ctx.now);
+    // Too early, it waits in the outbox, where no crash forgets it.
+    let asked = ctx.agenda.asked_to_retry.get(device).copied();
+    let not_before = asked.map_or(ctx.now, |at| at.after(EVERY).max(ctx.now));
+    ctx.agenda.asked_to_retry.insert(*device, not_before);
     tracing::info!(device = %device.short(), "renewing a wedged session");
-    outgoing::put(ctx, user, &[*device], Purpose::Retry(*user), NO_GROUP, payload)
+    outgoing::put_for_later(ctx, user, device, Purpose::Retry(*user), payload, not_before)
+}
+
+/// Whether a retry receipt waits that can't have reached the device yet: its answer will be for all that came
+/// before.
+fn is_asking(ctx: &Context<'_>, user: &UserId, device: &DeviceId) -> Result<bool, StoreError> {
+    let waiting = ctx.tx.outbox_of(&Purpose::Retry(*user))?;
+    let mut recipients = waiting.iter().flat_map(|item| &item.recipients);
+    Ok(recipients.any(|recipient| {
+        let later = |state| matches!(state, OutboxState::Pending { not_before, .. } if not_before > ctx.now);
+        recipient.device == *device && later(recipient.state)
+    }))
 }
 
 /// A device says that it could not read something of ours: messages go again, and so does our acknowledgement.
@@ -42,8 +53,10 @@ pub(super) fn retry(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> 
     let Some(contact) = accepted(ctx, user)? else { return Ok(()) };
     let answered = ctx.agenda.retried.get(device).copied();
     if let Some(at) = answered.filter(|at| ctx.now.since(*at) < EVERY) {
+        // What is not sealed is sealed after a crash at the latest. The acknowledgement is small: it goes at once.
+        resend::unseal_all(ctx, &contact, device)?;
         ctx.agenda.retry_again.insert(*device, (*user, at.after(EVERY)));
-        return Ok(());
+        return receipts::make_due(ctx, &ctx.me.direct(user));
     }
     ctx.agenda.retried.insert(*device, ctx.now);
     if own::is_me(ctx, &contact) {
@@ -54,11 +67,8 @@ pub(super) fn retry(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> 
     receipts::make_due(ctx, &ctx.me.direct(user))
 }
 
-/// Asks and answers what it was too early for.
+/// Answers what it was too early for.
 pub(super) fn due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    for (device, user) in take_due(&mut ctx.agenda.ask_again, ctx.now) {
-        wedged(ctx, &user, &device)?;
-    }
     for (device, user) in take_due(&mut ctx.agenda.retry_again, ctx.now) {
         retry(ctx, &user, &device)?;
     }

@@ -2,6 +2,7 @@
 
 use prost::bytes::Bytes;
 use undertone_protocol::ids::{DeviceId, UserId};
+use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
 use crate::store::{OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
@@ -21,7 +22,31 @@ pub(super) fn put(
     group: u64,
     payload: Bytes,
 ) -> Result<(), StoreError> {
-    let pending = OutboxState::Pending { attempts: 0, not_before: ctx.now };
+    put_for(ctx, user, devices, purpose, group, payload, ctx.now)
+}
+
+/// The same for one device, and it does not go out before a moment.
+pub(super) fn put_for_later(
+    ctx: &mut Context<'_>,
+    user: &UserId,
+    device: &DeviceId,
+    purpose: Purpose,
+    payload: Bytes,
+    not_before: Timestamp,
+) -> Result<(), StoreError> {
+    put_for(ctx, user, &[*device], purpose, NO_GROUP, payload, not_before)
+}
+
+fn put_for(
+    ctx: &mut Context<'_>,
+    user: &UserId,
+    devices: &[DeviceId],
+    purpose: Purpose,
+    group: u64,
+    payload: Bytes,
+    not_before: Timestamp,
+) -> Result<(), StoreError> {
+    let pending = OutboxState::Pending { attempts: 0, not_before };
     let recipient = |device: &DeviceId| OutboxRecipient { device: *device, user: *user, state: pending };
     ctx.tx.put_outbox(&OutboxItem {
         id: 0,

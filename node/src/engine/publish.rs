@@ -402,6 +402,10 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for mut item in ctx.tx.outbox_expired(ctx.now.before(EXPIRY_GRACE), SWEEP_MAX)? {
         if let Purpose::Entry(entry) | Purpose::Key(entry) = item.purpose {
             fail(ctx, &entry, Failure::Expired)?;
+            // Its key may have expired with it: later messages must not stand on that.
+            if let Some(delivery) = ctx.tx.delivery(&entry)? {
+                resend::renew_key(ctx, &delivery.conversation)?;
+            }
         }
         for recipient in &mut item.recipients {
             if matches!(recipient.state, OutboxState::Custody { .. }) {

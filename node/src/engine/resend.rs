@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use undertone_protocol::ids::{ConversationId, DeviceId};
+use undertone_protocol::limits::OUTBOX_ITEMS_MAX;
 use undertone_protocol::log::{Frontier, FrontierItem};
 use undertone_protocol::receipts::{Denial, Tick};
 use undertone_protocol::time::Timestamp;
@@ -56,6 +57,17 @@ pub(super) fn fill_end(
 
 /// Seals again all that a device has not acknowledged, under a new sender key; but what was refused waits for the user.
 pub(super) fn all(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId) -> Result<(), StoreError> {
+    unseal_all(ctx, contact, device)?;
+    ctx.agenda.seal.insert(ctx.me.direct(&contact.user), contact.user);
+    Ok(())
+}
+
+/// The same, but they are sealed with whatever is sealed next.
+pub(super) fn unseal_all(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    device: &DeviceId,
+) -> Result<(), StoreError> {
     let conversation = ctx.me.direct(&contact.user);
     for delivery in ctx.tx.deliveries_unread(&conversation)? {
         let items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
@@ -65,16 +77,14 @@ pub(super) fn all(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId) -
             again(ctx, delivery)?;
         }
     }
-    renew_key(ctx, &conversation)?;
-    ctx.agenda.seal.insert(conversation, contact.user);
-    Ok(())
+    renew_key(ctx, &conversation)
 }
 
 /// Takes messages out of the outbox that no relay has yet. Others, that can have been sealed under a key that
 /// goes with them, are sealed again too.
 pub(super) fn call_back(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<(), StoreError> {
     let mut sealed = Vec::new();
-    let mut pending = false;
+    let mut pending = call_back_keys(ctx, conversation)?;
     for delivery in ctx.tx.deliveries_unread(conversation)? {
         let mut items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
         items.extend(ctx.tx.outbox_of(&Purpose::Key(delivery.entry))?);
@@ -87,6 +97,23 @@ pub(super) fn call_back(ctx: &mut Context<'_>, conversation: &ConversationId) ->
         again(ctx, delivery)?;
     }
     Ok(())
+}
+
+/// A key can still be on its way when its entry was read long ago. Says whether one was.
+fn call_back_keys(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<bool, StoreError> {
+    let mut called_back = false;
+    for item in ctx.tx.outbox_pending(0, OUTBOX_ITEMS_MAX)? {
+        let Purpose::Key(entry) = item.purpose else { continue };
+        let delivery = ctx.tx.delivery(&entry)?;
+        if delivery.is_some_and(|of| of.conversation == *conversation && of.tick == Tick::Read) {
+            ctx.tx.delete_outbox(item.id)?;
+            called_back = true;
+        }
+    }
+    if called_back {
+        renew_key(ctx, conversation)?;
+    }
+    Ok(called_back)
 }
 
 /// Whether somebody did not want it. A relay that did not know the epoch's tokens is no such thing.

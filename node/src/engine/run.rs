@@ -189,7 +189,7 @@ impl Engine {
             self.publish_at,
         ];
         let compare = self.agenda.compare.values().copied();
-        let healing = self.agenda.ask_again.values().chain(self.agenda.retry_again.values());
+        let healing = self.agenda.retry_again.values();
         let deadlines = deadlines.into_iter().flatten().chain(compare);
         deadlines.chain(healing.map(|(_, at)| *at)).fold(self.sweep_at, Timestamp::min)
     }

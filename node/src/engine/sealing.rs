@@ -49,7 +49,13 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         if unsealed.len() == SEAL_MAX {
             ctx.agenda.seal.insert(conversation, user);
         }
-        for delivery in unsealed {
+        for mut delivery in unsealed {
+            if is_everywhere(ctx, &devices, &delivery)? {
+                // It was acknowledged while it waited to be sealed again.
+                delivery.sealed = true;
+                ctx.tx.put_delivery(&delivery)?;
+                continue;
+            }
             let Some(stored) = ctx.tx.entry(&delivery.entry)? else { continue };
             seal(ctx, &contact, &reachable, delivery, &stored.entry)?;
         }
@@ -65,6 +71,20 @@ fn keep_alone(ctx: &mut Context<'_>, unsealed: Vec<Delivery>) -> Result<(), Stor
         ctx.tx.put_delivery(&delivery)?;
     }
     Ok(())
+}
+
+/// Whether all these devices have acknowledged a message.
+fn is_everywhere(ctx: &Context<'_>, devices: &[DeviceId], delivery: &Delivery) -> Result<bool, StoreError> {
+    if delivery.tick < Tick::Delivered {
+        return Ok(false);
+    }
+    for device in devices {
+        let told = ctx.tx.acknowledgement(&delivery.conversation, device)?;
+        if !told.is_some_and(|told| told.fields.delivered.covers(&ctx.me.device, delivery.seq)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn seal(
