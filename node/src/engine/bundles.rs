@@ -187,7 +187,8 @@ pub(super) fn fetched(
 
 /// A device that could not be reached before gets what it missed.
 fn meet(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
-    if let Some(mut contact) = ctx.tx.contact(user)?.filter(|contact| contact.state == ContactState::Accepted) {
+    if let Some(mut contact) = ctx.tx.contact(user)?.filter(|contact| contact.state == ContactState::Accepted)
+    {
         introductions::answer(ctx, &mut contact);
         ctx.tx.put_contact(&contact)?;
     }

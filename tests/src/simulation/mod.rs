@@ -12,6 +12,7 @@ mod failed;
 mod faults;
 mod living;
 mod many;
+mod meeting;
 mod network;
 mod node;
 mod person;

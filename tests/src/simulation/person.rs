@@ -5,7 +5,7 @@ use rand_core::Rng;
 use undertone::command::{Ask, Command, CommandId};
 use undertone::store::{ContactState, MemoryStore, NodeStore, StoreError};
 
-use super::world::Meeting;
+use super::meeting::Meeting;
 
 /// Somebody with one device or more: what they see is what is on a device's disk and what was answered.
 #[derive(Debug)]

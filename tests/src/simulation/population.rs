@@ -3,8 +3,8 @@
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 
+use super::meeting::Meeting;
 use super::person::Person;
-use super::world::Meeting;
 
 pub(super) const NAMES: [&str; 4] = ["Alice", "Bob", "Carol", "Dave"];
 /// Of one user; the first is made with the account.
