@@ -8,7 +8,7 @@ use undertone_protocol::keys::DeviceList;
 use undertone_protocol::limits::{ACCOUNT_ADDRESSES_MAX, ENTRY_HEADS_MAX};
 
 use super::context::Context;
-use super::{blocking, introductions, lists, log, names, own, receipts};
+use super::{blocking, introductions, lists, log, names, own, receipts, revocations};
 use crate::store::{BeforeBlock, Block, Contact, ContactState, StoreError};
 
 /// Tells the other devices what changed here.
@@ -117,8 +117,10 @@ pub(super) fn follow_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         // Of concurrent ones all devices choose the same.
         if let Some((_, record)) = records.into_iter().max_by_key(|(entry, record)| (record.state, *entry)) {
             let told_before = ctx.agenda.changed.contains(&user);
-            follow(ctx, record)?;
-            if !told_before {
+            let knows_better = follow(ctx, record)?;
+            if knows_better {
+                ctx.agenda.changed.insert(user);
+            } else if !told_before {
                 ctx.agenda.changed.remove(&user);
             }
         }
@@ -126,9 +128,10 @@ pub(super) fn follow_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<(), StoreError> {
+/// Does what a record says. Says whether this device knows better in something: then it has to tell.
+fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreError> {
     if record.user == ctx.me.user {
-        return Ok(());
+        return Ok(false);
     }
     let target = state(record.state);
     let known = ctx.tx.contact(&record.user)?;
@@ -147,20 +150,25 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<(), StoreError
     if let Some(list) = record.device_list.clone().and_then(verified) {
         lists::take_list(ctx, &mut contact, &list)?;
     }
-    let token_changed = std::mem::replace(&mut contact.token, record.token) != record.token;
+    // Whoever wrote the record may not have known that a token was taken back.
+    let is_void = record.token != contact.token
+        && !matches!(target, ContactState::Blocked(_))
+        && revocations::is_revoked(ctx, &contact, &record.token)?;
+    let token_changed = !is_void && std::mem::replace(&mut contact.token, record.token) != record.token;
     let moved = take_addresses(&mut contact, &record);
     ctx.tx.put_contact(&contact)?;
     if is_new {
         meet(ctx, &contact)?;
     }
     change(ctx, contact, target)?;
-    let Some(mut contact) = ctx.tx.contact(&record.user)? else { return Ok(()) };
+    let Some(mut contact) = ctx.tx.contact(&record.user)? else { return Ok(false) };
     // This device says itself how it is reached, with the token that holds now.
     let again = moved && contact.refused.take().is_some();
     if contact.state == ContactState::Accepted && (!was_accepted || token_changed || again) {
         introductions::answer(ctx, &mut contact);
     }
-    ctx.tx.put_contact(&contact)
+    ctx.tx.put_contact(&contact)?;
+    Ok(is_void)
 }
 
 fn verified(signed: Signed) -> Option<DeviceList> {

@@ -33,6 +33,15 @@ pub(super) fn revoke_everywhere(ctx: &mut Context<'_>, handle: Handle) -> Result
     Ok(())
 }
 
+/// Whether tokens of this handle are, or will be, refused here.
+pub(super) fn is_revoked(ctx: &Context<'_>, contact: &Contact, handle: &Handle) -> Result<bool, StoreError> {
+    let mut revoked = contact.former_tokens.contains(handle);
+    for home in ctx.tx.home_relays()? {
+        revoked |= ctx.tx.is_revoked(&home.address.relay, &[*handle])?;
+    }
+    Ok(revoked)
+}
+
 /// A contact was introduced to its present token: earlier ones are taken back.
 pub(super) fn revoke_former(ctx: &mut Context<'_>, contact: &mut Contact) -> Result<(), StoreError> {
     for handle in std::mem::take(&mut contact.former_tokens) {

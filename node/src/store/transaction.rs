@@ -69,6 +69,8 @@ pub trait PeopleTx {
 
     /// Paths whose tokens a home relay still has to be told to refuse, by path, at most `limit`.
     fn revocations_due(&self, relay: &RelayId, limit: usize) -> Result<Vec<Vec<Handle>>, StoreError>;
+    /// Whether tokens whose path begins exactly so were revoked at a home relay, confirmed or not.
+    fn is_revoked(&self, relay: &RelayId, path: &[Handle]) -> Result<bool, StoreError>;
     /// Keeps a revocation.
     fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError>;
     /// A relay forgot everything: it has to be told all its revocations again.

@@ -45,6 +45,8 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             invitation(&handle(n));
             revocations_due(&relay(n), ALL);
             revocations_due(&relay(n), 1);
+            is_revoked(&relay(n), &[handle(0)]);
+            is_revoked(&relay(n), &[handle(1), handle(1)]);
             olm_sessions(&device(n));
             prekey_base_seen(&[n; 32]);
             outbound_channel(&device(n));

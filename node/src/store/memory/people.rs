@@ -61,6 +61,10 @@ impl PeopleTx for Tables {
         Ok(due.map(|((_, path), _)| path.clone()).take(limit).collect())
     }
 
+    fn is_revoked(&self, relay: &RelayId, path: &[Handle]) -> Result<bool, StoreError> {
+        Ok(self.revocations.contains(&(*relay, path.to_vec())))
+    }
+
     fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError> {
         self.revocations.put((revocation.relay, revocation.path.clone()), revocation.clone());
         Ok(())

@@ -70,6 +70,10 @@ impl PeopleTx for SqliteTx<'_> {
         revocations::due(self.connection, relay, limit)
     }
 
+    fn is_revoked(&self, relay: &RelayId, path: &[Handle]) -> Result<bool, StoreError> {
+        revocations::is_there(self.connection, relay, path)
+    }
+
     fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError> {
         revocations::put(self.connection, revocation)
     }

@@ -1,7 +1,7 @@
 use rusqlite::{Connection, params};
 use undertone_protocol::ids::{Handle, RelayId};
 
-use super::columns::{all, get_joined, join, limit, run};
+use super::columns::{all, exists, get_joined, join, limit, run};
 use crate::store::{Revocation, StoreError};
 
 const REVOCATION: &str = "revocation";
@@ -13,6 +13,15 @@ pub(super) fn due(
 ) -> Result<Vec<Vec<Handle>>, StoreError> {
     let sql = "SELECT path FROM revocations WHERE relay = ? AND confirmed = 0 ORDER BY path LIMIT ?";
     all(connection, sql, params![relay.as_bytes(), limit(most)], |row| get_joined::<8, _>(row, 0, REVOCATION))
+}
+
+pub(super) fn is_there(
+    connection: &Connection,
+    relay: &RelayId,
+    path: &[Handle],
+) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM revocations WHERE relay = ? AND path = ?";
+    exists(connection, sql, params![relay.as_bytes(), join(path.iter().map(Handle::as_bytes))])
 }
 
 pub(super) fn put(connection: &Connection, revocation: &Revocation) -> Result<(), StoreError> {
