@@ -185,6 +185,21 @@ fn greet(ctx: &mut Context<'_>, own: &Contact) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// A device that got nothing from the others yet greets again: what it said, or their answer, may be lost.
+pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    let conversation = ctx.me.direct(&ctx.me.user);
+    let is_alone = own::siblings(ctx).is_empty();
+    let has_heard = ctx.tx.frontier(&conversation)?.iter().any(|(device, _)| *device != ctx.me.device);
+    if is_alone || has_heard || ctx.me.identity().is_some() {
+        return Ok(());
+    }
+    if let Some(mut own) = own::own_contact(ctx)? {
+        introductions::answer(ctx, &mut own);
+        ctx.tx.put_contact(&own)?;
+    }
+    receipts::make_own_due(ctx, &conversation)
+}
+
 /// Takes a device of this user out: it gets nothing more.
 pub(super) fn revoke(
     ctx: &mut Context<'_>,

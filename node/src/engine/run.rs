@@ -12,8 +12,8 @@ use super::own::ARRIVAL;
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
-    bundles, commands, frames, healing, history, home, inbox, introductions, keys, publish, receipts,
-    records, sealing,
+    bundles, commands, frames, healing, history, home, inbox, introductions, keys, linking, publish,
+    receipts, records, sealing,
 };
 use crate::event::Event;
 use crate::store::{ContactState, NodeTx, StoreError};
@@ -147,6 +147,7 @@ impl Engine {
         if sweep {
             publish::sweep(&mut ctx)?;
             home::sweep(&mut ctx)?;
+            linking::sweep(&mut ctx)?;
         }
         inbox::retry_quarantine(&mut ctx)?;
         records::follow_due(&mut ctx)?;

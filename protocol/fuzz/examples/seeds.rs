@@ -51,6 +51,12 @@ fn identity() {
     seeds("prekey", [&vectors["prekey"]["signed"]["body"]]);
     seeds("sealed_blob", ["bundle", "prekey"].map(|blob| &vectors[blob]["sealed"]));
     seeds("introduction", ["request", "accept"].map(|kind| &vectors[kind]["body"]));
+    seed("introduction", "link", bytes(&vectors["link"]["signed"]["body"]));
+    seeds("device_revoke", [&vectors["device_revoke"]["body"]]);
+    let code = vectors["device_code"].as_str().unwrap();
+    seed("device_code", "code", code);
+    let body = data_encoding::BASE64URL_NOPAD.decode(code.rsplit('/').next().unwrap().as_bytes()).unwrap();
+    seed("device_code", "body", &body[..body.len() - 4]);
     let link = vectors["invitation"].as_str().unwrap();
     seed("invitation", "link", link);
     let body = data_encoding::BASE64URL_NOPAD.decode(link.rsplit('/').next().unwrap().as_bytes()).unwrap();

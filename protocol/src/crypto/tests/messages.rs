@@ -50,7 +50,7 @@ fn key_package() -> Signed {
     signed
 }
 
-fn bodies() -> [(&'static str, Body); 6] {
+fn bodies() -> [(&'static str, Body); 7] {
     let signed = |label| sign(label, &device(), &b"stands for what is signed"[..]).to_wire();
     let part = |text: &'static [u8]| Bytes::from_static(text);
     let entry =
@@ -58,6 +58,7 @@ fn bodies() -> [(&'static str, Body); 6] {
     [
         ("key_package", Body::KeyPackage(key_package().to_wire())),
         ("acknowledgement", Body::Acknowledgement(signed(Label::Acknowledgement))),
+        ("entries", Body::Entries(wire::Entries { entries: vec![entry.clone(), entry.clone()] })),
         ("entry", Body::Entry(entry)),
         ("device_list", Body::DeviceList(signed(Label::DeviceList))),
         ("nothing", Body::Nothing(wire::Empty {})),

@@ -1,4 +1,5 @@
 mod bundles;
+mod devices;
 mod fixtures;
 mod identities;
 mod introductions;

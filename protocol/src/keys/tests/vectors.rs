@@ -1,13 +1,16 @@
 //! `vectors/identity.json`: what another implementation can check itself against, with `spec/identity.md`.
 
+use prost::Message;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde_json::{Value, json};
 
+use super::devices;
 use super::fixtures::{
     bundle, certificate, device, identity, introduction_fields, invitation, list, request,
 };
 use crate::codec::Signed;
+use crate::crypto::seal_link;
 use crate::ids::{CurveKey, Locator, Secret};
 use crate::keys::*;
 use crate::testing::vectors::{assert_stored, hex};
@@ -50,6 +53,15 @@ fn blob(blob: SealedBlob, content: &Signed) -> Value {
     })
 }
 
+/// The answer to the code: what is sealed, and as it is delivered.
+fn device_link() -> Value {
+    let link = devices::link().signed;
+    let content = link.to_wire().encode_to_vec();
+    let key = devices::code().key;
+    let sealed = seal_link(&key, content, &mut ChaCha20Rng::from_seed([6; 32])).unwrap();
+    json!({ "signed": signed(&link), "key": hex(key.expose()), "payload": hex(sealed) })
+}
+
 /// All of it, computed from fixed seeds.
 fn computed() -> Value {
     let seeds = |key: &Secret, public: String| json!({ "seed": hex(key.expose()), "public_key": public });
@@ -69,6 +81,9 @@ fn computed() -> Value {
         "invitation": link,
         "request": introduction(request()),
         "accept": introduction(IntroductionKind::Accept),
+        "device_code": devices::code().to_string(),
+        "link": device_link(),
+        "device_revoke": signed(&devices::revoke().signed),
     })
 }
 

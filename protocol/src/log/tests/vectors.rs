@@ -6,8 +6,12 @@ use rand_chacha::rand_core::SeedableRng;
 use serde_json::{Value, json};
 
 use super::model::Replica;
-use crate::entry::{EntryBody, EntryHeader, SignedEntry};
-use crate::ids::{ConversationId, DeviceId, DeviceListHash, EntryId};
+use crate::codec::{Label, sign};
+use crate::entry::{
+    AccountRecord, AccountState, BlockedFrom, Content, DeviceChange, EntryBody, EntryHeader, SignedEntry,
+};
+use crate::ids::{ConversationId, DeviceId, DeviceListHash, EntryId, Handle, UserId};
+use crate::keys::Name;
 use crate::testing::vectors::{assert_stored, hex};
 use crate::time::Timestamp;
 
@@ -54,6 +58,33 @@ fn entries() -> Vec<SignedEntry> {
     vec![first, fast, unseen, slow, last]
 }
 
+/// The bodies of what is no text.
+fn contents() -> Value {
+    let signed = |label| sign(label, &SigningKey::from_bytes(&[1; 32]), &b"stands for what is signed"[..]);
+    let devices = Content::Devices(DeviceChange {
+        device_list: signed(Label::DeviceList),
+        revocations: vec![signed(Label::DeviceRevoke)],
+    });
+    let record = AccountRecord {
+        user: UserId::new([2; 32]),
+        replaces: vec![EntryId::new([5; 32])],
+        state: AccountState::Blocked { since: Timestamp::from_ms(START_MS), was: BlockedFrom::Accepted },
+        name: Name::new("Bob").unwrap(),
+        verified: true,
+        token: Handle::new([6; 8]),
+        invitation: Some(Handle::new([7; 8])),
+        device_list: Some(signed(Label::DeviceList)),
+        bundles: Vec::new(),
+        grants: Vec::new(),
+    };
+    let body = |content| {
+        let body = EntryBody::new(content, &mut ChaCha20Rng::from_seed([8; 32])).unwrap();
+        assert_eq!(EntryBody::from_bytes(body.bytes.clone()), Ok(body.clone()));
+        hex(&body.bytes)
+    };
+    json!({ "devices": body(devices), "account": body(Content::Account(Box::new(record))) })
+}
+
 fn computed() -> Value {
     let entries = entries();
     let mut replica = Replica::default();
@@ -74,6 +105,7 @@ fn computed() -> Value {
     json!({
         "device_seeds": seeds,
         "entries": entries.iter().map(of).collect::<Vec<_>>(),
+        "contents": contents(),
         "order": replica.order().iter().map(|key| key.entry.to_hex()).collect::<Vec<_>>(),
     })
 }
