@@ -2,4 +2,5 @@
 
 pub mod load;
 pub mod processes;
+pub mod report;
 pub mod simulation;
