@@ -79,7 +79,7 @@ impl Written {
             let state = STATES.iter().position(|state| *state == message.state);
             let state = state.with_context(|| format!("an odd state: {message:?}"))?;
             let before = self.states.insert(message.id.clone(), state).unwrap_or_default();
-            ensure!(state >= before, "a tick went back from {}: {message:?}", STATES[before]);
+            ensure!(state >= before, "a tick went back from {:?}: {message:?}", STATES.get(before));
         }
         Ok(())
     }

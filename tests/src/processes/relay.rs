@@ -80,7 +80,8 @@ impl Relay {
 
     /// kill -9.
     pub fn kill(&mut self) -> anyhow::Result<()> {
-        self.process.take().context("the relay does not run")?.kill()
+        self.process.take().context("the relay does not run")?.kill()?;
+        Ok(())
     }
 
     /// Runs a command of the relay's program with this relay's configuration.

@@ -1,0 +1,173 @@
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng;
+
+use super::disk::Image;
+use super::record::Said;
+use super::subject::Subject;
+use crate::processes::{Program, freeze};
+
+/// While a store is opened or made, in milliseconds.
+const OPENING_MS: u64 = 400;
+/// While records are written, in milliseconds.
+const WRITING_MS: u64 = 500;
+
+/// Where a cut finds the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// On an empty disk, on which it is made.
+    Fresh,
+    /// On the disk that the cut before left.
+    Existing,
+}
+
+/// What came out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How often the power was cut.
+    pub cuts: usize,
+    /// How many of the cuts came before the store was open.
+    pub while_opening: usize,
+    /// Records that were acknowledged, all of which were there.
+    pub acknowledged: u64,
+    /// Records that were there though nobody had heard of it yet.
+    pub more: u64,
+}
+
+/// A store, the disk under it, and a hand at the plug.
+#[derive(Debug)]
+pub struct Cuts {
+    program: Program,
+    dir: PathBuf,
+    subject: Subject,
+    start: Start,
+    disk_mib: u64,
+}
+
+impl Cuts {
+    /// `program` is the binary `undertone-power`; the disks of `disk_mib` MiB are files in `dir`.
+    pub const fn new(program: Program, dir: PathBuf, subject: Subject, start: Start, disk_mib: u64) -> Self {
+        Self { program, dir, subject, start, disk_mib }
+    }
+
+    /// Cuts the power so often. An error when something that was acknowledged is not there, when something is
+    /// there that can't be, or when a store can't be opened.
+    pub fn run(&self, cuts: usize, rng: &mut ChaCha20Rng) -> anyhow::Result<Report> {
+        let mut report = Report { cuts, ..Report::default() };
+        let (mut disk, mut known) = (self.new_disk()?, Known::default());
+        for cut in 0..cuts {
+            if self.start == Start::Fresh {
+                (disk, known) = (self.new_disk()?, Known::default());
+            }
+            let before = known.numbers.iter().sum::<u64>();
+            let (left, opened) = self.cut(&disk, &mut known, rng).with_context(|| format!("cut {cut}"))?;
+            let acknowledged = known.numbers.iter().sum::<u64>();
+            let found = self.check(&left, &known).with_context(|| format!("after cut {cut}"))?;
+            report.while_opening += usize::from(!opened);
+            report.acknowledged += acknowledged - before;
+            report.more += found.iter().sum::<u64>().saturating_sub(acknowledged);
+            known.numbers = found;
+            disk = left.rename(self.file("disk"))?;
+        }
+        Ok(report)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    fn new_disk(&self) -> anyhow::Result<Image> {
+        Image::create(self.file("disk"), self.disk_mib)
+    }
+
+    /// Lets the writer write for a while; gives what the power cut left of the disk, and whether the store was
+    /// open by then.
+    fn cut(&self, disk: &Image, known: &mut Known, rng: &mut ChaCha20Rng) -> anyhow::Result<(Image, bool)> {
+        let mount = disk.mount(self.file("mounted"))?;
+        let mut writer = self.program.start(&self.args("write", mount.path())?, &self.file("log"))?;
+        // Half of them at any time, the other half while it surely writes.
+        let mut said = Vec::new();
+        if rng.next_u64().is_multiple_of(2) {
+            said.push(writer.line()?);
+            pause(rng, WRITING_MS);
+        } else {
+            pause(rng, OPENING_MS);
+        }
+        freeze(writer.id())?;
+        let left = disk.copy(self.file("left"))?;
+        said.extend(writer.kill()?);
+        mount.end()?;
+        for line in &said {
+            known.hear(&Said::parse(line)?)?;
+        }
+        Ok((left, !said.is_empty()))
+    }
+
+    /// Opens the store on a copy of what is left, so that the next cut finds it as this one left it.
+    fn check(&self, left: &Image, known: &Known) -> anyhow::Result<Vec<u64>> {
+        let copy = left.copy(self.file("checked"))?;
+        let mount = copy.mount(self.file("mounted"))?;
+        let mut args = self.args("check", mount.path())?;
+        if known.opened {
+            args.push("opened".to_owned());
+        }
+        let checked = self.program.run(&args)?.succeeded()?;
+        mount.end()?;
+        let Said::Opened(found) = Said::parse(checked.stdout.trim())? else {
+            bail!("the check says {}", checked.stdout)
+        };
+        for (producer, found) in found.iter().enumerate() {
+            let kept = known.numbers.get(producer).copied().unwrap_or_default();
+            ensure!(
+                *found >= kept,
+                "producer {producer}: {kept} was acknowledged, {found} is the last there"
+            );
+            // A producer goes on when its record is acknowledged, so one more may be there.
+            ensure!(*found <= kept + 1, "producer {producer}: nobody wrote {found}, {kept} was the last");
+        }
+        Ok(found)
+    }
+
+    fn args(&self, what: &str, dir: &Path) -> anyhow::Result<Vec<String>> {
+        let dir = dir.to_str().context("a directory whose name is no text")?;
+        Ok([what, self.subject.as_str(), dir].map(str::to_owned).to_vec())
+    }
+}
+
+fn pause(rng: &mut ChaCha20Rng, ms_max: u64) {
+    thread::sleep(Duration::from_micros(rng.next_u64() % (ms_max * 1_000)));
+}
+
+/// What was acknowledged.
+#[derive(Debug, Default)]
+struct Known {
+    opened: bool,
+    numbers: Vec<u64>,
+}
+
+impl Known {
+    fn hear(&mut self, said: &Said) -> anyhow::Result<()> {
+        match said {
+            Said::Opened(numbers) => {
+                // What was found after the cut before is there now too.
+                ensure!(
+                    self.numbers.is_empty() || self.numbers == *numbers,
+                    "found {:?}, then {numbers:?}",
+                    self.numbers
+                );
+                self.opened = true;
+                self.numbers.clone_from(numbers);
+            }
+            Said::Kept(producer, number) => {
+                let last = self.numbers.get_mut(*producer).context("a record before the store was open")?;
+                ensure!(*number == *last + 1, "record {number} after {last}");
+                *last = *number;
+            }
+        }
+        Ok(())
+    }
+}
