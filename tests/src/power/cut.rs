@@ -1,20 +1,32 @@
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 
 use super::disk::Image;
-use super::record::Said;
+use super::record::{IDLE, Said};
 use super::subject::Subject;
 use crate::processes::{Program, freeze};
 
-/// While a store is opened or made, in milliseconds.
-const OPENING_MS: u64 = 400;
-/// While records are written, in milliseconds.
-const WRITING_MS: u64 = 500;
+/// How long records are written at most.
+const WRITING: Duration = Duration::from_millis(500);
+
+/// When the power goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// While the store is opened or made, or soon after.
+    Opening,
+    /// When it was just opened, and nothing is written yet.
+    Idle,
+    /// While records are written.
+    Writing,
+}
+
+/// In turn. The first shows how long opening takes.
+const WHEN: [When; 3] = [When::Writing, When::Opening, When::Idle];
 
 /// Where a cut finds the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +73,12 @@ impl Cuts {
         let (mut disk, mut known) = (self.new_disk()?, Known::default());
         for cut in 0..cuts {
             if self.start == Start::Fresh {
-                (disk, known) = (self.new_disk()?, Known::default());
+                (disk, known) = (self.new_disk()?, Known { opening: known.opening, ..Known::default() });
             }
             let before = known.numbers.iter().sum::<u64>();
-            let (left, opened) = self.cut(&disk, &mut known, rng).with_context(|| format!("cut {cut}"))?;
+            let when = WHEN.get(cut % WHEN.len()).copied().unwrap_or(When::Writing);
+            let (left, opened) =
+                self.cut(&disk, when, &mut known, rng).with_context(|| format!("cut {cut}"))?;
             let acknowledged = known.numbers.iter().sum::<u64>();
             let found = self.check(&left, &known).with_context(|| format!("after cut {cut}"))?;
             report.while_opening += usize::from(!opened);
@@ -86,17 +100,29 @@ impl Cuts {
 
     /// Lets the writer write for a while; gives what the power cut left of the disk, and whether the store was
     /// open by then.
-    fn cut(&self, disk: &Image, known: &mut Known, rng: &mut ChaCha20Rng) -> anyhow::Result<(Image, bool)> {
+    fn cut(
+        &self,
+        disk: &Image,
+        when: When,
+        known: &mut Known,
+        rng: &mut ChaCha20Rng,
+    ) -> anyhow::Result<(Image, bool)> {
         let mount = disk.mount(self.file("mounted"))?;
+        let begin = Instant::now();
         let mut writer = self.program.start(&self.args("write", mount.path())?, &self.file("log"))?;
-        // Half of them at any time, the other half while it surely writes.
         let mut said = Vec::new();
-        if rng.next_u64().is_multiple_of(2) {
+        if when != When::Opening {
             said.push(writer.line()?);
-            pause(rng, WRITING_MS);
-        } else {
-            pause(rng, OPENING_MS);
+            known.opening = begin.elapsed();
         }
+        pause(
+            rng,
+            match when {
+                When::Opening => known.opening + known.opening / 4,
+                When::Idle => IDLE,
+                When::Writing => IDLE + WRITING,
+            },
+        );
         freeze(writer.id())?;
         let left = disk.copy(self.file("left"))?;
         said.extend(writer.kill()?);
@@ -138,14 +164,21 @@ impl Cuts {
     }
 }
 
-fn pause(rng: &mut ChaCha20Rng, ms_max: u64) {
-    thread::sleep(Duration::from_micros(rng.next_u64() % (ms_max * 1_000)));
+fn pause(rng: &mut ChaCha20Rng, at_most: Duration) {
+    // A part of 2^32.
+    let part = u128::from(rng.next_u64() >> 32);
+    let nanos = at_most.as_nanos() * part >> 32;
+    thread::sleep(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)));
 }
 
-/// What was acknowledged.
+/// What is known of a store.
 #[derive(Debug, Default)]
 struct Known {
+    /// How long it took to open lately.
+    opening: Duration,
+    /// Whether it was acknowledged to be there.
     opened: bool,
+    /// The last number acknowledged of each producer.
     numbers: Vec<u64>,
 }
 

@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::ensure;
@@ -8,7 +9,7 @@ use undertone::account::{self, AccountError};
 use undertone::store::{MemoryStore, NodeStore, SqliteStore};
 
 use super::messages::Author;
-use super::record::{Said, say};
+use super::record::{IDLE, Said, say};
 
 const PASSPHRASE: &str = "a passphrase";
 
@@ -22,6 +23,7 @@ pub(super) fn write(dir: &Path) -> anyhow::Result<()> {
     let mut store = open_or_create(&home(dir), &author)?;
     let (mut number, mut last) = store.transaction(|tx| author.last(tx))?;
     say(&[Said::Opened(vec![number])])?;
+    thread::sleep(IDLE);
     loop {
         number += 1;
         last = Some(store.transaction(|tx| author.write(tx, number, last))?);

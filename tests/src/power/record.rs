@@ -1,5 +1,6 @@
 use std::fmt;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rand_chacha::ChaCha20Rng;
@@ -23,6 +24,9 @@ pub(super) fn content(producer: usize, number: u64, len_max: u64) -> Vec<u8> {
     rng.fill_bytes(&mut content);
     content
 }
+
+/// How long a writer rests once the store is open: the power may go before the first record syncs for everybody.
+pub(super) const IDLE: Duration = Duration::from_millis(60);
 
 /// What a writer says.
 #[derive(Debug, Clone, PartialEq, Eq)]

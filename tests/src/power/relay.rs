@@ -6,13 +6,13 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use undertone_relay::store::{FjallOptions, FjallStore, Overlay, Store};
 
-use super::record::{Said, content, say};
+use super::record::{IDLE, Said, content, say};
 
 /// They wait for their record as clients do; what waits at one moment is committed at once.
 const PRODUCERS: usize = 8;
 /// How many records of a producer stay; each new one takes the place of the oldest, as envelopes come and go.
 const RECORDS_HELD: u64 = 32;
-const RECORD_BYTES_MAX: u64 = 16 * 1024;
+const RECORD_BYTES_MAX: u64 = 32 * 1024;
 
 /// The last number of each producer.
 type Numbers = [u64; PRODUCERS];
@@ -39,6 +39,7 @@ pub(super) fn write(dir: &Path) -> anyhow::Result<()> {
     let mut store = open(dir)?;
     let mut last = numbers(&store)?;
     say(&[Said::Opened(last.to_vec())])?;
+    thread::sleep(IDLE);
     let (hand_in, waiting) = sync_channel(PRODUCERS);
     let mut acknowledge = Vec::new();
     for (producer, last) in last.into_iter().enumerate() {
