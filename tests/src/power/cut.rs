@@ -167,7 +167,7 @@ impl Cuts {
 fn pause(rng: &mut ChaCha20Rng, at_most: Duration) {
     // A part of 2^32.
     let part = u128::from(rng.next_u64() >> 32);
-    let nanos = at_most.as_nanos() * part >> 32;
+    let nanos = (at_most.as_nanos() * part) >> 32;
     thread::sleep(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)));
 }
 

@@ -4,6 +4,7 @@
 //! [`WAIT_MAX`]. Processes are killed, each by its own id, when what holds them is dropped.
 
 mod freeze;
+mod memory;
 mod program;
 mod relay;
 mod search;
@@ -16,6 +17,7 @@ mod watch;
 
 pub use account::Account;
 pub use freeze::{freeze, thaw};
+pub use memory::dump;
 pub use person::Person;
 pub use program::{Finished, Program, Running};
 pub use relay::Relay;
