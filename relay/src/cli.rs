@@ -21,6 +21,9 @@ use crate::server::run;
 
 /// Libraries speak only when something is wrong.
 const LOG_DEFAULT: &str = "warn,undertone_relay=info,undertone_transport=info";
+/// From debug on this library puts the full device key and the address of a client before every line of its
+/// connection. A level for all does not reach it: only whoever names it gets that.
+const LOG_KEPT_BACK: &str = "libp2p_swarm=warn";
 
 #[derive(Parser)]
 #[command(
@@ -100,7 +103,8 @@ pub fn run_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
 }
 
 fn execute(cli: Cli) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&cli.log).with_context(|| format!("--log {}", cli.log))?;
+    let filter = EnvFilter::try_new(format!("{LOG_KEPT_BACK},{}", cli.log))
+        .with_context(|| format!("--log {}", cli.log))?;
     // An error says that the program which carries this one logs already.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
