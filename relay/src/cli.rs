@@ -1,7 +1,7 @@
 //! The command line of `undertone-relay`.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -156,6 +156,10 @@ fn make(init: &Init) -> anyhow::Result<()> {
         std::fs::remove_file(dir.key())?;
         return Err(error);
     }
+    // Before anybody builds on them: a relay that loses its key is lost.
+    for path in [&config, &dir.key()] {
+        sync_names(path).with_context(|| format!("can't write {}", path.display()))?;
+    }
 
     let relay = key::identity(&secret).relay_id();
     let mut out = io::stdout().lock();
@@ -198,6 +202,14 @@ fn write_config(path: &Path, text: &str) -> anyhow::Result<()> {
         .write(true)
         .create_new(true)
         .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
         .with_context(|| format!("can't write {}", path.display()))
+}
+
+/// The names of a file and of the directories above it survive a power cut from here on. A directory that is not
+/// ours to read was there before.
+fn sync_names(path: &Path) -> io::Result<()> {
+    let named = |dir: &Path| if dir == Path::new("") { Path::new(".").to_owned() } else { dir.to_owned() };
+    let mut opened = path.ancestors().skip(1).map_while(|dir| File::open(named(dir)).ok());
+    opened.try_for_each(|dir| dir.sync_all())
 }

@@ -1,7 +1,7 @@
 //! Power cuts under the stores of relay and node: what was acknowledged is there, and nothing half-written
 //! shows. `undertone_tests::power` says how, and what this does not show.
 //!
-//! Two cuts each; `UNDERTONE_POWER_CUTS=30` asks for more. Loop devices are for root: without them the tests say
+//! Three cuts each; `UNDERTONE_POWER_CUTS=30` asks for more. Loop devices are for root: without them the tests say
 //! so and pass.
 
 use std::path::Path;
@@ -15,7 +15,7 @@ use undertone_tests::processes::Program;
 use undertone_tests::report;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-power");
-const CUTS: usize = 2;
+const CUTS: usize = 3;
 const CUTS_VARIABLE: &str = "UNDERTONE_POWER_CUTS";
 /// Repeats the choices of a run that failed; the machine adds its own.
 const SEED_VARIABLE: &str = "UNDERTONE_POWER_SEED";
@@ -33,7 +33,7 @@ fn trial(dir: &Path) -> anyhow::Result<()> {
 }
 
 fn cut(subject: Subject, start: Start, disk_mib: u64) -> anyhow::Result<()> {
-    let what = format!("power cuts, {} store, {start:?}", subject.as_str());
+    let what = format!("power cuts, {}, {start:?}", subject.as_str());
     let dir = tempfile::Builder::new().prefix("undertone-power-").tempdir()?;
     if let Err(why) = trial(dir.path()) {
         report::line(format_args!("{what}: not tried, as no disk can be mounted here: {why:#}"))?;
@@ -63,6 +63,11 @@ fn a_fresh_relay_store_survives_a_power_cut() -> anyhow::Result<()> {
 #[test]
 fn an_existing_relay_store_survives_a_power_cut() -> anyhow::Result<()> {
     cut(Subject::Relay, Start::Existing, 256)
+}
+
+#[test]
+fn a_new_relay_keeps_its_key_through_a_power_cut() -> anyhow::Result<()> {
+    cut(Subject::NewRelay, Start::Fresh, 32)
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The command line of `undertone-power`: `write relay|node DIR` writes without end and prints what is
-//! acknowledged; `check relay|node DIR [opened]` prints the last numbers of what is there, or fails.
+//! The command line of `undertone-power`: `write SUBJECT DIR` writes without end and prints what is acknowledged;
+//! `check SUBJECT DIR [opened]` prints the last numbers of what is there, or fails.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
         ["write", subject, dir] => Subject::parse(subject)?.write(Path::new(dir)),
         ["check", subject, dir] => check(subject, dir, false),
         ["check", subject, dir, "opened"] => check(subject, dir, true),
-        _ => bail!("usage: undertone-power write|check relay|node DIR [opened]"),
+        _ => bail!("usage: undertone-power write|check relay|new-relay|node DIR [opened]"),
     }
 }
 

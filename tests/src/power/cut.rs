@@ -9,7 +9,7 @@ use rand_core::Rng;
 use super::disk::Image;
 use super::record::{IDLE, Said};
 use super::subject::Subject;
-use crate::processes::{Program, freeze};
+use crate::processes::{Program, Running, freeze};
 
 /// How long records are written at most.
 const WRITING: Duration = Duration::from_millis(500);
@@ -87,6 +87,7 @@ impl Cuts {
             known.numbers = found;
             disk = left.rename(self.file("disk"))?;
         }
+        ensure!(report.acknowledged > 0 || !self.subject.keeps_records(), "nothing was written");
         Ok(report)
     }
 
@@ -108,21 +109,8 @@ impl Cuts {
         rng: &mut ChaCha20Rng,
     ) -> anyhow::Result<(Image, bool)> {
         let mount = disk.mount(self.file("mounted"))?;
-        let begin = Instant::now();
         let mut writer = self.program.start(&self.args("write", mount.path())?, &self.file("log"))?;
-        let mut said = Vec::new();
-        if when != When::Opening {
-            said.push(writer.line()?);
-            known.opening = begin.elapsed();
-        }
-        pause(
-            rng,
-            match when {
-                When::Opening => known.opening + known.opening / 4,
-                When::Idle => IDLE,
-                When::Writing => IDLE + WRITING,
-            },
-        );
+        let mut said = self.wait(&mut writer, when, known, rng)?;
         freeze(writer.id())?;
         let left = disk.copy(self.file("left"))?;
         said.extend(writer.kill()?);
@@ -131,6 +119,32 @@ impl Cuts {
             known.hear(&Said::parse(line)?)?;
         }
         Ok((left, !said.is_empty()))
+    }
+
+    /// Waits for the moment; what the writer said so far.
+    fn wait(
+        &self,
+        writer: &mut Running,
+        when: When,
+        known: &mut Known,
+        rng: &mut ChaCha20Rng,
+    ) -> anyhow::Result<Vec<String>> {
+        if when == When::Opening {
+            pause(rng, known.opening + known.opening / 4);
+            return Ok(Vec::new());
+        }
+        let begin = Instant::now();
+        let mut said = vec![writer.line()?];
+        known.opening = begin.elapsed();
+        if when == When::Idle {
+            pause(rng, IDLE);
+            return Ok(said);
+        }
+        if self.subject.keeps_records() {
+            said.push(writer.line()?);
+        }
+        pause(rng, WRITING);
+        Ok(said)
     }
 
     /// Opens the store on a copy of what is left, so that the next cut finds it as this one left it.

@@ -17,6 +17,7 @@
 mod cut;
 mod disk;
 mod messages;
+mod new_relay;
 mod node;
 mod record;
 mod relay;
