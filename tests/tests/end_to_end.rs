@@ -1,7 +1,7 @@
 //! Conversations of real processes, on good days and on bad ones.
 
 use anyhow::ensure;
-use undertone::command::{ContactView, CountView, IdView, MessageView, SafetyNumberView};
+use undertone::command::{ContactView, CountView, MessageView, SafetyNumberView};
 use undertone::event::Event;
 use undertone_tests::processes::{Person, Stage, Watch};
 

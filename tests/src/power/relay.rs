@@ -11,8 +11,8 @@ use super::record::{IDLE, Said, content, say};
 /// They wait for their record as clients do; what waits at one moment is committed at once.
 const PRODUCERS: usize = 8;
 /// How many records of a producer stay; each new one takes the place of the oldest, as envelopes come and go.
-const RECORDS_HELD: u64 = 32;
-const RECORD_BYTES_MAX: u64 = 32 * 1024;
+const RECORDS_HELD: u64 = 16;
+const RECORD_BYTES_MAX: u64 = 64 * 1024;
 
 /// The last number of each producer.
 type Numbers = [u64; PRODUCERS];
