@@ -147,6 +147,7 @@ fn make(init: &Init) -> anyhow::Result<()> {
             bail!("{} exists already; nothing was changed", path.display());
         }
     }
+    let before = [standing(&config), standing(&dir.key())];
     dir.create().with_context(|| format!("can't create {}", dir.path().display()))?;
     let secret = Secret::random(&mut UnwrapErr(getrandom::SysRng));
     key::create(&dir.key(), &secret)?;
@@ -157,8 +158,8 @@ fn make(init: &Init) -> anyhow::Result<()> {
         return Err(error);
     }
     // Before anybody builds on them: a relay that loses its key is lost.
-    for path in [&config, &dir.key()] {
-        sync_names(path).with_context(|| format!("can't write {}", path.display()))?;
+    for (path, before) in [&config, &dir.key()].into_iter().zip(&before) {
+        sync_names(path, before).with_context(|| format!("can't write {}", path.display()))?;
     }
 
     let relay = key::identity(&secret).relay_id();
@@ -206,10 +207,24 @@ fn write_config(path: &Path, text: &str) -> anyhow::Result<()> {
         .with_context(|| format!("can't write {}", path.display()))
 }
 
-/// The names of a file and of the directories above it survive a power cut from here on. A directory that is not
-/// ours to read was there before.
-fn sync_names(path: &Path) -> io::Result<()> {
-    let named = |dir: &Path| if dir == Path::new("") { Path::new(".").to_owned() } else { dir.to_owned() };
-    let mut opened = path.ancestors().skip(1).map_while(|dir| File::open(named(dir)).ok());
-    opened.try_for_each(|dir| dir.sync_all())
+/// The directories above a path, the nearest first.
+fn above(path: &Path) -> impl Iterator<Item = &Path> {
+    path.ancestors().skip(1).map(|dir| if dir == Path::new("") { Path::new(".") } else { dir })
+}
+
+/// The nearest directory above a path that is there.
+fn standing(path: &Path) -> PathBuf {
+    above(path).find(|dir| dir.exists()).unwrap_or(Path::new("/")).to_owned()
+}
+
+/// The names of a file and of the directories above it, up to one that was there before, survive a power cut from
+/// here on.
+fn sync_names(path: &Path, before: &Path) -> io::Result<()> {
+    for dir in above(path) {
+        File::open(dir)?.sync_all()?;
+        if dir == before {
+            break;
+        }
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use super::record::{IDLE, Said};
 use super::subject::Subject;
 use crate::processes::{Program, Running, freeze};
 
-/// How long records are written at most.
+/// How long records are written at most, once the first is kept.
 const WRITING: Duration = Duration::from_millis(500);
 
 /// When the power goes.

@@ -5,6 +5,9 @@
 //! copied: the copy has what was written to the device, and nothing of what was still in memory. The copy is
 //! mounted, and a second process opens the store there and compares it with what was acknowledged.
 //!
+//! The power goes while the store is made or opened (also while it recovers from the cut before), right after that,
+//! or while records are written, in turn.
+//!
 //! This shows whether what is acknowledged depends on the page cache: a missing `fsync` of a file or of a
 //! directory, or a wrong order of them. It does not show a drive that lies: what reached the loop device counts
 //! as durable, whether or not a flush followed.

@@ -70,3 +70,25 @@ pub(super) fn say(said: &[Said]) -> io::Result<()> {
     out.write_all(text.as_bytes())?;
     out.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_understood_and_half_of_it_is_not() {
+        for said in [Said::Opened(vec![]), Said::Opened(vec![0, 7]), Said::Kept(3, u64::MAX)] {
+            assert_eq!(Said::parse(&said.to_string()).unwrap(), said);
+        }
+        for half in ["", "open", "kept", "kept 3", "kept 3 ", "kept 3 x", "kept 1 2 3"] {
+            assert!(Said::parse(half).is_err(), "{half}");
+        }
+    }
+
+    #[test]
+    fn records_follow_from_their_numbers() {
+        assert_eq!(content(1, 2, 100), content(1, 2, 100));
+        assert!(content(1, 2, 100) != content(1, 3, 100) && content(1, 2, 100) != content(2, 2, 100));
+        assert!((1..200).all(|number| (1..=9).contains(&content(0, number, 9).len())));
+    }
+}
