@@ -26,11 +26,6 @@ impl Image {
         Ok(Self(path))
     }
 
-    /// Where the file is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
     /// Mounts it in the directory `at`, which is made.
     pub fn mount(&self, at: PathBuf) -> anyhow::Result<Mount> {
         std::fs::create_dir_all(&at)?;
