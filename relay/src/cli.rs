@@ -1,7 +1,7 @@
 //! The command line of `undertone-relay`.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,6 +21,9 @@ use crate::server::run;
 
 /// Libraries speak only when something is wrong.
 const LOG_DEFAULT: &str = "warn,undertone_relay=info,undertone_transport=info";
+/// From debug on this library puts the full device key and the address of a client before every line of its
+/// connection. A level for all does not reach it: only whoever names it gets that.
+const LOG_KEPT_BACK: &str = "libp2p_swarm=warn";
 
 #[derive(Parser)]
 #[command(
@@ -100,7 +103,8 @@ pub fn run_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
 }
 
 fn execute(cli: Cli) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&cli.log).with_context(|| format!("--log {}", cli.log))?;
+    let filter = EnvFilter::try_new(format!("{LOG_KEPT_BACK},{}", cli.log))
+        .with_context(|| format!("--log {}", cli.log))?;
     // An error says that the program which carries this one logs already.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -143,6 +147,7 @@ fn make(init: &Init) -> anyhow::Result<()> {
             bail!("{} exists already; nothing was changed", path.display());
         }
     }
+    let before = [standing(&config), standing(&dir.key())];
     dir.create().with_context(|| format!("can't create {}", dir.path().display()))?;
     let secret = Secret::random(&mut UnwrapErr(getrandom::SysRng));
     key::create(&dir.key(), &secret)?;
@@ -151,6 +156,10 @@ fn make(init: &Init) -> anyhow::Result<()> {
         // Nobody has seen this key: without it the next attempt starts afresh.
         std::fs::remove_file(dir.key())?;
         return Err(error);
+    }
+    // Before anybody builds on them: a relay that loses its key is lost.
+    for (path, before) in [&config, &dir.key()].into_iter().zip(&before) {
+        sync_names(path, before).with_context(|| format!("can't write {}", path.display()))?;
     }
 
     let relay = key::identity(&secret).relay_id();
@@ -194,6 +203,28 @@ fn write_config(path: &Path, text: &str) -> anyhow::Result<()> {
         .write(true)
         .create_new(true)
         .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
         .with_context(|| format!("can't write {}", path.display()))
+}
+
+/// The directories above a path, the nearest first.
+fn above(path: &Path) -> impl Iterator<Item = &Path> {
+    path.ancestors().skip(1).map(|dir| if dir == Path::new("") { Path::new(".") } else { dir })
+}
+
+/// The nearest directory above a path that is there.
+fn standing(path: &Path) -> PathBuf {
+    above(path).find(|dir| dir.exists()).unwrap_or(Path::new("/")).to_owned()
+}
+
+/// The names of a file and of the directories above it, up to one that was there before, survive a power cut from
+/// here on.
+fn sync_names(path: &Path, before: &Path) -> io::Result<()> {
+    for dir in above(path) {
+        File::open(dir)?.sync_all()?;
+        if dir == before {
+            break;
+        }
+    }
+    Ok(())
 }

@@ -1,7 +1,9 @@
-//! What the tests of the whole share: the simulated world, real processes, load on a real relay, and faults that
-//! the tests must catch.
+//! What the tests of the whole share: the simulated world, real processes, power cuts, load on a real relay, and
+//! faults that the tests must catch.
 
 pub mod load;
+pub mod power;
 pub mod processes;
+pub mod report;
 pub mod seeded;
 pub mod simulation;

@@ -1,10 +1,9 @@
 //! Conversations of real processes, on good days and on bad ones.
 
-use anyhow::{Context, ensure};
-use undertone::command::{ContactView, CountView, IdView, MessageView, SafetyNumberView};
+use anyhow::ensure;
+use undertone::command::{ContactView, CountView, MessageView, SafetyNumberView};
 use undertone::event::Event;
-use undertone_protocol::keys::Invitation;
-use undertone_tests::processes::{Person, Stage, Watch, search};
+use undertone_tests::processes::{Person, Stage, Watch};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-process");
 type Tested = anyhow::Result<()>;
@@ -219,84 +218,6 @@ fn who_runs_can_be_stopped_at_once() -> Tested {
         stage.relay.start()?;
         alice.start()?;
         alice.stop()?;
-    }
-    Ok(())
-}
-
-/// What nobody but the two may learn: name of the secret, and its bytes.
-type Secrets = Vec<(String, Vec<u8>)>;
-
-fn secret_texts(texts: &[&str]) -> Secrets {
-    texts.iter().map(|text| ((*text).to_owned(), text.as_bytes().to_vec())).collect()
-}
-
-fn secret_users(people: [&Person; 2]) -> anyhow::Result<Secrets> {
-    let mut secrets = Vec::new();
-    for person in people {
-        let IdView { user, device, .. } = person.status()?.id;
-        secrets.push((format!("the device id of {}", person.name), raw(&device)?));
-        secrets.push((format!("the user id of {} as it is", person.name), raw(&user)?));
-        secrets.push((format!("the user id of {} in hexadecimal", person.name), user.into_bytes()));
-    }
-    Ok(secrets)
-}
-
-/// An id's 32 bytes.
-fn raw(hexadecimal: &str) -> anyhow::Result<Vec<u8>> {
-    let digits = |at: usize| hexadecimal.get(2 * at..2 * at + 2).context("too few digits");
-    (0..32).map(|at| Ok(u8::from_str_radix(digits(at)?, 16)?)).collect()
-}
-
-#[test]
-fn the_relay_and_the_logs_learn_nothing() -> Tested {
-    const NAMES: [&str; 2] = ["Wilhelmina Featherstone", "Bartholomew Quince"];
-    const TEXTS: [&str; 4] =
-        ["It is me, from the harbour", "the blue boat floats", "the second island", "bring the old chart"];
-    let mut stage = Stage::new(PROGRAM)?;
-    let (mut inviter, mut joiner) = (stage.person(NAMES[0])?, stage.person(NAMES[1])?);
-    inviter.start()?;
-    joiner.start()?;
-    let mut requests = inviter.watch()?;
-    let link = inviter.invite(&[])?.link;
-    joiner.json::<ContactView>(&["contact", "add", &link, "--message", TEXTS[0]])?;
-    requests.until("the request comes", |event| matches!(event, Event::Request { .. }).then_some(()))?;
-    inviter.json::<ContactView>(&["contact", "accept", NAMES[1]])?;
-    inviter.json::<CountView>(&["read", NAMES[1]])?;
-    write_and_read(&joiner, &inviter, TEXTS[1])?;
-    write_and_read(&inviter, &joiner, TEXTS[2])?;
-    joiner.stop()?;
-    let sending = inviter.command(&["--log", "trace", "send", NAMES[1], TEXTS[3]])?.succeeded()?;
-    let held: MessageView = sending.json()?;
-    assert_eq!(held.state, "sent");
-
-    let passphrases = NAMES.map(|name| format!("the passphrase of {name}"));
-    let mut told = secret_texts(&[&NAMES[..], &TEXTS, &[link.as_str()]].concat());
-    told.extend(secret_texts(&passphrases.each_ref().map(String::as_str)));
-    let secrets = [told.clone(), secret_users([&inviter, &joiner])?].concat();
-    ensure!(sending.stderr.contains("TRACE"), "the command logs nothing");
-    let logged = inviter.home.join("command.log");
-    std::fs::write(logged, &sending.stderr)?;
-    // The relay has to know mailboxes; that one is found shows that this is how to search.
-    let invitation = Invitation::parse(&link)?;
-    let mailbox = invitation.relays.first().context("an invitation without relay")?.mailbox.mailbox;
-    let mailbox = ("the mailbox".to_owned(), mailbox.as_bytes().to_vec());
-    ensure!(!search(&stage.relay.dir().join("data"), &[mailbox])?.found.is_empty(), "the search is blind");
-    // While it holds a message, and when it holds none.
-    let holding = search(stage.relay.dir(), &secrets)?;
-    joiner.start()?;
-    inviter.until_state(NAMES[1], &held.id, "delivered")?;
-    inviter.stop()?;
-    joiner.stop()?;
-    stage.relay.stop()?;
-    let after = search(stage.relay.dir(), &secrets)?;
-    for searched in [holding, after] {
-        assert_eq!(searched.found, [""; 0]);
-        ensure!(searched.files > 3 && searched.bytes > 10_000, "nothing was searched: {searched:?}");
-    }
-    ensure!(std::fs::read_to_string(stage.relay.log())?.contains("DEBUG"), "the relay logs nothing");
-    for person in [&inviter, &joiner] {
-        assert_eq!(search(&person.home, &told)?.found, [""; 0], "the account of {}", person.name);
-        ensure!(std::fs::read_to_string(person.log())?.contains("DEBUG"), "the node logs nothing");
     }
     Ok(())
 }

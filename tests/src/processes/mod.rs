@@ -3,6 +3,8 @@
 //! Whatever waits does so for something that can be seen (a line, an event, a history), and no longer than
 //! [`WAIT_MAX`]. Processes are killed, each by its own id, when what holds them is dropped.
 
+mod freeze;
+mod memory;
 mod program;
 mod relay;
 mod search;
@@ -14,6 +16,8 @@ mod person;
 mod watch;
 
 pub use account::Account;
+pub use freeze::{freeze, thaw};
+pub use memory::dump;
 pub use person::Person;
 pub use program::{Finished, Program, Running};
 pub use relay::Relay;

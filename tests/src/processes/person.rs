@@ -76,7 +76,8 @@ impl Person {
 
     /// kill -9 of the node.
     pub fn kill(&mut self) -> anyhow::Result<()> {
-        self.node.take().context("the node does not run")?.kill()
+        self.node.take().context("the node does not run")?.kill()?;
+        Ok(())
     }
 
     /// Waits until the node is connected to its relay, or until it is not.

@@ -163,11 +163,12 @@ impl Running {
         self.lines.try_iter().collect()
     }
 
-    /// kill -9; waits until it is gone.
-    pub fn kill(mut self) -> anyhow::Result<()> {
+    /// kill -9; waits until it is gone. Gives the lines that it had printed and nobody has taken yet.
+    pub fn kill(mut self) -> anyhow::Result<Vec<String>> {
         self.child.0.kill()?;
         self.child.0.wait()?;
-        Ok(())
+        // The end of its output ends them.
+        Ok(self.lines.iter().collect())
     }
 
     /// Asks it to stop; waits until it has. An error if it does not end well.

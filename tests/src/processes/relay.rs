@@ -17,6 +17,7 @@ pub struct Relay {
     dir: PathBuf,
     process: Option<Running>,
     address: String,
+    log_level: &'static str,
 }
 
 impl Relay {
@@ -24,7 +25,8 @@ impl Relay {
     pub fn create(program: &Program, dir: PathBuf) -> anyhow::Result<Self> {
         let args = ["relay", "init", "--listen", ANY_PORT, "--dir"].map(OsStr::new);
         program.run(&[&args, [dir.as_os_str()].as_slice()].concat())?.succeeded()?;
-        let mut relay = Self { program: program.clone(), dir, process: None, address: String::new() };
+        let (program, address) = (program.clone(), String::new());
+        let mut relay = Self { program, dir, process: None, address, log_level: "debug" };
         relay.start()?;
         relay.keep_port()?;
         Ok(relay)
@@ -45,7 +47,7 @@ impl Relay {
         self.dir.join("relay.toml")
     }
 
-    /// What it logs, at level debug.
+    /// What it logs, at level debug, or as [`Self::restart_talkative`] says.
     pub fn log(&self) -> PathBuf {
         self.dir.join("log")
     }
@@ -54,7 +56,7 @@ impl Relay {
     pub fn start(&mut self) -> anyhow::Result<()> {
         ensure!(self.process.is_none(), "the relay runs already");
         let config = self.config();
-        let args = ["relay", "--log", "debug", "run", "--config"].map(OsStr::new);
+        let args = ["relay", "--log", self.log_level, "run", "--config"].map(OsStr::new);
         let args = [&args, [config.as_os_str()].as_slice()].concat();
         // Its port is among those that the system gives to whoever dials, so somebody may have it for a moment.
         let (process, line) = until("the relay listens", || {
@@ -73,6 +75,23 @@ impl Relay {
         Ok(())
     }
 
+    /// Starts it anew; from now on it logs all that it and its libraries have to say.
+    pub fn restart_talkative(&mut self) -> anyhow::Result<()> {
+        self.stop()?;
+        self.log_level = "trace";
+        self.start()
+    }
+
+    /// Its process.
+    pub fn process_id(&self) -> anyhow::Result<u32> {
+        Ok(self.process.as_ref().context("the relay does not run")?.id())
+    }
+
+    /// Where its store is.
+    pub fn store(&self) -> PathBuf {
+        self.dir.join("data/store")
+    }
+
     /// Asks it to stop, and waits until it has.
     pub fn stop(&mut self) -> anyhow::Result<()> {
         self.process.take().context("the relay does not run")?.stop()
@@ -80,7 +99,8 @@ impl Relay {
 
     /// kill -9.
     pub fn kill(&mut self) -> anyhow::Result<()> {
-        self.process.take().context("the relay does not run")?.kill()
+        self.process.take().context("the relay does not run")?.kill()?;
+        Ok(())
     }
 
     /// Runs a command of the relay's program with this relay's configuration.

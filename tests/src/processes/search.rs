@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -14,8 +15,8 @@ pub struct Searched {
     pub found: Vec<String>,
 }
 
-/// Searches a file, or all files of a directory and of those in it, for byte strings; each has a name for
-/// the result.
+/// Searches a file, or all files of a directory and of those in it, for byte strings of at least two bytes;
+/// each has a name for the result.
 pub fn search(path: &Path, wanted: &[(String, Vec<u8>)]) -> anyhow::Result<Searched> {
     let mut searched = Searched::default();
     let mut paths = vec![path.to_owned()];
@@ -29,25 +30,35 @@ pub fn search(path: &Path, wanted: &[(String, Vec<u8>)]) -> anyhow::Result<Searc
             let bytes = fs::read(&path)?;
             searched.files += 1;
             searched.bytes += bytes.len();
-            let found = wanted.iter().filter(|(_, wanted)| contains(&bytes, wanted));
-            searched.found.extend(found.map(|(name, _)| format!("{name} in {}", path.display())));
+            let found = find(&bytes, wanted).into_iter();
+            searched.found.extend(found.map(|name| format!("{name} in {}", path.display())));
         }
     }
     Ok(searched)
 }
 
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    let Some(first) = wanted.first() else { return true };
-    // Stores have long runs of zeros: most places are told by their first byte.
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| byte == first) {
-        rest = rest.split_at(at).1;
-        if rest.starts_with(wanted) {
-            return true;
+/// The names of what is there, in one pass: most places are told by their first two bytes.
+fn find<'a>(bytes: &[u8], wanted: &'a [(String, Vec<u8>)]) -> BTreeSet<&'a str> {
+    let mut by_start: BTreeMap<[u8; 2], Vec<&(String, Vec<u8>)>> = BTreeMap::new();
+    let mut starts = vec![false; 1 << 16];
+    for one in wanted {
+        let [first, second, ..] = *one.1.as_slice() else { continue };
+        by_start.entry([first, second]).or_default().push(one);
+        if let Some(start) = starts.get_mut(usize::from(u16::from_be_bytes([first, second]))) {
+            *start = true;
         }
-        rest = rest.split_at(1).1;
     }
-    false
+    let mut found = BTreeSet::new();
+    for (at, pair) in bytes.windows(2).enumerate() {
+        let Ok(pair) = <[u8; 2]>::try_from(pair) else { continue };
+        if starts.get(usize::from(u16::from_be_bytes(pair))) != Some(&true) {
+            continue;
+        }
+        let here = bytes.get(at..).unwrap_or_default();
+        let those = by_start.get(&pair).into_iter().flatten();
+        found.extend(those.filter(|(_, wanted)| here.starts_with(wanted)).map(|(name, _)| name.as_str()));
+    }
+    found
 }
 
 #[cfg(test)]
