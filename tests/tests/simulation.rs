@@ -3,63 +3,56 @@
 
 #![expect(clippy::panic, reason = "a test may panic")]
 
-use undertone_tests::simulation::{Faults, Report, World, WorldOptions};
+use undertone_tests::simulation::{Faults, Report, World, WorldOptions, explore};
 
-const SEEDS: u64 = 50;
+const SEEDS: u64 = 500;
 const REAL_CRYPTO_SEEDS: u64 = 5;
 
-fn run(seed: u64, faults: Option<Faults>, real_crypto: bool) -> Report {
-    match World::run(WorldOptions { seed, faults, real_crypto }) {
-        Ok(report) => report,
-        Err(failed) => panic!(
-            "seed {seed}: {failed}\nreplay: SEED={seed} cargo test -p undertone-tests --test simulation one_seed -- --nocapture"
-        ),
-    }
+fn run(seed: u64, faults: Option<Faults>) -> Report {
+    let world = World::run(WorldOptions { seed, faults, real_crypto: false });
+    world.unwrap_or_else(|failed| panic!("seed {seed}: {failed}\n{}", replay(seed)))
+}
+
+fn run_many(seeds: std::ops::Range<u64>, real_crypto: bool) -> Report {
+    let explored = explore(seeds, None, real_crypto, 3, |seed, failed| {
+        println!("seed {seed}: {failed}\n{}", replay(seed));
+    });
+    let failed: Vec<u64> = explored.failed.iter().map(|(seed, _)| *seed).collect();
+    assert!(failed.is_empty(), "these seeds do not hold: {failed:?}");
+    explored.total
+}
+
+fn replay(seed: u64) -> String {
+    format!("replay: SEED={seed} cargo test -p undertone-tests --test simulation one_seed -- --nocapture")
 }
 
 #[test]
-fn fifty_troubled_worlds() {
-    let mut crashes = 0;
-    let mut messages = 0;
-    let mut wedged = 0;
-    let mut blocked = 0;
-    let mut denied = 0;
-    for seed in 0..SEEDS {
-        let report = run(seed, None, false);
-        crashes += report.crashes;
-        messages += report.messages;
-        wedged += report.wedged;
-        blocked += report.blocked;
-        denied += report.denied;
-    }
-    println!(
-        "{SEEDS} worlds: {messages} messages, {crashes} crashes, {wedged} lost sessions, {blocked} blocks, {denied} denied"
-    );
+fn many_troubled_worlds() {
+    let total = run_many(0..SEEDS, false);
+    println!("{total:?}");
     // Worlds in which nothing happens would prove nothing.
-    assert!(
-        messages > 500 && crashes > 500 && wedged > 20,
-        "{messages} messages, {crashes} crashes, {wedged} wedged"
-    );
-    assert!(blocked > 20 && denied > 20, "{blocked} blocks, {denied} denied");
+    assert_eq!(total.worlds, SEEDS);
+    assert!(total.users > 1_400 && total.pairs > 1_100 && total.messages > 25_000, "{total:?}");
+    assert!(total.crashes > 10_000 && total.dropped > 4_000 && total.doubled > 10_000, "{total:?}");
+    assert!(total.wedged > 400 && total.blocked > 1_500 && total.failed > 2_000, "{total:?}");
+    assert!(total.drained > 500 && total.full > 500 && total.gaps > 150, "{total:?}");
 }
 
 #[test]
 fn a_quiet_world_loses_nothing() {
-    let report = run(1, Some(Faults::NONE), false);
-    assert_eq!((report.crashes, report.dropped, report.doubled), (0, 0, 0));
+    let report = run(1, Some(Faults::NONE));
+    assert_eq!((report.crashes, report.dropped, report.doubled, report.failed), (0, 0, 0, 0));
     assert!(report.messages >= 10);
 }
 
 #[test]
 fn worlds_on_the_real_cryptography() {
-    for seed in 1_000..1_000 + REAL_CRYPTO_SEEDS {
-        run(seed, None, true);
-    }
+    assert_eq!(run_many(1_000..1_000 + REAL_CRYPTO_SEEDS, true).worlds, REAL_CRYPTO_SEEDS);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_world() {
-    assert_eq!(run(7, None, false), run(7, None, false));
+    assert_eq!(run(7, None), run(7, None));
 }
 
 #[test]
@@ -69,5 +62,5 @@ fn one_seed() {
         .without_time()
         .init();
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
-    println!("{:?}", run(seed, None, false));
+    println!("{:?}", run(seed, None));
 }

@@ -1,6 +1,7 @@
 //! Breaks the project on purpose, one fault of `tests/faults.toml` at a time, and checks that each is caught:
-//! `cargo run -p undertone-tests --bin seeded-faults [-- WORDS OF A NAME]`. It builds in
-//! `$CARGO_TARGET_DIR`, or in a folder of its own below `target`.
+//! `cargo run -p undertone-tests --bin seeded-faults [-- WORDS OF A NAME]`. It copies and builds below
+//! `$SEEDED_FAULTS_DIR`, or below `target/seeded`; never where the project itself is built, as cargo takes
+//! two copies of a workspace for one.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,11 +23,11 @@ async fn main() -> Result<ExitCode> {
     let wanted = Args::parse().name.join(" ");
     let mut faults = faults()?;
     faults.retain(|fault| fault.name.contains(&wanted));
-    let target = match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(target) => PathBuf::from(target),
+    let folder = match std::env::var_os("SEEDED_FAULTS_DIR") {
+        Some(folder) => PathBuf::from(folder),
         None => std::env::current_dir()?.join("target").join("seeded"),
     };
-    let workshop = Workshop::open(&target).await?;
+    let workshop = Workshop::open(&folder).await?;
     everything_holds_without(&workshop, &faults).await?;
     let mut missed = 0;
     for fault in &faults {

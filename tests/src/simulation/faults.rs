@@ -64,6 +64,7 @@ impl Faults {
         let drains = one_in(rng, 3);
         let skewed = one_in(rng, 2);
         let tight = one_in(rng, 5);
+        let away = one_in(rng, 3);
         let gap = match rng.next_u32() % 12 {
             0..=2 => Gap::Days,
             3 => Gap::Months,
@@ -79,10 +80,10 @@ impl Faults {
             // A new token that expires on its way is not told again: the two need a new link then.
             quarrel: if quarrels && gap != Gap::Months { 125 } else { 0 },
             drain: if drains { upto(20) } else { 0 },
-            away: if gap == Gap::None { 0 } else { 100 + upto(300) },
+            away: if gap == Gap::None && !tight && !away { 0 } else { 100 + upto(300) },
             skew_max: Duration::from_secs(if skewed { u64::from(upto(6 * 3600)) } else { 0 }),
             gap,
-            mailbox_messages_max: tight.then(|| u64::from(6 + upto(20))),
+            mailbox_messages_max: tight.then(|| u64::from(3 + upto(8))),
         }
     }
 

@@ -19,6 +19,8 @@ pub(super) struct SimRelay {
     limits: Limits,
     rng: ChaCha20Rng,
     pub(super) tick_at: Option<Timestamp>,
+    /// How often a mailbox was full, while the machines before this one lived.
+    full: u64,
 }
 
 impl SimRelay {
@@ -26,7 +28,13 @@ impl SimRelay {
         let mut seed = [0; 32];
         rng.fill_bytes(&mut seed);
         let key = SigningKey::from_bytes(&seed);
-        Self { disk: MemoryStore::new(), machine: None, key, limits, rng, tick_at: None }
+        Self { disk: MemoryStore::new(), machine: None, key, limits, rng, tick_at: None, full: 0 }
+    }
+
+    /// How often a mailbox was full.
+    pub(super) fn full(&self) -> u64 {
+        let now = self.machine.as_ref().map(|machine| machine.metrics().results_full);
+        self.full + now.unwrap_or(0)
     }
 
     pub(super) fn address(&self) -> RelayAddress {
@@ -59,6 +67,7 @@ impl SimRelay {
         }
         let batch = overlay.into_batch();
         if crash.is_some() {
+            self.full = self.full();
             self.machine = None;
             self.tick_at = None;
         }
