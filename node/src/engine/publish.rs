@@ -10,7 +10,7 @@ use undertone_protocol::keys::DeliveryGrant;
 use undertone_protocol::limits::{
     ENVELOPE_TTL_MAX, EXPIRY_GRACE, PUBLISH_ITEMS_MAX, PUBLISH_PAYLOAD_BYTES_MAX,
 };
-use undertone_protocol::receipts::{CustodyReceipt, Outcome, Tick};
+use undertone_protocol::receipts::{CustodyReceipt, Denial, Outcome, Tick};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::ProofInput;
 use undertone_protocol::wire::{self, frame::Body};
@@ -278,6 +278,11 @@ fn conclude_entry(
         // Later messages must not stand on a key that did not get there.
         if let Some(delivery) = ctx.tx.delivery(entry)? {
             resend::renew_key(ctx, &delivery.conversation)?;
+            if let (Failure::Denied(denial), Some(contact)) =
+                (failure, views::contact_of(ctx, &delivery.conversation)?)
+            {
+                refused(ctx, contact, denial)?;
+            }
         }
         let of_key = matches!(item.purpose, Purpose::Key(_));
         if of_key && ctx.tx.outbox_of(&Purpose::Entry(*entry))?.is_empty() {
@@ -309,13 +314,9 @@ fn conclude_introduction(
         return Ok(());
     }
     ctx.tx.delete_outbox(item.id)?;
-    let Some(mut contact) = ctx.tx.contact(user)? else { return Ok(()) };
+    let Some(contact) = ctx.tx.contact(user)? else { return Ok(()) };
     if let Some(Failure::Denied(denial)) = failure {
-        contact.refused = Some(denial);
-        ctx.tx.put_contact(&contact)?;
-        let view = views::contact(ctx, &contact)?;
-        ctx.events.push(Event::Contact { contact: view });
-        return Ok(());
+        return refused(ctx, contact, denial);
     }
     // A first text went along.
     for delivery in ctx.tx.deliveries_unread(&ctx.me.direct(user))? {
@@ -326,6 +327,18 @@ fn conclude_introduction(
             raise_tick(ctx, &delivery.entry, Tick::Sent)?;
         }
     }
+    Ok(())
+}
+
+/// A contact's relay takes nothing from us: the user can ask them for a new link.
+fn refused(ctx: &mut Context<'_>, mut contact: Contact, denial: Denial) -> Result<(), StoreError> {
+    if contact.refused == Some(denial) {
+        return Ok(());
+    }
+    contact.refused = Some(denial);
+    ctx.tx.put_contact(&contact)?;
+    let view = views::contact(ctx, &contact)?;
+    ctx.events.push(Event::Contact { contact: view });
     Ok(())
 }
 
