@@ -71,7 +71,7 @@ impl Workshop {
     async fn cargo(&self, arguments: &[String]) -> Result<Output> {
         let mut cargo = Command::new("cargo");
         cargo.current_dir(&self.source).env("CARGO_TARGET_DIR", &self.target);
-        cargo.env("CARGO_INCREMENTAL", "0").args(arguments);
+        cargo.env("CARGO_INCREMENTAL", "1").args(arguments);
         cargo.stdin(Stdio::null()).kill_on_drop(true);
         timeout(HANG, cargo.output()).await.context("it hangs")?.context("cargo can't be run")
     }

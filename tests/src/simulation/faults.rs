@@ -77,8 +77,7 @@ impl Faults {
             reorder: upto(60),
             crash: upto(25),
             wedge: if wedges { upto(10) } else { 0 },
-            // A new token that expires on its way is not told again: the two need a new link then.
-            quarrel: if quarrels && gap != Gap::Months { 125 } else { 0 },
+            quarrel: if quarrels { 125 } else { 0 },
             drain: if drains { upto(20) } else { 0 },
             away: if gap == Gap::None && !tight && !away { 0 } else { 100 + upto(300) },
             skew_max: Duration::from_secs(if skewed { u64::from(upto(6 * 3600)) } else { 0 }),

@@ -17,6 +17,7 @@ mod peace;
 mod people;
 mod relay;
 mod report;
+mod seen;
 mod stage;
 mod user;
 mod watch;

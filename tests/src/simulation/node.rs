@@ -12,7 +12,7 @@ use undertone_protocol::time::Timestamp;
 
 use super::failed::Failed;
 use super::faults::Crash;
-use super::watch::Seen;
+use super::seen::Seen;
 
 /// One device: a disk, and an engine while it lives.
 pub(super) struct Node {

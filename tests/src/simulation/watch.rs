@@ -15,30 +15,10 @@ use undertone_relay::store::Store;
 
 use super::failed::Failed;
 use super::node::Node;
+use super::seen::SealedUnder;
 
 /// No conversation of a world has so many messages.
 pub(super) const MESSAGES_MAX: u64 = 10_000;
-
-/// What was seen of a node while it ran.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    /// How far each message has come.
-    ticks: BTreeMap<EntryId, Tick>,
-    /// The messages that its user was told of.
-    told: BTreeSet<String>,
-    /// The sender key of each conversation.
-    keys: BTreeMap<ConversationId, SealedUnder>,
-    steps: u64,
-}
-
-/// The sender key of a conversation when something was last sealed under it.
-#[derive(Debug, PartialEq, Eq)]
-struct SealedUnder {
-    key: HeaderKey,
-    messages: u64,
-    /// Entries of others that were held then.
-    received: u64,
-}
 
 /// How far a message has come, and with whom it is.
 struct Shown {
