@@ -41,7 +41,10 @@ async fn main() -> Result<ExitCode> {
 
 /// What must fail with a fault must hold without one.
 async fn everything_holds_without(workshop: &Workshop, faults: &[Fault]) -> Result<()> {
-    let catches = faults.iter().map(Fault::catch).collect::<Result<BTreeSet<Catch>>>()?;
+    let mut catches = faults.iter().map(Fault::catch).collect::<Result<BTreeSet<Catch>>>()?;
+    // The most worlds contain the fewer.
+    let most = catches.iter().filter(|catch| matches!(catch, Catch::Worlds(_))).max().cloned();
+    catches.retain(|catch| !matches!(catch, Catch::Worlds(_)) || Some(catch) == most.as_ref());
     for catch in catches {
         let ran = workshop.run(&catch).await?;
         ensure!(ran.held, "{catch:?} fails without any fault: {}", ran.said);
