@@ -104,7 +104,7 @@ pub(super) fn is_quiet(views: &[View]) -> bool {
 }
 
 /// At the end all devices of both sides show the same, once each, and nothing is left anywhere; only what was
-/// sealed in lost sessions, called back with a block, or outlived by its key may stay unopened (`may_be_shut`).
+/// sealed in lost sessions, called back with a block, overtaken, or outlived by its key may stay unopened (`may_be_shut`).
 pub(super) fn at_the_end(views: &[View], answered: &[&String], may_be_shut: bool) -> Result<(), Failed> {
     if !is_quiet(views) {
         return Err(Failed::new(format!("it does not come to rest: {views:#?}")));

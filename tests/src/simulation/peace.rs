@@ -115,10 +115,13 @@ impl World {
     }
 
     fn judge(&mut self) -> Result<(), Failed> {
+        self.report.full = self.relay.full();
         let users: Vec<UserId> = self.users.iter().map(|user| user.id).collect();
         checks::relay_is_blind(&self.relay.disk, &users)?;
         watch::custody_is_true(&mut self.nodes, &self.relay.disk, self.now)?;
-        let may_be_shut = self.report.wedged + self.report.blocked > 0 || self.faults.gap == Gap::Months;
+        // Of what a full mailbox put off, later messages came first.
+        let may_be_shut =
+            self.report.wedged + self.report.blocked + self.report.full > 0 || self.faults.gap == Gap::Months;
         for (a, b) in self.circle.pairs().to_vec() {
             let views = self.views(a, b)?;
             let answered = self.answered_between(a, b);

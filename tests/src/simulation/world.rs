@@ -70,7 +70,6 @@ impl World {
         lived.map_err(|failed| failed.with(format!("after {:?}: {:?}", world.now.since(START), faults)))?;
         world.report.worlds = 1;
         world.report.users = world.users.len();
-        world.report.full = world.relay.full();
         world.report.dropped = world.network.dropped;
         world.report.doubled = world.network.doubled;
         world.report.reordered = world.network.reordered;
