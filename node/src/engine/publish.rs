@@ -10,7 +10,7 @@ use undertone_protocol::keys::DeliveryGrant;
 use undertone_protocol::limits::{
     ENVELOPE_TTL_MAX, EXPIRY_GRACE, PUBLISH_ITEMS_MAX, PUBLISH_PAYLOAD_BYTES_MAX,
 };
-use undertone_protocol::receipts::{CustodyReceipt, Outcome, Tick};
+use undertone_protocol::receipts::{CustodyReceipt, Denial, Outcome, Tick};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::ProofInput;
 use undertone_protocol::wire::{self, frame::Body};
@@ -317,6 +317,13 @@ fn conclude_entry(
         // Later messages must not stand on a key that did not get there.
         if let Some(delivery) = ctx.tx.delivery(entry)? {
             resend::renew_key(ctx, &delivery.conversation)?;
+            // Where another of their devices still takes something, they can say themselves what holds now.
+            let by_all = item.recipients.iter().all(|recipient| recipient.state == OutboxState::Failed);
+            if let (Failure::Denied(denial), true, Some(contact)) =
+                (failure, by_all, views::contact_of(ctx, &delivery.conversation)?)
+            {
+                refused(ctx, contact, denial)?;
+            }
         }
         let of_key = matches!(item.purpose, Purpose::Key(_));
         if of_key && ctx.tx.outbox_of(&Purpose::Entry(*entry))?.is_empty() {
@@ -355,11 +362,7 @@ fn conclude_introduction(
     ctx.tx.delete_outbox(item.id)?;
     let Some(mut contact) = ctx.tx.contact(user)? else { return Ok(()) };
     if let Some(Failure::Denied(denial)) = failure {
-        contact.refused = Some(denial);
-        ctx.tx.put_contact(&contact)?;
-        let view = views::contact(ctx, &contact)?;
-        ctx.events.push(Event::Contact { contact: view });
-        return Ok(());
+        return refused(ctx, contact, denial);
     }
     // Not before all their devices can know the new token: they may have to say theirs by the old one.
     if contact.refused.is_none() && ctx.tx.outbox_of(&Purpose::Introduction(*user))?.is_empty() {
@@ -394,6 +397,18 @@ fn drop_old(ctx: &mut Context<'_>) -> Result<(), StoreError> {
             ctx.tx.delete_outbox(item.id)?;
         }
     }
+    Ok(())
+}
+
+/// A contact's relay takes nothing from us: the user can ask them for a new link.
+fn refused(ctx: &mut Context<'_>, mut contact: Contact, denial: Denial) -> Result<(), StoreError> {
+    if contact.refused == Some(denial) {
+        return Ok(());
+    }
+    contact.refused = Some(denial);
+    ctx.tx.put_contact(&contact)?;
+    let view = views::contact(ctx, &contact)?;
+    ctx.events.push(Event::Contact { contact: view });
     Ok(())
 }
 

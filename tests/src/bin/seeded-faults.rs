@@ -1,6 +1,7 @@
 //! Breaks the project on purpose, one fault of `tests/faults.toml` at a time, and checks that each is caught:
-//! `cargo run -p undertone-tests --bin seeded-faults [-- WORDS OF A NAME]`. It builds in
-//! `$CARGO_TARGET_DIR`, or in a folder of its own below `target`.
+//! `cargo run -p undertone-tests --bin seeded-faults [-- WORDS OF A NAME]`. It copies and builds below
+//! `$SEEDED_FAULTS_DIR`, or below `target/seeded`; never where the project itself is built, as cargo takes
+//! two copies of a workspace for one.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,11 +23,11 @@ async fn main() -> Result<ExitCode> {
     let wanted = Args::parse().name.join(" ");
     let mut faults = faults()?;
     faults.retain(|fault| fault.name.contains(&wanted));
-    let target = match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(target) => PathBuf::from(target),
+    let folder = match std::env::var_os("SEEDED_FAULTS_DIR") {
+        Some(folder) => PathBuf::from(folder),
         None => std::env::current_dir()?.join("target").join("seeded"),
     };
-    let workshop = Workshop::open(&target).await?;
+    let workshop = Workshop::open(&folder).await?;
     everything_holds_without(&workshop, &faults).await?;
     let mut missed = 0;
     for fault in &faults {
@@ -40,7 +41,10 @@ async fn main() -> Result<ExitCode> {
 
 /// What must fail with a fault must hold without one.
 async fn everything_holds_without(workshop: &Workshop, faults: &[Fault]) -> Result<()> {
-    let catches = faults.iter().map(Fault::catch).collect::<Result<BTreeSet<Catch>>>()?;
+    let mut catches = faults.iter().map(Fault::catch).collect::<Result<BTreeSet<Catch>>>()?;
+    // The most worlds contain the fewer.
+    let most = catches.iter().filter(|catch| matches!(catch, Catch::Worlds(_))).max().cloned();
+    catches.retain(|catch| !matches!(catch, Catch::Worlds(_)) || Some(catch) == most.as_ref());
     for catch in catches {
         let ran = workshop.run(&catch).await?;
         ensure!(ran.held, "{catch:?} fails without any fault: {}", ran.said);

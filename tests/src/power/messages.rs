@@ -54,6 +54,7 @@ impl Author {
             Certificate::issue(&self.identity, self.key.device(), curve_key, device, Timestamp::from_ms(1));
         let listed = ListedDevice { certificate: certificate.clone(), revoked: false };
         Ok(Account {
+            linking: None,
             name,
             identity_seed: Some(self.identity.seed()),
             device_seed: self.key.seed(),
@@ -135,9 +136,11 @@ impl Author {
         let damaged = |why: String| StoreError::Damaged { what: "header key", why };
         let state = content(PRODUCER, number, TEXT_CONTENT_BYTES_MAX);
         Ok(SenderKey {
+            own_holders: Vec::new(),
             conversation: self.conversation,
             state: SenderKeyState::from_bytes(state.into()),
             header_key: HeaderKey::from_slice(&[8; 32]).map_err(|error| damaged(error.to_string()))?,
+            own_header_key: HeaderKey::from_slice(&[8; 32]).map_err(|error| damaged(error.to_string()))?,
             holders: vec![self.recipient.1],
             messages: number,
             turned: false,

@@ -30,19 +30,19 @@ pub struct Ran {
 }
 
 impl Workshop {
-    /// Copies what git knows of the project to a folder below `target`; what did not change since the last time
-    /// stays, so that it is not built again.
-    pub async fn open(target: &Path) -> Result<Self> {
+    /// Copies what git knows of the project to `folder`; what did not change since the last time stays, so that it
+    /// is not built again.
+    pub async fn open(folder: &Path) -> Result<Self> {
         let root =
             Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the crate lies in no workspace")?;
-        let source = target.join("seeded-faults");
+        let source = folder.join("source");
         let listed = Command::new("git").current_dir(root).args(["ls-files", "-z"]).output().await?;
         ensure!(listed.status.success(), "git does not list the files of {}", root.display());
         let files = String::from_utf8(listed.stdout)?;
         for file in files.split_terminator('\0').filter(|file| root.join(file).is_file()) {
             put(&source.join(file), &fs::read(root.join(file))?)?;
         }
-        Ok(Self { source, target: target.to_owned() })
+        Ok(Self { source, target: folder.join("target") })
     }
 
     /// Puts a fault into the copy.
@@ -70,7 +70,8 @@ impl Workshop {
 
     async fn cargo(&self, arguments: &[String]) -> Result<Output> {
         let mut cargo = Command::new("cargo");
-        cargo.current_dir(&self.source).env("CARGO_TARGET_DIR", &self.target).args(arguments);
+        cargo.current_dir(&self.source).env("CARGO_TARGET_DIR", &self.target);
+        cargo.env("CARGO_INCREMENTAL", "1").args(arguments);
         cargo.stdin(Stdio::null()).kill_on_drop(true);
         timeout(HANG, cargo.output()).await.context("it hangs")?.context("cargo can't be run")
     }
