@@ -159,6 +159,8 @@ impl Side {
                     bail!("{}: {warning}", self.name);
                 }
             }
+            // Nobody here has a second one.
+            Event::Devices {} => {}
             Event::RelayUp { .. } => self.connected = true,
             Event::RelayDown { .. } => self.connected = false,
             Event::Missed { .. } => self.look().await?,
