@@ -66,11 +66,12 @@ fn offer(
 ) -> Result<(), StoreError> {
     let on_its_way = ctx.tx.outbox_of(&Purpose::History(*conversation))?;
     if on_its_way.iter().any(|item| item.recipients.iter().any(|to| to.device == *device)) {
+        look_again(ctx, device, conversation, ctx.now.after(ARRIVAL));
         return Ok(());
     }
-    let Lacking { entries, young } = lacking(ctx, to, device, conversation, held)?;
-    if let Some(young) = young {
-        look_again(ctx, device, conversation, young.after(ARRIVAL));
+    let Lacking { entries, again } = lacking(ctx, to, device, conversation, held)?;
+    if let Some(again) = again {
+        look_again(ctx, device, conversation, again);
     }
     if entries.is_empty() {
         return Ok(());
@@ -93,10 +94,16 @@ fn look_again(ctx: &mut Context<'_>, device: &DeviceId, conversation: &Conversat
     *known = (*known).min(at);
 }
 
-/// What a device lacks: what can be sent now, and when the first was received that may still arrive by itself.
+/// What a device lacks: what can be sent now, and when to look again at what may still arrive.
 struct Lacking {
     entries: Vec<StoredEntry>,
-    young: Option<Timestamp>,
+    again: Option<Timestamp>,
+}
+
+impl Lacking {
+    fn waits(&mut self, until: Timestamp) {
+        self.again = self.again.into_iter().chain([until]).min();
+    }
 }
 
 fn lacking(
@@ -109,7 +116,7 @@ fn lacking(
     let offered = ctx.agenda.offered.get(&(*recipient, *conversation));
     let offered = offered.filter(|offer| ctx.now.since(offer.at) < OFFER_LIFE);
     let nothing = FrontierItem::default();
-    let mut lacking = Lacking { entries: Vec::new(), young: None };
+    let mut lacking = Lacking { entries: Vec::new(), again: None };
     let (mut bytes, room) = (0, BATCHES_MAX * ENTRIES_BYTES_MAX);
     for (device, _) in ctx.tx.frontier(conversation)? {
         if device == *recipient || !is_offered(ctx, to, &device) {
@@ -122,13 +129,16 @@ fn lacking(
             let Some(last) = page.last() else { break };
             from = last.entry.header.seq.saturating_add(1);
             for stored in page {
-                let is_offered = offered.is_some_and(|offer| offer.entries.contains(&stored.entry.id));
-                if item.covers(stored.entry.header.seq) || is_offered {
+                if item.covers(stored.entry.header.seq) {
+                    continue;
+                }
+                if let Some(offer) = offered.filter(|offer| offer.entries.contains(&stored.entry.id)) {
+                    lacking.waits(offer.at.after(OFFER_LIFE));
                     continue;
                 }
                 // A device that holds nothing of it yet was not there when it was sent.
                 if item.seq > 0 && ctx.now.since(stored.received) < ARRIVAL {
-                    lacking.young = lacking.young.into_iter().chain([stored.received]).min();
+                    lacking.waits(stored.received.after(ARRIVAL));
                     continue;
                 }
                 bytes += size(&stored);

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
-use undertone::command::{InvitationView, MessageView};
+use undertone::command::{DeviceCodeView, DeviceView, IdView, InvitationView, MessageView};
 
 use super::account::Account;
 use super::program::{Program, Running};
@@ -30,6 +30,31 @@ impl Person {
     pub fn create(program: &Program, dir: &Path, name: &str, relay: &str) -> anyhow::Result<Self> {
         let account = Account::planned(program, dir, name)?;
         account.init(&[relay])?.succeeded()?;
+        Ok(Self { account, node: None })
+    }
+
+    /// Another device of somebody, added by `primary`, whose node runs; its own node does not. `device` names it.
+    pub fn link(
+        program: &Program,
+        dir: &Path,
+        device: &str,
+        relay: &str,
+        primary: &Self,
+    ) -> anyhow::Result<Self> {
+        let account = Account::planned(program, dir, device)?;
+        // For the log.
+        std::fs::create_dir_all(&account.home)?;
+        let mut linking =
+            account.start(&["device", "link", "--relay", relay, "--device-name", device], "link.log")?;
+        let code: DeviceCodeView = serde_json::from_str(&linking.line()?)?;
+        ensure!(code.ready, "the relay does not know the new device");
+        let code = code.code.context("a new device without a code")?;
+        let added: DeviceView = primary.json(&["device", "add", &code])?;
+        ensure!(added.name == device, "{added:?}");
+        let linked: IdView = serde_json::from_str(&linking.line()?)?;
+        ensure!(linked.name == primary.name, "{linked:?}");
+        let ended = linking.wait()?;
+        ensure!(ended.success(), "the new device ended with {ended}");
         Ok(Self { account, node: None })
     }
 

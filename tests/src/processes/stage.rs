@@ -41,6 +41,11 @@ impl Stage {
         Person::create(&self.program, self.dir.path(), name, self.relay.address())
     }
 
+    /// Another device of somebody, added by `primary`, whose node runs; its own node does not.
+    pub fn device(&self, device: &str, primary: &Person) -> anyhow::Result<Person> {
+        Person::link(&self.program, self.dir.path(), device, self.relay.address(), primary)
+    }
+
     /// Two people whose nodes run and who are contacts; the first invited, the second asked.
     pub fn friends(&self, inviter: &str, joiner: &str) -> anyhow::Result<(Person, Person)> {
         let (mut inviter, mut joiner) = (self.person(inviter)?, self.person(joiner)?);
