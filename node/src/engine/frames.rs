@@ -10,7 +10,7 @@ use super::context::Context;
 use super::home;
 use super::inbox;
 use super::links::{Asked, Links, drop_link};
-use super::publish;
+use super::outcomes;
 use super::revocations;
 use super::types::Outputs;
 use crate::event::Event;
@@ -80,7 +80,7 @@ fn answered(
         (Asked::Revoke(path), Body::Done(_)) => revocations::confirmed(ctx, &relay, path),
         (Asked::FetchBundle(want), Body::Bundle(answer)) => bundles::fetched(ctx, fetches, &want, &answer),
         (Asked::Publish(publish), Body::Published(published)) => {
-            if let Err(reason) = publish::published(ctx, &relay, &publish, published)? {
+            if let Err(reason) = outcomes::published(ctx, &relay, &publish, published)? {
                 drop_link(ctx, links, &relay, &reason, out);
             }
             Ok(())

@@ -3,25 +3,19 @@
 use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::Content;
 use undertone_protocol::ids::{DeviceId, Handle, UserId};
-use undertone_protocol::keys::{
-    BundleAccess, DeliveryGrant, Introduction, IntroductionFields, IntroductionKind, ListVerdict,
-};
+use undertone_protocol::keys::{Introduction, IntroductionFields, IntroductionKind, ListVerdict};
 use undertone_protocol::limits::REQUESTS_MAX;
 use undertone_protocol::receipts::Tick;
-use undertone_protocol::token::{Step, TokenGrant};
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
-use super::home::mailbox_address;
 use super::outgoing::{self, NO_GROUP};
-use super::{lists, names, own, own_list, pairwise, receipts, resend, views};
+use super::{addresses, lists, names, own, own_list, pairwise, receipts, resend, views};
 use crate::event::Event;
-use crate::store::{Contact, ContactState, HomeRelay, Purpose, StoreError};
+use crate::store::{Contact, ContactState, Purpose, StoreError};
 
 /// Entries that wait, among which a text is looked for that goes with a request.
 const FIRST_TEXT_AMONG: usize = 16;
-/// Bundles, and mailboxes, of other own devices in one introduction.
-const SIBLING_ADDRESSES_MAX: usize = 64;
 
 /// Seals the introductions that are due and whose recipients' bundles are there.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
@@ -113,7 +107,7 @@ fn introduction(
     kind: IntroductionKind,
 ) -> Result<Signed, StoreError> {
     let account = &ctx.me.account;
-    let (bundles, grants) = addresses(ctx, contact, device)?;
+    let (bundles, grants) = addresses::own_addresses(ctx, contact, device)?;
     let fields = IntroductionFields {
         kind,
         recipient_user: contact.user,
@@ -126,50 +120,6 @@ fn introduction(
         issued: ctx.now,
     };
     Ok(Introduction::issue(&ctx.me.key, fields).signed)
-}
-
-/// How to reach this user, for one device of a contact: this device by its own word, and, unless the contact is
-/// oneself, the other ones by what they let this one hand on.
-pub(super) fn addresses(
-    ctx: &Context<'_>,
-    contact: &Contact,
-    device: &DeviceId,
-) -> Result<(Vec<BundleAccess>, Vec<DeliveryGrant>), StoreError> {
-    let homes = ctx.tx.home_relays()?;
-    let own = own::own_contact(ctx)?;
-    let is_me = own::is_me(ctx, contact);
-    let handle = if is_me { own::sibling_handle(contact, device) } else { contact.token };
-    let mut bundles: Vec<BundleAccess> = homes.iter().map(|home| own_bundle(ctx, home)).collect();
-    let mut grants: Vec<DeliveryGrant> = homes
-        .iter()
-        .map(|home| DeliveryGrant {
-            device: ctx.me.device,
-            mailbox: mailbox_address(home),
-            token: TokenGrant::issue(&home.secret, Step::named(handle)),
-        })
-        .collect();
-    if let Some(own) = own.filter(|_| !is_me) {
-        // Of these only their own word can be handed on: they take back what stands on it.
-        let spoke = |device: &DeviceId| own.introduced.iter().any(|(known, _)| known == device);
-        let siblings = own.bundles.iter().filter(|access| spoke(&access.device));
-        bundles.extend(siblings.take(SIBLING_ADDRESSES_MAX).cloned());
-        let siblings = own.grants.iter().filter(|grant| spoke(&grant.device)).cloned();
-        let siblings = siblings.take(SIBLING_ADDRESSES_MAX);
-        grants.extend(siblings.filter_map(|grant| {
-            let token = grant.token.extend(Step::named(handle))?;
-            Some(DeliveryGrant { token, ..grant })
-        }));
-    }
-    Ok((bundles, grants))
-}
-
-fn own_bundle(ctx: &Context<'_>, home: &HomeRelay) -> BundleAccess {
-    BundleAccess {
-        device: ctx.me.device,
-        relay: home.address.clone(),
-        locator: home.locator,
-        key: ctx.me.account.bundle_key.clone(),
-    }
 }
 
 /// Lets an introduction in, or says why not.
@@ -205,7 +155,7 @@ fn admit_sibling(
         return Ok(Err("it is no other active device of this user".to_owned()));
     }
     let is_first = !own.introduced.iter().any(|(known, _)| *known == device);
-    take_addresses(ctx, &mut own, fields);
+    addresses::take(ctx, &mut own, fields);
     if is_first {
         answer(ctx, &mut own);
     }
@@ -284,7 +234,7 @@ fn update(
         contact.reset_by = Some(fields.certificate.device);
         ctx.agenda.introduce.insert(contact.user);
     }
-    let renewed = take_addresses(ctx, contact, fields);
+    let renewed = addresses::take(ctx, contact, fields);
     // A stranger must not make us dial relays of their choice: not before the user accepts.
     if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
         ctx.agenda.fetch.insert(contact.user);
@@ -297,44 +247,6 @@ fn update(
         }
     }
     Ok(())
-}
-
-/// Takes the addresses of an introduction. A device's own word on itself stands against what others say of it.
-/// Gives the devices whose mailboxes or tokens changed.
-fn take_addresses(ctx: &Context<'_>, contact: &mut Contact, fields: &IntroductionFields) -> Vec<DeviceId> {
-    let sender = fields.certificate.device;
-    contact.note_introduction(sender, fields.issued);
-    let list = contact.device_list.clone();
-    let is_active = |device: &DeviceId| {
-        *device == sender || list.as_ref().is_some_and(|list| list.active_device(device).is_some())
-    };
-    contact.introduced.retain(|(device, _)| is_active(device));
-    let introduced: Vec<DeviceId> = contact.introduced.iter().map(|(device, _)| *device).collect();
-    let counts = |device: &DeviceId| {
-        let spoke = introduced.contains(device) || *device == ctx.me.device;
-        *device == sender || (!spoke && is_active(device))
-    };
-    let bundles = fields.bundles.iter().filter(|access| counts(&access.device)).cloned().collect();
-    let grants = fields.grants.iter().filter(|grant| counts(&grant.device)).cloned().collect();
-    merge_addresses(contact, bundles, grants)
-}
-
-/// Puts addresses in the place of those of the same devices. Gives the devices whose mailboxes or tokens changed.
-pub(super) fn merge_addresses(
-    contact: &mut Contact,
-    bundles: Vec<BundleAccess>,
-    grants: Vec<DeliveryGrant>,
-) -> Vec<DeviceId> {
-    let mut changed: Vec<DeviceId> =
-        grants.iter().filter(|grant| !contact.grants.contains(grant)).map(|grant| grant.device).collect();
-    changed.dedup();
-    contact.bundles.retain(|known| !bundles.iter().any(|access| access.device == known.device));
-    contact.bundles.extend(bundles);
-    contact.grants.retain(|known| !grants.iter().any(|grant| grant.device == known.device));
-    contact.grants.extend(grants);
-    contact.bundles.sort_by_key(|access| access.device);
-    contact.grants.sort_by_key(|grant| grant.device);
-    changed
 }
 
 /// Their earlier tokens may have been refused already, with anything that was on its way: it goes again.

@@ -16,7 +16,7 @@ use undertone_protocol::wire;
 use super::context::Context;
 use super::home::mailbox_address;
 use super::outgoing::{self, NO_GROUP};
-use super::{introductions, own, own_list, receipts};
+use super::{addresses, introductions, own, own_list, receipts};
 use crate::command::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::store::{Contact, Purpose, StoreError};
@@ -95,9 +95,9 @@ fn certify(
 /// Puts the answer to a code on its way: who the user is, and how to reach the other devices.
 fn answer(ctx: &mut Context<'_>, code: &DeviceCode) -> Result<(), StoreError> {
     let (Some(mut own), Some(account)) = (own::own_contact(ctx)?, ctx.tx.account()?) else { return Ok(()) };
-    introductions::merge_addresses(&mut own, Vec::new(), code.grants.clone());
+    addresses::merge(&mut own, Vec::new(), code.grants.clone());
     ctx.tx.put_contact(&own)?;
-    let (mut bundles, mut grants) = introductions::addresses(ctx, &own, &code.device)?;
+    let (mut bundles, mut grants) = addresses::own_addresses(ctx, &own, &code.device)?;
     // The other devices will answer the new one themselves; until then it may reach them by what they gave this one.
     bundles.extend(own.bundles.iter().filter(|access| access.device != code.device).cloned());
     let others = own.grants.iter().filter(|grant| grant.device != code.device);
@@ -159,7 +159,7 @@ pub(super) fn received(ctx: &mut Context<'_>, payload: &[u8]) -> Result<Result<(
         let is_other = |device: &DeviceId| *device != own_device;
         let bundles = fields.bundles.into_iter().filter(|access| is_other(&access.device)).collect();
         let grants = fields.grants.into_iter().filter(|grant| is_other(&grant.device)).collect();
-        introductions::merge_addresses(&mut own, bundles, grants);
+        addresses::merge(&mut own, bundles, grants);
         own.introduction_due = true;
         greet(ctx, &own)?;
     }

@@ -28,6 +28,8 @@ mod views;
 mod revocations;
 
 mod home;
+
+mod addresses;
 mod keys;
 mod own_list;
 mod pairwise;
@@ -50,6 +52,8 @@ mod linking;
 
 mod arrivals;
 mod bundles;
+mod outcomes;
+
 mod publish;
 mod records;
 

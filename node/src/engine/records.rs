@@ -8,7 +8,7 @@ use undertone_protocol::keys::DeviceList;
 use undertone_protocol::limits::{ACCOUNT_ADDRESSES_MAX, ENTRY_HEADS_MAX};
 
 use super::context::Context;
-use super::{blocking, introductions, lists, log, names, own, receipts, revocations};
+use super::{addresses, blocking, introductions, lists, log, names, own, receipts, revocations};
 use crate::store::{BeforeBlock, Block, Contact, ContactState, StoreError};
 
 /// Tells the other devices what changed here.
@@ -193,7 +193,7 @@ fn take_addresses(contact: &mut Contact, record: &AccountRecord) -> bool {
     let unknown = |device: &DeviceId| !introduced.contains(device);
     let bundles = record.bundles.iter().filter(|access| unknown(&access.device)).cloned().collect();
     let grants = record.grants.iter().filter(|grant| unknown(&grant.device)).cloned().collect();
-    !introductions::merge_addresses(contact, bundles, grants).is_empty()
+    !addresses::merge(contact, bundles, grants).is_empty()
 }
 
 /// A conversation that this device did not know: the others send what they have of it.

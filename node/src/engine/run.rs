@@ -12,8 +12,8 @@ use super::own::ARRIVAL;
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
-    bundles, commands, frames, healing, history, home, inbox, introductions, keys, linking, publish,
-    receipts, records, sealing,
+    bundles, commands, frames, healing, history, home, inbox, introductions, keys, linking, outcomes,
+    publish, receipts, records, sealing,
 };
 use crate::event::Event;
 use crate::store::{ContactState, NodeTx, StoreError};
@@ -145,7 +145,7 @@ impl Engine {
         }
         let Parts { mut ctx, .. } = self.parts(tx, now);
         if sweep {
-            publish::sweep(&mut ctx)?;
+            outcomes::sweep(&mut ctx)?;
             home::sweep(&mut ctx)?;
             linking::sweep(&mut ctx)?;
         }

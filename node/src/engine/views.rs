@@ -216,7 +216,7 @@ pub(super) fn message(
         state: state.to_owned(),
         failed: delivery.as_ref().and_then(|delivery| delivery.failed).map(failure),
         note: match &delivery {
-            Some(delivery) => note(contact, delivery),
+            Some(delivery) => note(ctx, contact, delivery)?,
             None if mine && state == Tick::Queued.as_str() => {
                 Some("written on another device: it shows when the contact has it".to_owned())
             }
@@ -235,17 +235,27 @@ pub(super) fn message_by_id(ctx: &Context<'_>, id: &EntryId) -> Result<Option<Me
 }
 
 /// What a queued message waits for.
-fn note(contact: &Contact, delivery: &Delivery) -> Option<String> {
+fn note(ctx: &Context<'_>, contact: &Contact, delivery: &Delivery) -> Result<Option<String>, StoreError> {
     if delivery.tick > Tick::Queued || delivery.failed.is_some() {
-        return None;
+        return Ok(None);
     }
     let note = match (contact.state, delivery.sealed) {
+        (ContactState::Accepted, true) if was_put_off(ctx, delivery)? => {
+            "their relay takes nothing more for them just now (a full mailbox, or too much at once): it is tried again"
+        }
         (ContactState::Accepted, true) => "waiting for a relay",
         (ContactState::Accepted, false) => "waiting for the contact's keys",
         (ContactState::Blocked(_), _) => "you blocked the contact",
         _ => "awaiting acceptance",
     };
-    Some(note.to_owned())
+    Ok(Some(note.to_owned()))
+}
+
+/// Whether a relay answered that it can't take a message yet.
+fn was_put_off(ctx: &Context<'_>, delivery: &Delivery) -> Result<bool, StoreError> {
+    let items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
+    let put_off = |state: OutboxState| matches!(state, OutboxState::Pending { attempts: 1.., .. });
+    Ok(items.iter().flat_map(|item| &item.recipients).any(|recipient| put_off(recipient.state)))
 }
 
 /// Whether a queued message can get further without somebody else's doing.

@@ -1,0 +1,95 @@
+//! How devices are reached: where their bundles lie, and which tokens their mailboxes take.
+
+use undertone_protocol::ids::DeviceId;
+use undertone_protocol::keys::{BundleAccess, DeliveryGrant, IntroductionFields};
+use undertone_protocol::token::{Step, TokenGrant};
+
+use super::context::Context;
+use super::home::mailbox_address;
+use super::own;
+use crate::store::{Contact, HomeRelay, StoreError};
+
+/// Bundles, and mailboxes, of other own devices in one introduction.
+const SIBLING_ADDRESSES_MAX: usize = 64;
+
+/// How to reach this user, for one device of a contact: this device by its own word, and, unless the contact is
+/// oneself, the other ones by what they let this one hand on.
+pub(super) fn own_addresses(
+    ctx: &Context<'_>,
+    contact: &Contact,
+    device: &DeviceId,
+) -> Result<(Vec<BundleAccess>, Vec<DeliveryGrant>), StoreError> {
+    let homes = ctx.tx.home_relays()?;
+    let own = own::own_contact(ctx)?;
+    let is_me = own::is_me(ctx, contact);
+    let handle = if is_me { own::sibling_handle(contact, device) } else { contact.token };
+    let mut bundles: Vec<BundleAccess> = homes.iter().map(|home| own_bundle(ctx, home)).collect();
+    let mut grants: Vec<DeliveryGrant> = homes
+        .iter()
+        .map(|home| DeliveryGrant {
+            device: ctx.me.device,
+            mailbox: mailbox_address(home),
+            token: TokenGrant::issue(&home.secret, Step::named(handle)),
+        })
+        .collect();
+    if let Some(own) = own.filter(|_| !is_me) {
+        // Of these only their own word can be handed on: they take back what stands on it.
+        let spoke = |device: &DeviceId| own.introduced.iter().any(|(known, _)| known == device);
+        let siblings = own.bundles.iter().filter(|access| spoke(&access.device));
+        bundles.extend(siblings.take(SIBLING_ADDRESSES_MAX).cloned());
+        let siblings = own.grants.iter().filter(|grant| spoke(&grant.device)).cloned();
+        let siblings = siblings.take(SIBLING_ADDRESSES_MAX);
+        grants.extend(siblings.filter_map(|grant| {
+            let token = grant.token.extend(Step::named(handle))?;
+            Some(DeliveryGrant { token, ..grant })
+        }));
+    }
+    Ok((bundles, grants))
+}
+
+fn own_bundle(ctx: &Context<'_>, home: &HomeRelay) -> BundleAccess {
+    BundleAccess {
+        device: ctx.me.device,
+        relay: home.address.clone(),
+        locator: home.locator,
+        key: ctx.me.account.bundle_key.clone(),
+    }
+}
+
+/// Takes the addresses of an introduction. A device's own word on itself stands against what others say of it.
+/// Gives the devices whose mailboxes or tokens changed.
+pub(super) fn take(ctx: &Context<'_>, contact: &mut Contact, fields: &IntroductionFields) -> Vec<DeviceId> {
+    let sender = fields.certificate.device;
+    contact.note_introduction(sender, fields.issued);
+    let list = contact.device_list.clone();
+    let is_active = |device: &DeviceId| {
+        *device == sender || list.as_ref().is_some_and(|list| list.active_device(device).is_some())
+    };
+    contact.introduced.retain(|(device, _)| is_active(device));
+    let introduced: Vec<DeviceId> = contact.introduced.iter().map(|(device, _)| *device).collect();
+    let counts = |device: &DeviceId| {
+        let spoke = introduced.contains(device) || *device == ctx.me.device;
+        *device == sender || (!spoke && is_active(device))
+    };
+    let bundles = fields.bundles.iter().filter(|access| counts(&access.device)).cloned().collect();
+    let grants = fields.grants.iter().filter(|grant| counts(&grant.device)).cloned().collect();
+    merge(contact, bundles, grants)
+}
+
+/// Puts addresses in the place of those of the same devices. Gives the devices whose mailboxes or tokens changed.
+pub(super) fn merge(
+    contact: &mut Contact,
+    bundles: Vec<BundleAccess>,
+    grants: Vec<DeliveryGrant>,
+) -> Vec<DeviceId> {
+    let mut changed: Vec<DeviceId> =
+        grants.iter().filter(|grant| !contact.grants.contains(grant)).map(|grant| grant.device).collect();
+    changed.dedup();
+    contact.bundles.retain(|known| !bundles.iter().any(|access| access.device == known.device));
+    contact.bundles.extend(bundles);
+    contact.grants.retain(|known| !grants.iter().any(|grant| grant.device == known.device));
+    contact.grants.extend(grants);
+    contact.bundles.sort_by_key(|access| access.device);
+    contact.grants.sort_by_key(|grant| grant.device);
+    changed
+}
