@@ -14,7 +14,7 @@ const FILE_BYTES_MAX: u64 = 4_096;
 /// The passphrase, from the file that the user named, else from the terminal.
 pub(super) fn existing(options: &Options) -> anyhow::Result<Zeroizing<String>> {
     match &options.passphrase_file {
-        Some(path) => from_file(path),
+        Some(path) => from_file("passphrase", path),
         None => prompt("Passphrase: "),
     }
 }
@@ -28,13 +28,13 @@ pub(super) fn new(options: &Options) -> anyhow::Result<Zeroizing<String>> {
         }
         return Ok(passphrase);
     };
-    from_file(path)
+    from_file("passphrase", path)
 }
 
 /// A recovery phrase, from a file, else from the terminal.
 pub(super) fn phrase(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
     match file {
-        Some(path) => from_file(path),
+        Some(path) => from_file("phrase", path),
         None if io::stdin().is_terminal() => Ok(Zeroizing::new(
             rpassword::prompt_password("Your recovery phrase (24 words): ")
                 .context("the recovery phrase can't be read")?,
@@ -43,8 +43,8 @@ pub(super) fn phrase(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
     }
 }
 
-fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let unreadable = |error: io::Error| invalid(format!("the file {}: {error}", path.display()));
+fn from_file(what: &str, path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let unreadable = |error: io::Error| invalid(format!("the {what} file {}: {error}", path.display()));
     let mut text = Zeroizing::new(String::new());
     let file = File::open(path).map_err(unreadable)?;
     file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;

@@ -33,7 +33,7 @@ pub struct DeviceCode {
 impl DeviceCode {
     /// Reads a code. Spaces and line breaks in it don't matter.
     pub fn parse(code: &str) -> Result<Self, LinkError> {
-        let bytes = link::decode(SCHEME, code)?;
+        let bytes = link::decode("a device's code", SCHEME, code)?;
         Ok(Self::from_wire(decode("device code", &bytes, CODE_BYTES_MAX)?)?)
     }
 

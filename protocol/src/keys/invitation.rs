@@ -44,7 +44,7 @@ pub struct InvitationRelay {
 impl Invitation {
     /// Reads a link. Spaces and line breaks in it don't matter.
     pub fn parse(link: &str) -> Result<Self, LinkError> {
-        let bytes = link::decode(SCHEME, link)?;
+        let bytes = link::decode("an invitation", SCHEME, link)?;
         Ok(Self::from_wire(decode("invitation", &bytes, INVITATION_BYTES_MAX)?)?)
     }
 

@@ -11,8 +11,10 @@ const CHECKSUM_BYTES: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
     /// It does not begin as one of this kind.
-    #[error("not such a link: one begins with {scheme}")]
+    #[error("not {what}: it begins with {scheme}")]
     OtherScheme {
+        /// What it should be.
+        what: &'static str,
         /// How it should begin.
         scheme: &'static str,
     },
@@ -25,9 +27,9 @@ pub enum LinkError {
 }
 
 /// Reads the bytes of a link. Spaces and line breaks in it don't matter.
-pub(super) fn decode(scheme: &'static str, link: &str) -> Result<Bytes, LinkError> {
+pub(super) fn decode(what: &'static str, scheme: &'static str, link: &str) -> Result<Bytes, LinkError> {
     let link: String = link.chars().filter(|c| !c.is_whitespace()).collect();
-    let text = link.strip_prefix(scheme).ok_or(LinkError::OtherScheme { scheme })?;
+    let text = link.strip_prefix(scheme).ok_or(LinkError::OtherScheme { what, scheme })?;
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| LinkError::Damaged)?;
     let (body, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(LinkError::Damaged)?;
     if checksum(body) != *sum {

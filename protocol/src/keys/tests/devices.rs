@@ -50,7 +50,10 @@ fn a_code_comes_back_as_it_was() {
     assert_eq!(DeviceCode::parse(&text), Ok(code()));
     assert_eq!(DeviceCode::parse(&format!(" {}\n{}", &text[..40], &text[40..])), Ok(code()));
     let invitation = super::fixtures::invitation().to_string();
-    assert_eq!(DeviceCode::parse(&invitation), Err(LinkError::OtherScheme { scheme: "undertone:device/" }));
+    assert_eq!(
+        DeviceCode::parse(&invitation),
+        Err(LinkError::OtherScheme { what: "a device's code", scheme: "undertone:device/" })
+    );
     assert_eq!(DeviceCode::parse(&text[..text.len() - 1]), Err(LinkError::Damaged));
 }
 

@@ -52,7 +52,7 @@ fn a_cut_link_is_damaged() {
     for length in 0..SCHEME.len() {
         assert_eq!(
             Invitation::parse(&text[..length]),
-            Err(LinkError::OtherScheme { scheme: "undertone:invite/" })
+            Err(LinkError::OtherScheme { what: "an invitation", scheme: "undertone:invite/" })
         );
     }
 }
@@ -79,7 +79,7 @@ fn other_text_is_no_invitation() {
     for text in ["", "https://example.org", "undertone:", "undertone:invite", "invite/AAAA"] {
         assert_eq!(
             Invitation::parse(text),
-            Err(LinkError::OtherScheme { scheme: "undertone:invite/" }),
+            Err(LinkError::OtherScheme { what: "an invitation", scheme: "undertone:invite/" }),
             "{text}"
         );
     }

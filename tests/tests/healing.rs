@@ -1,0 +1,86 @@
+//! Lost Olm sessions, and what heals them, on the real machines without faults.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use undertone::command::{Command, Response};
+use undertone::store::NodeStore;
+use undertone_tests::simulation::Stage;
+
+const ALICE: usize = 0;
+const BOB: usize = 1;
+/// Longer than a device waits before it asks, or answers, the same again.
+const LATER: Duration = Duration::from_secs(300);
+
+fn friends() -> Stage {
+    let mut stage = Stage::new(&["Alice", "Bob"], false).unwrap();
+    let invite = Command::Invite { uses: 1, life: Duration::from_secs(3_600) };
+    let Response::Invitation(view) = stage.ask(ALICE, invite).unwrap().unwrap() else { panic!("no link") };
+    stage.ask(BOB, Command::ContactAdd { link: view.link, name: None, message: None }).unwrap().unwrap();
+    stage.ask(ALICE, Command::ContactAccept { name: "Bob".to_owned() }).unwrap().unwrap();
+    stage
+}
+
+fn say(stage: &mut Stage, node: usize, to: &str, text: &str) {
+    stage.ask(node, Command::Send { name: to.to_owned(), text: text.to_owned() }).unwrap().unwrap();
+}
+
+fn shown(stage: &mut Stage, node: usize, name: &str) -> Vec<String> {
+    match stage.ask(node, Command::History { name: name.to_owned(), limit: 100 }).unwrap().unwrap() {
+        Response::History(views) => views.into_iter().map(|view| view.text).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Bob speaks, so that what Alice says next needs a new key, and loses the sessions that could bring it.
+fn bob_can_not_read(stage: &mut Stage, text: &str) {
+    say(stage, BOB, "Alice", &format!("before {text}"));
+    let forget = stage.disk(BOB).unwrap().transaction(|tx| {
+        for contact in tx.contacts()? {
+            for certificate in contact.device_list.iter().flat_map(|list| list.active()) {
+                for session in tx.olm_sessions(&certificate.device)? {
+                    tx.delete_olm_session(&certificate.device, &session.id)?;
+                }
+            }
+        }
+        Ok(())
+    });
+    forget.unwrap();
+    say(stage, ALICE, "Bob", text);
+}
+
+#[test]
+fn lost_sessions_heal() {
+    let mut stage = friends();
+    bob_can_not_read(&mut stage, "one");
+    stage.run(LATER).unwrap();
+    assert_eq!(shown(&mut stage, BOB, "Alice"), ["before one", "one"]);
+}
+
+#[test]
+fn whoever_was_asked_too_early_answers_even_after_a_crash() {
+    let mut stage = friends();
+    bob_can_not_read(&mut stage, "one");
+    // Bob forgets when he asked last, and asks again at once; Alice does not answer so soon.
+    stage.stop(BOB).unwrap();
+    stage.start(BOB).unwrap();
+    bob_can_not_read(&mut stage, "two");
+    assert_eq!(shown(&mut stage, BOB, "Alice"), ["before one", "one", "before two"]);
+    stage.stop(ALICE).unwrap();
+    stage.start(ALICE).unwrap();
+    stage.run(LATER).unwrap();
+    assert_eq!(shown(&mut stage, BOB, "Alice"), ["before one", "one", "before two", "two"]);
+}
+
+#[test]
+fn whoever_may_not_ask_yet_asks_even_after_a_crash() {
+    let mut stage = friends();
+    bob_can_not_read(&mut stage, "one");
+    bob_can_not_read(&mut stage, "two");
+    assert_eq!(shown(&mut stage, BOB, "Alice"), ["before one", "one", "before two"]);
+    stage.stop(BOB).unwrap();
+    stage.start(BOB).unwrap();
+    stage.run(LATER).unwrap();
+    assert_eq!(shown(&mut stage, BOB, "Alice"), ["before one", "one", "before two", "two"]);
+}
