@@ -153,6 +153,26 @@ id!(
     Tag, 16
 );
 
+impl Handle {
+    /// One that follows from what is known: BLAKE3-derive(`context`, the parts one after another), cut to
+    /// [`Self::LEN`] bytes.
+    pub fn derive(context: &str, parts: &[&[u8]]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key(context);
+        for part in parts {
+            hasher.update(part);
+        }
+        let mut handle = [0; Self::LEN];
+        hasher.finalize_xof().fill(&mut handle);
+        Self(handle)
+    }
+
+    /// The handle of a contact's next token, after a list of theirs that revokes a device: the same on all
+    /// devices of the user who issues it, without a word between them (`spec/devices.md`).
+    pub fn after(&self, list: &DeviceListHash) -> Self {
+        Self::derive("undertone v1 handle of a token after a revocation", &[self.as_bytes(), list.as_bytes()])
+    }
+}
+
 impl PayloadHash {
     /// The hash of a payload.
     pub fn of(payload: &[u8]) -> Self {

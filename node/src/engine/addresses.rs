@@ -34,10 +34,9 @@ pub(super) fn own_addresses(
         .collect();
     if let Some(own) = own.filter(|_| !is_me) {
         // Of these only their own word can be handed on: they take back what stands on it.
-        let spoke = |device: &DeviceId| own.introduced.iter().any(|(known, _)| known == device);
-        let siblings = own.bundles.iter().filter(|access| spoke(&access.device));
+        let siblings = own.bundles.iter().filter(|access| own.has_introduced(&access.device));
         bundles.extend(siblings.take(SIBLING_ADDRESSES_MAX).cloned());
-        let siblings = own.grants.iter().filter(|grant| spoke(&grant.device)).cloned();
+        let siblings = own.grants.iter().filter(|grant| own.has_introduced(&grant.device)).cloned();
         let siblings = siblings.take(SIBLING_ADDRESSES_MAX);
         grants.extend(siblings.filter_map(|grant| {
             let token = grant.token.extend(Step::named(handle))?;

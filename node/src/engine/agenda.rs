@@ -3,6 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, RelayId, Tag, UserId};
 use undertone_protocol::time::Timestamp;
 
+use crate::store::Failure;
+
 /// What the engine remembers so that it need not search: what [`super::Engine::settle`] has to look at, and
 /// small indexes. Volatile; at a start everything is on it.
 #[derive(Debug, Default)]
@@ -45,6 +47,8 @@ pub(super) struct Agenda {
     pub(super) compare: BTreeMap<(DeviceId, ConversationId), Timestamp>,
     /// What an own other device was sent last of a conversation's history.
     pub(super) offered: BTreeMap<(DeviceId, ConversationId), Offer>,
+    /// Devices of this user that their relay did not take the answer to their code for, and why.
+    pub(super) links_refused: BTreeMap<DeviceId, Failure>,
     /// Numbers that a device was proved to have used twice, and that others must be shown.
     pub(super) forks: BTreeSet<(ConversationId, DeviceId, u64)>,
     /// When a device was last shown that somebody wrote two entries with one number.

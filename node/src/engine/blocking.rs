@@ -1,12 +1,13 @@
 //! Turning people away: declining a request, blocking and unblocking.
 
+use undertone_protocol::entry::BlockedFrom;
 use undertone_protocol::ids::Handle;
 
 use super::context::Context;
 use super::{introductions, own, receipts, resend, revocations, views};
 use crate::command::{CommandError, ErrorKind};
 use crate::event::Event;
-use crate::store::{BeforeBlock, Block, Contact, ContactState, Purpose, StoreError};
+use crate::store::{Block, Contact, ContactState, Purpose, StoreError};
 
 type Changed = Result<Contact, CommandError>;
 
@@ -40,10 +41,10 @@ pub(super) fn block(ctx: &mut Context<'_>, contact: Contact) -> Result<Changed, 
         return Ok(Err(CommandError::new(ErrorKind::Conflict, message)));
     }
     let was = match contact.state {
-        ContactState::Requesting => BeforeBlock::Requesting,
-        ContactState::Requested => BeforeBlock::Requested,
-        ContactState::Declined => BeforeBlock::Declined,
-        ContactState::Accepted => BeforeBlock::Accepted,
+        ContactState::Requesting => BlockedFrom::Requesting,
+        ContactState::Requested => BlockedFrom::Requested,
+        ContactState::Declined => BlockedFrom::Declined,
+        ContactState::Accepted => BlockedFrom::Accepted,
         ContactState::Blocked(_) => return Ok(Ok(contact)),
     };
     shut_out(ctx, contact.clone(), Block { was, since: ctx.now })?;
@@ -91,13 +92,7 @@ pub(super) fn unblock(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Cha
         return Ok(Err(CommandError::new(ErrorKind::Conflict, message)));
     };
     contact.token = Handle::random(ctx.rng);
-    let state = match block.was {
-        BeforeBlock::Requesting => ContactState::Requesting,
-        BeforeBlock::Requested => ContactState::Requested,
-        BeforeBlock::Declined => ContactState::Declined,
-        BeforeBlock::Accepted => ContactState::Accepted,
-    };
-    let_in(ctx, contact, state).map(Ok)
+    let_in(ctx, contact, block.was.into()).map(Ok)
 }
 
 /// What the end of a block does, here or on another device of the user. The contact has its new token already.

@@ -191,8 +191,10 @@ fn note_fork(ctx: &mut Context<'_>, contact: &Contact, entry: &SignedEntry) -> R
     let through = seq.saturating_sub(1);
     log::cut(ctx, conversation, device, Cut { through, head: entry.header.prev, why: CutReason::Forked })?;
     ctx.agenda.forks.insert((*conversation, *device, *seq));
-    let view = views::contact(ctx, contact)?;
-    ctx.events.push(Event::Contact { contact: view });
+    if !contact.state.is_blocked() {
+        let view = views::contact(ctx, contact)?;
+        ctx.events.push(Event::Contact { contact: view });
+    }
     Ok(true)
 }
 

@@ -192,7 +192,8 @@ pub(super) fn show_proofs(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         let Some(contact) = views::contact_of(ctx, &conversation)? else { continue };
         let proof = ctx.tx.entries_at(&conversation, &author, seq)?;
         let own = own::own_contact(ctx)?.filter(|own| own.user != contact.user);
-        for to in own.into_iter().chain([contact]) {
+        let contact = Some(contact).filter(|contact| contact.state == ContactState::Accepted);
+        for to in own.into_iter().chain(contact) {
             let devices = own::authorised(ctx, &to);
             for device in pairwise::reach(ctx, &to, &devices)?.unwrap_or_default() {
                 send(ctx, &to, &device, &conversation, proof.clone())?;

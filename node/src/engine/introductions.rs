@@ -154,7 +154,7 @@ fn admit_sibling(
     if !listed || device == ctx.me.device {
         return Ok(Err("it is no other active device of this user".to_owned()));
     }
-    let is_first = !own.introduced.iter().any(|(known, _)| *known == device);
+    let is_first = !own.has_introduced(&device);
     addresses::take(ctx, &mut own, fields);
     if is_first {
         answer(ctx, &mut own);

@@ -16,7 +16,7 @@ use undertone_protocol::wire;
 use super::context::Context;
 use super::home::mailbox_address;
 use super::outgoing::{self, NO_GROUP};
-use super::{addresses, introductions, own, own_list, receipts};
+use super::{addresses, introductions, own, own_list, receipts, revocations};
 use crate::command::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::store::{Contact, Purpose, StoreError};
@@ -40,14 +40,13 @@ pub(super) fn code(ctx: &Context<'_>) -> Result<Option<DeviceCode>, StoreError> 
     }))
 }
 
-/// The code names no contact: its token has a handle that follows from the device.
+/// The code names no contact: its token has a handle that follows from the device. It ends when the answer is here.
 fn code_handle(ctx: &Context<'_>) -> Handle {
-    let mut handle = [0; Handle::LEN];
-    ctx.me.device.as_bytes().iter().zip(&mut handle).for_each(|(from, to)| *to = *from);
-    Handle::new(handle)
+    Handle::derive("undertone v1 handle of a code's token", &[ctx.me.device.as_bytes()])
 }
 
-/// Makes the device of a code one of this user's. A code that was added already is answered again.
+/// Makes the device of a code one of this user's. A code that was added already is answered again, until the device
+/// says itself how it is reached.
 pub(super) fn add(
     ctx: &mut Context<'_>,
     code: &DeviceCode,
@@ -71,13 +70,24 @@ pub(super) fn add(
         None if list.devices.len() >= DEVICES_PER_USER_MAX => {
             return conflict("32 devices were listed already, and more than that no list holds");
         }
-        None if list.active().any(|certificate| certificate.name == code.name) => {
+        None if list
+            .active()
+            .any(|certificate| is_called(certificate, &code.name.as_str().to_lowercase())) =>
+        {
             return conflict("another device of yours has this name: start it with another `--device-name`");
         }
         None => certify(ctx, &identity, code)?,
     };
-    answer(ctx, code)?;
+    let has_spoken = own::own_contact(ctx)?.is_some_and(|own| own.has_introduced(&code.device));
+    if !has_spoken {
+        answer(ctx, code)?;
+    }
     Ok(Ok(certificate))
+}
+
+/// Whether this is a device's name, which is given in lower case.
+fn is_called(certificate: &Certificate, folded: &str) -> bool {
+    certificate.name.as_str().to_lowercase() == folded
 }
 
 fn certify(
@@ -95,6 +105,7 @@ fn certify(
 /// Puts the answer to a code on its way: who the user is, and how to reach the other devices.
 fn answer(ctx: &mut Context<'_>, code: &DeviceCode) -> Result<(), StoreError> {
     let (Some(mut own), Some(account)) = (own::own_contact(ctx)?, ctx.tx.account()?) else { return Ok(()) };
+    ctx.agenda.links_refused.remove(&code.device);
     addresses::merge(&mut own, Vec::new(), code.grants.clone());
     ctx.tx.put_contact(&own)?;
     let (mut bundles, mut grants) = addresses::own_addresses(ctx, &own, &code.device)?;
@@ -153,6 +164,8 @@ pub(super) fn received(ctx: &mut Context<'_>, payload: &[u8]) -> Result<Result<(
     let user = account.certificate.user;
     ctx.tx.put_account(&account)?;
     ctx.agenda.reload = true;
+    // Whoever saw the code could deliver by it.
+    revocations::revoke(ctx, vec![code_handle(ctx)])?;
     let token = Handle::random(ctx.rng);
     if let Some(mut own) = own::contact(user, token, fields.device_list, ctx.now) {
         let own_device = ctx.me.device;
@@ -214,7 +227,7 @@ pub(super) fn revoke(
     let wanted = name.trim().to_lowercase();
     let named = |listed: &&mut ListedDevice| {
         !listed.revoked
-            && (listed.certificate.name.as_str().to_lowercase() == wanted
+            && (is_called(&listed.certificate, &wanted)
                 || (wanted.len() >= 8 && listed.certificate.device.to_hex().starts_with(&wanted)))
     };
     let Some(listed) = devices.iter_mut().find(named) else {

@@ -1,7 +1,7 @@
 //! The device lists that contacts show.
 
 use undertone_protocol::codec::Signed;
-use undertone_protocol::ids::{DeviceId, Handle, UserId};
+use undertone_protocol::ids::{DeviceId, UserId};
 use undertone_protocol::keys::{DeviceList, ListVerdict};
 use undertone_protocol::wire;
 
@@ -55,16 +55,6 @@ pub(super) fn take_list(
     Ok(verdict)
 }
 
-/// The handle of the token that follows on a list: the same on all devices of this user, without a word between
-/// them.
-fn next_handle(handle: &Handle, list: &DeviceList) -> Handle {
-    let mut hash = blake3::Hasher::new_derive_key("undertone v1 handle of a token after a revocation");
-    hash.update(handle.as_bytes()).update(list.hash().as_bytes());
-    let mut next = [0; Handle::LEN];
-    hash.finalize().as_bytes().iter().zip(&mut next).for_each(|(from, to)| *to = *from);
-    Handle::new(next)
-}
-
 fn warn(
     ctx: &mut Context<'_>,
     contact: &mut Contact,
@@ -98,7 +88,7 @@ fn replace(ctx: &mut Context<'_>, contact: &mut Contact, list: &DeviceList) -> R
     }
     // The revoked device knows the token: the others get another one, and then it is taken back.
     if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
-        let next = next_handle(&contact.token, list);
+        let next = contact.token.after(&list.hash());
         let former = std::mem::replace(&mut contact.token, next);
         contact.former_tokens.push(former);
         contact.introduction_due = true;

@@ -8,25 +8,7 @@ use crate::store::{Contact, ContactState};
 
 /// A contact of whom nothing is known yet.
 pub(super) fn stranger(ctx: &mut Context<'_>, user: UserId, name: Name, state: ContactState) -> Contact {
-    Contact {
-        user,
-        name,
-        state,
-        verified: false,
-        identity_warning: false,
-        reinstalled: false,
-        reset_by: None,
-        token: Handle::random(ctx.rng),
-        former_tokens: Vec::new(),
-        device_list: None,
-        bundles: Vec::new(),
-        grants: Vec::new(),
-        invitation: None,
-        introduction_due: false,
-        introduced: Vec::new(),
-        refused: None,
-        added: ctx.now,
-    }
+    Contact::new(user, name, state, Handle::random(ctx.rng), ctx.now)
 }
 
 /// A name that no other contact has: with the beginning of the user id where it is taken.

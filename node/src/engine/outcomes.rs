@@ -105,10 +105,6 @@ fn apply(
     failure
 }
 
-fn is_pending(item: &OutboxItem) -> bool {
-    item.recipients.iter().any(|recipient| matches!(recipient.state, OutboxState::Pending { .. }))
-}
-
 /// Whether every recipient's relay holds it, or every recipient has it.
 fn is_there(item: &OutboxItem) -> bool {
     let there = |state: OutboxState| matches!(state, OutboxState::Custody { .. } | OutboxState::Acknowledged);
@@ -118,30 +114,31 @@ fn is_there(item: &OutboxItem) -> bool {
 /// What an answered item means for what it is part of.
 fn conclude(ctx: &mut Context<'_>, item: &OutboxItem, failure: Option<Failure>) -> Result<(), StoreError> {
     match item.purpose {
-        Purpose::Acknowledgement(_) => {
-            if !is_pending(item) {
-                ctx.tx.delete_outbox(item.id)?;
-                ctx.agenda.receipts = true;
-            }
+        Purpose::Acknowledgement(_)
+        | Purpose::OwnAcknowledgement(_)
+        | Purpose::OwnEntry(_)
+        | Purpose::OwnKey(_)
+        | Purpose::Retry(_)
+        | Purpose::History(_)
+        | Purpose::Link(_)
+        | Purpose::DeviceList(_)
+            if item.is_pending() =>
+        {
             Ok(())
         }
-        Purpose::OwnAcknowledgement(_) if !is_pending(item) => {
+        Purpose::Acknowledgement(_) | Purpose::OwnAcknowledgement(_) => {
             ctx.agenda.receipts = true;
+            ctx.tx.delete_outbox(item.id)
+        }
+        Purpose::Link(device) => {
+            ctx.agenda.links_refused.extend(failure.map(|failure| (device, failure)));
             ctx.tx.delete_outbox(item.id)
         }
         Purpose::OwnEntry(_)
         | Purpose::OwnKey(_)
-        | Purpose::OwnAcknowledgement(_)
         | Purpose::Retry(_)
         | Purpose::History(_)
-        | Purpose::Link(_)
-        | Purpose::DeviceList(_) => {
-            if is_pending(item) {
-                Ok(())
-            } else {
-                ctx.tx.delete_outbox(item.id)
-            }
-        }
+        | Purpose::DeviceList(_) => ctx.tx.delete_outbox(item.id),
         Purpose::Introduction(user) => conclude_introduction(ctx, item, &user, failure),
         Purpose::Entry(entry) | Purpose::Key(entry) => conclude_entry(ctx, item, &entry, failure),
     }
@@ -182,7 +179,7 @@ fn conclude_entry(
         for entry in entries {
             ctx.tx.delete_outbox(entry.id)?;
         }
-        return receipts::drop_keys(ctx, entry);
+        return receipts::drop_keys_of_acknowledged(ctx, entry);
     }
     if !keys.iter().chain(&entries).all(is_there) {
         return Ok(());
@@ -196,7 +193,7 @@ fn conclude_introduction(
     user: &UserId,
     failure: Option<Failure>,
 ) -> Result<(), StoreError> {
-    if is_pending(item) {
+    if item.is_pending() {
         return Ok(());
     }
     ctx.tx.delete_outbox(item.id)?;

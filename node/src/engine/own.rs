@@ -17,35 +17,15 @@ const OWN_NAME: &str = "me";
 
 /// The contact that stands for the own devices of a new account.
 pub(super) fn contact(user: UserId, token: Handle, list: DeviceList, now: Timestamp) -> Option<Contact> {
-    Some(Contact {
-        user,
-        name: Name::new(OWN_NAME).ok()?,
-        state: ContactState::Accepted,
-        verified: true,
-        identity_warning: false,
-        reinstalled: false,
-        reset_by: None,
-        token,
-        former_tokens: Vec::new(),
-        device_list: Some(list),
-        bundles: Vec::new(),
-        grants: Vec::new(),
-        invitation: None,
-        introduction_due: false,
-        introduced: Vec::new(),
-        refused: None,
-        added: now,
-    })
+    let name = Name::new(OWN_NAME).ok()?;
+    let contact = Contact::new(user, name, ContactState::Accepted, token, now);
+    Some(Contact { verified: true, device_list: Some(list), ..contact })
 }
 
 /// The handle of the token that a sibling gets: another one for each, so that each can be taken back.
 pub(super) fn sibling_handle(own: &Contact, sibling: &DeviceId) -> Handle {
-    let mut material = own.token.as_bytes().to_vec();
-    material.extend_from_slice(sibling.as_bytes());
-    let hash = blake3::derive_key("undertone v1 handle of a sibling's token", &material);
-    let mut handle = [0; Handle::LEN];
-    hash.iter().zip(&mut handle).for_each(|(from, to)| *to = *from);
-    Handle::new(handle)
+    let parts: [&[u8]; 2] = [own.token.as_bytes(), sibling.as_bytes()];
+    Handle::derive("undertone v1 handle of a sibling's token", &parts)
 }
 
 /// The other active devices of the user.

@@ -167,12 +167,15 @@ fn take_out(ctx: &mut Context<'_>, entry: &EntryId, device: &DeviceId) -> Result
             ctx.tx.put_outbox(&item)?;
         }
     }
-    if ctx.tx.outbox_of(&Purpose::Entry(*entry))?.is_empty() { drop_keys(ctx, entry) } else { Ok(()) }
+    drop_keys_of_acknowledged(ctx, entry)
 }
 
-/// The entry is acknowledged by all: keys that went along are dropped when a relay has them, as later entries need
-/// them.
-pub(super) fn drop_keys(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError> {
+/// When an entry is acknowledged by all, keys that went along are dropped as soon as a relay has them: later entries
+/// need them.
+pub(super) fn drop_keys_of_acknowledged(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError> {
+    if !ctx.tx.outbox_of(&Purpose::Entry(*entry))?.is_empty() {
+        return Ok(());
+    }
     for key in ctx.tx.outbox_of(&Purpose::Key(*entry))?.into_iter().filter(|key| !key.is_pending()) {
         ctx.tx.delete_outbox(key.id)?;
     }

@@ -2,14 +2,14 @@
 //! maximal one counts.
 
 use undertone_protocol::codec::Signed;
-use undertone_protocol::entry::{AccountRecord, AccountState, BlockedFrom, Content, EntryBody};
+use undertone_protocol::entry::{AccountRecord, AccountState, Content, EntryBody};
 use undertone_protocol::ids::{DeviceId, EntryId, UserId};
 use undertone_protocol::keys::DeviceList;
 use undertone_protocol::limits::{ACCOUNT_ADDRESSES_MAX, ENTRY_HEADS_MAX};
 
 use super::context::Context;
 use super::{addresses, blocking, introductions, lists, log, names, own, receipts, revocations};
-use crate::store::{BeforeBlock, Block, Contact, ContactState, StoreError};
+use crate::store::{Block, Contact, ContactState, StoreError};
 
 /// Tells the other devices what changed here.
 pub(super) fn tell_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
@@ -69,9 +69,7 @@ fn record(contact: &Contact) -> AccountRecord {
             ContactState::Requested => AccountState::Requested,
             ContactState::Declined => AccountState::Declined,
             ContactState::Accepted => AccountState::Accepted,
-            ContactState::Blocked(Block { was, since }) => {
-                AccountState::Blocked { since, was: blocked_from(was) }
-            }
+            ContactState::Blocked(Block { was, since }) => AccountState::Blocked { since, was },
         },
         name: contact.name.clone(),
         verified: contact.verified,
@@ -83,30 +81,13 @@ fn record(contact: &Contact) -> AccountRecord {
     }
 }
 
-const fn blocked_from(was: BeforeBlock) -> BlockedFrom {
-    match was {
-        BeforeBlock::Requesting => BlockedFrom::Requesting,
-        BeforeBlock::Requested => BlockedFrom::Requested,
-        BeforeBlock::Declined => BlockedFrom::Declined,
-        BeforeBlock::Accepted => BlockedFrom::Accepted,
-    }
-}
-
 const fn state(state: AccountState) -> ContactState {
     match state {
         AccountState::Requesting => ContactState::Requesting,
         AccountState::Requested => ContactState::Requested,
         AccountState::Declined => ContactState::Declined,
         AccountState::Accepted => ContactState::Accepted,
-        AccountState::Blocked { since, was } => {
-            let was = match was {
-                BlockedFrom::Requesting => BeforeBlock::Requesting,
-                BlockedFrom::Requested => BeforeBlock::Requested,
-                BlockedFrom::Declined => BeforeBlock::Declined,
-                BlockedFrom::Accepted => BeforeBlock::Accepted,
-            };
-            ContactState::Blocked(Block { was, since })
-        }
+        AccountState::Blocked { since, was } => ContactState::Blocked(Block { was, since }),
     }
 }
 

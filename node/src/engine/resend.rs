@@ -9,6 +9,7 @@ use undertone_protocol::receipts::{Denial, Tick};
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
+use super::receipts;
 use crate::store::{Contact, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError};
 
 /// An entry that was sealed less than this ago may still be on its way.
@@ -80,40 +81,38 @@ pub(super) fn unseal_all(
     renew_key(ctx, &conversation)
 }
 
-/// Takes messages out of the outbox that no relay has yet. Others, that can have been sealed under a key that
-/// goes with them, are sealed again too.
+/// Takes messages out of the outbox that no relay has yet. All that nobody read is sealed again, as it can have been
+/// sealed under a key that goes with them; what was refused waits for the user, and goes to nobody meanwhile.
 pub(super) fn call_back(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<(), StoreError> {
-    let mut sealed = Vec::new();
-    let mut pending = call_back_keys(ctx, conversation)?;
-    for delivery in ctx.tx.deliveries_unread(conversation)? {
-        let mut items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
-        items.extend(ctx.tx.outbox_of(&Purpose::Key(delivery.entry))?);
-        pending |= items.iter().any(OutboxItem::is_pending);
-        if !items.is_empty() && !is_refused(&delivery) {
-            sealed.push(delivery);
-        }
-    }
-    for delivery in sealed.into_iter().filter(|_| pending) {
-        again(ctx, delivery)?;
-    }
-    Ok(())
-}
-
-/// A key can still be on its way when its entry was read long ago. Says whether one was.
-fn call_back_keys(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<bool, StoreError> {
     let mut called_back = false;
     for item in ctx.tx.outbox_pending(0, OUTBOX_ITEMS_MAX)? {
-        let Purpose::Key(entry) = item.purpose else { continue };
+        let (Purpose::Entry(entry) | Purpose::Key(entry)) = item.purpose else { continue };
         let delivery = ctx.tx.delivery(&entry)?;
-        if delivery.is_some_and(|of| of.conversation == *conversation && of.tick == Tick::Read) {
-            ctx.tx.delete_outbox(item.id)?;
+        if delivery.is_some_and(|delivery| delivery.conversation == *conversation) {
+            give_up(ctx, item)?;
+            receipts::drop_keys_of_acknowledged(ctx, &entry)?;
             called_back = true;
         }
     }
-    if called_back {
-        renew_key(ctx, conversation)?;
+    if !called_back {
+        return Ok(());
     }
-    Ok(called_back)
+    for delivery in ctx.tx.deliveries_unread(conversation)? {
+        if !is_refused(&delivery) && !ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?.is_empty() {
+            again(ctx, delivery)?;
+        }
+    }
+    renew_key(ctx, conversation)
+}
+
+/// What no relay has yet is not tried again. A device that lacks it then is sent it anew when it says so.
+fn give_up(ctx: &mut Context<'_>, mut item: OutboxItem) -> Result<(), StoreError> {
+    for recipient in &mut item.recipients {
+        if matches!(recipient.state, OutboxState::Pending { .. }) {
+            recipient.state = OutboxState::Failed;
+        }
+    }
+    ctx.tx.put_outbox(&item).map(drop)
 }
 
 /// Whether somebody did not want it. A relay that did not know the epoch's tokens is no such thing.

@@ -153,6 +153,15 @@ pub(super) fn failure(failure: Failure) -> String {
     }
 }
 
+/// The answer to a device's code does not get to the device.
+pub(super) fn link_refused(name: &str, why: Failure) -> String {
+    format!(
+        "the relay of \"{name}\" did not take what makes it yours ({}): show its code again by `undertone device \
+         link`, and add that one; does it fail again, revoke the device and install it anew",
+        failure(why)
+    )
+}
+
 fn text(stored: &StoredEntry) -> String {
     match &stored.entry.body.content {
         Content::Text(text) => text.clone(),
@@ -275,7 +284,7 @@ pub(super) fn outbox_pending(ctx: &Context<'_>, limit: usize) -> Result<usize, S
 pub(super) fn device(ctx: &Context<'_>, own: Option<&Contact>, listed: &ListedDevice) -> DeviceView {
     let Certificate { device, name, created, .. } = &listed.certificate;
     let this = *device == ctx.me.device;
-    let is_known = this || own.is_some_and(|own| own.introduced.iter().any(|(known, _)| known == device));
+    let is_known = this || own.is_some_and(|own| own.has_introduced(device));
     let state = match (listed.revoked, is_known) {
         (true, _) => "revoked",
         (false, true) => "active",

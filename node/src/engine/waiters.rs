@@ -106,6 +106,12 @@ fn answer(
                 return Ok(None);
             };
             let view = views::device(ctx, own::own_contact(ctx)?.as_ref(), listed);
+            // One that has spoken since was added all the same.
+            let refused = ctx.agenda.links_refused.get(device).filter(|_| view.state == "linking");
+            if let Some(failure) = refused {
+                let error = CommandError::new(ErrorKind::Refused, views::link_refused(&view.name, *failure));
+                return Ok(Some(Err(error)));
+            }
             Ok((there || over).then_some(Ok(Response::Device(view))))
         }
         Condition::Introduced { user } => introduced(ctx, user, over),

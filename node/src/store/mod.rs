@@ -14,9 +14,9 @@ mod conformance;
 
 pub use memory::MemoryStore;
 pub use records::{
-    Account, BeforeBlock, Block, Contact, ContactState, Cut, CutReason, Delivery, Failure, HomeRelay,
-    OlmSession, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined,
-    Received, ReceiverKey, Revocation, SEEN_LIFE, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
+    Account, Block, Contact, ContactState, Cut, CutReason, Delivery, Failure, HomeRelay, OlmSession,
+    OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received,
+    ReceiverKey, Revocation, SEEN_LIFE, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
 };
 pub use sqlite::{OpenError, SqliteStore};
 pub use transaction::{

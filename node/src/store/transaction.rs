@@ -52,8 +52,6 @@ pub trait PeopleTx {
     fn put_contact(&mut self, contact: &Contact) -> Result<(), StoreError>;
     /// What is known of a device.
     fn peer_device(&self, device: &DeviceId) -> Result<Option<PeerDevice>, StoreError>;
-    /// All known devices of a user, by device.
-    fn devices_of(&self, user: &UserId) -> Result<Vec<PeerDevice>, StoreError>;
     /// Keeps a device.
     fn put_peer_device(&mut self, device: &PeerDevice) -> Result<(), StoreError>;
     /// Forgets a device.

@@ -58,14 +58,21 @@ pub(super) fn blocked_are_shut_out(node: &mut Node, notices: &[Notice]) -> Resul
         Notice::Event(Event::Request { contact }) => is_blocked(&contact.name),
         _ => false,
     });
-    let to_them = pending.iter().flat_map(|item| &item.recipients).any(|recipient| {
-        blocked.iter().any(|contact| contact.user == recipient.user)
-            && matches!(recipient.state, OutboxState::Pending { .. })
-    });
-    if told || to_them {
+    if told {
         return Err(Failed::new(format!("{}: told of a blocked contact: {notices:?}", node.name)));
     }
-    Ok(())
+    let to_them = pending.iter().find(|item| {
+        item.recipients.iter().any(|recipient| {
+            blocked.iter().any(|contact| contact.user == recipient.user)
+                && matches!(recipient.state, OutboxState::Pending { .. })
+        })
+    });
+    match to_them {
+        Some(item) => {
+            Err(Failed::new(format!("{}: on its way to a blocked contact: {}", node.name, described(item))))
+        }
+        None => Ok(()),
+    }
 }
 
 const MESSAGES_MAX: u64 = 10_000;

@@ -40,7 +40,6 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             contact(&user(n));
             peer_device(&device(n));
             peer_device(&device(n + COUNT));
-            devices_of(&user(n));
             account_changes(&user(n));
             invitation(&handle(n));
             revocations_due(&relay(n), ALL);

@@ -8,6 +8,7 @@ use rand_core::SeedableRng;
 use undertone_protocol::crypto::{
     HeaderKey, InboundChannel, OutboundChannel, ReceiverKeyState, SenderKeyState, SessionState, XWingKey,
 };
+use undertone_protocol::entry::BlockedFrom;
 use undertone_protocol::ids::{
     ChannelHash, ConversationId, CurveKey, DeviceId, Generation, Handle, Locator, MailboxId, PayloadHash,
     RelayId, Secret, SessionId, Tag, UserId,
@@ -23,8 +24,8 @@ use undertone_protocol::token::{Step, TokenGrant};
 use zeroize::Zeroizing;
 
 use crate::store::{
-    Account, BeforeBlock, Block, Contact, ContactState, HomeRelay, OlmSession, PeerDevice, Received,
-    ReceiverKey, Revocation, SenderKey, StoredInvitation, SupersededKey,
+    Account, Block, Contact, ContactState, HomeRelay, OlmSession, PeerDevice, Received, ReceiverKey,
+    Revocation, SenderKey, StoredInvitation, SupersededKey,
 };
 
 pub(super) use super::log_fixtures::*;
@@ -154,7 +155,7 @@ fn state_of(n: u8) -> ContactState {
     let block = |was| ContactState::Blocked(Block { was, since: t(u64::from(n) + (1 << 63)) });
     match n {
         0 => ContactState::Requesting,
-        1 => block(BeforeBlock::Accepted),
+        1 => block(BlockedFrom::Accepted),
         2 => ContactState::Accepted,
         _ => ContactState::Declined,
     }

@@ -112,7 +112,7 @@ cases! {
     people::contacts_come_by_name_letter_case_aside,
     people::a_contact_keeps_all_its_fields,
     people::a_device_is_found_by_its_id,
-    people::the_devices_of_a_user_come_by_id_and_go,
+    people::devices_come_by_id_and_go,
     people::invitations_come_by_handle_and_go,
     people::revocations_are_due_until_confirmed_and_again_when_forgotten,
     pairwise::sessions_come_by_last_use_then_id,

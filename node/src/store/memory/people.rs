@@ -24,10 +24,6 @@ impl PeopleTx for Tables {
         Ok(self.peer_devices.get(device).cloned())
     }
 
-    fn devices_of(&self, user: &UserId) -> Result<Vec<PeerDevice>, StoreError> {
-        Ok(all(self.peer_devices.iter().filter(|(_, device)| device.user == *user)))
-    }
-
     fn put_peer_device(&mut self, device: &PeerDevice) -> Result<(), StoreError> {
         self.peer_devices.put(device.device, device.clone());
         Ok(())

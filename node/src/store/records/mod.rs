@@ -13,5 +13,5 @@ pub use encryption::{OlmSession, ReceiverKey, SenderKey};
 pub use inbox::{Quarantined, SEEN_LIFE};
 pub use log::{Cut, CutReason, StoredEntry};
 pub use outbox::{OutboxItem, OutboxRecipient, OutboxState, Purpose};
-pub use people::{BeforeBlock, Block, Contact, ContactState, PeerDevice, Revocation, StoredInvitation};
+pub use people::{Block, Contact, ContactState, PeerDevice, Revocation, StoredInvitation};
 pub use receipts::{Delivery, Failure, OwnReceipts};

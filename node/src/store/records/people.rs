@@ -1,3 +1,4 @@
+use undertone_protocol::entry::BlockedFrom;
 use undertone_protocol::ids::{CurveKey, DeviceId, Handle, RelayId, UserId};
 use undertone_protocol::keys::{Bundle, BundleAccess, DeliveryGrant, DeviceList, Name};
 use undertone_protocol::limits::DEVICES_PER_USER_MAX;
@@ -63,22 +64,9 @@ pub enum ContactState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
     /// What they were before.
-    pub was: BeforeBlock,
+    pub was: BlockedFrom,
     /// When they were blocked: what came later is not shown.
     pub since: Timestamp,
-}
-
-/// The states that a contact can be blocked in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BeforeBlock {
-    /// [`ContactState::Requesting`].
-    Requesting,
-    /// [`ContactState::Requested`].
-    Requested,
-    /// [`ContactState::Declined`].
-    Declined,
-    /// [`ContactState::Accepted`].
-    Accepted,
 }
 
 /// Delivery tokens that a home relay must refuse: all whose path begins so.
@@ -129,10 +117,49 @@ impl ContactState {
     }
 }
 
+impl From<BlockedFrom> for ContactState {
+    fn from(was: BlockedFrom) -> Self {
+        match was {
+            BlockedFrom::Requesting => Self::Requesting,
+            BlockedFrom::Requested => Self::Requested,
+            BlockedFrom::Declined => Self::Declined,
+            BlockedFrom::Accepted => Self::Accepted,
+        }
+    }
+}
+
 impl Contact {
+    /// Somebody of whom nothing is known yet, with the handle of the token that they get.
+    pub const fn new(user: UserId, name: Name, state: ContactState, token: Handle, added: Timestamp) -> Self {
+        Self {
+            user,
+            name,
+            state,
+            verified: false,
+            identity_warning: false,
+            reinstalled: false,
+            token,
+            former_tokens: Vec::new(),
+            device_list: None,
+            bundles: Vec::new(),
+            grants: Vec::new(),
+            invitation: None,
+            introduction_due: false,
+            introduced: Vec::new(),
+            reset_by: None,
+            refused: None,
+            added,
+        }
+    }
+
     /// The name as contacts are ordered by and told apart by: letter case aside.
     pub fn name_folded(&self) -> String {
         self.name.as_str().to_lowercase()
+    }
+
+    /// Whether an introduction of this device was taken.
+    pub fn has_introduced(&self, device: &DeviceId) -> bool {
+        self.introduced.iter().any(|(by, _)| by == device)
     }
 
     /// When a device made the newest introduction that was taken, by its clock; zero when none was.
@@ -166,25 +193,9 @@ mod tests {
     }
 
     fn contact() -> Contact {
-        Contact {
-            user: IdentityKey::from_seed(&Secret::new([1; 32])).user(),
-            name: Name::new("Ada").unwrap(),
-            state: ContactState::Accepted,
-            verified: false,
-            identity_warning: false,
-            reinstalled: false,
-            token: Handle::new([1; 8]),
-            former_tokens: Vec::new(),
-            device_list: None,
-            bundles: Vec::new(),
-            grants: Vec::new(),
-            invitation: None,
-            introduction_due: false,
-            introduced: Vec::new(),
-            reset_by: None,
-            refused: None,
-            added: Timestamp::ZERO,
-        }
+        let user = IdentityKey::from_seed(&Secret::new([1; 32])).user();
+        let (name, token) = (Name::new("Ada").unwrap(), Handle::new([1; 8]));
+        Contact::new(user, name, ContactState::Accepted, token, Timestamp::ZERO)
     }
 
     #[test]

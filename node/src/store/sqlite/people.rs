@@ -1,4 +1,5 @@
 use rusqlite::{Connection, Row, params};
+use undertone_protocol::entry::BlockedFrom;
 use undertone_protocol::ids::{DeviceId, EntryId, Handle, RelayId, UserId};
 use undertone_protocol::keys::{Bundle, BundleAccess, DeliveryGrant, DeviceList};
 use undertone_protocol::time::Timestamp;
@@ -10,7 +11,7 @@ use super::columns::{
 };
 use super::{SqliteTx, changes, revocations};
 use crate::store::{
-    BeforeBlock, Block, Contact, ContactState, PeerDevice, PeopleTx, Revocation, StoreError, StoredInvitation,
+    Block, Contact, ContactState, PeerDevice, PeopleTx, Revocation, StoreError, StoredInvitation,
 };
 
 const CONTACT: &str = "contact";
@@ -36,10 +37,6 @@ impl PeopleTx for SqliteTx<'_> {
 
     fn peer_device(&self, device: &DeviceId) -> Result<Option<PeerDevice>, StoreError> {
         peer_device(self.connection, device)
-    }
-
-    fn devices_of(&self, user: &UserId) -> Result<Vec<PeerDevice>, StoreError> {
-        devices_of(self.connection, user)
     }
 
     fn put_peer_device(&mut self, device: &PeerDevice) -> Result<(), StoreError> {
@@ -194,10 +191,10 @@ fn get_moments(
 /// A blocked contact has the number of what it was before, and a time.
 const fn state_number(state: ContactState) -> i64 {
     match state {
-        ContactState::Requesting | ContactState::Blocked(Block { was: BeforeBlock::Requesting, .. }) => 1,
-        ContactState::Requested | ContactState::Blocked(Block { was: BeforeBlock::Requested, .. }) => 2,
-        ContactState::Accepted | ContactState::Blocked(Block { was: BeforeBlock::Accepted, .. }) => 3,
-        ContactState::Declined | ContactState::Blocked(Block { was: BeforeBlock::Declined, .. }) => 4,
+        ContactState::Requesting | ContactState::Blocked(Block { was: BlockedFrom::Requesting, .. }) => 1,
+        ContactState::Requested | ContactState::Blocked(Block { was: BlockedFrom::Requested, .. }) => 2,
+        ContactState::Accepted | ContactState::Blocked(Block { was: BlockedFrom::Accepted, .. }) => 3,
+        ContactState::Declined | ContactState::Blocked(Block { was: BlockedFrom::Declined, .. }) => 4,
     }
 }
 
@@ -209,16 +206,16 @@ const fn blocked_since(state: ContactState) -> Option<Timestamp> {
 }
 
 fn read_state(row: &Row<'_>) -> Result<ContactState, StoreError> {
-    let (state, was) = match row.get(2)? {
-        1 => (ContactState::Requesting, BeforeBlock::Requesting),
-        2 => (ContactState::Requested, BeforeBlock::Requested),
-        3 => (ContactState::Accepted, BeforeBlock::Accepted),
-        4 => (ContactState::Declined, BeforeBlock::Declined),
+    let was = match row.get(2)? {
+        1 => BlockedFrom::Requesting,
+        2 => BlockedFrom::Requested,
+        3 => BlockedFrom::Accepted,
+        4 => BlockedFrom::Declined,
         number => return Err(damaged(CONTACT, format!("unknown state {number}"))),
     };
     let since: Option<i64> = row.get(14)?;
     if since.is_none() {
-        return Ok(state);
+        return Ok(was.into());
     }
     Ok(ContactState::Blocked(Block { was, since: get_ms(row, 14)? }))
 }
@@ -227,11 +224,6 @@ const SELECT_DEVICE: &str = "SELECT device, user, bundle, prekey, fetched FROM p
 
 fn peer_device(connection: &Connection, device: &DeviceId) -> Result<Option<PeerDevice>, StoreError> {
     one(connection, &format!("{SELECT_DEVICE} WHERE device = ?"), [device.as_bytes()], read_device)
-}
-
-fn devices_of(connection: &Connection, user: &UserId) -> Result<Vec<PeerDevice>, StoreError> {
-    let sql = format!("{SELECT_DEVICE} WHERE user = ? ORDER BY device");
-    all(connection, &sql, [user.as_bytes()], read_device)
 }
 
 fn put_peer_device(connection: &Connection, device: &PeerDevice) -> Result<(), StoreError> {

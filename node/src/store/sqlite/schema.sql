@@ -72,7 +72,6 @@ CREATE TABLE peer_devices (
     prekey  BLOB,
     fetched INTEGER NOT NULL -- u64
 ) STRICT;
-CREATE INDEX peer_devices_by_user ON peer_devices (user, device);
 
 CREATE TABLE invitations (
     handle      BLOB PRIMARY KEY,

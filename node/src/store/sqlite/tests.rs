@@ -253,7 +253,6 @@ fn pages_of_a_log_come_from_an_index() {
             "SELECT entry FROM account_changes WHERE user = ? AND is_put = 1 AND is_replaced = 0 ORDER BY entry",
             "account_changes_standing",
         ),
-        ("SELECT bundle FROM peer_devices WHERE user = ? ORDER BY device", "peer_devices_by_user"),
         (
             "SELECT id FROM entries WHERE conversation = ? AND is_head = 1 \
              ORDER BY effective DESC, device DESC, id DESC LIMIT ?",

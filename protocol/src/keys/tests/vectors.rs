@@ -11,7 +11,7 @@ use super::fixtures::{
 };
 use crate::codec::Signed;
 use crate::crypto::seal_link;
-use crate::ids::{CurveKey, Locator, Secret};
+use crate::ids::{CurveKey, Handle, Locator, Secret};
 use crate::keys::*;
 use crate::testing::vectors::{assert_stored, hex};
 
@@ -62,6 +62,12 @@ fn device_link() -> Value {
     json!({ "signed": signed(&link), "key": hex(key.expose()), "payload": hex(sealed) })
 }
 
+/// What comes after a contact's token when their list revoked a device.
+fn next_handle() -> Value {
+    let (former, list) = (Handle::new([7; 8]), list(&identity(1), None, &[11]).hash());
+    json!({ "former": former.to_hex(), "list": list.to_hex(), "next": former.after(&list).to_hex() })
+}
+
 /// All of it, computed from fixed seeds.
 fn computed() -> Value {
     let seeds = |key: &Secret, public: String| json!({ "seed": hex(key.expose()), "public_key": public });
@@ -84,6 +90,7 @@ fn computed() -> Value {
         "device_code": devices::code().to_string(),
         "link": device_link(),
         "device_revoke": signed(&devices::revoke().signed),
+        "next_handle": next_handle(),
     })
 }
 
