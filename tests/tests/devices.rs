@@ -1,11 +1,14 @@
 //! Several devices of one user, on the real machines without faults.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
 
-use undertone::command::{Command, ErrorKind};
+use undertone::command::{Command, ErrorKind, Response};
 use undertone::engine::Origin;
+use undertone::store::NodeStore;
+use undertone_protocol::ids::Handle;
+use undertone_protocol::keys::DeviceCode;
 use undertone_tests::simulation::Stage;
 
 const DESKTOP: usize = 0;
@@ -69,18 +72,63 @@ fn a_new_device_becomes_the_users_and_gets_contacts_and_history() {
 }
 
 #[test]
+fn a_code_serves_until_its_device_has_spoken() {
+    let mut stage = friends();
+    let phone = stage.add("phone", Origin::Link).unwrap();
+    let code = stage.code(phone).unwrap();
+    let grant = DeviceCode::parse(&code).unwrap().grants.remove(0);
+    let add = Command::DeviceAdd { code };
+    stage.ask(DESKTOP, add.clone()).unwrap().unwrap();
+    stage.run(MINUTES).unwrap();
+    let revoked = stage.disk(phone).unwrap().transaction(|tx| {
+        let handles: Vec<Handle> = grant.token.path().iter().map(|step| step.handle).collect();
+        tx.is_revoked(&grant.mailbox.relay.relay, &handles)
+    });
+    assert!(revoked.unwrap(), "whoever saw the code may deliver by it");
+    // Once more it changes nothing: the phone is reached as it said itself.
+    let Response::Device(again) = stage.ask(DESKTOP, add).unwrap().unwrap() else { panic!("no device") };
+    assert_eq!(again.state, "active");
+    stage.send(DESKTOP, "Bob", "still there").unwrap();
+    stage.run(Duration::from_secs(5)).unwrap();
+    assert_eq!(said(&mut stage, phone, "Bob").last().map(String::as_str), Some("still there"));
+}
+
+#[test]
+fn who_adds_a_device_of_somebody_else_is_told_that_it_was_refused() {
+    let mut stage = friends();
+    let phone = stage.add("phone", Origin::Link).unwrap();
+    let code = stage.code(phone).unwrap();
+    stage.ask(DESKTOP, Command::DeviceAdd { code: code.clone() }).unwrap().unwrap();
+    stage.run(MINUTES).unwrap();
+    let refused = stage.refusal(BOB, Command::DeviceAdd { code }).unwrap();
+    assert_eq!(refused.kind, ErrorKind::Refused, "{refused:?}");
+    assert!(refused.message.contains("undertone device link"), "{refused:?}");
+    let (alice, at_phone) = (stage.id(DESKTOP).unwrap(), stage.id(phone).unwrap());
+    assert_eq!(at_phone.user, alice.user);
+}
+
+#[test]
+fn no_two_devices_have_one_name() {
+    let mut stage = friends();
+    let other = stage.add("Desktop", Origin::Link).unwrap();
+    let code = stage.code(other).unwrap();
+    let refused = stage.refusal(DESKTOP, Command::DeviceAdd { code }).unwrap();
+    assert_eq!(refused.kind, ErrorKind::Conflict, "{refused:?}");
+}
+
+#[test]
 fn each_device_gets_what_the_other_side_and_the_other_device_write() {
     let mut stage = with_phone();
     stage.send(BOB, "Alice", "to both").unwrap();
     stage.send(PHONE, "Bob", "from the phone").unwrap();
     stage.send(DESKTOP, "Bob", "from the desktop").unwrap();
-    stage.run(MINUTES).unwrap();
+    // Each message came to each device sealed for it: what has to be asked for comes half a minute later.
+    stage.run(Duration::from_secs(5)).unwrap();
     let at_bob = stage.texts(BOB, "Alice").unwrap();
     assert_eq!(at_bob[at_bob.len() - 3..], ["to both", "from the phone", "from the desktop"]);
     for node in [DESKTOP, PHONE] {
         assert_eq!(stage.texts(node, "Bob").unwrap(), at_bob, "at {node}");
     }
-    // Each message came to each device sealed for it: none had to be asked for later.
     for (node, from) in [(PHONE, "from the desktop"), (DESKTOP, "from the phone")] {
         let view = stage.history(node, "Bob").unwrap().into_iter().find(|view| view.text == from).unwrap();
         assert!(view.mine && view.from == "Alice", "{view:?}");
@@ -116,6 +164,22 @@ fn a_device_that_was_away_gets_what_it_missed() {
     stage.sleep(Duration::from_secs(3 * 24 * 3_600)).unwrap();
     stage.start(PHONE).unwrap();
     stage.run(MINUTES).unwrap();
+    assert_eq!(stage.texts(PHONE, "Bob").unwrap(), stage.texts(DESKTOP, "Bob").unwrap());
+}
+
+#[test]
+fn what_a_device_that_is_away_lacks_is_not_sent_to_it_over_and_over() {
+    let mut stage = with_phone();
+    stage.stop(PHONE).unwrap();
+    stage.send(BOB, "Alice", "while the phone sleeps").unwrap();
+    stage.send(DESKTOP, "Bob", "it will hear of it").unwrap();
+    stage.run(MINUTES).unwrap();
+    let before = stage.relay_bytes().unwrap();
+    stage.run(Duration::from_secs(24 * 3_600)).unwrap();
+    let after = stage.relay_bytes().unwrap();
+    assert!(after < 2 * before, "{before} bytes lay at the relay, and a day later {after}");
+    stage.start(PHONE).unwrap();
+    stage.run(Duration::from_secs(10)).unwrap();
     assert_eq!(stage.texts(PHONE, "Bob").unwrap(), stage.texts(DESKTOP, "Bob").unwrap());
 }
 

@@ -5,9 +5,11 @@
 use std::time::Duration;
 
 use undertone::command::{Command, ContactView, ErrorKind, MessageView, Response};
+use undertone::engine::Origin;
 use undertone::event::Event;
-use undertone::store::NodeStore;
+use undertone::store::{NodeStore, OutboxState};
 use undertone_protocol::limits::REVOKED_PREFIXES_MAX;
+use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 use undertone_tests::simulation::Stage;
 
@@ -199,4 +201,40 @@ fn a_full_table_of_revocations_starts_a_new_epoch() {
     assert_eq!(send(&mut stage, BOB, "Alice", "renewed").state, "delivered");
     // The token of the former epoch was void, so nobody refused the message: it went again by itself.
     assert_eq!(texts(&mut stage, ALICE, "Bob"), ["It is me", "void", "renewed"]);
+}
+
+#[test]
+fn what_one_device_has_read_goes_to_no_other_after_a_block() {
+    let mut stage = friends();
+    let phone = stage.add("phone", Origin::Link).unwrap();
+    stage.link(BOB, phone).unwrap();
+    stage.run(Duration::from_secs(180)).unwrap();
+    stage.stop(phone).unwrap();
+    send(&mut stage, ALICE, "Bob", "read on one device");
+    stage.ask(BOB, Command::Read { name: "Alice".to_owned() }).unwrap().unwrap();
+    stage.run(Duration::from_secs(5)).unwrap();
+    // The relay lost the phone's: it has to be published again.
+    let alice = stage.disk(ALICE).unwrap();
+    let waits = alice.transaction(|tx| {
+        for mut item in tx.outbox_page(0, 100)? {
+            for recipient in &mut item.recipients {
+                if matches!(recipient.state, OutboxState::Custody { .. }) {
+                    recipient.state =
+                        OutboxState::Pending { attempts: 1, not_before: Timestamp::from_ms(u64::MAX) };
+                }
+            }
+            tx.put_outbox(&item)?;
+        }
+        Ok(tx.outbox_pending(0, 100)?.len())
+    });
+    assert!(waits.unwrap() > 0);
+    contact(&mut stage, ALICE, Command::ContactBlock { name: "Bob".to_owned() });
+    let pending = stage.disk(ALICE).unwrap().transaction(|tx| tx.outbox_pending(0, 100)).unwrap();
+    assert_eq!(pending, []);
+    // It is not lost for the phone.
+    contact(&mut stage, ALICE, Command::ContactUnblock { name: "Bob".to_owned() });
+    stage.start(phone).unwrap();
+    stage.run(Duration::from_secs(300)).unwrap();
+    let texts = stage.texts(phone, "Alice").unwrap();
+    assert!(texts.contains(&"read on one device".to_owned()), "{texts:?}");
 }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, RelayId, Tag, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, RelayId, Tag, UserId};
 use undertone_protocol::time::Timestamp;
 
 use crate::store::Failure;
@@ -43,9 +43,11 @@ pub(super) struct Agenda {
     pub(super) changed: BTreeSet<UserId>,
     /// Contacts of whom another device of the user told something.
     pub(super) followed: BTreeSet<UserId>,
-    /// Own other devices that may lack entries of a conversation, and when to look.
+    /// Devices that may lack entries of a conversation, and when to look.
     pub(super) compare: BTreeMap<(DeviceId, ConversationId), Timestamp>,
-    /// What an own other device was sent last of a conversation's history.
+    /// When a contact's device spoke of a conversation, if what it lacks was not looked at since.
+    pub(super) spoke: BTreeMap<(DeviceId, ConversationId), Timestamp>,
+    /// What a device was sent last of a conversation's history.
     pub(super) offered: BTreeMap<(DeviceId, ConversationId), Offer>,
     /// Devices of this user that their relay did not take the answer to their code for, and why.
     pub(super) links_refused: BTreeMap<DeviceId, Failure>,
@@ -56,11 +58,14 @@ pub(super) struct Agenda {
 }
 
 /// Entries that are on their way to a device.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Offer {
     /// Since when.
     pub(super) at: Timestamp,
-    pub(super) entries: BTreeSet<EntryId>,
+    /// Whose, and their numbers.
+    pub(super) entries: BTreeSet<(DeviceId, u64)>,
+    /// How often they were sent before, the device being silent.
+    pub(super) unheard: u32,
 }
 
 impl Agenda {

@@ -2,6 +2,8 @@
 //! gets the history; a contact's device gets what shows that two entries have one number. What a device holds is
 //! known from its acknowledgements.
 
+use std::time::Duration;
+
 use prost::Message;
 use undertone_protocol::ids::{ConversationId, DeviceId};
 use undertone_protocol::limits::{ENTRIES_BYTES_MAX, ENTRIES_MAX};
@@ -21,15 +23,36 @@ const BATCHES_MAX: usize = 4;
 /// Entries of one device that are looked at in one go.
 const PAGE: usize = 256;
 /// What a contact's device lacks is looked at so long after it spoke.
-pub(super) const SPOKE: std::time::Duration = std::time::Duration::from_secs(60);
-/// What was offered is not offered again sooner.
-const OFFER_LIFE: std::time::Duration = std::time::Duration::from_secs(60);
+const SPOKE: Duration = Duration::from_secs(60);
+/// What was offered is not offered again sooner; a device that is silent gets it again after twice the time each.
+const OFFER_LIFE: Duration = Duration::from_secs(60);
+const OFFER_LIFE_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// A contact's device said what it holds of a conversation.
+pub(super) fn spoke(ctx: &mut Context<'_>, device: &DeviceId, conversation: &ConversationId) {
+    let which = (*device, *conversation);
+    is_heard(ctx, &which);
+    ctx.agenda.spoke.entry(which).or_insert(ctx.now);
+    ctx.agenda.compare.entry(which).or_insert(ctx.now.after(SPOKE));
+}
+
+/// An own other device did: it waits for what it lacks.
+pub(super) fn sibling_spoke(ctx: &mut Context<'_>, device: &DeviceId, conversation: &ConversationId) {
+    let which = (*device, *conversation);
+    is_heard(ctx, &which);
+    ctx.agenda.compare.insert(which, ctx.now);
+}
+
+fn is_heard(ctx: &mut Context<'_>, which: &(DeviceId, ConversationId)) {
+    if let Some(offer) = ctx.agenda.offered.get_mut(which) {
+        offer.unheard = 0;
+    }
+}
 
 /// Looks at what devices lack, where it is time.
 pub(super) fn compare_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     let due = ctx.agenda.compare.iter().filter(|(_, at)| **at <= ctx.now);
-    let due: Vec<((DeviceId, ConversationId), Timestamp)> = due.map(|(which, at)| (*which, *at)).collect();
-    for (which, at) in due {
+    for which in due.map(|(which, _)| *which).collect::<Vec<_>>() {
         ctx.agenda.compare.remove(&which);
         let (device, conversation) = which;
         let Some(contact) = views::contact_of(ctx, &conversation)? else { continue };
@@ -43,10 +66,25 @@ pub(super) fn compare_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         } else if contact.state == ContactState::Accepted {
             show_forks(ctx, &contact, &device, &conversation, &held)?;
             offer(ctx, &contact, &device, &conversation, &held)?;
-            resend::fill_end(ctx, &contact, &device, &held, at.before(SPOKE))?;
+            fill_end(ctx, &contact, &which, &held)?;
         }
     }
     Ok(())
+}
+
+fn fill_end(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    which: &(DeviceId, ConversationId),
+    held: &Frontier,
+) -> Result<(), StoreError> {
+    let Some(spoke) = ctx.agenda.spoke.get(which).copied() else { return Ok(()) };
+    if ctx.now < spoke.after(SPOKE) {
+        look_again(ctx, which, spoke.after(SPOKE));
+        return Ok(());
+    }
+    ctx.agenda.spoke.remove(which);
+    resend::fill_end(ctx, contact, &which.0, held, spoke)
 }
 
 /// Whose entries a device gets from here: a sibling everybody's; a contact's device those of the user's devices
@@ -64,33 +102,54 @@ fn offer(
     conversation: &ConversationId,
     held: &Frontier,
 ) -> Result<(), StoreError> {
-    let on_its_way = ctx.tx.outbox_of(&Purpose::History(*conversation))?;
-    if on_its_way.iter().any(|item| item.recipients.iter().any(|to| to.device == *device)) {
-        look_again(ctx, device, conversation, ctx.now.after(ARRIVAL));
+    let which = (*device, *conversation);
+    let in_outbox = ctx.tx.outbox_of(&Purpose::History(*conversation))?;
+    if in_outbox.iter().any(|item| item.recipients.iter().any(|to| to.device == *device)) {
+        look_again(ctx, &which, ctx.now.after(ARRIVAL));
         return Ok(());
+    }
+    let mut unheard = 0;
+    if let Some(offer) = ctx.agenda.offered.get(&which).filter(|offer| is_lacked(offer, held)) {
+        let again = offer.at.after(life(offer.unheard));
+        if ctx.now < again {
+            look_again(ctx, &which, again);
+            return Ok(());
+        }
+        unheard = offer.unheard.saturating_add(1);
     }
     let Lacking { entries, again } = lacking(ctx, to, device, conversation, held)?;
     if let Some(again) = again {
-        look_again(ctx, device, conversation, again);
+        look_again(ctx, &which, again);
     }
     if entries.is_empty() {
+        ctx.agenda.offered.remove(&which);
         return Ok(());
     }
     if pairwise::reach(ctx, to, &[*device])?.is_none() {
-        look_again(ctx, device, conversation, ctx.now.after(ARRIVAL));
+        look_again(ctx, &which, ctx.now.after(ARRIVAL));
         return Ok(());
     }
-    let offer = Offer { at: ctx.now, entries: entries.iter().map(|stored| stored.entry.id).collect() };
-    ctx.agenda.offered.insert((*device, *conversation), offer);
-    look_again(ctx, device, conversation, ctx.now.after(OFFER_LIFE));
+    let numbers = entries.iter().map(|stored| (stored.entry.header.device, stored.entry.header.seq));
+    ctx.agenda.offered.insert(which, Offer { at: ctx.now, entries: numbers.collect(), unheard });
+    look_again(ctx, &which, ctx.now.after(life(unheard)));
     for batch in batches(entries) {
         send(ctx, to, device, conversation, batch)?;
     }
     Ok(())
 }
 
-fn look_again(ctx: &mut Context<'_>, device: &DeviceId, conversation: &ConversationId, at: Timestamp) {
-    let known = ctx.agenda.compare.entry((*device, *conversation)).or_insert(at);
+/// Whether a device still lacks something of an offer.
+fn is_lacked(offer: &Offer, held: &Frontier) -> bool {
+    offer.entries.iter().any(|(author, seq)| !held.covers(author, *seq))
+}
+
+/// How long an offer may take, after it was made some times before.
+fn life(unheard: u32) -> Duration {
+    OFFER_LIFE.saturating_mul(1 << unheard.min(16)).min(OFFER_LIFE_MAX)
+}
+
+fn look_again(ctx: &mut Context<'_>, which: &(DeviceId, ConversationId), at: Timestamp) {
+    let known = ctx.agenda.compare.entry(*which).or_insert(at);
     *known = (*known).min(at);
 }
 
@@ -113,8 +172,6 @@ fn lacking(
     conversation: &ConversationId,
     held: &Frontier,
 ) -> Result<Lacking, StoreError> {
-    let offered = ctx.agenda.offered.get(&(*recipient, *conversation));
-    let offered = offered.filter(|offer| ctx.now.since(offer.at) < OFFER_LIFE);
     let nothing = FrontierItem::default();
     let mut lacking = Lacking { entries: Vec::new(), again: None };
     let (mut bytes, room) = (0, BATCHES_MAX * ENTRIES_BYTES_MAX);
@@ -130,10 +187,6 @@ fn lacking(
             from = last.entry.header.seq.saturating_add(1);
             for stored in page {
                 if item.covers(stored.entry.header.seq) {
-                    continue;
-                }
-                if let Some(offer) = offered.filter(|offer| offer.entries.contains(&stored.entry.id)) {
-                    lacking.waits(offer.at.after(OFFER_LIFE));
                     continue;
                 }
                 // A device that holds nothing of it yet was not there when it was sent.

@@ -8,9 +8,8 @@ use undertone_protocol::wire;
 use undertone_protocol::wire::pairwise::Body;
 
 use super::context::Context;
-use super::history::SPOKE;
 use super::outgoing::{self, NO_GROUP};
-use super::{own, pairwise, resend, views};
+use super::{history, own, pairwise, resend, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, Delivery, Failure, OutboxState, Purpose, StoreError};
 
@@ -61,7 +60,7 @@ pub(super) fn received(
     apply(ctx, device, &conversation, read, &fields.read, Tick::Read)?;
     siblings_ticks(ctx, &contact, known.as_ref(), fields)?;
     // What it still lacks when what waits for it had time to come.
-    ctx.agenda.compare.entry((*device, conversation)).or_insert(ctx.now.after(SPOKE));
+    history::spoke(ctx, device, &conversation);
     match fields.delivered.get(&ctx.me.device) {
         Some(held) if !held.ranges.is_empty() => resend::fill_gaps(ctx, &contact, device, held),
         _ => Ok(()),
@@ -77,7 +76,7 @@ fn received_from_sibling(
     if own.read.merge(read) {
         ctx.tx.put_own_receipts(conversation, &own)?;
     }
-    ctx.agenda.compare.insert((*device, *conversation), ctx.now);
+    history::sibling_spoke(ctx, device, conversation);
     Ok(())
 }
 

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use undertone_protocol::crypto::Crypto;
+use undertone_protocol::keys::DeviceList;
 use undertone_protocol::time::Timestamp;
 
 use super::agenda::Agenda;
@@ -16,7 +17,7 @@ use super::{
     publish, receipts, records, sealing,
 };
 use crate::event::Event;
-use crate::store::{ContactState, NodeTx, StoreError};
+use crate::store::{Contact, ContactState, NodeTx, StoreError};
 
 /// How often old things are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -234,6 +235,14 @@ fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreE
         }
         if contact.state == ContactState::Accepted {
             agenda.seal.insert(me.direct(&contact.user), contact.user);
+        }
+    }
+    // What own devices that are gone wrote, the others send on.
+    let is_gone = me.account.device_list.devices.iter().any(|listed| listed.revoked);
+    let is_told = |to: &&Contact| is_gone && to.state == ContactState::Accepted && to.user != me.user;
+    for contact in tx.contacts()?.iter().filter(is_told) {
+        for certificate in contact.device_list.iter().flat_map(DeviceList::active) {
+            agenda.compare.insert((certificate.device, me.direct(&contact.user)), now.after(ARRIVAL));
         }
     }
     // What was on its way to own other devices may be lost since.

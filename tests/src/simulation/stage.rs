@@ -13,6 +13,7 @@ use undertone::store::MemoryStore;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::Frame;
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
+use undertone_relay::store::Store as _;
 
 use super::failed::Failed;
 use super::node::{Node, Stepped};
@@ -183,6 +184,13 @@ impl Stage {
             self.down(node)?;
         }
         self.run(Duration::from_secs(120))
+    }
+
+    /// How much lies on the relay's disk, in bytes.
+    pub fn relay_bytes(&self) -> Result<usize, Failed> {
+        let everything = self.relay.disk.range(&[], &[0xff; 64], usize::MAX);
+        let everything = everything.map_err(|error| Failed::new(error.to_string()))?;
+        Ok(everything.iter().map(|(key, value)| key.len() + value.len()).sum())
     }
 
     /// A frame reaches the relay as if a node had sent it.
