@@ -10,7 +10,7 @@ use undertone_protocol::wire;
 use super::context::Context;
 use super::links::InFlight;
 use super::receipts::{fail, raise_tick};
-use super::{receipts, resend, revocations, views};
+use super::{outgoing, resend, revocations, views};
 use crate::event::Event;
 use crate::store::{Contact, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE, StoreError};
 
@@ -179,7 +179,7 @@ fn conclude_entry(
         for entry in entries {
             ctx.tx.delete_outbox(entry.id)?;
         }
-        return receipts::drop_keys_of_acknowledged(ctx, entry);
+        return outgoing::drop_keys_of_acknowledged(ctx, entry);
     }
     if !keys.iter().chain(&entries).all(is_there) {
         return Ok(());

@@ -1,7 +1,7 @@
-//! How something sealed begins its way out.
+//! The outbox: how something sealed begins its way out, and when it need not go any more.
 
 use prost::bytes::Bytes;
-use undertone_protocol::ids::{DeviceId, UserId};
+use undertone_protocol::ids::{DeviceId, EntryId, UserId};
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
@@ -82,4 +82,42 @@ pub(super) fn forget(ctx: &mut Context<'_>, device: &DeviceId) -> Result<(), Sto
         }
     }
     ctx.tx.delete_peer_device(device)
+}
+
+/// What a device acknowledged need not reach it any more.
+pub(super) fn acknowledged(
+    ctx: &mut Context<'_>,
+    entry: &EntryId,
+    device: &DeviceId,
+) -> Result<(), StoreError> {
+    let mut items = ctx.tx.outbox_of(&Purpose::Entry(*entry))?;
+    items.extend(ctx.tx.outbox_of(&Purpose::Key(*entry))?);
+    for mut item in items {
+        for recipient in item.recipients.iter_mut().filter(|recipient| recipient.device == *device) {
+            // The entry may have come another way, and its key not yet.
+            let key_to_send = matches!(item.purpose, Purpose::Key(_))
+                && matches!(recipient.state, OutboxState::Pending { .. });
+            if !key_to_send {
+                recipient.state = OutboxState::Acknowledged;
+            }
+        }
+        if item.recipients.iter().all(|recipient| recipient.state == OutboxState::Acknowledged) {
+            ctx.tx.delete_outbox(item.id)?;
+        } else {
+            ctx.tx.put_outbox(&item)?;
+        }
+    }
+    drop_keys_of_acknowledged(ctx, entry)
+}
+
+/// When an entry is acknowledged by all, keys that went along are dropped as soon as a relay has them: later entries
+/// need them.
+pub(super) fn drop_keys_of_acknowledged(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError> {
+    if !ctx.tx.outbox_of(&Purpose::Entry(*entry))?.is_empty() {
+        return Ok(());
+    }
+    for key in ctx.tx.outbox_of(&Purpose::Key(*entry))?.into_iter().filter(|key| !key.is_pending()) {
+        ctx.tx.delete_outbox(key.id)?;
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
 use super::{history, own, pairwise, resend, views};
 use crate::event::Event;
-use crate::store::{Contact, ContactState, Delivery, Failure, OutboxState, Purpose, StoreError};
+use crate::store::{Contact, ContactState, Delivery, Failure, Purpose, StoreError};
 
 /// Of messages written on other devices, as many ticks are told at a time, the last ones.
 const TICKS_TOLD: usize = 64;
@@ -138,45 +138,11 @@ fn acknowledged(
     device: &DeviceId,
     tick: Tick,
 ) -> Result<(), StoreError> {
-    take_out(ctx, &delivery.entry, device)?;
+    outgoing::acknowledged(ctx, &delivery.entry, device)?;
     if tick > delivery.tick || delivery.failed.is_some() {
         delivery.tick = delivery.tick.max(tick);
         delivery.failed = None;
         keep(ctx, &delivery)?;
-    }
-    Ok(())
-}
-
-/// What a device acknowledged need not reach it any more.
-fn take_out(ctx: &mut Context<'_>, entry: &EntryId, device: &DeviceId) -> Result<(), StoreError> {
-    let mut items = ctx.tx.outbox_of(&Purpose::Entry(*entry))?;
-    items.extend(ctx.tx.outbox_of(&Purpose::Key(*entry))?);
-    for mut item in items {
-        for recipient in item.recipients.iter_mut().filter(|recipient| recipient.device == *device) {
-            // The entry may have come another way, and its key not yet.
-            let key_to_send = matches!(item.purpose, Purpose::Key(_))
-                && matches!(recipient.state, OutboxState::Pending { .. });
-            if !key_to_send {
-                recipient.state = OutboxState::Acknowledged;
-            }
-        }
-        if item.recipients.iter().all(|recipient| recipient.state == OutboxState::Acknowledged) {
-            ctx.tx.delete_outbox(item.id)?;
-        } else {
-            ctx.tx.put_outbox(&item)?;
-        }
-    }
-    drop_keys_of_acknowledged(ctx, entry)
-}
-
-/// When an entry is acknowledged by all, keys that went along are dropped as soon as a relay has them: later entries
-/// need them.
-pub(super) fn drop_keys_of_acknowledged(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError> {
-    if !ctx.tx.outbox_of(&Purpose::Entry(*entry))?.is_empty() {
-        return Ok(());
-    }
-    for key in ctx.tx.outbox_of(&Purpose::Key(*entry))?.into_iter().filter(|key| !key.is_pending()) {
-        ctx.tx.delete_outbox(key.id)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use undertone_protocol::receipts::{Denial, Tick};
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
-use super::receipts;
+use super::outgoing;
 use crate::store::{Contact, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError};
 
 /// An entry that was sealed less than this ago may still be on its way.
@@ -90,7 +90,7 @@ pub(super) fn call_back(ctx: &mut Context<'_>, conversation: &ConversationId) ->
         let delivery = ctx.tx.delivery(&entry)?;
         if delivery.is_some_and(|delivery| delivery.conversation == *conversation) {
             give_up(ctx, item)?;
-            receipts::drop_keys_of_acknowledged(ctx, &entry)?;
+            outgoing::drop_keys_of_acknowledged(ctx, &entry)?;
             called_back = true;
         }
     }
