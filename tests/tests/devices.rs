@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use undertone::command::{Command, ErrorKind, Response};
 use undertone::engine::Origin;
+use undertone::event::Event;
 use undertone::store::NodeStore;
 use undertone_protocol::ids::Handle;
 use undertone_protocol::keys::DeviceCode;
@@ -134,6 +135,32 @@ fn each_device_gets_what_the_other_side_and_the_other_device_write() {
         assert!(view.mine && view.from == "Alice", "{view:?}");
         assert_eq!(view.state, "delivered");
     }
+}
+
+#[test]
+fn ticks_of_what_another_device_wrote_do_not_go_back() {
+    let mut stage = with_phone();
+    let bobs_phone = stage.add("phone", Origin::Link).unwrap();
+    stage.link(BOB, bobs_phone).unwrap();
+    stage.run(MINUTES).unwrap();
+    stage.unplug(bobs_phone).unwrap();
+    stage.events(DESKTOP);
+    let sent = stage.send(PHONE, "Bob", "from the phone").unwrap().id;
+    stage.ask(BOB, Command::Read { name: "Alice".to_owned() }).unwrap().unwrap();
+    assert_eq!(ticks(&mut stage, DESKTOP, &sent), ["delivered", "read"]);
+    // What Bob has read comes to his other device too, and that is no news.
+    stage.plug(bobs_phone).unwrap();
+    assert_eq!(said(&mut stage, bobs_phone, "Alice").last().unwrap(), "from the phone");
+    assert!(ticks(&mut stage, DESKTOP, &sent).is_empty());
+}
+
+/// What a device was newly told of how far a message has come.
+fn ticks(stage: &mut Stage, node: usize, message: &str) -> Vec<String> {
+    let told = stage.events(node).into_iter().filter_map(|event| match event {
+        Event::Tick { id, state, .. } if id == message => Some(state),
+        _ => None,
+    });
+    told.collect()
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn received_from_sibling(
     Ok(())
 }
 
-/// Tells of messages that the user wrote on other devices and that a contact's device newly has.
+/// Tells of messages that the user wrote on other devices and that have come further by what a contact's device says.
 fn siblings_ticks(
     ctx: &mut Context<'_>,
     contact: &Contact,
@@ -88,23 +88,23 @@ fn siblings_ticks(
     after: &AcknowledgementFields,
 ) -> Result<(), StoreError> {
     for sibling in own::siblings(ctx) {
-        let done = |frontier: Option<&Frontier>| {
-            frontier.and_then(|frontier| frontier.get(&sibling)).map_or(0, |item| item.seq)
-        };
-        let read = (done(before.map(|before| &before.read)), done(Some(&after.read)));
-        let delivered = (done(before.map(|before| &before.delivered)), done(Some(&after.delivered)));
-        for ((from, through), tick) in [(delivered, Tick::Delivered), (read, Tick::Read)] {
-            let newly = through.saturating_sub(from).min(TICKS_TOLD_MAX);
-            let from = through.saturating_sub(newly).saturating_add(1);
-            for stored in ctx.tx.entries_of(&after.conversation, &sibling, from, TICKS_TOLD)? {
-                if stored.entry.header.seq <= through {
-                    ctx.events.push(Event::Tick {
-                        contact: contact.name.to_string(),
-                        id: stored.entry.id.to_hex(),
-                        state: tick.as_str().to_owned(),
-                        failed: None,
-                    });
-                }
+        let seq = |frontier: &Frontier| frontier.get(&sibling).map_or(0, |item| item.seq);
+        let settled = before.map_or(0, |before| seq(&before.delivered).min(seq(&before.read)));
+        let through = seq(&after.delivered).max(seq(&after.read));
+        let newly = through.saturating_sub(settled).min(TICKS_TOLD_MAX);
+        let from = through.saturating_sub(newly).saturating_add(1);
+        for stored in ctx.tx.entries_of(&after.conversation, &sibling, from, TICKS_TOLD)? {
+            let header = &stored.entry.header;
+            let elsewhere = views::siblings_tick(ctx, contact, header, Some(&after.device))?;
+            let was = before.map_or(elsewhere, |before| views::tick_by(before, header).max(elsewhere));
+            let tick = views::tick_by(after, header).max(elsewhere);
+            if tick > was {
+                ctx.events.push(Event::Tick {
+                    contact: contact.name.to_string(),
+                    id: stored.entry.id.to_hex(),
+                    state: tick.as_str().to_owned(),
+                    failed: None,
+                });
             }
         }
     }

@@ -1,9 +1,9 @@
 //! What users see: records turned into the views of commands and events.
 
 use undertone_protocol::entry::{Content, DeviceChange, EntryHeader};
-use undertone_protocol::ids::{ConversationId, EntryId};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::keys::{Certificate, DeviceList, ListedDevice, Name};
-use undertone_protocol::receipts::{Denial, Tick};
+use undertone_protocol::receipts::{AcknowledgementFields, Denial, Tick};
 
 use super::context::Context;
 use super::own;
@@ -182,20 +182,32 @@ fn devices(change: &DeviceChange) -> String {
     }
 }
 
-/// How far a message has come that the user wrote on another device: by what the contact's devices signed.
-fn siblings_tick(ctx: &Context<'_>, contact: &Contact, header: &EntryHeader) -> Result<Tick, StoreError> {
+/// How far a message has come that the user wrote on another device: by what the contact's devices signed, one left
+/// out if so wished.
+pub(super) fn siblings_tick(
+    ctx: &Context<'_>,
+    contact: &Contact,
+    header: &EntryHeader,
+    left_out: Option<&DeviceId>,
+) -> Result<Tick, StoreError> {
     let mut tick = if own::is_me(ctx, contact) { Tick::Read } else { Tick::Queued };
-    for listed in contact.device_list.iter().flat_map(|list| &list.devices) {
-        let device = &listed.certificate.device;
+    let listed = contact.device_list.iter().flat_map(|list| &list.devices);
+    for device in listed.map(|listed| &listed.certificate.device).filter(|device| left_out != Some(*device)) {
         let Some(acknowledgement) = ctx.tx.acknowledgement(&header.conversation, device)? else { continue };
-        let fields = acknowledgement.fields;
-        if fields.read.covers(&header.device, header.seq) {
-            tick = Tick::Read;
-        } else if fields.delivered.covers(&header.device, header.seq) {
-            tick = tick.max(Tick::Delivered);
-        }
+        tick = tick.max(tick_by(&acknowledgement.fields, header));
     }
     Ok(tick)
+}
+
+/// How far a message has come by what one device signed.
+pub(super) fn tick_by(fields: &AcknowledgementFields, header: &EntryHeader) -> Tick {
+    if fields.read.covers(&header.device, header.seq) {
+        Tick::Read
+    } else if fields.delivered.covers(&header.device, header.seq) {
+        Tick::Delivered
+    } else {
+        Tick::Queued
+    }
 }
 
 /// A message of a contact's conversation.
@@ -209,7 +221,7 @@ pub(super) fn message(
     let delivery = if mine { ctx.tx.delivery(&entry.id)? } else { None };
     let state = match &delivery {
         Some(delivery) => delivery.tick.as_str(),
-        None if mine => siblings_tick(ctx, contact, &entry.header)?.as_str(),
+        None if mine => siblings_tick(ctx, contact, &entry.header, None)?.as_str(),
         None => {
             let own = ctx.tx.own_receipts(&entry.header.conversation)?;
             if own.read.covers(&entry.header.device, entry.header.seq) { "read" } else { "received" }

@@ -1,15 +1,14 @@
 //! How the world does what the machines want, and lets them die where the seed says so.
 
-use undertone::engine::{DownReason, Input, NetOutput, Notice, Outputs};
-use undertone::event::Event;
+use undertone::engine::{DownReason, Input, NetOutput, Outputs};
 use undertone_protocol::wire::Frame;
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
 
-use super::checks;
 use super::failed::Failed;
 use super::faults;
 use super::network::{Direction, Happening, delay};
-use super::node::Stepped;
+use super::node::{Node, Stepped};
+use super::watch;
 use super::world::World;
 
 impl World {
@@ -18,18 +17,16 @@ impl World {
         let Some(node) = self.nodes.get_mut(index).filter(|node| node.engine.is_some()) else {
             return Ok(());
         };
-        let stepped = node.step(inputs, self.now, crash)?;
-        checks::ticks_advance(node)?;
-        match stepped {
+        match node.step(inputs, self.now, crash)? {
             Stepped::Alive(out) => {
-                checks::blocked_are_shut_out(node, &out.notices)?;
-                self.send_node(index, out);
+                watch::after_step(&mut self.nodes, index, &out.notices, false)?;
+                self.send_node(index, out)?;
                 self.wake_node(index);
             }
             Stepped::Died(out) => {
                 self.report.crashes += 1;
                 if let Some(out) = out {
-                    self.send_node(index, out);
+                    self.send_node(index, out)?;
                 }
                 if let Some(conn) = self.network.conn_of(index) {
                     self.network.died(conn, Direction::ToNode, self.now, &mut self.rng, &mut self.schedule);
@@ -42,7 +39,7 @@ impl World {
     }
 
     /// First the net, then the notices: as the contract says.
-    fn send_node(&mut self, index: usize, out: Outputs) {
+    fn send_node(&mut self, index: usize, out: Outputs) -> Result<(), Failed> {
         for output in out.net {
             match output {
                 NetOutput::Connect(_) => {
@@ -55,19 +52,15 @@ impl World {
                     }
                 }
                 NetOutput::Send { frame, .. } => {
+                    self.listener.hear(&frame)?;
                     if let Some(conn) = self.network.conn_of(index) {
                         self.carry(conn, Direction::ToRelay, frame);
                     }
                 }
             }
         }
-        for notice in out.notices {
-            match notice {
-                Notice::Reply { result, .. } => self.told(index, *result),
-                Notice::Event(Event::Tick { failed: Some(_), .. }) => self.report.denied += 1,
-                Notice::Event(_) => {}
-            }
-        }
+        self.told(index, out.notices);
+        Ok(())
     }
 
     fn carry(&mut self, conn: ConnId, direction: Direction, frame: Frame) {
@@ -77,8 +70,8 @@ impl World {
     /// Schedules the engine's next deadline, unless an earlier tick is on its way.
     fn wake_node(&mut self, index: usize) {
         let Some(node) = self.nodes.get_mut(index) else { return };
-        let Some(engine) = &node.engine else { return };
-        let at = engine.next_deadline().max(self.now);
+        let Some(at) = node.wakes_at() else { return };
+        let at = at.max(self.now);
         if node.tick_at.is_none_or(|pending| pending > at) {
             node.tick_at = Some(at);
             self.schedule.at(at, Happening::NodeTick { node: index });
@@ -96,17 +89,16 @@ impl World {
     }
 
     pub(super) fn start_node(&mut self, index: usize) -> Result<(), Failed> {
-        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        let here = |node: &&mut Node| !node.away && node.engine.is_none();
+        let Some(node) = self.nodes.get_mut(index).filter(here) else { return Ok(()) };
         node.start(self.now)?;
+        watch::after_step(&mut self.nodes, index, &[], true)?;
         self.step_node(index, vec![Input::Tick])
     }
 
     pub(super) fn dialled(&mut self, index: usize) -> Result<(), Failed> {
-        let Some(device) =
-            self.nodes.get(index).and_then(|node| node.engine.as_ref()).map(|engine| engine.me().device)
-        else {
-            return Ok(());
-        };
+        let alive = self.nodes.get(index).filter(|node| node.engine.is_some());
+        let Some(device) = alive.map(|node| node.device) else { return Ok(()) };
         let relay = self.relay_id;
         if self.relay.machine.is_none() {
             let reason = DownReason("connection refused".to_owned());
@@ -186,6 +178,18 @@ impl World {
             return Ok(());
         }
         self.relay.tick_at = None;
+        self.step_relay(vec![RelayInput::Tick])
+    }
+
+    /// What nodes believe to be in custody is; what lost devices wait for, or should, is nobody's care.
+    pub(super) fn custody_is_true(&mut self) -> Result<(), Failed> {
+        let lost = self.lost()?;
+        watch::custody_is_true(&mut self.nodes, &lost, &self.relay.disk, self.now)
+    }
+
+    pub(super) fn start_relay(&mut self) -> Result<(), Failed> {
+        self.relay.start();
+        self.custody_is_true()?;
         self.step_relay(vec![RelayInput::Tick])
     }
 }

@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 
-/// How often things go wrong, in thousandths per occasion.
+/// How often things go wrong, in thousandths per occasion unless said otherwise.
 #[derive(Debug, Clone, Copy)]
 pub struct Faults {
     /// A frame is lost, and its connection with it.
@@ -14,24 +16,88 @@ pub struct Faults {
     pub crash: u32,
     /// A node loses its Olm sessions, as a damaged or rolled-back store would.
     pub wedge: u32,
+    /// A user declines, blocks or unblocks, of those who quarrel with a contact.
+    pub quarrel: u32,
+    /// A stranger takes all one-time prekeys that the relay has of a device.
+    pub drain: u32,
+    /// A device stays away for a whole burst of activity.
+    pub away: u32,
     /// Whether users revoke devices.
     pub revoke: bool,
+    /// How far the clock of a device may be off, for good, in either direction.
+    pub skew_max: Duration,
+    /// Time that passes while everybody is away, between two bursts of activity.
+    pub gap: Gap,
+    /// Payloads of each class that one mailbox holds; `None`: as many as by default.
+    pub mailbox_messages_max: Option<u64>,
+}
+
+/// Time that passes while everybody is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    /// There is one burst of activity.
+    None,
+    /// Days: less than an envelope lives.
+    Days,
+    /// Months: envelopes expire, keys are renewed and die.
+    Months,
 }
 
 impl Faults {
     /// Nothing goes wrong.
-    pub const NONE: Self = Self { drop: 0, duplicate: 0, reorder: 0, crash: 0, wedge: 0, revoke: false };
+    pub const NONE: Self = Self {
+        drop: 0,
+        duplicate: 0,
+        reorder: 0,
+        crash: 0,
+        wedge: 0,
+        quarrel: 0,
+        drain: 0,
+        away: 0,
+        revoke: false,
+        skew_max: Duration::ZERO,
+        gap: Gap::None,
+        mailbox_messages_max: None,
+    };
 
-    /// Some mixture of faults, from gentle to harsh.
+    /// Some mixture of faults, from gentle to harsh. What loosens the checks is left out of many worlds.
     pub fn random(rng: &mut ChaCha20Rng) -> Self {
+        let wedges = one_in(rng, 2);
+        let quarrels = one_in(rng, 2);
+        let drains = one_in(rng, 3);
+        let skewed = one_in(rng, 2);
+        let tight = one_in(rng, 5);
+        let away = one_in(rng, 3);
+        let revoke = one_in(rng, 4);
+        let gap = match rng.next_u32() % 12 {
+            0..=2 => Gap::Days,
+            3 => Gap::Months,
+            _ => Gap::None,
+        };
         let mut upto = |max: u32| rng.next_u32() % (max + 1);
         Self {
             drop: upto(20),
             duplicate: upto(60),
             reorder: upto(60),
             crash: upto(25),
-            wedge: upto(10),
-            revoke: upto(3) == 0,
+            wedge: if wedges { upto(10) } else { 0 },
+            quarrel: if quarrels { 125 } else { 0 },
+            drain: if drains { upto(20) } else { 0 },
+            away: if gap == Gap::None && !tight && !away { 0 } else { 100 + upto(300) },
+            revoke,
+            skew_max: Duration::from_secs(if skewed { u64::from(upto(6 * 3600)) } else { 0 }),
+            gap,
+            mailbox_messages_max: tight.then(|| u64::from(3 + upto(8))),
+        }
+    }
+
+    /// The faults that end when everybody comes to rest. What a world is made of stays.
+    pub(super) const fn over(self) -> Self {
+        Self {
+            skew_max: self.skew_max,
+            gap: self.gap,
+            mailbox_messages_max: self.mailbox_messages_max,
+            ..Self::NONE
         }
     }
 }
@@ -39,6 +105,16 @@ impl Faults {
 /// Says yes in so many of a thousand cases.
 pub(super) fn happens(rng: &mut ChaCha20Rng, thousandths: u32) -> bool {
     thousandths > 0 && rng.next_u32() % 1_000 < thousandths
+}
+
+/// Says yes in one of so many cases.
+pub(super) fn one_in(rng: &mut ChaCha20Rng, cases: u32) -> bool {
+    rng.next_u32().is_multiple_of(cases)
+}
+
+/// A number below `end`; 0 for 0.
+pub(super) fn below(rng: &mut ChaCha20Rng, end: usize) -> usize {
+    usize::try_from(rng.next_u32()).unwrap_or(0).checked_rem(end).unwrap_or(0)
 }
 
 /// Where a crash strikes.

@@ -1,52 +1,62 @@
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::failed::Failed;
-use super::world::{Report, World, WorldOptions};
+use super::faults::Faults;
+use super::report::Report;
+use super::world::{World, WorldOptions};
 
-/// What many worlds went through together.
+/// What became of many worlds.
 #[derive(Debug, Default)]
-pub struct Summary {
-    /// Worlds.
-    pub worlds: u64,
-    /// The sum of all reports.
+pub struct Explored {
+    /// All that held, added up.
     pub total: Report,
-    /// Seeds whose world broke, and how, by seed.
+    /// Seeds of worlds where something did not hold, in order.
     pub failed: Vec<(u64, Failed)>,
 }
 
-impl Summary {
-    fn add(&mut self, seed: u64, result: Result<Report, Failed>) {
-        self.worlds += 1;
-        match result {
-            Ok(report) => self.total.add(&report),
-            Err(failed) => self.failed.push((seed, failed)),
-        }
-    }
-}
-
-/// Runs a world for each seed, on all processors: worlds know nothing of each other.
-pub fn run_many(seeds: Range<u64>, real_crypto: bool) -> Summary {
+/// Runs a world of each seed, on all processors. `failed` is called at once, in any order, for each world
+/// where something does not hold; after as many as `failures_max` no other world is begun.
+pub fn explore(
+    seeds: Range<u64>,
+    faults: Option<Faults>,
+    real_crypto: bool,
+    failures_max: usize,
+    failed: impl Fn(u64, &Failed) + Sync,
+) -> Explored {
     let next = AtomicU64::new(seeds.start);
-    let summary = Mutex::new(Summary::default());
+    let failures = AtomicU64::new(0);
+    let enough = u64::try_from(failures_max).unwrap_or(u64::MAX);
     let work = || {
-        loop {
+        let mut explored = Explored::default();
+        while failures.load(Ordering::Relaxed) < enough {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= seeds.end {
-                return;
+                break;
             }
-            let result = World::run(WorldOptions { seed, faults: None, real_crypto });
-            summary.lock().unwrap_or_else(PoisonError::into_inner).add(seed, result);
+            match World::run(WorldOptions { seed, faults, real_crypto }) {
+                Ok(report) => explored.total += report,
+                Err(error) => {
+                    failures.fetch_add(1, Ordering::Relaxed);
+                    failed(seed, &error);
+                    explored.failed.push((seed, error));
+                }
+            }
         }
+        explored
     };
+    let mut all = Explored::default();
     thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
-            scope.spawn(work);
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for thread in running {
+            let explored = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            all.total += explored.total;
+            all.failed.extend(explored.failed);
         }
     });
-    let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
-    summary.failed.sort_by_key(|(seed, _)| *seed);
-    summary
+    all.failed.sort_by_key(|(seed, _)| *seed);
+    all
 }

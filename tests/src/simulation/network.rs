@@ -33,7 +33,7 @@ pub(super) enum Happening {
     /// The dead relay starts again.
     RelayStart,
     /// A user does something.
-    User { person: usize },
+    User { user: usize },
 }
 
 /// What will happen, in order of time; ties in order of scheduling.

@@ -1,34 +1,68 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use undertone::engine::{Engine, Input, LoadError, NewAccount, Origin, Outputs, create_account};
 use undertone::store::{MemoryStore, NodeStore, StoreError};
 use undertone_protocol::crypto::{Crypto, Vodozemac};
-use undertone_protocol::ids::DeviceId;
+use undertone_protocol::ids::{DeviceId, UserId};
 use undertone_protocol::keys::{Name, RelayAddress};
-use undertone_protocol::receipts::Tick;
 use undertone_protocol::testing::ModelCrypto;
 use undertone_protocol::time::Timestamp;
 
 use super::failed::Failed;
 use super::faults::Crash;
+use super::seen::Seen;
 
-/// A device: a disk, and an engine while it lives.
+/// One device: a disk, and an engine while it lives.
 pub(super) struct Node {
     pub(super) name: &'static str,
+    /// Whose it is, or will be once it is linked.
+    pub(super) user: UserId,
+    pub(super) device: DeviceId,
     pub(super) disk: MemoryStore,
+    /// Whether it was made with the account, not linked later.
+    pub(super) first: bool,
     /// What a new user was shown.
     pub(super) phrase: Option<String>,
     pub(super) engine: Option<Engine>,
     pub(super) rng: ChaCha20Rng,
     real_crypto: bool,
-    /// How far each message was seen to have come: it may not go back.
-    pub(super) ticks: BTreeMap<String, Tick>,
-    /// Who was blocked after the last step.
-    pub(super) blocked: BTreeSet<String>,
-    /// When the engine is to be woken next.
+    /// How far its clock is off, for good.
+    skew: Skew,
+    /// Its user switched it off.
+    pub(super) away: bool,
+    /// What was seen of it while it ran.
+    pub(super) seen: Seen,
+    /// When the engine is to be woken next, by the world's clock.
     pub(super) tick_at: Option<Timestamp>,
+}
+
+/// How far a clock is off.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Skew {
+    Ahead(Duration),
+    Behind(Duration),
+}
+
+impl Skew {
+    pub(super) const NONE: Self = Self::Ahead(Duration::ZERO);
+
+    /// What the clock shows at a moment.
+    fn shown(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Ahead(by) => now.after(by),
+            Self::Behind(by) => now.before(by),
+        }
+    }
+
+    /// The moment at which the clock shows this.
+    fn real(self, shown: Timestamp) -> Timestamp {
+        match self {
+            Self::Ahead(by) => shown.before(by),
+            Self::Behind(by) => shown.after(by),
+        }
+    }
 }
 
 /// What a step of a node gave.
@@ -46,14 +80,17 @@ impl Node {
         relay: RelayAddress,
         mut rng: ChaCha20Rng,
         real_crypto: bool,
+        skew: Skew,
         now: Timestamp,
     ) -> Result<Self, Failed> {
+        let now = skew.shown(now);
         let mut disk = MemoryStore::default();
         let mut crypto = crypto(&mut rng, real_crypto);
+        let first = !matches!(origin, Origin::Link);
         let named = |name: &str| Name::new(name).map_err(|error| Failed::new(error.to_string()));
         let new = NewAccount {
             name: named(name)?,
-            device_name: named(if matches!(origin, Origin::Link) { name } else { "desktop" })?,
+            device_name: named(if first { "desktop" } else { name })?,
             relays: vec![relay],
             origin,
         };
@@ -64,21 +101,28 @@ impl Node {
             Ok(())
         })?;
         let phrase = made.map_err(|error| Failed::new(error.to_string()))?.map(|phrase| phrase.words());
+        let account = disk.transaction(|tx| tx.account())?;
+        let certificate = account.ok_or_else(|| Failed::new("an account was not kept"))?.certificate;
         Ok(Self {
             name,
+            user: certificate.user,
+            device: certificate.device,
             disk,
+            first,
             phrase,
             engine: None,
             rng,
             real_crypto,
-            ticks: BTreeMap::new(),
-            blocked: BTreeSet::new(),
+            skew,
+            away: false,
+            seen: Seen::default(),
             tick_at: None,
         })
     }
 
     /// Loads the engine from the disk, as at every start.
     pub(super) fn start(&mut self, now: Timestamp) -> Result<(), Failed> {
+        let now = self.skew.shown(now);
         let crypto = crypto(&mut self.rng, self.real_crypto);
         let rng = ChaCha20Rng::seed_from_u64(self.rng.next_u64());
         let mut loaded = None;
@@ -101,11 +145,6 @@ impl Node {
         Ok(self.disk.transaction(|tx| Ok(tx.account()?.is_some_and(|account| account.linking.is_some())))?)
     }
 
-    /// The device; `None` before there is an account.
-    pub(super) fn device(&mut self) -> Result<Option<DeviceId>, Failed> {
-        Ok(self.disk.transaction(|tx| Ok(tx.account()?.map(|account| account.certificate.device)))?)
-    }
-
     /// The devices that this one's user revoked, as it knows.
     pub(super) fn revoked(&mut self) -> Result<Vec<DeviceId>, Failed> {
         let account = self.disk.transaction(|tx| tx.account())?;
@@ -120,6 +159,7 @@ impl Node {
         now: Timestamp,
         crash: Option<Crash>,
     ) -> Result<Stepped, Failed> {
+        let now = self.skew.shown(now);
         let Some(engine) = &mut self.engine else { return Ok(Stepped::Died(None)) };
         let mut out = Outputs::default();
         let result = self.disk.transaction(|tx| {
@@ -154,9 +194,19 @@ impl Node {
         })?)
     }
 
-    fn die(&mut self, out: Option<Outputs>) -> Stepped {
+    /// When the engine wants to be woken next, by the world's clock.
+    pub(super) fn wakes_at(&self) -> Option<Timestamp> {
+        self.engine.as_ref().map(|engine| self.skew.real(engine.next_deadline()))
+    }
+
+    /// Its process ends.
+    pub(super) fn stop(&mut self) {
         self.engine = None;
         self.tick_at = None;
+    }
+
+    fn die(&mut self, out: Option<Outputs>) -> Stepped {
+        self.stop();
         Stepped::Died(out)
     }
 }

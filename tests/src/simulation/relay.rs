@@ -16,16 +16,25 @@ pub(super) struct SimRelay {
     pub(super) disk: MemoryStore,
     pub(super) machine: Option<Relay>,
     key: SigningKey,
+    limits: Limits,
     rng: ChaCha20Rng,
     pub(super) tick_at: Option<Timestamp>,
+    /// How often a mailbox was full, while the machines before this one lived.
+    full: u64,
 }
 
 impl SimRelay {
-    pub(super) fn new(mut rng: ChaCha20Rng) -> Self {
+    pub(super) fn new(limits: Limits, mut rng: ChaCha20Rng) -> Self {
         let mut seed = [0; 32];
         rng.fill_bytes(&mut seed);
         let key = SigningKey::from_bytes(&seed);
-        Self { disk: MemoryStore::new(), machine: None, key, rng, tick_at: None }
+        Self { disk: MemoryStore::new(), machine: None, key, limits, rng, tick_at: None, full: 0 }
+    }
+
+    /// How often a mailbox was full.
+    pub(super) fn full(&self) -> u64 {
+        let now = self.machine.as_ref().map(|machine| machine.metrics().results_full);
+        self.full + now.unwrap_or(0)
     }
 
     pub(super) fn address(&self) -> RelayAddress {
@@ -38,7 +47,7 @@ impl SimRelay {
     pub(super) fn start(&mut self) {
         let rng = ChaCha20Rng::seed_from_u64(self.rng.next_u64());
         self.machine =
-            Some(Relay::new(Limits::default(), Registration::Open, self.key.clone(), Box::new(rng)));
+            Some(Relay::new(self.limits.clone(), Registration::Open, self.key.clone(), Box::new(rng)));
     }
 
     /// One group commit. A crash takes what was not committed; `None`: it died before it sent.
@@ -58,6 +67,7 @@ impl SimRelay {
         }
         let batch = overlay.into_batch();
         if crash.is_some() {
+            self.full = self.full();
             self.machine = None;
             self.tick_at = None;
         }

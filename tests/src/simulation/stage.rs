@@ -13,10 +13,11 @@ use undertone::store::MemoryStore;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::Frame;
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
+use undertone_relay::limits::Limits;
 use undertone_relay::store::Store as _;
 
 use super::failed::Failed;
-use super::node::{Node, Stepped};
+use super::node::{Node, Skew, Stepped};
 use super::relay::SimRelay;
 
 /// 2026-01-01: any start will do.
@@ -52,12 +53,12 @@ impl Stage {
     pub fn new(names: &[&'static str], real_crypto: bool) -> Result<Self, Failed> {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let mut fork = || ChaCha20Rng::seed_from_u64(rng.next_u64());
-        let mut relay = SimRelay::new(fork());
+        let mut relay = SimRelay::new(Limits::default(), fork());
         relay.start();
         let address = relay.address();
-        let nodes = names
-            .iter()
-            .map(|name| Node::create(name, Origin::New, address.clone(), fork(), real_crypto, START));
+        let nodes = names.iter().map(|name| {
+            Node::create(name, Origin::New, address.clone(), fork(), real_crypto, Skew::NONE, START)
+        });
         let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
         let mut stage = Self {
             now: START,
@@ -82,7 +83,7 @@ impl Stage {
     pub fn add(&mut self, name: &'static str, origin: Origin) -> Result<usize, Failed> {
         let rng = ChaCha20Rng::seed_from_u64(self.rng.next_u64());
         let address = self.relay.address();
-        self.nodes.push(Node::create(name, origin, address, rng, self.real_crypto, self.now)?);
+        self.nodes.push(Node::create(name, origin, address, rng, self.real_crypto, Skew::NONE, self.now)?);
         self.events.push(Vec::new());
         let node = self.nodes.len().saturating_sub(1);
         self.start(node)?;

@@ -7,25 +7,31 @@ use undertone::engine::{Input, Origin};
 use undertone_protocol::ids::RelayId;
 use undertone_protocol::time::Timestamp;
 use undertone_relay::core::Input as RelayInput;
+use undertone_relay::limits::Limits;
 
-use super::checks;
+use super::circle::Circle;
+use super::devices;
 use super::failed::Failed;
-use super::faults::Faults;
-use super::meeting::Meeting;
-use super::network::{Happening, Network, Schedule};
-use super::node::Node;
-use super::person::Person;
-use super::population;
+use super::faults::{Faults, Gap, below, happens, one_in};
+use super::network::{Direction, Happening, Network, Schedule, delay};
+use super::node::{Node, Skew};
 use super::relay::SimRelay;
+use super::report::Report;
+use super::user::User;
+use super::watch::Listener;
 
 /// 2026-01-01: any start will do.
 const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
-/// How long faults go on.
+const NAMES: [&str; 4] = ["Alice", "Bob", "Carol", "Dave"];
+/// How long faults go on, time that flies not counted.
 const TROUBLE: Duration = Duration::from_secs(600);
-/// How long it may take to come to rest after that.
-const REST_MAX: Duration = Duration::from_secs(3_600);
+/// How long after everybody went away time begins to fly: what was on the wires has arrived.
+const SETTLED: Duration = Duration::from_secs(90);
 /// No world needs so many steps: one that does runs in circles.
 const STEPS_MAX: u64 = 1_000_000;
+/// What all of a world write together.
+const MESSAGES_MAX: u32 = 48;
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How a world is made.
 #[derive(Debug, Clone, Copy)]
@@ -39,71 +45,25 @@ pub struct WorldOptions {
     pub real_crypto: bool,
 }
 
-/// What a world went through.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Report {
-    /// Messages shown at the end, each counted once.
-    pub messages: usize,
-    /// Users.
-    pub users: usize,
-    /// Devices.
-    pub devices: usize,
-    /// Devices that were revoked.
-    pub revoked: u64,
-    /// Machine steps, each one transaction.
-    pub steps: u64,
-    /// Crashes of nodes and relay.
-    pub crashes: u64,
-    /// How often a node lost its sessions.
-    pub wedged: u64,
-    /// How often somebody was blocked.
-    pub blocked: u64,
-    /// How often a message was refused because of that.
-    pub denied: u64,
-    /// Frames lost, with their connections.
-    pub dropped: u64,
-    /// Frames that came twice.
-    pub doubled: u64,
-    /// Frames that overtook others.
-    pub reordered: u64,
-}
-
-impl Report {
-    /// Adds another one to this.
-    pub(super) fn add(&mut self, other: &Self) {
-        self.messages += other.messages;
-        self.users += other.users;
-        self.devices += other.devices;
-        self.revoked += other.revoked;
-        self.steps += other.steps;
-        self.crashes += other.crashes;
-        self.wedged += other.wedged;
-        self.blocked += other.blocked;
-        self.denied += other.denied;
-        self.dropped += other.dropped;
-        self.doubled += other.doubled;
-        self.reordered += other.reordered;
-    }
-}
-
-/// Two to four users with one to three devices each, one relay.
+/// Two to four users with one to three devices each, and one relay.
 pub struct World {
     pub(super) rng: ChaCha20Rng,
-    pub(super) real_crypto: bool,
+    real_crypto: bool,
     pub(super) now: Timestamp,
     pub(super) faults: Faults,
     pub(super) schedule: Schedule,
     pub(super) network: Network,
+    pub(super) listener: Listener,
     pub(super) relay: SimRelay,
     pub(super) relay_id: RelayId,
     pub(super) nodes: Vec<Node>,
-    pub(super) people: Vec<Person>,
-    pub(super) meetings: Vec<Meeting>,
+    pub(super) users: Vec<User>,
+    pub(super) circle: Circle,
     /// What new devices show, by node.
     pub(super) codes: BTreeMap<usize, String>,
-    /// Devices, by node, that their user revoked.
+    /// Devices, by node, that count no more: at the end those that were revoked.
     pub(super) revoked: BTreeSet<usize>,
-    /// Texts whose sending was confirmed to the user, with the node that confirmed it.
+    /// Texts whose sending was confirmed to their author, with the node that confirmed it.
     pub(super) answered: BTreeMap<String, usize>,
     pub(super) report: Report,
 }
@@ -112,8 +72,13 @@ impl World {
     /// Makes a world and lets it run to its end.
     pub fn run(options: WorldOptions) -> Result<Report, Failed> {
         let mut world = Self::new(options)?;
-        world.go_through_trouble()?;
-        world.come_to_rest()?;
+        let faults = world.faults;
+        let lived = world.go_through_trouble().and_then(|()| world.come_to_rest());
+        lived.map_err(|failed| failed.with(format!("after {:?}: {:?}", world.now.since(START), faults)))?;
+        world.report.worlds = 1;
+        world.report.users = world.users.len();
+        world.report.devices = world.nodes.len();
+        world.report.revoked = world.revoked.len();
         world.report.dropped = world.network.dropped;
         world.report.doubled = world.network.doubled;
         world.report.reordered = world.network.reordered;
@@ -123,150 +88,132 @@ impl World {
     fn new(options: WorldOptions) -> Result<Self, Failed> {
         let mut rng = ChaCha20Rng::seed_from_u64(options.seed);
         let faults = options.faults.unwrap_or_else(|| Faults::random(&mut rng));
-        let relay = SimRelay::new(ChaCha20Rng::seed_from_u64(rng.next_u64()));
+        let relay = SimRelay::new(limits(&faults), fork(&mut rng));
         let relay_id = relay.address().relay;
         let mut world = Self {
-            rng,
             real_crypto: options.real_crypto,
             now: START,
             faults,
             schedule: Schedule::default(),
             network: Network::default(),
+            listener: Listener::default(),
             relay,
             relay_id,
             nodes: Vec::new(),
-            people: Vec::new(),
-            meetings: Vec::new(),
+            users: Vec::new(),
+            circle: Circle::default(),
             codes: BTreeMap::new(),
             revoked: BTreeSet::new(),
             answered: BTreeMap::new(),
             report: Report::default(),
+            rng,
         };
         world.relay.start();
-        for name in population::NAMES.into_iter().take(population::size(&mut world.rng)) {
-            let node = world.add_node(name, Origin::New)?;
-            let engine = world.nodes.get(node).and_then(|node| node.engine.as_ref());
-            let user = engine.ok_or_else(|| Failed::new("a node without an engine"))?.me().user.to_hex();
-            world.people.push(Person::new(name, user, node));
-        }
-        population::plan(&mut world.people, &mut world.rng);
-        world.meetings = population::meetings(&world.people, &mut world.rng);
-        for person in 0..world.people.len() {
-            world.schedule.at(START, Happening::User { person });
+        world.populate()?;
+        for user in 0..world.users.len() {
+            world.schedule.at(START, Happening::User { user });
         }
         Ok(world)
     }
 
+    fn populate(&mut self) -> Result<(), Failed> {
+        let count = [2, 2, 2, 3, 3, 4].get(below(&mut self.rng, 6)).copied().unwrap_or(2);
+        for (index, name) in NAMES.into_iter().take(count).enumerate() {
+            let node = self.add_node(name, Origin::New)?;
+            let id = self.nodes.get(node).map(|node| node.user);
+            let id = id.ok_or_else(|| Failed::new("no such node"))?;
+            self.users.push(User::new(index, name, id, node));
+        }
+        self.circle = Circle::random(count, &mut self.rng);
+        let share = MESSAGES_MAX / u32::try_from(count).unwrap_or(1);
+        for index in 0..count {
+            let peers = self.circle.of(index);
+            let quarrels = peers.into_iter().filter(|_| one_in(&mut self.rng, 4)).collect();
+            let devices = devices::wanted(self);
+            let to_write = 4 + self.rng.next_u32() % share;
+            if let Some(user) = self.users.get_mut(index) {
+                user.mood(devices, to_write, &quarrels, self.faults.quarrel);
+            }
+        }
+        Ok(())
+    }
+
     /// A new device, running; gives its number.
     pub(super) fn add_node(&mut self, name: &'static str, origin: Origin) -> Result<usize, Failed> {
-        let rng = ChaCha20Rng::seed_from_u64(self.rng.next_u64());
-        let address = self.relay.address();
-        let node = Node::create(name, origin, address, rng, self.real_crypto, self.now)?;
+        let skew = skew(&mut self.rng, self.faults.skew_max);
+        let rng = fork(&mut self.rng);
+        let node = Node::create(name, origin, self.relay.address(), rng, self.real_crypto, skew, self.now)?;
         self.nodes.push(node);
         let index = self.nodes.len().saturating_sub(1);
-        let node = self.nodes.get_mut(index).ok_or_else(|| Failed::new("no such node"))?;
-        node.start(self.now)?;
-        let faults = std::mem::replace(&mut self.faults, Faults::NONE);
-        let stepped = self.step_node(index, vec![Input::Tick]);
-        self.faults = faults;
-        stepped.map(|()| index)
+        self.start_node(index)?;
+        Ok(index)
     }
 
     fn go_through_trouble(&mut self) -> Result<(), Failed> {
-        let end = START.after(TROUBLE);
+        let bursts = match self.faults.gap {
+            Gap::None => 1,
+            Gap::Days | Gap::Months => 2 + self.rng.next_u32() % 2,
+        };
+        for burst in 0..bursts {
+            if burst > 0 {
+                self.time_flies()?;
+            }
+            for node in 0..self.nodes.len() {
+                if happens(&mut self.rng, self.faults.away) {
+                    self.leave(node);
+                } else {
+                    self.come_back(node);
+                }
+            }
+            self.run_for(TROUBLE / bursts)?;
+        }
+        Ok(())
+    }
+
+    /// Everybody goes away, for days or for months.
+    fn time_flies(&mut self) -> Result<(), Failed> {
+        for node in 0..self.nodes.len() {
+            self.leave(node);
+        }
+        self.run_for(SETTLED)?;
+        let days = match self.faults.gap {
+            Gap::None => 0,
+            Gap::Days => 1 + self.rng.next_u32() % 9,
+            Gap::Months => 31 + self.rng.next_u32() % 10,
+        };
+        self.now = self.now.after(DAY * days);
+        self.report.gaps += 1;
+        Ok(())
+    }
+
+    fn leave(&mut self, index: usize) {
+        let Some(node) = self.nodes.get_mut(index) else { return };
+        node.stop();
+        node.away = true;
+        if let Some(conn) = self.network.conn_of(index) {
+            self.network.died(conn, Direction::ToNode, self.now, &mut self.rng, &mut self.schedule);
+        }
+    }
+
+    pub(super) fn come_back(&mut self, index: usize) {
+        if let Some(node) = self.nodes.get_mut(index).filter(|node| node.away) {
+            node.away = false;
+            let soon = self.now.after(delay(&mut self.rng));
+            self.schedule.at(soon, Happening::NodeStart { node: index });
+        }
+    }
+
+    fn run_for(&mut self, duration: Duration) -> Result<(), Failed> {
+        let end = self.now.after(duration);
         while self.schedule.next_at().is_some_and(|at| at < end) {
             self.next()?;
         }
+        self.now = end;
         Ok(())
     }
 
-    fn come_to_rest(&mut self) -> Result<(), Failed> {
-        self.faults = Faults::NONE;
-        for person in &mut self.people {
-            person.quarrels = false;
-        }
-        let end = self.now.after(REST_MAX);
-        let mut reminded = Timestamp::ZERO;
-        loop {
-            self.note_revoked()?;
-            let views = self.views()?;
-            let pairs = self.pairs();
-            if checks::is_quiet(&views, &pairs) || self.now > end {
-                return self.finish(&views, &pairs);
-            }
-            // Everybody makes peace and reads what they have, again and again.
-            if self.now > reminded.after(Duration::from_secs(30)) {
-                reminded = self.now;
-                self.make_peace()?;
-            }
-            for _ in 0..40 {
-                self.next()?;
-            }
-        }
-    }
-
-    fn finish(&mut self, views: &[checks::View], pairs: &[(String, String)]) -> Result<(), Failed> {
-        checks::relay_is_blind(&self.relay.disk, views)?;
-        self.report.users = self.people.len();
-        self.report.devices = self.nodes.len();
-        self.report.revoked = u64::try_from(self.revoked.len()).unwrap_or(u64::MAX);
-        let alive: Vec<bool> = self.nodes.iter().map(|node| node.engine.is_some()).collect();
-        // What a new device sends before it is heard of can't be opened; it comes again another way.
-        let may_be_shut =
-            self.report.wedged + self.report.blocked > 0 || self.report.devices > self.report.users;
-        let kept = self.answered.iter().filter(|(_, node)| !self.revoked.contains(node));
-        let kept: BTreeSet<&String> = kept.map(|(text, _)| text).collect();
-        match checks::at_the_end(views, pairs, &kept, may_be_shut) {
-            Ok(messages) => {
-                self.report.messages = messages;
-                Ok(())
-            }
-            Err(failed) => Err(failed.with(format!("alive: {alive:?}"))),
-        }
-    }
-
-    fn make_peace(&mut self) -> Result<(), Failed> {
-        for person in 0..self.people.len() {
-            for index in self.devices_of(person) {
-                let (Some(person), Some(node)) = (self.people.get_mut(person), self.nodes.get_mut(index))
-                else {
-                    continue;
-                };
-                if node.engine.is_none() || node.is_linking()? {
-                    continue;
-                }
-                for ask in person.make_peace(&mut node.disk)? {
-                    self.step_node(index, vec![Input::Ask(ask)])?;
-                }
-            }
-            self.finish_linking(person)?;
-        }
-        Ok(())
-    }
-
-    /// The devices of somebody that were not revoked.
-    pub(super) fn devices_of(&self, person: usize) -> Vec<usize> {
-        let devices = self.people.get(person).map(|person| person.devices.clone()).unwrap_or_default();
-        devices.into_iter().filter(|node| !self.revoked.contains(node)).collect()
-    }
-
-    /// Who got to know whom, each pair once.
-    fn pairs(&self) -> Vec<(String, String)> {
-        let pairs = self.meetings.iter().map(|meeting| {
-            let (a, b) = (meeting.inviter.clone(), meeting.joiner.clone());
-            if a < b { (a, b) } else { (b, a) }
-        });
-        pairs.collect::<BTreeSet<_>>().into_iter().collect()
-    }
-
-    /// What is on the devices that count.
-    fn views(&mut self) -> Result<Vec<checks::View>, Failed> {
-        let revoked = self.revoked.clone();
-        let nodes = self.nodes.iter_mut().enumerate().filter(|(index, _)| !revoked.contains(index));
-        nodes.map(|(_, node)| checks::view(&mut node.disk)).collect()
-    }
-
-    fn next(&mut self) -> Result<(), Failed> {
+    /// The next thing happens.
+    pub(super) fn next(&mut self) -> Result<(), Failed> {
         self.report.steps += 1;
         if self.report.steps > STEPS_MAX {
             return Err(Failed::new("it runs in circles"));
@@ -294,11 +241,32 @@ impl World {
             Happening::NodeTick { node } => self.node_tick(node),
             Happening::RelayTick => self.relay_tick(),
             Happening::NodeStart { node } => self.start_node(node),
-            Happening::RelayStart => {
-                self.relay.start();
-                self.step_relay(vec![RelayInput::Tick])
-            }
-            Happening::User { person } => self.user_acts(person),
+            Happening::RelayStart => self.start_relay(),
+            Happening::User { user } => self.user_acts(user),
         }
+    }
+}
+
+fn fork(rng: &mut ChaCha20Rng) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(rng.next_u64())
+}
+
+fn skew(rng: &mut ChaCha20Rng, max: Duration) -> Skew {
+    let max_ms = u64::try_from(max.as_millis()).unwrap_or(u64::MAX - 1);
+    let by = Duration::from_millis(rng.next_u64() % (max_ms + 1));
+    if one_in(rng, 2) { Skew::Ahead(by) } else { Skew::Behind(by) }
+}
+
+/// The relay sweeps less often than by default, to spare steps; its mailboxes may be small.
+fn limits(faults: &Faults) -> Limits {
+    let limits = Limits { sweep_interval_ms: 20_000, ..Limits::default() };
+    match faults.mailbox_messages_max {
+        None => limits,
+        Some(max) => Limits {
+            mailbox_class_0_messages_max: max,
+            mailbox_class_1_messages_max: max,
+            full_retry_after_ms: 5_000,
+            ..limits
+        },
     }
 }

@@ -1,0 +1,180 @@
+//! After the trouble: faults end, everybody makes peace, and all must come to rest.
+
+use std::time::Duration;
+
+use undertone::command::{Ask, Command, CommandId};
+use undertone::engine::{Input, Notice};
+use undertone_protocol::ids::UserId;
+use undertone_protocol::time::Timestamp;
+
+use super::checks::{self, View};
+use super::failed::Failed;
+use super::faults::Gap;
+use super::node::Stepped;
+use super::user::Peer;
+use super::world::World;
+
+/// How long it may take to come to rest.
+const REST_MAX: Duration = Duration::from_secs(3_600);
+/// How often users greet each other after months, until all comes to rest.
+const GREET_EVERY: Duration = Duration::from_secs(600);
+const GREETS_MAX: u32 = 4;
+/// How often users look after what is not settled yet.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+impl World {
+    pub(super) fn come_to_rest(&mut self) -> Result<(), Failed> {
+        self.faults = self.faults.over();
+        let (begun, end) = (self.now, self.now.after(REST_MAX));
+        for node in 0..self.nodes.len() {
+            self.come_back(node);
+        }
+        let mut looked = Timestamp::ZERO;
+        let mut greets = 0;
+        loop {
+            for _ in 0..20 {
+                self.next()?;
+            }
+            self.revoked = self.lost()?;
+            let quiet = self.is_quiet()?;
+            // Acknowledgements that expired are told with the next message.
+            let greet = self.faults.gap == Gap::Months && (greets == 0 || !quiet);
+            if greet && (quiet || self.now > begun.after(GREET_EVERY * (greets + 1))) && greets < GREETS_MAX {
+                greets += 1;
+                self.everybody_greets()?;
+            } else if quiet || self.now > end {
+                return self.judge();
+            }
+            if self.now > looked.after(LOOK_EVERY) {
+                looked = self.now;
+                self.everybody_makes_peace()?;
+            }
+        }
+    }
+
+    fn everybody_makes_peace(&mut self) -> Result<(), Failed> {
+        // What was on its way may have expired, or waits for a device that is lost.
+        let long = self.faults.gap != Gap::None || !self.revoked.is_empty();
+        for (user, peer) in self.both_ways() {
+            for index in self.devices_of(user) {
+                if !self.is_usable(index)? {
+                    continue;
+                }
+                let (Some(user), Some(node)) = (self.users.get_mut(user), self.nodes.get_mut(index)) else {
+                    continue;
+                };
+                for ask in user.make_peace(node, peer, &mut self.circle, long, &mut self.rng)? {
+                    self.step_node(index, vec![Input::Ask(ask)])?;
+                }
+            }
+        }
+        for user in 0..self.users.len() {
+            self.finish_linking(user)?;
+        }
+        Ok(())
+    }
+
+    fn everybody_greets(&mut self) -> Result<(), Failed> {
+        for (user, peer) in self.both_ways() {
+            for index in self.devices_of(user) {
+                if !self.is_usable(index)? {
+                    continue;
+                }
+                let (Some(user), Some(node)) = (self.users.get_mut(user), self.nodes.get_mut(index)) else {
+                    continue;
+                };
+                if let Some(ask) = user.greet(node, peer)? {
+                    self.step_node(index, vec![Input::Ask(ask)])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Each pair from both sides: who, and whom they know.
+    fn both_ways(&self) -> Vec<(usize, Peer)> {
+        let ways = self.circle.pairs().iter().flat_map(|(a, b)| [(*a, *b), (*b, *a)]);
+        ways.filter_map(|(user, peer)| Some((user, self.users.get(peer)?.peer()))).collect()
+    }
+
+    fn is_quiet(&mut self) -> Result<bool, Failed> {
+        for (a, b) in self.circle.pairs().to_vec() {
+            if !checks::is_quiet(&self.views(a, b)?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What all devices of two acquaintances show of each other.
+    fn views(&mut self, a: usize, b: usize) -> Result<Vec<View>, Failed> {
+        let mut views = Vec::new();
+        for (user, peer) in [(a, b), (b, a)] {
+            let devices = self.devices_of(user);
+            let (Some(user), Some(peer)) = (self.users.get(user), self.users.get(peer)) else { continue };
+            for index in devices {
+                let Some(node) = self.nodes.get_mut(index) else { continue };
+                let title = format!("{}'s {} of {}", user.name, node.device.short(), peer.name);
+                views.push(checks::view(title, &mut node.disk, &user.id, &peer.id)?);
+            }
+        }
+        Ok(views)
+    }
+
+    fn judge(&mut self) -> Result<(), Failed> {
+        self.report.full = self.relay.full();
+        let users: Vec<UserId> = self.users.iter().map(|user| user.id).collect();
+        checks::relay_is_blind(&self.relay.disk, &users)?;
+        self.custody_is_true()?;
+        // Of what a full mailbox put off, later messages came first; what a new device sends before it is heard of
+        // can't be opened, and comes again another way.
+        let may_be_shut = self.report.wedged + self.report.blocked + self.report.full > 0
+            || self.faults.gap == Gap::Months
+            || self.nodes.len() > self.users.len();
+        if let Some(node) = self.nodes.iter().find(|node| node.seen.asked_again && !may_be_shut) {
+            return Err(Failed::new(format!(
+                "{} could not read something, and nothing was broken",
+                node.name
+            )));
+        }
+        for (a, b) in self.circle.pairs().to_vec() {
+            let views = self.views(a, b)?;
+            let answered = self.answered_between(a, b);
+            let settled = checks::at_the_end(&views, &answered, may_be_shut);
+            settled.map_err(|failed| failed.with(format!("{:?}\n{:#?}", self.statuses(), self.left())))?;
+            for (user, view) in [(a, views.first()), (b, views.last())] {
+                let acquaintances = self.circle.of(user).len();
+                view.map_or(Ok(()), |view| checks::knows_only(view, acquaintances))?;
+            }
+            self.report.pairs += 1;
+            self.report.messages += views.first().map_or(0, |view| view.shown.len());
+        }
+        Ok(())
+    }
+
+    fn answered_between(&self, a: usize, b: usize) -> Vec<&String> {
+        let (Some(a), Some(b)) = (self.users.get(a), self.users.get(b)) else { return Vec::new() };
+        let begins = [a.begins(&b.peer()), b.begins(&a.peer())];
+        let kept = |(text, node): &(&String, &usize)| {
+            !self.revoked.contains(node) && begins.iter().any(|begins| text.starts_with(begins))
+        };
+        self.answered.iter().filter(kept).map(|(text, _)| text).collect()
+    }
+
+    /// What is in the outboxes, for the report of a failure.
+    fn left(&mut self) -> Vec<String> {
+        self.nodes.iter_mut().flat_map(|node| checks::left(node.name, &mut node.disk)).collect()
+    }
+
+    /// How the nodes say that they are, for the report of a failure.
+    fn statuses(&mut self) -> Vec<Notice> {
+        let ask = Ask { id: CommandId(0), command: Command::Status {}, wait: Duration::ZERO };
+        let now = self.now;
+        let steps = self.nodes.iter_mut().map(|node| node.step(vec![Input::Ask(ask.clone())], now, None));
+        let outs = steps.filter_map(|stepped| match stepped {
+            Ok(Stepped::Alive(out)) => Some(out.notices),
+            _ => None,
+        });
+        outs.flatten().collect()
+    }
+}

@@ -1,0 +1,62 @@
+use std::ops::AddAssign;
+
+/// What a world, or several, went through.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// Worlds.
+    pub worlds: u64,
+    /// Users in them.
+    pub users: usize,
+    /// Devices.
+    pub devices: usize,
+    /// Devices that were revoked.
+    pub revoked: usize,
+    /// Pairs of users who got to know each other.
+    pub pairs: usize,
+    /// Messages shown at the end, each counted once.
+    pub messages: usize,
+    /// Machine steps, each one transaction.
+    pub steps: u64,
+    /// Crashes of nodes and relay.
+    pub crashes: u64,
+    /// How often a node lost its sessions.
+    pub wedged: u64,
+    /// How often somebody was blocked.
+    pub blocked: u64,
+    /// How often a message failed.
+    pub failed: u64,
+    /// How often a mailbox was full.
+    pub full: u64,
+    /// How often all one-time prekeys of a device were taken.
+    pub drained: u64,
+    /// How often everybody was away for days or months.
+    pub gaps: u64,
+    /// Frames lost, with their connections.
+    pub dropped: u64,
+    /// Frames that came twice.
+    pub doubled: u64,
+    /// Frames that overtook others.
+    pub reordered: u64,
+}
+
+impl AddAssign for Report {
+    fn add_assign(&mut self, other: Self) {
+        self.worlds += other.worlds;
+        self.users += other.users;
+        self.devices += other.devices;
+        self.revoked += other.revoked;
+        self.pairs += other.pairs;
+        self.messages += other.messages;
+        self.steps += other.steps;
+        self.crashes += other.crashes;
+        self.wedged += other.wedged;
+        self.blocked += other.blocked;
+        self.failed += other.failed;
+        self.full += other.full;
+        self.drained += other.drained;
+        self.gaps += other.gaps;
+        self.dropped += other.dropped;
+        self.doubled += other.doubled;
+        self.reordered += other.reordered;
+    }
+}

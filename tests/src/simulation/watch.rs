@@ -1,0 +1,312 @@
+//! What must hold at every moment: looked at while the world runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use undertone::engine::Notice;
+use undertone::event::Event;
+use undertone::store::{Delivery, NodeStore, NodeTx, OutboxItem, OutboxState, Purpose, StoreError};
+use undertone_protocol::crypto::{ENC_BYTES, PayloadKind, classify};
+use undertone_protocol::ids::{DeviceId, PayloadHash, UserId};
+use undertone_protocol::keys::direct_conversation;
+use undertone_protocol::receipts::Tick;
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire::{Frame, frame::Body};
+use undertone_relay::store::Store;
+
+use super::failed::Failed;
+use super::node::Node;
+use super::seen::SealedUnder;
+
+const TICKS: [Tick; 5] = [Tick::Queued, Tick::Waiting, Tick::Sent, Tick::Delivered, Tick::Read];
+/// No conversation of a world has so many messages.
+pub(super) const MESSAGES_MAX: u64 = 10_000;
+
+/// How far a message has come, and with whom it is.
+struct Shown {
+    peer: UserId,
+    delivery: Delivery,
+}
+
+/// After a step of a node that told this; `started`: it was its first.
+pub(super) fn after_step(
+    nodes: &mut [Node],
+    index: usize,
+    notices: &[Notice],
+    started: bool,
+) -> Result<(), Failed> {
+    let Some(node) = nodes.get_mut(index) else { return Ok(()) };
+    told_once(node, notices)?;
+    told_ticks_advance(node, notices)?;
+    turns_renew_keys(node, started)?;
+    node.seen.asked_again |= asks_again(node)?;
+    blocked_are_shut_out(node, notices)?;
+    node.seen.steps += 1;
+    let moved = notices.iter().any(|notice| matches!(notice, Notice::Event(Event::Tick { .. })));
+    // Most steps move no tick: then a look now and then is enough.
+    if moved || started || node.seen.steps.is_multiple_of(8) {
+        ticks_are_true(nodes, index)?;
+    }
+    Ok(())
+}
+
+/// A message shows once.
+fn told_once(node: &mut Node, notices: &[Notice]) -> Result<(), Failed> {
+    for notice in notices {
+        let Notice::Event(Event::Message { message }) = notice else { continue };
+        if !node.seen.told.insert(message.id.clone()) {
+            return Err(Failed::new(format!("{}: told twice of \"{}\"", node.name, message.text)));
+        }
+    }
+    Ok(())
+}
+
+/// No tick that is told goes back.
+fn told_ticks_advance(node: &mut Node, notices: &[Notice]) -> Result<(), Failed> {
+    for notice in notices {
+        let Notice::Event(Event::Tick { id, state, .. }) = notice else { continue };
+        let Some(tick) = TICKS.into_iter().find(|tick| tick.as_str() == state) else {
+            return Err(Failed::new(format!("{}: told of a tick \"{state}\"", node.name)));
+        };
+        let before = node.seen.told_ticks.insert(id.clone(), tick);
+        if before.is_some_and(|before| before > tick) {
+            return Err(Failed::new(format!("{}: told of {tick:?} after {before:?} of {id}", node.name)));
+        }
+    }
+    Ok(())
+}
+
+fn asks_again(node: &mut Node) -> Result<bool, StoreError> {
+    node.disk.transaction(|tx| {
+        for contact in tx.contacts()? {
+            if !tx.outbox_of(&Purpose::Retry(contact.user))?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })
+}
+
+/// After something came from the other side nothing more is sealed under the sender key of before.
+fn turns_renew_keys(node: &mut Node, started: bool) -> Result<(), Failed> {
+    let (user, device) = (node.user, node.device);
+    let keys = node.disk.transaction(|tx| {
+        let mut keys = Vec::new();
+        for contact in tx.contacts()? {
+            let conversation = direct_conversation(&user, &contact.user);
+            let Some(key) = tx.sender_key(&conversation)? else { continue };
+            let others = tx.frontier(&conversation)?.into_iter().filter(|(other, _)| *other != device);
+            let received = others.map(|(_, item)| item.count()).sum();
+            keys.push((conversation, SealedUnder { key: key.header_key, messages: key.messages, received }));
+        }
+        Ok(keys)
+    })?;
+    for (conversation, now) in keys {
+        let Some(before) = node.seen.keys.get(&conversation) else {
+            node.seen.keys.insert(conversation, now);
+            continue;
+        };
+        let again = before.key == now.key && before.messages < now.messages;
+        // What a node did in the step in which it died was not looked at.
+        if again && before.received < now.received && !started {
+            return Err(Failed::new(format!("{}: a sender key outlived a turn", node.name)));
+        }
+        if again || before.key != now.key {
+            node.seen.keys.insert(conversation, now);
+        }
+    }
+    Ok(())
+}
+
+/// Of somebody who is blocked nothing is told, and nothing is on its way to them.
+fn blocked_are_shut_out(node: &mut Node, notices: &[Notice]) -> Result<(), Failed> {
+    let (blocked, pending) = node.disk.transaction(|tx| {
+        let mut blocked = tx.contacts()?;
+        blocked.retain(|contact| contact.state.is_blocked());
+        let pending = if blocked.is_empty() { Vec::new() } else { tx.outbox_pending(0, usize::MAX)? };
+        Ok((blocked, pending))
+    })?;
+    // What is told may have happened in the moment before the block.
+    let names = blocked.iter().map(|contact| contact.name.to_string()).collect();
+    let before = std::mem::replace(&mut node.seen.blocked, names);
+    let is_blocked = |name: &str| node.seen.blocked.contains(name) && before.contains(name);
+    let told = notices.iter().find(|notice| match notice {
+        Notice::Event(Event::Message { message }) => is_blocked(&message.contact),
+        // That one's own message failed is no news of theirs.
+        Notice::Event(Event::Tick { contact, failed, .. }) => is_blocked(contact) && failed.is_none(),
+        Notice::Event(Event::Request { contact }) => is_blocked(&contact.name),
+        _ => false,
+    });
+    if let Some(told) = told {
+        return Err(Failed::new(format!("{}: told of a blocked contact: {told:?}", node.name)));
+    }
+    let to_them = |item: &&OutboxItem| {
+        let mut pending = item.recipients.iter().filter(|recipient| is_pending(recipient.state));
+        pending.any(|recipient| blocked.iter().any(|contact| contact.user == recipient.user))
+    };
+    match pending.iter().find(to_them) {
+        Some(item) => {
+            Err(Failed::new(format!("{}: {:?} is on its way to a blocked contact", node.name, item.purpose)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Ticks never go back, whatever crashes; and none shows that is not true.
+fn ticks_are_true(nodes: &mut [Node], index: usize) -> Result<(), Failed> {
+    let Some(node) = nodes.get_mut(index) else { return Ok(()) };
+    let (name, author) = (node.name, node.user);
+    let mut moved = Vec::new();
+    for shown in shown(node)? {
+        let Delivery { entry, tick, .. } = shown.delivery;
+        let before = node.seen.ticks.insert(entry, tick);
+        if before.is_some_and(|before| before > tick) {
+            return Err(Failed::new(format!("{name}: a tick went from {before:?} to {tick:?}")));
+        }
+        if before != Some(tick) && tick >= Tick::Delivered {
+            moved.push(shown);
+        }
+    }
+    for Shown { peer, delivery } in moved {
+        if !is_true(nodes, &author, &peer, &delivery)? {
+            return Err(Failed::new(format!("{name} shows {:?}, and it is not so", delivery.tick)));
+        }
+    }
+    Ok(())
+}
+
+fn shown(node: &mut Node) -> Result<Vec<Shown>, StoreError> {
+    let user = node.user;
+    node.disk.transaction(|tx| {
+        let mut shown = Vec::new();
+        for contact in tx.contacts()?.into_iter().filter(|contact| contact.user != user) {
+            let conversation = direct_conversation(&user, &contact.user);
+            let deliveries = tx.deliveries_between(&conversation, 1, MESSAGES_MAX)?;
+            shown.extend(deliveries.into_iter().map(|delivery| Shown { peer: contact.user, delivery }));
+        }
+        Ok(shown)
+    })
+}
+
+/// Whether a device of the peer has the message, or its user has read it.
+fn is_true(
+    nodes: &mut [Node],
+    author: &UserId,
+    peer: &UserId,
+    delivery: &Delivery,
+) -> Result<bool, StoreError> {
+    let conversation = direct_conversation(author, peer);
+    for node in nodes.iter_mut().filter(|node| node.user == *peer) {
+        let so = node.disk.transaction(|tx| {
+            let Some(stored) = tx.entry(&delivery.entry)? else { return Ok(false) };
+            let read = tx.own_receipts(&conversation)?.read;
+            Ok(delivery.tick < Tick::Read || read.covers(&stored.entry.header.device, delivery.seq))
+        })?;
+        if so {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What a node believes to be in custody is at the relay, or is with the device that it is for.
+pub(super) fn custody_is_true(
+    nodes: &mut [Node],
+    lost: &BTreeSet<usize>,
+    relay: &dyn Store,
+    now: Timestamp,
+) -> Result<(), Failed> {
+    let everything = all(relay)?;
+    // A payload is kept under its hash alone; other keys that end in a hash are longer.
+    let held = everything.iter().filter(|(key, _)| key.len() < 32 + 8);
+    let known: BTreeSet<&[u8]> =
+        held.filter_map(|(key, _)| key.last_chunk::<32>()).map(<[u8; 32]>::as_slice).collect();
+    for index in (0..nodes.len()).filter(|index| !lost.contains(index)) {
+        let Some(node) = nodes.get_mut(index) else { continue };
+        let name = node.name;
+        for (hash, device) in in_custody(node, now)? {
+            if known.contains(hash.as_bytes().as_slice()) {
+                continue;
+            }
+            let recipient = nodes.iter_mut().enumerate().find(|(_, node)| node.device == device);
+            let Some((_, recipient)) = recipient.filter(|(index, _)| !lost.contains(index)) else { continue };
+            if !recipient.disk.transaction(|tx| tx.seen(&hash))? {
+                return Err(Failed::new(format!("{name}: the relay lost what it took into custody")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn in_custody(node: &mut Node, now: Timestamp) -> Result<Vec<(PayloadHash, DeviceId)>, StoreError> {
+    let user = node.user;
+    node.disk.transaction(|tx| {
+        let mut held = Vec::new();
+        for item in messages_out(&user, tx)? {
+            let hash = PayloadHash::of(&item.payload);
+            for recipient in &item.recipients {
+                if matches!(recipient.state, OutboxState::Custody { held_until, .. } if held_until > now) {
+                    held.push((hash, recipient.device));
+                }
+            }
+        }
+        Ok(held)
+    })
+}
+
+/// The outbox items of messages that are not read yet.
+fn messages_out(user: &UserId, tx: &dyn NodeTx) -> Result<Vec<OutboxItem>, StoreError> {
+    let mut items = Vec::new();
+    for contact in tx.contacts()? {
+        for delivery in tx.deliveries_unread(&direct_conversation(user, &contact.user))? {
+            items.extend(tx.outbox_of(&Purpose::Entry(delivery.entry))?);
+            items.extend(tx.outbox_of(&Purpose::Key(delivery.entry))?);
+        }
+    }
+    Ok(items)
+}
+
+/// All that the relay's disk holds.
+pub(super) fn all(relay: &dyn Store) -> Result<Vec<(bytes::Bytes, bytes::Bytes)>, Failed> {
+    relay.range(&[], &[0xff; 64], usize::MAX).map_err(|error| Failed::new(error.to_string()))
+}
+
+/// Who listens on the wires: no key is used twice with one number.
+#[derive(Debug, Default)]
+pub(super) struct Listener {
+    sealed: BTreeMap<Vec<u8>, PayloadHash>,
+}
+
+impl Listener {
+    pub(super) fn hear(&mut self, frame: &Frame) -> Result<(), Failed> {
+        let Some(Body::Publish(publish)) = &frame.body else { return Ok(()) };
+        for item in &publish.items {
+            let name = match classify(&item.payload) {
+                // A channel's encapsulation and the index.
+                Ok(PayloadKind::Opening { .. }) => named(&item.payload, OPENING_NAME),
+                Ok(PayloadKind::Link) => named(&item.payload, LINK_NAME),
+                Ok(PayloadKind::Channel { tag } | PayloadKind::Message { tag }) => tag.as_bytes().to_vec(),
+                Err(error) => {
+                    return Err(Failed::new(format!("a node published what is no payload: {error}")));
+                }
+            };
+            let hash = PayloadHash::of(&item.payload);
+            if self.sealed.insert(name, hash).is_some_and(|other| other != hash) {
+                return Err(Failed::new("two payloads were sealed with one key and number"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Version, suite, kind, key id, encapsulation, index.
+const OPENING_NAME: usize = 3 + 4 + ENC_BYTES + 8;
+/// Version, suite, kind, nonce.
+const LINK_NAME: usize = 3 + 12;
+
+fn named(payload: &[u8], length: usize) -> Vec<u8> {
+    payload.get(..length).unwrap_or_default().to_vec()
+}
+
+fn is_pending(state: OutboxState) -> bool {
+    matches!(state, OutboxState::Pending { .. })
+}
