@@ -105,11 +105,11 @@ impl FrontierItem {
         beyond.fold(self.seq, u64::saturating_add)
     }
 
-    /// The one that reaches further without a gap, with the ranges of both that lie apart from it. What can't be
-    /// said so, since no head is known for it or the ranges are full, is left out.
+    /// The one that reaches further without a gap, with the ranges of both that lie beyond. A range that follows it at
+    /// once stays one, as no head is known for its end; what the ranges have no room for is left out.
     fn merged(&self, other: &Self) -> Self {
         let longer = if other.seq > self.seq { other } else { self };
-        let first = longer.seq.saturating_add(2);
+        let first = longer.seq.saturating_add(1);
         let trimmed = |range: &SeqRange| SeqRange { from: range.from.max(first), through: range.through };
         let mut beyond: Vec<SeqRange> = self.ranges.iter().chain(&other.ranges).map(trimmed).collect();
         beyond.retain(|range| range.from <= range.through);
@@ -142,12 +142,12 @@ impl FrontierItem {
         }
         let head = (!item.head.is_empty()).then(|| EntryId::from_slice(&item.head)).transpose()?;
         let mut ranges = Vec::with_capacity(item.ranges.len());
-        let mut last = item.seq;
+        let mut first = item.seq.checked_add(1);
         for range in item.ranges {
-            if range.from <= last.saturating_add(1) || range.through < range.from {
+            if first.is_none_or(|first| range.from < first) || range.through < range.from {
                 return bad("ranges must ascend, with gaps between them");
             }
-            last = range.through;
+            first = range.through.checked_add(2);
             ranges.push(SeqRange { from: range.from, through: range.through });
         }
         Ok(Self { seq: item.seq, head, ranges })

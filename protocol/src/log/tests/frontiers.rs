@@ -47,8 +47,9 @@ fn ranges_lie_apart_and_ascend() {
     assert!(is_read(wire_item(3, &[(5, 5), (7, 9)])));
     assert!(is_read(wire_item(0, &[(2, 3)])), "the first is missing");
     assert!(is_read(wire_item(0, &[(2, u64::MAX)])));
+    assert!(is_read(wire_item(3, &[(4, 5), (7, 9)])), "no head is known for 5");
     let bad: [(u64, &[(u64, u64)]); 8] = [
-        (3, &[(4, 5)]),
+        (3, &[(3, 5)]),
         (3, &[(2, 5)]),
         (3, &[(6, 5)]),
         (3, &[(5, 6), (7, 8)]),
@@ -114,12 +115,28 @@ proptest! {
     }
 
     #[test]
+    fn merging_loses_nothing_and_adds_nothing(
+        mine in proptest::collection::btree_set(1u64..40, 0..40),
+        theirs in proptest::collection::btree_set(1u64..40, 0..40),
+    ) {
+        let union: BTreeSet<u64> = mine.union(&theirs).copied().collect();
+        let mut merged = frontier(item(&mine));
+        prop_assert_eq!(merged.merge(&frontier(item(&theirs))), union != mine);
+        for seq in 0..45 {
+            prop_assert_eq!(merged.covers(&DEVICE, seq), union.contains(&seq), "{}", seq);
+        }
+        prop_assert!(!merged.clone().merge(&frontier(item(&theirs))), "again");
+        prop_assert_eq!(Frontier::from_wire(merged.to_wire()), Ok(merged));
+    }
+
+    #[test]
     fn what_is_read_is_well_formed(seq in 0u64..6, ranges in proptest::collection::vec((0u64..12, 0u64..12), 0..4)) {
         let read = Frontier::from_wire(wire::Frontier { items: vec![wire_item(seq, &ranges)] });
         let mut numbers: Vec<u64> = (1..=seq).collect();
         let mut apart = true;
-        for (from, through) in &ranges {
-            apart &= *from > numbers.last().copied().unwrap_or(0) + 1 && from <= through;
+        for (position, (from, through)) in (0..).zip(&ranges) {
+            let gap = u64::from(position > 0);
+            apart &= *from > numbers.last().copied().unwrap_or(0) + gap && from <= through;
             numbers.extend(*from..=*through);
         }
         prop_assert_eq!(read.is_ok(), apart);
