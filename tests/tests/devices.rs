@@ -10,6 +10,7 @@ use undertone::event::Event;
 use undertone::store::NodeStore;
 use undertone_protocol::ids::Handle;
 use undertone_protocol::keys::DeviceCode;
+use undertone_protocol::limits::BUNDLE_FRESH;
 use undertone_tests::simulation::Stage;
 
 const DESKTOP: usize = 0;
@@ -285,6 +286,16 @@ fn a_revoked_device_gets_nothing_more_and_contacts_see_it() {
     stage.run(MINUTES).unwrap();
     assert!(!said(&mut stage, BOB, "Alice").contains(&"it is me".to_owned()), "{sent:?}");
     assert_eq!(stage.devices(DESKTOP).unwrap()[1].state, "revoked");
+    // It learns of it when it looks for its siblings' keys anew, and from then on says so.
+    stage.sleep(BUNDLE_FRESH).unwrap();
+    assert_eq!(stage.devices(PHONE).unwrap()[1].state, "revoked");
+    let refused =
+        stage.refusal(PHONE, Command::Send { name: "Bob".to_owned(), text: "it is me".to_owned() }).unwrap();
+    assert!(refused.message.contains("was revoked"), "{refused:?}");
+    // Nor does it wake again and again for what it may not do any more.
+    stage.stop(PHONE).unwrap();
+    stage.start(PHONE).unwrap();
+    stage.run(MINUTES).unwrap();
 }
 
 #[test]

@@ -184,16 +184,17 @@ impl Engine {
 
     /// When to give [`Input::Tick`] at the latest.
     pub fn next_deadline(&self) -> Timestamp {
-        let deadlines = [
-            self.links.next_deadline(),
-            self.waiters.next_deadline(),
-            self.fetches.next_deadline(),
-            self.publish_at,
-        ];
+        let lasting = self.links.next_deadline().into_iter().chain(self.waiters.next_deadline());
+        let lasting = lasting.fold(self.sweep_at, Timestamp::min);
+        // A revoked device does nothing of the rest any more.
+        if self.me.is_revoked() { lasting } else { self.next_work().fold(lasting, Timestamp::min) }
+    }
+
+    /// When what an active device has to do is due.
+    fn next_work(&self) -> impl Iterator<Item = Timestamp> {
+        let work = self.fetches.next_deadline().into_iter().chain(self.publish_at);
         let compare = self.agenda.compare.values().copied();
-        let healing = self.agenda.retry_again.values();
-        let deadlines = deadlines.into_iter().flatten().chain(compare);
-        deadlines.chain(healing.map(|(_, at)| *at)).fold(self.sweep_at, Timestamp::min)
+        work.chain(compare).chain(self.agenda.retry_again.values().map(|(_, at)| *at))
     }
 
     fn parts<'a>(&'a mut self, tx: &'a mut dyn NodeTx, now: Timestamp) -> Parts<'a> {
