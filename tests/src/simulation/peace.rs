@@ -11,7 +11,7 @@ use super::checks::{self, View};
 use super::failed::Failed;
 use super::faults::Gap;
 use super::node::Stepped;
-use super::user::Peer;
+use super::user::{Peer, User};
 use super::world::World;
 
 /// How long it may take to come to rest.
@@ -25,6 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 impl World {
     pub(super) fn come_to_rest(&mut self) -> Result<(), Failed> {
         self.faults = self.faults.over();
+        self.users.iter_mut().for_each(User::calm_down);
         let (begun, end) = (self.now, self.now.after(REST_MAX));
         for node in 0..self.nodes.len() {
             self.come_back(node);

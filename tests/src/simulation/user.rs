@@ -72,6 +72,11 @@ impl User {
         self.quarrels = quarrels.iter().map(|peer| (*peer, often)).collect();
     }
 
+    /// Quarrels with nobody any more.
+    pub(super) fn calm_down(&mut self) {
+        self.quarrels.clear();
+    }
+
     pub(super) const fn peer(&self) -> Peer {
         Peer { index: self.index, name: self.name, id: self.id }
     }
