@@ -264,6 +264,29 @@ fn notes_to_oneself_are_on_all_devices() {
 }
 
 #[test]
+fn by_a_new_link_all_devices_are_reached_again() {
+    let mut stage = with_phone();
+    stage.unplug(DESKTOP).unwrap();
+    let bob = || "Bob".to_owned();
+    stage.contact(PHONE, Command::ContactBlock { name: bob() }).unwrap();
+    stage.send(BOB, "Alice", "refused").unwrap();
+    stage.unplug(BOB).unwrap();
+    stage.contact(PHONE, Command::ContactUnblock { name: bob() }).unwrap();
+    let link = stage.invite(PHONE, 1).unwrap();
+    stage.contact(BOB, Command::ContactAdd { link, name: None, message: None }).unwrap();
+    stage.plug(BOB).unwrap();
+    // The phone tells how the desktop is reached, which is away.
+    let (alice, desktop) = (stage.id(DESKTOP).unwrap().user, stage.id(DESKTOP).unwrap().device);
+    let contacts = stage.disk(BOB).unwrap().transaction(|tx| tx.contacts()).unwrap();
+    let contact = contacts.iter().find(|contact| contact.user.to_hex() == alice).unwrap();
+    assert!(contact.grants.iter().any(|grant| grant.device.to_hex() == desktop), "{:?}", contact.grants);
+    stage.plug(DESKTOP).unwrap();
+    stage.send(BOB, "Alice", "there again").unwrap();
+    stage.run(MINUTES).unwrap();
+    assert!(said(&mut stage, DESKTOP, "Bob").contains(&"there again".to_owned()));
+}
+
+#[test]
 fn a_revoked_device_gets_nothing_more_and_contacts_see_it() {
     let mut stage = with_phone();
     stage.send(PHONE, "Bob", "before").unwrap();

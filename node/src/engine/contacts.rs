@@ -105,6 +105,8 @@ pub(super) fn add(
         key: invitation.bundle_key.clone(),
     });
     contact.bundles = bundles.collect();
+    // Of their other devices this one tells, or they do: what these said before led nowhere.
+    contact.introduced.clear();
     contact.invitation = handle;
     contact.refused = None;
     introductions::answer(ctx, &mut contact);
