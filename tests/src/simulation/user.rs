@@ -4,6 +4,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use undertone::command::{Ask, Command, CommandId};
 use undertone::store::{ContactState, NodeStore, StoreError};
+use undertone_protocol::entry::Content;
 use undertone_protocol::ids::UserId;
 use undertone_protocol::keys::direct_conversation;
 
@@ -250,7 +251,10 @@ impl User {
                 name: contact.name.to_string(),
                 state: contact.state,
                 refused: contact.refused.is_some(),
-                messages: !tx.history(&conversation, None, 1)?.is_empty(),
+                messages: tx
+                    .history(&conversation, None, 10)?
+                    .iter()
+                    .any(|stored| matches!(stored.entry.body.content, Content::Text(_))),
             }))
         })
     }
