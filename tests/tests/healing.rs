@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use undertone::command::{Command, Response};
+use undertone::engine::Origin;
 use undertone::store::NodeStore;
 use undertone_tests::simulation::Stage;
 
@@ -36,6 +37,11 @@ fn shown(stage: &mut Stage, node: usize, name: &str) -> Vec<String> {
 /// Bob speaks, so that what Alice says next needs a new key, and loses the sessions that could bring it.
 fn bob_can_not_read(stage: &mut Stage, text: &str) {
     say(stage, BOB, "Alice", &format!("before {text}"));
+    lose_bobs_sessions(stage);
+    say(stage, ALICE, "Bob", text);
+}
+
+fn lose_bobs_sessions(stage: &mut Stage) {
     let forget = stage.disk(BOB).unwrap().transaction(|tx| {
         for contact in tx.contacts()? {
             for certificate in contact.device_list.iter().flat_map(|list| list.active()) {
@@ -47,7 +53,6 @@ fn bob_can_not_read(stage: &mut Stage, text: &str) {
         Ok(())
     });
     forget.unwrap();
-    say(stage, ALICE, "Bob", text);
 }
 
 #[test]
@@ -56,6 +61,25 @@ fn lost_sessions_heal() {
     bob_can_not_read(&mut stage, "one");
     stage.run(LATER).unwrap();
     assert_eq!(shown(&mut stage, BOB, "Alice"), ["before one", "one"]);
+}
+
+#[test]
+fn what_another_device_has_read_is_sent_again_too() {
+    let mut stage = friends();
+    let phone = stage.add("phone", Origin::Link).unwrap();
+    stage.link(BOB, phone).unwrap();
+    stage.run(LATER).unwrap();
+    say(&mut stage, phone, "Alice", "a new key, please");
+    stage.unplug(BOB).unwrap();
+    lose_bobs_sessions(&mut stage);
+    say(&mut stage, ALICE, "Bob", "one");
+    // The phone has read it, and is gone before it can hand it on.
+    stage.ask(phone, Command::Read { name: "Alice".to_owned() }).unwrap().unwrap();
+    stage.unplug(phone).unwrap();
+    assert!(!shown(&mut stage, BOB, "Alice").contains(&"one".to_owned()));
+    stage.plug(BOB).unwrap();
+    stage.run(LATER).unwrap();
+    assert!(shown(&mut stage, BOB, "Alice").contains(&"one".to_owned()));
 }
 
 #[test]
