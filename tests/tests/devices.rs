@@ -264,6 +264,24 @@ fn notes_to_oneself_are_on_all_devices() {
 }
 
 #[test]
+fn the_order_does_not_depend_on_what_counts_no_more() {
+    let mut stage = with_phone();
+    stage.put_ahead(PHONE, Duration::from_secs(7_200)).unwrap();
+    stage.unplug(DESKTOP).unwrap();
+    // Bob has this and answers it, and the desktop revokes the phone without having seen either.
+    stage.send(PHONE, "Bob", "from a lost phone").unwrap();
+    stage.send(BOB, "Alice", "where are you?").unwrap();
+    stage.ask(DESKTOP, Command::DeviceRevoke { name: "phone".to_owned() }).unwrap().unwrap();
+    stage.run(MINUTES).unwrap();
+    stage.send(DESKTOP, "Bob", "the phone is lost").unwrap();
+    stage.plug(DESKTOP).unwrap();
+    stage.run(MINUTES).unwrap();
+    let said_last = |stage: &mut Stage, node, name| said(stage, node, name).split_off(6);
+    assert_eq!(said_last(&mut stage, DESKTOP, "Bob"), ["where are you?", "the phone is lost"]);
+    assert_eq!(said_last(&mut stage, BOB, "Alice"), ["where are you?", "the phone is lost"]);
+}
+
+#[test]
 fn by_a_new_link_all_devices_are_reached_again() {
     let mut stage = with_phone();
     stage.unplug(DESKTOP).unwrap();

@@ -63,7 +63,8 @@ pub(super) fn compare_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
             let Some(own) = own::own_contact(ctx)? else { continue };
             show_forks(ctx, &own, &device, &conversation, &held)?;
             offer(ctx, &own, &device, &conversation, &held)?;
-        } else if contact.state == ContactState::Accepted {
+        } else if contact.state == ContactState::Accepted && own::authorised(ctx, &contact).contains(&device)
+        {
             show_forks(ctx, &contact, &device, &conversation, &held)?;
             offer(ctx, &contact, &device, &conversation, &held)?;
             fill_end(ctx, &contact, &which, &held)?;

@@ -70,11 +70,21 @@ fn warn(
     Ok(())
 }
 
+/// The devices that count no more; some may have been added and revoked since the known list.
+fn newly_revoked(known: &DeviceList, list: &DeviceList) -> Vec<DeviceId> {
+    let is_active = |list: &DeviceList, device: &DeviceId| list.active_device(device).is_some();
+    let listed = known.active().chain(list.devices.iter().map(|listed| &listed.certificate));
+    let mut revoked: Vec<DeviceId> = listed.map(|certificate| certificate.device).collect();
+    revoked.sort_unstable();
+    revoked.dedup();
+    let was_revoked = |device: &DeviceId| known.device(device).is_some() && !is_active(known, device);
+    revoked.retain(|device| !is_active(list, device) && !was_revoked(device));
+    revoked
+}
+
 fn replace(ctx: &mut Context<'_>, contact: &mut Contact, list: &DeviceList) -> Result<(), StoreError> {
     let known = contact.device_list.replace(list.clone());
-    let is_active = |device: &DeviceId| list.active_device(device).is_some();
-    let before = known.iter().flat_map(DeviceList::active).map(|certificate| certificate.device);
-    let revoked: Vec<DeviceId> = before.filter(|device| !is_active(device)).collect();
+    let revoked = known.map_or_else(Vec::new, |known| newly_revoked(&known, list));
     // What a new device sent before its list came can be read now.
     ctx.agenda.quarantine = true;
     ctx.agenda.fetch.insert(contact.user);
@@ -83,6 +93,7 @@ fn replace(ctx: &mut Context<'_>, contact: &mut Contact, list: &DeviceList) -> R
     }
     contact.bundles.retain(|access| !revoked.contains(&access.device));
     contact.grants.retain(|grant| !revoked.contains(&grant.device));
+    contact.introduced.retain(|(device, _)| !revoked.contains(device));
     for device in &revoked {
         outgoing::forget(ctx, device)?;
     }

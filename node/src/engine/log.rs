@@ -12,6 +12,9 @@ use undertone_protocol::time::Timestamp;
 use super::context::Context;
 use crate::store::{Contact, Cut, Delivery, StoreError, StoredEntry};
 
+/// Entries looked at in one go.
+const PAGE: usize = 256;
+
 /// Adds an entry of this device to the conversation with a contact; it is sealed when it can be. What a user
 /// tells their own devices only is read by them already.
 pub(super) fn append(
@@ -44,16 +47,26 @@ pub(super) fn append(
     Ok(id)
 }
 
-/// From some number on nothing of a device counts in a conversation; of several cuts the lowest holds.
+/// From some number on nothing of a device counts in a conversation; of several cuts the lowest holds. What stands
+/// on entries that count no more may move.
 pub(super) fn cut(
     ctx: &mut Context<'_>,
     conversation: &ConversationId,
     device: &DeviceId,
     cut: Cut,
 ) -> Result<(), StoreError> {
-    match ctx.tx.cut(conversation, device)? {
-        Some(known) if known.through <= cut.through => Ok(()),
-        _ => ctx.tx.put_cut(conversation, device, &cut),
+    if ctx.tx.cut(conversation, device)?.is_some_and(|known| known.through <= cut.through) {
+        return Ok(());
+    }
+    ctx.tx.put_cut(conversation, device, &cut)?;
+    let mut from = cut.through.saturating_add(1);
+    loop {
+        let page = ctx.tx.entries_of(conversation, device, from, PAGE)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        from = last.entry.header.seq.saturating_add(1);
+        for stored in page {
+            move_children(ctx, &stored)?;
+        }
     }
 }
 
@@ -79,7 +92,11 @@ pub(super) fn insert(ctx: &mut Context<'_>, entry: SignedEntry) -> Result<Option
 fn effective(ctx: &Context<'_>, entry: &SignedEntry) -> Result<Timestamp, StoreError> {
     let mut latest = None;
     for parent in entry.header.parents() {
-        latest = latest.max(ctx.tx.entry(&parent)?.map(|parent| parent.effective));
+        if let Some(parent) = ctx.tx.entry(&parent)?
+            && counts(ctx, &parent)?
+        {
+            latest = latest.max(Some(parent.effective));
+        }
     }
     Ok(effective_time(entry.header.claimed, latest))
 }

@@ -73,6 +73,9 @@ pub(super) fn forget(ctx: &mut Context<'_>, device: &DeviceId) -> Result<(), Sto
             item.recipients.retain(|recipient| recipient.device != *device);
             if item.recipients.is_empty() {
                 ctx.tx.delete_outbox(item.id)?;
+                if let Purpose::Entry(entry) = item.purpose {
+                    drop_keys_of_acknowledged(ctx, &entry)?;
+                }
             } else if item.recipients.len() < recipients {
                 ctx.tx.put_outbox(&item)?;
                 // It may have waited for this device only.

@@ -28,8 +28,8 @@ pub(super) struct Node {
     pub(super) engine: Option<Engine>,
     pub(super) rng: ChaCha20Rng,
     real_crypto: bool,
-    /// How far its clock is off, for good.
-    skew: Skew,
+    /// How far its clock is off.
+    pub(super) skew: Skew,
     /// Its user switched it off.
     pub(super) away: bool,
     /// What was seen of it while it ran.

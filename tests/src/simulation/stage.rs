@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use undertone::command::{Ask, Command, CommandError, CommandId, Response};
-use undertone::engine::{DownReason, Engine, Input, NetOutput, Notice, Origin, Outputs};
+use undertone::engine::{DownReason, Input, NetOutput, Notice, Origin, Outputs};
 use undertone::event::Event;
 use undertone::store::MemoryStore;
 use undertone_protocol::time::Timestamp;
@@ -99,6 +99,12 @@ impl Stage {
     pub fn copy_disk(&mut self, from: usize, to: usize) -> Result<(), Failed> {
         let disk = self.node(from)?.disk.clone();
         self.node(to)?.disk = disk;
+        Ok(())
+    }
+
+    /// From now on a node's clock is so far ahead.
+    pub fn put_ahead(&mut self, node: usize, by: Duration) -> Result<(), Failed> {
+        self.node(node)?.skew = Skew::Ahead(by);
         Ok(())
     }
 
@@ -219,15 +225,14 @@ impl Stage {
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
-        let nodes = self.nodes.iter().filter_map(|node| node.engine.as_ref()).map(Engine::next_deadline);
+        let nodes = self.nodes.iter().filter_map(Node::wakes_at);
         nodes.chain(self.relay.machine.as_ref().and_then(Relay::next_tick)).min()
     }
 
     fn tick(&mut self) -> Result<(), Failed> {
         let now = self.now;
         for node in 0..self.nodes.len() {
-            let engine = self.nodes.get(node).and_then(|node| node.engine.as_ref());
-            if engine.is_some_and(|engine| engine.next_deadline() <= now) {
+            if self.nodes.get(node).and_then(Node::wakes_at).is_some_and(|at| at <= now) {
                 self.step_node(node, Input::Tick)?;
             }
         }
