@@ -7,6 +7,7 @@ use std::time::Duration;
 use undertone::command::{Command, Response};
 use undertone::engine::Origin;
 use undertone::store::NodeStore;
+use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE, KEY_LIFE};
 use undertone_tests::simulation::Stage;
 
 const ALICE: usize = 0;
@@ -107,4 +108,45 @@ fn whoever_may_not_ask_yet_asks_even_after_a_crash() {
     stage.start(BOB).unwrap();
     stage.run(LATER).unwrap();
     assert_eq!(shown(&mut stage, BOB, "Alice"), ["before one", "one", "before two", "two"]);
+}
+
+/// Alice does not hear of Bob's new phone: what it said of itself expires at her relay while she is away.
+fn alice_misses_the_phone(stage: &mut Stage) -> usize {
+    stage.unplug(ALICE).unwrap();
+    let phone = stage.add("phone", Origin::Link).unwrap();
+    stage.link(BOB, phone).unwrap();
+    stage.run(LATER).unwrap();
+    phone
+}
+
+fn last_state(stage: &mut Stage, node: usize, name: &str) -> String {
+    stage.history(node, name).unwrap().pop().unwrap().state
+}
+
+#[test]
+fn what_expired_unread_is_made_up_for_when_keys_are_renewed() {
+    let mut stage = friends();
+    let phone = alice_misses_the_phone(&mut stage);
+    stage.sleep(KEY_LIFE).unwrap();
+    stage.plug(ALICE).unwrap();
+    say(&mut stage, BOB, "Alice", "there you are");
+    say(&mut stage, phone, "Alice", "hello from the phone");
+    stage.run(LATER).unwrap();
+    assert_eq!(last_state(&mut stage, phone, "Alice"), "delivered");
+}
+
+#[test]
+fn whoever_has_a_message_expire_introduces_itself_again() {
+    let mut stage = friends();
+    let phone = alice_misses_the_phone(&mut stage);
+    say(&mut stage, phone, "Alice", "this expires");
+    stage.run(LATER).unwrap();
+    stage.sleep(ENVELOPE_TTL_MAX + EXPIRY_GRACE).unwrap();
+    let expired = stage.history(phone, "Alice").unwrap().pop().unwrap();
+    assert!(expired.failed.is_some(), "{expired:?}");
+    stage.plug(ALICE).unwrap();
+    say(&mut stage, BOB, "Alice", "there you are");
+    say(&mut stage, phone, "Alice", "hello from the phone");
+    stage.run(LATER).unwrap();
+    assert_eq!(last_state(&mut stage, phone, "Alice"), "delivered");
 }

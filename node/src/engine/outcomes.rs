@@ -10,9 +10,9 @@ use undertone_protocol::wire;
 use super::context::Context;
 use super::links::InFlight;
 use super::receipts::{fail, raise_tick};
-use super::{outgoing, resend, revocations, views};
+use super::{introductions, outgoing, resend, revocations, views};
 use crate::event::Event;
-use crate::store::{Contact, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE, StoreError};
+use crate::store::{Contact, ContactState, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE, StoreError};
 
 /// Items looked at in one go.
 const SWEEP_MAX: usize = 256;
@@ -249,11 +249,24 @@ fn refused(ctx: &mut Context<'_>, mut contact: Contact, denial: Denial) -> Resul
     Ok(())
 }
 
+/// Where messages expired, what this device said of itself may have, too.
+fn introduce_again(ctx: &mut Context<'_>, item: &OutboxItem) -> Result<(), StoreError> {
+    let Some(to) = item.recipients.first() else { return Ok(()) };
+    match ctx.tx.contact(&to.user)? {
+        Some(mut contact) if contact.state == ContactState::Accepted && !contact.introduction_due => {
+            introductions::answer(ctx, &mut contact);
+            ctx.tx.put_contact(&contact)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Fails what no device acknowledged in time, and forgets what is too old to matter.
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for mut item in ctx.tx.outbox_expired(ctx.now.before(EXPIRY_GRACE), SWEEP_MAX)? {
         if let Purpose::Entry(entry) | Purpose::Key(entry) = item.purpose {
             fail(ctx, &entry, Failure::Expired)?;
+            introduce_again(ctx, &item)?;
             // Its key may have expired with it: later messages must not stand on that.
             if let Some(delivery) = ctx.tx.delivery(&entry)? {
                 resend::renew_key(ctx, &delivery.conversation)?;

@@ -99,7 +99,7 @@ fn adopt(ctx: &mut Context<'_>, list: &DeviceList) -> Result<(), StoreError> {
 }
 
 /// All contacts get anew what this device has to say of itself.
-fn introduce_to_all(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+pub(super) fn introduce_to_all(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for mut contact in ctx.tx.contacts()? {
         if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
             contact.introduction_due = true;

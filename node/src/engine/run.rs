@@ -14,7 +14,7 @@ use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
     bundles, commands, frames, healing, history, home, inbox, introductions, keys, linking, outcomes,
-    publish, receipts, records, sealing,
+    own_list, publish, receipts, records, sealing,
 };
 use crate::event::Event;
 use crate::store::{Contact, ContactState, NodeTx, StoreError};
@@ -135,11 +135,8 @@ impl Engine {
         if sweep {
             self.sweep_at = now.after(SWEEP_EVERY);
         }
-        if sweep
-            && let Some(account) =
-                keys::renewed(&self.me, &self.links, self.crypto.as_mut(), &mut self.rng, tx, now)?
-        {
-            self.me = Me::new(account);
+        if sweep {
+            self.renew_keys(now, tx)?;
         }
         if self.publish_at.is_some_and(|at| at <= now) {
             self.agenda.publish = true;
@@ -180,6 +177,19 @@ impl Engine {
         }
         out.notices.extend(self.events.drain(..).map(Notice::Event));
         Ok(())
+    }
+
+    /// Makes new keys when it is time. The device introduces itself again with them: what it said of itself before may
+    /// have expired unread, or been lost with a relay's disk.
+    fn renew_keys(&mut self, now: Timestamp, tx: &mut dyn NodeTx) -> Result<(), StoreError> {
+        let made = self.me.account.keys_made;
+        let renewed = keys::renewed(&self.me, &self.links, self.crypto.as_mut(), &mut self.rng, tx, now)?;
+        let Some(account) = renewed else { return Ok(()) };
+        self.me = Me::new(account);
+        if self.me.account.keys_made == made {
+            return Ok(());
+        }
+        own_list::introduce_to_all(&mut self.parts(tx, now).ctx)
     }
 
     /// When to give [`Input::Tick`] at the latest.

@@ -6,7 +6,7 @@ use undertone::command::Command;
 use undertone::engine::{Input, Origin};
 
 use super::failed::Failed;
-use super::faults::{below, one_in};
+use super::faults::one_in;
 use super::world::World;
 
 /// Of one user; the first is made with the account.
@@ -14,11 +14,6 @@ const NAMES: [&str; 3] = ["desktop", "phone", "tablet"];
 /// How seldom somebody gets another device, or revokes one.
 const NEW_DEVICE_ONE_IN: u32 = 4;
 const REVOKE_ONE_IN: u32 = 200;
-
-/// How many devices somebody comes to have.
-pub(super) fn wanted(world: &mut World) -> usize {
-    [1, 1, 2, 2, 3].get(below(&mut world.rng, 5)).copied().unwrap_or(1)
-}
 
 impl World {
     /// Gets a new device, goes on adding one, or revokes one.

@@ -10,7 +10,6 @@ use undertone_relay::core::Input as RelayInput;
 use undertone_relay::limits::Limits;
 
 use super::circle::Circle;
-use super::devices;
 use super::failed::Failed;
 use super::faults::{Faults, Gap, below, happens, one_in};
 use super::network::{Direction, Happening, Network, Schedule, delay};
@@ -129,7 +128,7 @@ impl World {
         for index in 0..count {
             let peers = self.circle.of(index);
             let quarrels = peers.into_iter().filter(|_| one_in(&mut self.rng, 4)).collect();
-            let devices = devices::wanted(self);
+            let devices = [1, 1, 2, 2, 3].get(below(&mut self.rng, 5)).copied().unwrap_or(1);
             let to_write = 4 + self.rng.next_u32() % share;
             if let Some(user) = self.users.get_mut(index) {
                 user.mood(devices, to_write, &quarrels, self.faults.quarrel);
