@@ -7,6 +7,7 @@ use std::time::Duration;
 use undertone::command::{Command, Response};
 use undertone::engine::Origin;
 use undertone::store::NodeStore;
+use undertone_protocol::ids::DeviceId;
 use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE, KEY_LIFE};
 use undertone_tests::simulation::Stage;
 
@@ -149,4 +150,16 @@ fn whoever_has_a_message_expire_introduces_itself_again() {
     say(&mut stage, phone, "Alice", "hello from the phone");
     stage.run(LATER).unwrap();
     assert_eq!(last_state(&mut stage, phone, "Alice"), "delivered");
+}
+
+#[test]
+fn a_bundle_that_could_not_be_had_is_asked_for_after_a_crash() {
+    let mut stage = friends();
+    let bob = DeviceId::from_hex(&stage.id(BOB).unwrap().device).unwrap();
+    stage.stop(ALICE).unwrap();
+    stage.disk(ALICE).unwrap().transaction(|tx| tx.delete_peer_device(&bob)).unwrap();
+    stage.start(ALICE).unwrap();
+    stage.run(LATER).unwrap();
+    let known = stage.disk(ALICE).unwrap().transaction(|tx| tx.peer_device(&bob)).unwrap();
+    assert!(known.is_some());
 }

@@ -246,6 +246,10 @@ fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreE
         }
         if contact.state == ContactState::Accepted {
             agenda.seal.insert(me.direct(&contact.user), contact.user);
+            // What was said meanwhile went to the others alone.
+            if lacks_bundle(&contact, tx)? {
+                agenda.fetch.insert(contact.user);
+            }
         }
     }
     // What own devices that are gone wrote, the others send on.
@@ -263,4 +267,14 @@ fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreE
         }
     }
     Ok(agenda)
+}
+
+/// Whether there is a device of theirs that nothing can be sealed for yet.
+fn lacks_bundle(contact: &Contact, tx: &dyn NodeTx) -> Result<bool, StoreError> {
+    for access in &contact.bundles {
+        if tx.peer_device(&access.device)?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
