@@ -39,12 +39,12 @@ fn shown(stage: &mut Stage, node: usize, name: &str) -> Vec<String> {
 /// Bob speaks, so that what Alice says next needs a new key, and loses the sessions that could bring it.
 fn bob_can_not_read(stage: &mut Stage, text: &str) {
     say(stage, BOB, "Alice", &format!("before {text}"));
-    lose_bobs_sessions(stage);
+    lose_sessions(stage, BOB);
     say(stage, ALICE, "Bob", text);
 }
 
-fn lose_bobs_sessions(stage: &mut Stage) {
-    let forget = stage.disk(BOB).unwrap().transaction(|tx| {
+fn lose_sessions(stage: &mut Stage, node: usize) {
+    let forget = stage.disk(node).unwrap().transaction(|tx| {
         for contact in tx.contacts()? {
             for certificate in contact.device_list.iter().flat_map(|list| list.active()) {
                 for session in tx.olm_sessions(&certificate.device)? {
@@ -73,7 +73,7 @@ fn what_another_device_has_read_is_sent_again_too() {
     stage.run(LATER).unwrap();
     say(&mut stage, phone, "Alice", "a new key, please");
     stage.unplug(BOB).unwrap();
-    lose_bobs_sessions(&mut stage);
+    lose_sessions(&mut stage, BOB);
     say(&mut stage, ALICE, "Bob", "one");
     // The phone has read it, and is gone before it can hand it on.
     stage.ask(phone, Command::Read { name: "Alice".to_owned() }).unwrap().unwrap();
@@ -109,6 +109,21 @@ fn whoever_may_not_ask_yet_asks_even_after_a_crash() {
     stage.start(BOB).unwrap();
     stage.run(LATER).unwrap();
     assert_eq!(shown(&mut stage, BOB, "Alice"), ["before one", "one", "before two", "two"]);
+}
+
+#[test]
+fn who_can_not_read_what_may_be_a_retry_says_what_it_has() {
+    let mut stage = friends();
+    bob_can_not_read(&mut stage, "before");
+    say(&mut stage, BOB, "Alice", "one");
+    // Bob can't read that it was read, and may not ask so soon; when he does, Alice can't read that.
+    lose_sessions(&mut stage, BOB);
+    stage.ask(ALICE, Command::Read { name: "Bob".to_owned() }).unwrap().unwrap();
+    stage.ask(BOB, Command::Read { name: "Alice".to_owned() }).unwrap().unwrap();
+    lose_sessions(&mut stage, ALICE);
+    assert_eq!(last_state(&mut stage, BOB, "Alice"), "delivered");
+    stage.run(LATER).unwrap();
+    assert_eq!(last_state(&mut stage, BOB, "Alice"), "read");
 }
 
 /// Alice does not hear of Bob's new phone: what it said of itself expires at her relay while she is away.

@@ -34,7 +34,9 @@ pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) ->
     let not_before = asked.map_or(ctx.now, |at| at.after(EVERY).max(ctx.now));
     ctx.agenda.asked_to_retry.insert(*device, not_before);
     tracing::info!(device = %device.short(), "renewing a wedged session");
-    outgoing::put_for_later(ctx, user, device, Purpose::Retry(*user), payload, not_before)
+    outgoing::put_for_later(ctx, user, device, Purpose::Retry(*user), payload, not_before)?;
+    // It may have been their retry receipt: what is said in answer to one is said, and shows what is missing.
+    receipts::make_due(ctx, &ctx.me.direct(user))
 }
 
 /// Whether a retry receipt waits that can't have reached the device yet: its answer will be for all that came
