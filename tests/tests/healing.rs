@@ -126,6 +126,22 @@ fn who_can_not_read_what_may_be_a_retry_says_what_it_has() {
     assert_eq!(last_state(&mut stage, BOB, "Alice"), "read");
 }
 
+#[test]
+fn the_last_message_that_was_lost_is_found_even_after_a_crash() {
+    let mut stage = friends();
+    say(&mut stage, ALICE, "Bob", "before");
+    stage.unplug(BOB).unwrap();
+    say(&mut stage, ALICE, "Bob", "lost");
+    stage.relay_forgets().unwrap();
+    stage.plug(BOB).unwrap();
+    // What Bob says that he has does not hold what was lost. Alice looks at that later, and forgets it before.
+    stage.ask(BOB, Command::Read { name: "Alice".to_owned() }).unwrap().unwrap();
+    stage.stop(ALICE).unwrap();
+    stage.start(ALICE).unwrap();
+    stage.run(LATER).unwrap();
+    assert_eq!(shown(&mut stage, BOB, "Alice"), ["before", "lost"]);
+}
+
 /// Alice does not hear of Bob's new phone: what it said of itself expires at her relay while she is away.
 fn alice_misses_the_phone(stage: &mut Stage) -> usize {
     stage.unplug(ALICE).unwrap();

@@ -2,21 +2,25 @@
 //! gets the history; a contact's device gets what shows that two entries have one number. What a device holds is
 //! known from its acknowledgements.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use prost::Message;
 use undertone_protocol::ids::{ConversationId, DeviceId};
+use undertone_protocol::keys::DeviceList;
 use undertone_protocol::limits::{ENTRIES_BYTES_MAX, ENTRIES_MAX};
 use undertone_protocol::log::{Frontier, FrontierItem};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, pairwise::Body};
 
-use super::agenda::Offer;
-use super::context::Context;
+use super::agenda::{Agenda, Offer};
+use super::context::{Context, Me};
 use super::outgoing::{self, NO_GROUP};
 use super::own::{self, ARRIVAL};
 use super::{pairwise, resend, views};
-use crate::store::{Contact, ContactState, Purpose, StoreError, StoredEntry};
+use crate::store::{
+    Contact, ContactState, NodeTx, OutboxRecipient, OutboxState, Purpose, StoreError, StoredEntry,
+};
 
 /// Envelopes of history that go out for one look at what a device lacks.
 const BATCHES_MAX: usize = 4;
@@ -41,6 +45,55 @@ pub(super) fn sibling_spoke(ctx: &mut Context<'_>, device: &DeviceId, conversati
     let which = (*device, *conversation);
     is_heard(ctx, &which);
     ctx.agenda.compare.insert(which, ctx.now);
+}
+
+/// At a start: whatever was on its way to a device may be lost since.
+pub(super) fn look_at_all(
+    me: &Me,
+    tx: &dyn NodeTx,
+    agenda: &mut Agenda,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let own = &me.account.device_list;
+    for sibling in own.active().filter(|certificate| certificate.device != me.device) {
+        for conversation in agenda.directory.keys() {
+            agenda.compare.insert((sibling.device, *conversation), now.after(ARRIVAL));
+        }
+    }
+    let waited_for = devices_waited_for(tx)?;
+    // What own devices that are gone wrote, the others send on.
+    let is_gone = own.devices.iter().any(|listed| listed.revoked);
+    let contacts = tx.contacts()?.into_iter();
+    for contact in contacts.filter(|to| to.state == ContactState::Accepted && to.user != me.user) {
+        let conversation = me.direct(&contact.user);
+        for certificate in contact.device_list.iter().flat_map(DeviceList::active) {
+            let which = (certificate.device, conversation);
+            if waited_for.contains(&which.0)
+                && let Some(heard) = tx.olm_sessions(&which.0)?.iter().map(|session| session.used).max()
+            {
+                agenda.spoke.insert(which, heard);
+                agenda.compare.insert(which, now.after(ARRIVAL));
+            } else if is_gone {
+                agenda.compare.insert(which, now.after(ARRIVAL));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The devices that have not acknowledged a message, which a relay took for them.
+fn devices_waited_for(tx: &dyn NodeTx) -> Result<BTreeSet<DeviceId>, StoreError> {
+    let mut devices = BTreeSet::new();
+    let mut after_id = 0;
+    loop {
+        let page = tx.outbox_page(after_id, PAGE)?;
+        let Some(last) = page.last() else { return Ok(devices) };
+        after_id = last.id;
+        for item in page.iter().filter(|item| matches!(item.purpose, Purpose::Entry(_))) {
+            let there = |to: &&OutboxRecipient| matches!(to.state, OutboxState::Custody { .. });
+            devices.extend(item.recipients.iter().filter(there).map(|to| to.device));
+        }
+    }
 }
 
 fn is_heard(ctx: &mut Context<'_>, which: &(DeviceId, ConversationId)) {

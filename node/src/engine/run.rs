@@ -2,14 +2,12 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use undertone_protocol::crypto::Crypto;
-use undertone_protocol::keys::DeviceList;
 use undertone_protocol::time::Timestamp;
 
 use super::agenda::Agenda;
 use super::bundles::Fetches;
 use super::context::{Context, Me};
 use super::links::Links;
-use super::own::ARRIVAL;
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
@@ -252,20 +250,7 @@ fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreE
             }
         }
     }
-    // What own devices that are gone wrote, the others send on.
-    let is_gone = me.account.device_list.devices.iter().any(|listed| listed.revoked);
-    let is_told = |to: &&Contact| is_gone && to.state == ContactState::Accepted && to.user != me.user;
-    for contact in tx.contacts()?.iter().filter(is_told) {
-        for certificate in contact.device_list.iter().flat_map(DeviceList::active) {
-            agenda.compare.insert((certificate.device, me.direct(&contact.user)), now.after(ARRIVAL));
-        }
-    }
-    // What was on its way to own other devices may be lost since.
-    for sibling in me.account.device_list.active().filter(|certificate| certificate.device != me.device) {
-        for conversation in agenda.directory.keys() {
-            agenda.compare.insert((sibling.device, *conversation), now.after(ARRIVAL));
-        }
-    }
+    history::look_at_all(me, tx, &mut agenda, now)?;
     Ok(agenda)
 }
 
