@@ -39,6 +39,7 @@ fn many_troubled_worlds() {
 #[test]
 fn worlds_that_broke_once() {
     let seeds = [
+        (617, "the bundles of devices that a sibling told of were not asked for"),
         (1_265, "a key outlived its entry in the outbox when the last device that lacked it was revoked"),
         (1_352, "a new device's introductions expired while the other side was away"),
         (1_436, "a device was added and revoked between two lists that a contact saw"),

@@ -158,6 +158,8 @@ pub(super) fn take(
     // A turn: the next message gets a new key.
     resend::renew_key(ctx, &conversation)?;
     if contact.state == ContactState::Requesting && !is_own {
+        // It may have been another own device that asked, and this came from there.
+        introductions::answer(ctx, &mut contact);
         introductions::accepted(ctx, &mut contact)?;
     }
     match &stored.entry.body.content {

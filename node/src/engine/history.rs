@@ -60,25 +60,46 @@ pub(super) fn look_at_all(
             agenda.compare.insert((sibling.device, *conversation), now.after(ARRIVAL));
         }
     }
-    let waited_for = devices_waited_for(tx)?;
     // What own devices that are gone wrote, the others send on.
-    let is_gone = own.devices.iter().any(|listed| listed.revoked);
-    let contacts = tx.contacts()?.into_iter();
-    for contact in contacts.filter(|to| to.state == ContactState::Accepted && to.user != me.user) {
-        let conversation = me.direct(&contact.user);
-        for certificate in contact.device_list.iter().flat_map(DeviceList::active) {
-            let which = (certificate.device, conversation);
-            if waited_for.contains(&which.0)
-                && let Some(heard) = tx.olm_sessions(&which.0)?.iter().map(|session| session.used).max()
-            {
-                agenda.spoke.insert(which, heard);
-                agenda.compare.insert(which, now.after(ARRIVAL));
-            } else if is_gone {
-                agenda.compare.insert(which, now.after(ARRIVAL));
-            }
+    if own.devices.iter().any(|listed| listed.revoked) {
+        for which in devices_of_contacts(me, tx)? {
+            agenda.compare.insert(which, now.after(ARRIVAL));
+        }
+    }
+    look_for_lost(me, tx, agenda, now)
+}
+
+/// Devices that were heard after a message was sent to them, but have not acknowledged it: they lack it, or what they
+/// said is lost.
+pub(super) fn look_for_lost(
+    me: &Me,
+    tx: &dyn NodeTx,
+    agenda: &mut Agenda,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let waited_for = devices_waited_for(tx)?;
+    if waited_for.is_empty() {
+        return Ok(());
+    }
+    for which in devices_of_contacts(me, tx)? {
+        if waited_for.contains(&which.0)
+            && let Some(heard) = tx.olm_sessions(&which.0)?.iter().map(|session| session.used).max()
+        {
+            agenda.spoke.entry(which).or_insert(heard);
+            agenda.compare.entry(which).or_insert(now.after(ARRIVAL));
         }
     }
     Ok(())
+}
+
+fn devices_of_contacts(me: &Me, tx: &dyn NodeTx) -> Result<Vec<(DeviceId, ConversationId)>, StoreError> {
+    let mut devices = Vec::new();
+    let contacts = tx.contacts()?.into_iter();
+    for contact in contacts.filter(|to| to.state == ContactState::Accepted && to.user != me.user) {
+        let active = contact.device_list.iter().flat_map(DeviceList::active);
+        devices.extend(active.map(|certificate| (certificate.device, me.direct(&contact.user))));
+    }
+    Ok(devices)
 }
 
 /// The devices that have not acknowledged a message, which a relay took for them.

@@ -137,6 +137,10 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
         && revocations::is_revoked(ctx, &contact, &record.token)?;
     let token_changed = !is_void && std::mem::replace(&mut contact.token, record.token) != record.token;
     let moved = take_addresses(&mut contact, &record);
+    // A stranger must not make this device dial relays of their choice.
+    if moved && matches!(target, ContactState::Requesting | ContactState::Accepted) {
+        ctx.agenda.fetch.insert(record.user);
+    }
     ctx.tx.put_contact(&contact)?;
     if is_new {
         meet(ctx, &contact)?;

@@ -144,6 +144,7 @@ impl Engine {
             outcomes::sweep(&mut ctx)?;
             home::sweep(&mut ctx)?;
             linking::sweep(&mut ctx)?;
+            history::look_for_lost(ctx.me, &*ctx.tx, ctx.agenda, now)?;
         }
         inbox::retry_quarantine(&mut ctx)?;
         records::follow_due(&mut ctx)?;
