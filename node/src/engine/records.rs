@@ -153,6 +153,10 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
         introductions::answer(ctx, &mut contact);
     }
     ctx.tx.put_contact(&contact)?;
+    if moved && contact.state == ContactState::Accepted {
+        // What went by the former tokens may have been refused.
+        receipts::make_due(ctx, &ctx.me.direct(&contact.user))?;
+    }
     Ok(is_void)
 }
 
