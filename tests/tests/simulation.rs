@@ -45,6 +45,7 @@ fn worlds_that_broke_once() {
         (1_436, "a device was added and revoked between two lists that a contact saw"),
         (1_929, "history was offered to an own device that had been revoked"),
         (2_031, "the order depended on entries beyond a cut"),
+        (3_435, "of two concurrent records the one that did not count alone told of a device"),
         (3_773, "a retry receipt could not be read, and nothing else asked for the acknowledgement"),
         (5_921, "a bundle was missing when the device crashed, and nobody asked for it again"),
     ];

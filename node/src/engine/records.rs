@@ -1,6 +1,8 @@
 //! What the user's devices tell each other of contacts: records in the account conversation, of which the causally
 //! maximal one counts.
 
+use std::collections::BTreeSet;
+
 use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::{AccountRecord, AccountState, Content, EntryBody};
 use undertone_protocol::ids::{DeviceId, EntryId, UserId};
@@ -94,9 +96,11 @@ const fn state(state: AccountState) -> ContactState {
 /// Does here what other devices told.
 pub(super) fn follow_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for user in std::mem::take(&mut ctx.agenda.followed) {
-        let records = current(ctx, &user)?;
+        let mut records = current(ctx, &user)?;
         // Of concurrent ones all devices choose the same.
-        if let Some((_, record)) = records.into_iter().max_by_key(|(entry, record)| (record.state, *entry)) {
+        records.sort_by_key(|(entry, record)| (record.state, *entry));
+        if let Some((_, mut record)) = records.pop() {
+            records.into_iter().rev().for_each(|(_, other)| learn_addresses(&mut record, other));
             let told_before = ctx.agenda.changed.contains(&user);
             let knows_better = follow(ctx, record)?;
             if knows_better {
@@ -107,6 +111,14 @@ pub(super) fn follow_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// A concurrent record may tell of devices that this one does not know yet.
+fn learn_addresses(record: &mut AccountRecord, other: AccountRecord) {
+    let known: BTreeSet<DeviceId> = record.bundles.iter().map(|access| access.device).collect();
+    record.bundles.extend(other.bundles.into_iter().filter(|access| !known.contains(&access.device)));
+    let known: BTreeSet<DeviceId> = record.grants.iter().map(|grant| grant.device).collect();
+    record.grants.extend(other.grants.into_iter().filter(|grant| !known.contains(&grant.device)));
 }
 
 /// Does what a record says. Says whether this device knows better in something: then it has to tell.
@@ -179,7 +191,12 @@ const fn before(target: ContactState) -> ContactState {
 /// Takes the addresses of devices that did not speak for themselves here.
 fn take_addresses(contact: &mut Contact, record: &AccountRecord) -> bool {
     let introduced: Vec<DeviceId> = contact.introduced.iter().map(|(device, _)| *device).collect();
-    let unknown = |device: &DeviceId| !introduced.contains(device);
+    let list = contact.device_list.clone();
+    let is_revoked = |device: &DeviceId| {
+        list.as_ref()
+            .is_some_and(|list| list.device(device).is_some() && list.active_device(device).is_none())
+    };
+    let unknown = |device: &DeviceId| !introduced.contains(device) && !is_revoked(device);
     let bundles = record.bundles.iter().filter(|access| unknown(&access.device)).cloned().collect();
     let grants = record.grants.iter().filter(|grant| unknown(&grant.device)).cloned().collect();
     !addresses::merge(contact, bundles, grants).is_empty()
