@@ -2,7 +2,6 @@
 //! gets the history; a contact's device gets what shows that two entries have one number. What a device holds is
 //! known from its acknowledgements.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use prost::Message;
@@ -18,9 +17,7 @@ use super::context::{Context, Me};
 use super::outgoing::{self, NO_GROUP};
 use super::own::{self, ARRIVAL};
 use super::{pairwise, resend, views};
-use crate::store::{
-    Contact, ContactState, NodeTx, OutboxRecipient, OutboxState, Purpose, StoreError, StoredEntry,
-};
+use crate::store::{Contact, ContactState, NodeTx, OutboxState, Purpose, StoreError, StoredEntry};
 
 /// Envelopes of history that go out for one look at what a device lacks.
 const BATCHES_MAX: usize = 4;
@@ -77,12 +74,9 @@ pub(super) fn look_for_lost(
     agenda: &mut Agenda,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let waited_for = devices_waited_for(tx)?;
-    if waited_for.is_empty() {
-        return Ok(());
-    }
+    let is_custody = |state| matches!(state, OutboxState::Custody { .. });
     for which in devices_of_contacts(me, tx)? {
-        if waited_for.contains(&which.0)
+        if !outgoing::messages_to(tx, &which.0, is_custody)?.is_empty()
             && let Some(heard) = tx.olm_sessions(&which.0)?.iter().map(|session| session.used).max()
         {
             agenda.spoke.entry(which).or_insert(heard);
@@ -100,21 +94,6 @@ fn devices_of_contacts(me: &Me, tx: &dyn NodeTx) -> Result<Vec<(DeviceId, Conver
         devices.extend(active.map(|certificate| (certificate.device, me.direct(&contact.user))));
     }
     Ok(devices)
-}
-
-/// The devices that have not acknowledged a message, which a relay took for them.
-fn devices_waited_for(tx: &dyn NodeTx) -> Result<BTreeSet<DeviceId>, StoreError> {
-    let mut devices = BTreeSet::new();
-    let mut after_id = 0;
-    loop {
-        let page = tx.outbox_page(after_id, PAGE)?;
-        let Some(last) = page.last() else { return Ok(devices) };
-        after_id = last.id;
-        for item in page.iter().filter(|item| matches!(item.purpose, Purpose::Entry(_))) {
-            let there = |to: &&OutboxRecipient| matches!(to.state, OutboxState::Custody { .. });
-            devices.extend(item.recipients.iter().filter(there).map(|to| to.device));
-        }
-    }
 }
 
 fn is_heard(ctx: &mut Context<'_>, which: &(DeviceId, ConversationId)) {

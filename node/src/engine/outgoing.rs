@@ -5,7 +5,7 @@ use undertone_protocol::ids::{DeviceId, EntryId, UserId};
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
-use crate::store::{OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
+use crate::store::{NodeTx, OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
 
 /// Items that go out one by one.
 pub(super) const NO_GROUP: u64 = 0;
@@ -65,18 +65,17 @@ fn put_for(
 pub(super) fn forget(ctx: &mut Context<'_>, device: &DeviceId) -> Result<(), StoreError> {
     let mut after_id = 0;
     loop {
-        let page = ctx.tx.outbox_page(after_id, PAGE)?;
+        let page = ctx.tx.outbox_to(device, after_id, PAGE)?;
         let Some(last) = page.last() else { break };
         after_id = last.id;
         for mut item in page {
-            let recipients = item.recipients.len();
             item.recipients.retain(|recipient| recipient.device != *device);
             if item.recipients.is_empty() {
                 ctx.tx.delete_outbox(item.id)?;
                 if let Purpose::Entry(entry) = item.purpose {
                     drop_keys_of_acknowledged(ctx, &entry)?;
                 }
-            } else if item.recipients.len() < recipients {
+            } else {
                 ctx.tx.put_outbox(&item)?;
                 // It may have waited for this device only.
                 ctx.agenda.conclude.insert(item.id);
@@ -85,6 +84,29 @@ pub(super) fn forget(ctx: &mut Context<'_>, device: &DeviceId) -> Result<(), Sto
         }
     }
     ctx.tx.delete_peer_device(device)
+}
+
+/// The messages in the outbox that are so far on their way to a device.
+pub(super) fn messages_to(
+    tx: &dyn NodeTx,
+    device: &DeviceId,
+    so_far: impl Fn(OutboxState) -> bool,
+) -> Result<Vec<EntryId>, StoreError> {
+    let mut messages = Vec::new();
+    let mut after_id = 0;
+    loop {
+        let page = tx.outbox_to(device, after_id, PAGE)?;
+        let Some(last) = page.last() else { return Ok(messages) };
+        after_id = last.id;
+        for item in page {
+            let is_so_far = |to: &OutboxRecipient| to.device == *device && so_far(to.state);
+            if let Purpose::Entry(entry) = item.purpose
+                && item.recipients.iter().any(is_so_far)
+            {
+                messages.push(entry);
+            }
+        }
+    }
 }
 
 /// What a device acknowledged need not reach it any more.

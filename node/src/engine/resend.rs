@@ -56,7 +56,8 @@ pub(super) fn fill_end(
     Ok(())
 }
 
-/// Seals again all that a device has not acknowledged, whoever else has read it, under a new sender key; but what was refused waits for the user.
+/// Seals again all that a device has not acknowledged, whoever else has read it, under a new sender key; but what was
+/// refused waits for the user.
 pub(super) fn all(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId) -> Result<(), StoreError> {
     unseal_all(ctx, contact, device)?;
     ctx.agenda.seal.insert(ctx.me.direct(&contact.user), contact.user);
@@ -70,13 +71,15 @@ pub(super) fn unseal_all(
     device: &DeviceId,
 ) -> Result<(), StoreError> {
     let conversation = ctx.me.direct(&contact.user);
-    let told = ctx.tx.acknowledgement(&conversation, device)?;
-    let held = told.and_then(|told| told.fields.delivered.get(&ctx.me.device).cloned()).unwrap_or_default();
-    for delivery in ctx.tx.deliveries_between(&conversation, held.seq.saturating_add(1), u64::MAX)? {
-        let items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
-        let owed = owes(&items, device, |state| state != OutboxState::Acknowledged)
-            || (items.is_empty() && went_with_request(ctx, &delivery)?);
-        if !is_refused(&delivery) && owed {
+    for entry in outgoing::messages_to(ctx.tx, device, |state| state != OutboxState::Acknowledged)? {
+        let delivery = ctx.tx.delivery(&entry)?.filter(|delivery| delivery.conversation == conversation);
+        if let Some(delivery) = delivery.filter(|delivery| !is_refused(delivery)) {
+            again(ctx, delivery)?;
+        }
+    }
+    for delivery in ctx.tx.deliveries_unread(&conversation)? {
+        let in_outbox = !ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?.is_empty();
+        if !in_outbox && went_with_request(ctx, &delivery)? {
             again(ctx, delivery)?;
         }
     }

@@ -264,6 +264,13 @@ pub trait OutboxTx {
     fn outbox_pending(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError>;
     /// All items, by id, at most `limit`.
     fn outbox_page(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError>;
+    /// Items for a device, by id, at most `limit`.
+    fn outbox_to(
+        &self,
+        device: &DeviceId,
+        after_id: u64,
+        limit: usize,
+    ) -> Result<Vec<OutboxItem>, StoreError>;
     /// Items of one purpose, by id.
     fn outbox_of(&self, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError>;
     /// Items whose latest custody ended before `moment`, of the custodies for users of whom no device

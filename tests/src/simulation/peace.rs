@@ -56,17 +56,12 @@ impl World {
     fn everybody_makes_peace(&mut self) -> Result<(), Failed> {
         // What was on its way may have expired, or waits for a device that is lost.
         let long = self.faults.gap != Gap::None || !self.revoked.is_empty();
-        for (user, peer) in self.both_ways() {
-            for index in self.devices_of(user) {
-                if !self.is_usable(index)? {
-                    continue;
-                }
-                let (Some(user), Some(node)) = (self.users.get_mut(user), self.nodes.get_mut(index)) else {
-                    continue;
-                };
-                for ask in user.make_peace(node, peer, &mut self.circle, long, &mut self.rng)? {
-                    self.step_node(index, vec![Input::Ask(ask)])?;
-                }
+        for (user, index, peer) in self.usable()? {
+            let (Some(user), Some(node)) = (self.users.get_mut(user), self.nodes.get_mut(index)) else {
+                continue;
+            };
+            for ask in user.make_peace(node, peer, &mut self.circle, long, &mut self.rng)? {
+                self.step_node(index, vec![Input::Ask(ask)])?;
             }
         }
         for user in 0..self.users.len() {
@@ -76,26 +71,31 @@ impl World {
     }
 
     fn everybody_greets(&mut self) -> Result<(), Failed> {
-        for (user, peer) in self.both_ways() {
-            for index in self.devices_of(user) {
-                if !self.is_usable(index)? {
-                    continue;
-                }
-                let (Some(user), Some(node)) = (self.users.get_mut(user), self.nodes.get_mut(index)) else {
-                    continue;
-                };
-                if let Some(ask) = user.greet(node, peer)? {
-                    self.step_node(index, vec![Input::Ask(ask)])?;
-                }
+        for (user, index, peer) in self.usable()? {
+            let (Some(user), Some(node)) = (self.users.get_mut(user), self.nodes.get_mut(index)) else {
+                continue;
+            };
+            if let Some(ask) = user.greet(node, peer)? {
+                self.step_node(index, vec![Input::Ask(ask)])?;
             }
         }
         Ok(())
     }
 
-    /// Each pair from both sides: who, and whom they know.
-    fn both_ways(&self) -> Vec<(usize, Peer)> {
-        let ways = self.circle.pairs().iter().flat_map(|(a, b)| [(*a, *b), (*b, *a)]);
-        ways.filter_map(|(user, peer)| Some((user, self.users.get(peer)?.peer()))).collect()
+    /// Everybody at each of their devices that can be used now, with each whom they know.
+    fn usable(&mut self) -> Result<Vec<(usize, usize, Peer)>, Failed> {
+        let ways: Vec<(usize, usize)> =
+            self.circle.pairs().iter().flat_map(|(a, b)| [(*a, *b), (*b, *a)]).collect();
+        let mut usable = Vec::new();
+        for (user, peer) in ways {
+            let Some(peer) = self.users.get(peer).map(User::peer) else { continue };
+            for index in self.devices_of(user) {
+                if self.is_usable(index)? {
+                    usable.push((user, index, peer));
+                }
+            }
+        }
+        Ok(usable)
     }
 
     fn is_quiet(&mut self) -> Result<bool, Failed> {

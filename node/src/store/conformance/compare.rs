@@ -47,6 +47,8 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             is_revoked(&relay(n), &[handle(0)]);
             is_revoked(&relay(n), &[handle(1), handle(1)]);
             olm_sessions(&device(n));
+            outbox_to(&device(n), 0, ALL);
+            outbox_to(&device(n), 1, 2);
             prekey_base_seen(&[n; 32]);
             outbound_channel(&device(n));
             inbound_channel(&channel_hash(n));

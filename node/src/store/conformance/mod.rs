@@ -145,6 +145,7 @@ cases! {
     outbox::pending_items_come_by_id,
     outbox::expired_items_come_by_the_end_of_custody,
     outbox::items_come_by_purpose,
+    outbox::items_for_a_device_come_by_id,
     inbox::handled_payloads_are_forgotten_in_time,
     inbox::quarantine_is_bounded,
 }

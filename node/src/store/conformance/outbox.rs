@@ -124,3 +124,26 @@ pub(super) fn items_come_by_purpose() -> Case {
         },
     }
 }
+
+pub(super) fn items_for_a_device_come_by_id() -> Case {
+    Case {
+        fill: |tx| {
+            put(tx, &acknowledging(&[pending(1), custody(2)]));
+            put(tx, &acknowledging(&[pending(1)]));
+            put(tx, &acknowledging(&[OutboxState::Acknowledged, OutboxState::Failed]));
+            put(tx, &acknowledging(&[pending(1), pending(1)]));
+            // It is for one device less from now on.
+            put(tx, &OutboxItem { id: 4, ..acknowledging(&[pending(1)]) });
+            put(tx, &acknowledging(&[pending(1), custody(2)]));
+            tx.delete_outbox(5).unwrap();
+        },
+        check: |tx| {
+            assert_eq!(ids(&tx.outbox_to(&device(0), 0, ALL).unwrap()), [1, 2, 3, 4]);
+            assert_eq!(ids(&tx.outbox_to(&device(0), 1, 2).unwrap()), [2, 3]);
+            assert_eq!(ids(&tx.outbox_to(&device(1), 0, ALL).unwrap()), [1, 3]);
+            assert_eq!(tx.outbox_to(&device(1), 0, 1).unwrap()[0].recipients.len(), 2);
+            assert_eq!(tx.outbox_to(&device(2), 0, ALL).unwrap(), []);
+            assert_eq!(tx.outbox_to(&device(0), u64::MAX, ALL).unwrap(), []);
+        },
+    }
+}

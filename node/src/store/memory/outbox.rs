@@ -1,3 +1,4 @@
+use undertone_protocol::ids::DeviceId;
 use undertone_protocol::time::Timestamp;
 
 use super::table::all;
@@ -22,6 +23,16 @@ impl OutboxTx for Tables {
 
     fn outbox_page(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
         Ok(all(self.outbox.iter().filter(|(id, _)| **id > after_id).take(limit)))
+    }
+
+    fn outbox_to(
+        &self,
+        device: &DeviceId,
+        after_id: u64,
+        limit: usize,
+    ) -> Result<Vec<OutboxItem>, StoreError> {
+        let is_to = |item: &OutboxItem| item.recipients.iter().any(|to| to.device == *device);
+        Ok(all(self.outbox.iter().filter(|(id, item)| **id > after_id && is_to(item)).take(limit)))
     }
 
     fn outbox_of(&self, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {

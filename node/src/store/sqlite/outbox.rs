@@ -1,4 +1,5 @@
 use rusqlite::{Connection, Params, Row, params};
+use undertone_protocol::ids::DeviceId;
 use undertone_protocol::time::Timestamp;
 
 use super::SqliteTx;
@@ -25,6 +26,15 @@ impl OutboxTx for SqliteTx<'_> {
 
     fn outbox_page(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
         page(self.connection, after_id, limit)
+    }
+
+    fn outbox_to(
+        &self,
+        device: &DeviceId,
+        after_id: u64,
+        limit: usize,
+    ) -> Result<Vec<OutboxItem>, StoreError> {
+        to(self.connection, device, after_id, limit)
     }
 
     fn outbox_of(&self, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {
@@ -129,6 +139,18 @@ fn pending(connection: &Connection, after_id: u64, at_most: usize) -> Result<Vec
 fn page(connection: &Connection, after_id: u64, at_most: usize) -> Result<Vec<OutboxItem>, StoreError> {
     let Ok(after_id) = row_id(after_id) else { return Ok(Vec::new()) };
     items(connection, "WHERE id > ? ORDER BY id LIMIT ?", [after_id, limit(at_most)])
+}
+
+fn to(
+    connection: &Connection,
+    device: &DeviceId,
+    after_id: u64,
+    at_most: usize,
+) -> Result<Vec<OutboxItem>, StoreError> {
+    let Ok(after_id) = row_id(after_id) else { return Ok(Vec::new()) };
+    let which = "WHERE id IN (SELECT item FROM outbox_recipients WHERE device = ? AND item > ?) \
+                 ORDER BY id LIMIT ?";
+    items(connection, which, params![device.as_bytes(), after_id, limit(at_most)])
 }
 
 fn of(connection: &Connection, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {

@@ -267,6 +267,7 @@ CREATE TABLE outbox_recipients (
     relay      BLOB,             -- custody
     PRIMARY KEY (item, position)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX outbox_recipients_by_device ON outbox_recipients (device, item);
 
 CREATE TABLE seen (
     hash BLOB PRIMARY KEY,

@@ -258,6 +258,7 @@ fn pages_of_a_log_come_from_an_index() {
              ORDER BY effective DESC, device DESC, id DESC LIMIT ?",
             "entries_heads",
         ),
+        ("SELECT item FROM outbox_recipients WHERE device = ? AND item > ?", "outbox_recipients_by_device"),
         ("SELECT id FROM outbox WHERE pending = 1 AND id > ? ORDER BY id LIMIT ?", "outbox_pending"),
         (
             "SELECT entry FROM deliveries WHERE conversation = ? AND sealed = 0 AND failure IS NULL \
