@@ -29,9 +29,7 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         devices.dedup();
         let listed = contact.device_list.as_ref();
         // One that started anew is listed by nobody yet.
-        devices.retain(|device| {
-            listed.is_none_or(|list| list.active_device(device).is_some() || list.device(device).is_none())
-        });
+        devices.retain(|device| listed.is_none_or(|list| !list.has_revoked(device)));
         let Some(reachable) = pairwise::reach(ctx, &contact, &devices)? else { continue };
         let body = first_text(ctx, &contact)?;
         for device in reachable {

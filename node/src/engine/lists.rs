@@ -72,13 +72,11 @@ fn warn(
 
 /// The devices that count no more; some may have been added and revoked since the known list.
 fn newly_revoked(known: &DeviceList, list: &DeviceList) -> Vec<DeviceId> {
-    let is_active = |list: &DeviceList, device: &DeviceId| list.active_device(device).is_some();
     let listed = known.active().chain(list.devices.iter().map(|listed| &listed.certificate));
     let mut revoked: Vec<DeviceId> = listed.map(|certificate| certificate.device).collect();
     revoked.sort_unstable();
     revoked.dedup();
-    let was_revoked = |device: &DeviceId| known.device(device).is_some() && !is_active(known, device);
-    revoked.retain(|device| !is_active(list, device) && !was_revoked(device));
+    revoked.retain(|device| list.active_device(device).is_none() && !known.has_revoked(device));
     revoked
 }
 

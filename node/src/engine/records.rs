@@ -192,10 +192,7 @@ const fn before(target: ContactState) -> ContactState {
 fn take_addresses(contact: &mut Contact, record: &AccountRecord) -> bool {
     let introduced: Vec<DeviceId> = contact.introduced.iter().map(|(device, _)| *device).collect();
     let list = contact.device_list.clone();
-    let is_revoked = |device: &DeviceId| {
-        list.as_ref()
-            .is_some_and(|list| list.device(device).is_some() && list.active_device(device).is_none())
-    };
+    let is_revoked = |device: &DeviceId| list.as_ref().is_some_and(|list| list.has_revoked(device));
     let unknown = |device: &DeviceId| !introduced.contains(device) && !is_revoked(device);
     let bundles = record.bundles.iter().filter(|access| unknown(&access.device)).cloned().collect();
     let grants = record.grants.iter().filter(|grant| unknown(&grant.device)).cloned().collect();

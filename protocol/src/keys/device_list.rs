@@ -112,6 +112,11 @@ impl DeviceList {
             .find(|certificate| certificate.device == *device)
     }
 
+    /// Whether a device stands in it as revoked.
+    pub fn has_revoked(&self, device: &DeviceId) -> bool {
+        self.devices.iter().any(|listed| listed.revoked && listed.certificate.device == *device)
+    }
+
     /// Judges `self`, just received, by what was `known`. Lists in between may have been missed.
     pub fn judge(&self, known: Option<&Self>) -> ListVerdict {
         let Some(known) = known else { return ListVerdict::Newer };
