@@ -1,9 +1,9 @@
 //! Conversations of real processes, on good days and on bad ones.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use undertone::command::{ContactView, CountView, MessageView, SafetyNumberView};
 use undertone::event::Event;
-use undertone_tests::processes::{Person, Stage, Watch};
+use undertone_tests::processes::{Person, Stage, Watch, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-process");
 type Tested = anyhow::Result<()>;
@@ -222,5 +222,28 @@ fn who_runs_can_be_stopped_at_once() -> Tested {
         alice.start()?;
         alice.stop()?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_node_starts_when_the_command_that_has_the_account_ends() -> Tested {
+    let stage = Stage::new(PROGRAM)?;
+    let mut alice = stage.person("Alice")?;
+    let watch = alice.watch()?;
+    let waits = |log: std::path::PathBuf| {
+        until("the node waits for the account", || {
+            let log = std::fs::read_to_string(&log).unwrap_or_default();
+            Ok(log.contains("another command has the account").then_some(()))
+        })
+    };
+    std::thread::scope(|scope| {
+        let log = alice.log();
+        let starting = scope.spawn(|| alice.start());
+        waits(log)?;
+        drop(watch);
+        starting.join().ok().context("the thread that starts it panicked")?
+    })?;
+    // From then on commands ask it.
+    assert_eq!(alice.status()?.contacts, 0);
     Ok(())
 }

@@ -150,10 +150,10 @@ fn kill(
             stage.relay.start()?;
         }
         if dies(1) {
-            alice.start_between_commands()?;
+            alice.start()?;
         }
         if dies(2) {
-            bob.start_between_commands()?;
+            bob.start()?;
         }
     }
     Ok(killed)

@@ -12,7 +12,7 @@ use crate::runtime::Node;
 /// Runs the node until it is told to stop, or fails.
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let home = home(options)?;
-    let mut node = session::open(options, &home)?;
+    let mut node = session::open(options, &home).await?;
     // After the passphrase was asked for, where Ctrl-C has to end the process; before anybody is told that
     // it runs, since from then on it may be asked to stop.
     let mut signals = Signals::listen().context("signals can't be received")?;

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::bail;
+use tokio::time::{Instant, sleep};
 
 use super::args::Options;
 use super::home::home;
@@ -11,6 +12,11 @@ use crate::command::{Command, Response};
 use crate::event::Event;
 use crate::runtime::{Events, Node, NodeError};
 use crate::store::OpenError;
+
+/// Commands end within seconds: longer is not waited for one that has the account.
+const BUSY_MAX: Duration = Duration::from_secs(10);
+/// Nothing tells that another process let go of the account, or that it runs a node: so it is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A node to ask.
 #[derive(Debug)]
@@ -41,15 +47,16 @@ impl Session {
                 Some(error)
             }
         };
-        match open(options, &home) {
-            Ok(node) => Ok(Self::Own(node)),
-            Err(error) => match (error.downcast_ref(), unreachable) {
-                (Some(NodeError::Open(OpenError::InUse { .. })), Some(unreachable)) => {
-                    let text = format!("it can't be asked: {unreachable}");
-                    Err(error.context(text))
-                }
-                _ => Err(error),
-            },
+        let error = match open(options, &home).await {
+            Ok(node) => return Ok(Self::Own(node)),
+            Err(error) if is_in_use(&error) => error,
+            Err(error) => return Err(error),
+        };
+        match (Client::connect(&home).await, unreachable) {
+            // It has come up meanwhile.
+            (Ok(Some(client)), _) => Ok(Self::Running(client)),
+            (_, Some(unreachable)) => Err(error.context(format!("it can't be asked: {unreachable}"))),
+            _ => Err(error),
         }
     }
 
@@ -96,12 +103,29 @@ impl SessionEvents {
     }
 }
 
-/// Unlocks the account and starts its node within this process.
-pub(super) fn open(options: &Options, home: &Path) -> anyhow::Result<Node> {
+/// Unlocks the account and starts its node within this process. While another command has the account it waits for that
+/// to end; not for a node that runs.
+pub(super) async fn open(options: &Options, home: &Path) -> anyhow::Result<Node> {
     // Before anybody is asked for a passphrase that opens nothing.
     account_exists(home)?;
     let passphrase = passphrase::existing(options)?;
-    Ok(Node::open(home, &passphrase)?)
+    let end = Instant::now() + BUSY_MAX;
+    loop {
+        let error = match Node::open(home, &passphrase) {
+            Ok(node) => return Ok(node),
+            Err(error) => anyhow::Error::from(error),
+        };
+        let runs = || async { matches!(Client::connect(home).await, Ok(Some(_))) };
+        if !is_in_use(&error) || Instant::now() > end || runs().await {
+            return Err(error);
+        }
+        tracing::info!("another command has the account: waiting until it ends");
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+fn is_in_use(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(NodeError::Open(OpenError::InUse { .. })))
 }
 
 fn account_exists(home: &Path) -> Result<(), NodeError> {

@@ -70,28 +70,13 @@ impl Person {
 
     /// Starts the node and waits until it answers.
     pub fn start(&mut self) -> anyhow::Result<()> {
-        ensure!(self.try_start()?, "{}'s account is in use", self.name);
-        Ok(())
-    }
-
-    /// The same, again and again while commands of this account have its database.
-    pub fn start_between_commands(&mut self) -> anyhow::Result<()> {
-        until("the account is free", || Ok(self.try_start()?.then_some(())))
-    }
-
-    /// False when the account is in use.
-    fn try_start(&mut self) -> anyhow::Result<bool> {
         ensure!(self.node.is_none(), "{}'s node runs already", self.name);
         let mut node = self.account.start(&["--log", "debug", "run"], "node.log")?;
-        let line = match node.line() {
-            Ok(line) => line,
-            Err(_) if node.wait()?.code() == Some(5) => return Ok(false),
-            Err(error) => return Err(error),
-        };
+        let line = node.line()?;
         let ready: Value = serde_json::from_str(&line)?;
         ensure!(ready.get("event").and_then(Value::as_str) == Some("ready"), "the node says {line}");
         self.node = Some(node);
-        Ok(true)
+        Ok(())
     }
 
     /// Asks the node to stop, and waits until it has.
