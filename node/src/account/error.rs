@@ -8,7 +8,7 @@ pub enum AccountError {
     #[error("no account in {}: create one with `undertone init`", .0.display())]
     Missing(PathBuf),
     /// The directory holds an account already. The user is at fault.
-    #[error("an account exists already in {}", .0.display())]
+    #[error("an account exists already in {}: give `--home DIR` for another one", .0.display())]
     Exists(PathBuf),
     /// Another process creates an account there at this moment.
     #[error("an account is being created in {} by another process", .0.display())]

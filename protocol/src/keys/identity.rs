@@ -76,6 +76,8 @@ impl fmt::Debug for DeviceKey {
     }
 }
 
+const WORDS: usize = 24;
+
 /// 24 words (BIP-39, English) that make the identity again.
 pub struct RecoveryPhrase {
     entropy: Secret,
@@ -84,12 +86,15 @@ pub struct RecoveryPhrase {
 /// Words that are no recovery phrase. Whoever typed them is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecoveryPhraseError {
-    /// Not valid BIP-39.
-    #[error("not a recovery phrase: {0}")]
-    Invalid(String),
-    /// Valid, of another length.
+    /// Not as many words as it has.
     #[error("a recovery phrase has 24 words, got {0}")]
     WrongLength(usize),
+    /// A word that is in none, by its place, from 1 on.
+    #[error("no recovery phrase has the word that is number {0}: look whether it is spelled right")]
+    UnknownWord(usize),
+    /// All words are in the list, but not together.
+    #[error("the words don't fit together: one is wrong, or two changed places")]
+    Checksum,
 }
 
 impl RecoveryPhrase {
@@ -100,11 +105,17 @@ impl RecoveryPhrase {
 
     /// Reads 24 words, separated by spaces.
     pub fn parse(words: &str) -> Result<Self, RecoveryPhraseError> {
-        let mnemonic = Mnemonic::parse_normalized(&words.trim().to_lowercase())
-            .map_err(|error| RecoveryPhraseError::Invalid(error.to_string()))?;
-        let entropy = Secret::from_slice(&mnemonic.to_entropy())
-            .map_err(|_| RecoveryPhraseError::WrongLength(mnemonic.word_count()))?;
-        Ok(Self { entropy })
+        let count = words.split_whitespace().count();
+        let mnemonic = match Mnemonic::parse_normalized(&words.trim().to_lowercase()) {
+            _ if count != WORDS => return Err(RecoveryPhraseError::WrongLength(count)),
+            Ok(mnemonic) => mnemonic,
+            Err(bip39::Error::UnknownWord(index)) => {
+                return Err(RecoveryPhraseError::UnknownWord(index.saturating_add(1)));
+            }
+            Err(_) => return Err(RecoveryPhraseError::Checksum),
+        };
+        let entropy = Secret::from_slice(&mnemonic.to_entropy());
+        entropy.map(|entropy| Self { entropy }).map_err(|_| RecoveryPhraseError::WrongLength(count))
     }
 
     /// The 24 words. Show them once, keep them nowhere.
