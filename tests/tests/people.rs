@@ -143,6 +143,29 @@ fn what_waited_at_the_relay_while_blocked_shows_only_afterwards() {
 }
 
 #[test]
+fn whoever_invites_counts_uses_whatever_the_relay_lets_pass() {
+    let mut stage = Stage::new(&["Alice", "Bob", "Carol"], false).unwrap();
+    let invite = Command::Invite { uses: 2, life: Duration::from_secs(3_600) };
+    let Response::Invitation(view) = stage.ask(ALICE, invite).unwrap().unwrap() else { panic!("no link") };
+    // The relay goes on taking two.
+    let one_use = stage.disk(ALICE).unwrap().transaction(|tx| {
+        for mut invitation in tx.invitations()? {
+            invitation.uses_max = 1;
+            tx.put_invitation(&invitation)?;
+        }
+        Ok(())
+    });
+    one_use.unwrap();
+    for node in [BOB, 2] {
+        add(&mut stage, node, view.link.clone(), None);
+    }
+    let Response::Contacts(asked) = stage.ask(ALICE, Command::ContactList {}).unwrap().unwrap() else {
+        panic!("no contacts")
+    };
+    assert_eq!(asked.iter().map(|contact| contact.name.as_str()).collect::<Vec<_>>(), ["Bob"]);
+}
+
+#[test]
 fn a_block_reaches_the_relay_after_a_restart() {
     let mut stage = friends();
     stage.unplug(ALICE).unwrap();
