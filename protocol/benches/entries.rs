@@ -3,8 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
 
-use divan::Bencher;
-use divan::counter::ItemsCount;
+use std::hint::black_box;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ed25519_dalek::SigningKey;
 use prost::Message;
 use rand_chacha::ChaCha20Rng;
@@ -19,9 +20,8 @@ use undertone_protocol::log::{Frontier, FrontierItem, OrderKey, effective_time};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
-fn main() {
-    divan::main();
-}
+criterion_group!(benches, entries, logs);
+criterion_main!(benches);
 
 /// Bytes of a text message.
 const TEXTS: [usize; 2] = [100, 1_024];
@@ -72,93 +72,94 @@ fn open(header_key: &HeaderKey, receiver: &ReceiverKeyState, payload: &[u8]) -> 
     decode("sealed entry", &content.into(), usize::MAX).unwrap()
 }
 
-#[divan::bench(args = TEXTS)]
-fn entry_sign(bencher: Bencher<'_, '_>, length: usize) {
-    let (key, body) = (key(), body(length));
-    bencher.with_inputs(|| body.clone()).bench_values(|body| sign(&key, body));
+fn entries(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("entry");
+    for length in TEXTS {
+        let (sender, header_key, receiver) = session();
+        let (key, body) = (key(), body(length));
+        let entry = sign(&key, body.clone());
+        let sealed = entry.to_wire();
+        let payload = seal(&sender, &header_key, &entry);
+        let id = |name| BenchmarkId::new(name, length);
+        group.bench_function(id("sign"), |bencher| {
+            bencher.iter_batched(|| body.clone(), |body| sign(&key, body), BatchSize::SmallInput);
+        });
+        group.bench_function(id("seal"), |bencher| bencher.iter(|| seal(&sender, &header_key, &entry)));
+        group.bench_function(id("open"), |bencher| bencher.iter(|| open(&header_key, &receiver, &payload)));
+        group.bench_function(id("verify"), |bencher| {
+            let verify = |sealed| SignedEntry::verify(sealed).unwrap();
+            bencher.iter_batched(|| sealed.clone(), verify, BatchSize::SmallInput);
+        });
+        group.bench_function(id("sign, seal, open, verify"), |bencher| {
+            let whole = |body| {
+                let payload = seal(&sender, &header_key, &sign(&key, body));
+                SignedEntry::verify(open(&header_key, &receiver, &payload)).unwrap()
+            };
+            bencher.iter_batched(|| body.clone(), whole, BatchSize::SmallInput);
+        });
+        group.bench_function(id("pad, unpad"), |bencher| {
+            let padding = |content| unpad(&pad(content)).unwrap().len();
+            bencher.iter_batched(|| vec![7; length], padding, BatchSize::SmallInput);
+        });
+    }
+    group.finish();
 }
 
-#[divan::bench(args = TEXTS)]
-fn entry_seal(bencher: Bencher<'_, '_>, length: usize) {
-    let (sender, header_key, _) = session();
-    let entry = sign(&key(), body(length));
-    bencher.bench(|| seal(&sender, &header_key, &entry));
-}
-
-#[divan::bench(args = TEXTS)]
-fn entry_open(bencher: Bencher<'_, '_>, length: usize) {
-    let (sender, header_key, receiver) = session();
-    let payload = seal(&sender, &header_key, &sign(&key(), body(length)));
-    bencher.bench(|| open(&header_key, &receiver, &payload));
-}
-
-#[divan::bench(args = TEXTS)]
-fn entry_verify(bencher: Bencher<'_, '_>, length: usize) {
-    let sealed = sign(&key(), body(length)).to_wire();
-    bencher.with_inputs(|| sealed.clone()).bench_values(|sealed| SignedEntry::verify(sealed).unwrap());
-}
-
-#[divan::bench(args = TEXTS)]
-fn entry_sign_seal_open_verify(bencher: Bencher<'_, '_>, length: usize) {
-    let (sender, header_key, receiver) = session();
-    let (key, body) = (key(), body(length));
-    bencher.with_inputs(|| body.clone()).bench_values(|body| {
-        let payload = seal(&sender, &header_key, &sign(&key, body));
-        SignedEntry::verify(open(&header_key, &receiver, &payload)).unwrap()
+fn logs(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("log");
+    for count in LOGS {
+        group.throughput(Throughput::Elements(count));
+        group.bench_function(BenchmarkId::new("order", count), |bencher| bencher.iter(|| order(count)));
+    }
+    group.throughput(Throughput::Elements(1_000));
+    let frontier = frontier();
+    let asked: Vec<DeviceId> = (0..1_000).map(device).collect();
+    group.bench_function("frontier of 1,000 devices covers", |bencher| {
+        bencher.iter(|| asked.iter().filter(|device| black_box(&frontier).covers(device, 11)).count());
     });
-}
-
-#[divan::bench(args = TEXTS)]
-fn padding(bencher: Bencher<'_, '_>, length: usize) {
-    let content = vec![7; length];
-    bencher.with_inputs(|| content.clone()).bench_values(|content| {
-        let padded = pad(content);
-        unpad(&padded).unwrap().len()
-    });
+    group.finish();
 }
 
 /// Where each entry of a log stands, and all of them in that order. Four devices write in turn; some claim
 /// times before their parents'.
-#[divan::bench(args = LOGS)]
-fn log_order(bencher: Bencher<'_, '_>, count: u64) {
-    bencher.counter(ItemsCount::new(count)).bench(|| {
-        let mut latest = None;
-        let mut keys: Vec<OrderKey> = (0..count)
-            .map(|number| {
-                let claimed = Timestamp::from_ms(NOW + number * 7_919 % 10_007);
-                let effective = effective_time(claimed, latest);
-                // Every fourth entry stands beside the one before it.
-                if number % 4 != 0 {
-                    latest = Some(effective);
-                }
-                let device = DeviceId::new([u8::try_from(number % 4).unwrap(); 32]);
-                let mut id = [0; 32];
-                id.iter_mut()
-                    .zip(number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes())
-                    .for_each(|(to, from)| *to = from);
-                OrderKey { effective, device, entry: EntryId::new(id) }
-            })
-            .collect();
-        keys.sort_unstable();
-        keys
-    });
+fn order(count: u64) -> Vec<OrderKey> {
+    let mut latest = None;
+    let mut keys: Vec<OrderKey> = (0..count)
+        .map(|number| {
+            let claimed = Timestamp::from_ms(NOW + number * 7_919 % 10_007);
+            let effective = effective_time(claimed, latest);
+            // Every fourth entry stands beside the one before it.
+            if number % 4 != 0 {
+                latest = Some(effective);
+            }
+            let device = DeviceId::new([u8::try_from(number % 4).unwrap(); 32]);
+            OrderKey {
+                effective,
+                device,
+                entry: EntryId::new(wide(number.wrapping_mul(0x9e37_79b9_7f4a_7c15))),
+            }
+        })
+        .collect();
+    keys.sort_unstable();
+    keys
 }
 
-/// What one side lacks of what the other holds, by their frontiers of 1,000 devices.
-#[divan::bench]
-fn frontier_covers(bencher: Bencher<'_, '_>) {
+/// What is held of 1,000 devices.
+fn frontier() -> Frontier {
     let mut frontier = Frontier::default();
-    let device = |number: u16| {
-        let mut id = [0; 32];
-        id.iter_mut().zip(number.to_be_bytes()).for_each(|(to, from)| *to = from);
-        DeviceId::new(id)
-    };
     for number in 0..1_000 {
         let item = FrontierItem { seq: 10, head: Some(EntryId::new([1; 32])), ranges: Vec::new() };
         frontier.set(device(number), item);
     }
-    let asked: Vec<DeviceId> = (0..1_000).map(device).collect();
-    bencher
-        .counter(ItemsCount::new(asked.len()))
-        .bench(|| asked.iter().filter(|device| frontier.covers(device, 11)).count());
+    frontier
+}
+
+fn device(number: u64) -> DeviceId {
+    DeviceId::new(wide(number))
+}
+
+fn wide(number: u64) -> [u8; 32] {
+    let mut id = [0; 32];
+    id.iter_mut().zip(number.to_be_bytes()).for_each(|(to, from)| *to = from);
+    id
 }

@@ -7,8 +7,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use bytes::Bytes;
-use divan::Bencher;
-use divan::counter::ItemsCount;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ed25519_dalek::SigningKey;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -21,9 +20,8 @@ use undertone_relay::core::{ConnId, Input, Output, Relay};
 use undertone_relay::limits::{Limits, Registration};
 use undertone_relay::store::{FjallOptions, FjallStore, MemoryStore, Overlay, Store};
 
-fn main() {
-    divan::main();
-}
+criterion_group!(benches, relay);
+criterion_main!(benches);
 
 /// Senders, and mailboxes that they write to.
 const SIDES: u8 = 64;
@@ -123,6 +121,13 @@ impl World {
         })
     }
 
+    /// Stores one message for each mailbox; what delivers them, and what acknowledges them.
+    fn publish_all(&mut self) -> (Vec<Input>, Vec<Input>) {
+        let publishes = self.publishes();
+        self.handle(publishes);
+        (self.credits(), self.acks())
+    }
+
     fn credits(&self) -> Vec<Input> {
         let credit = wire::Credit { class: 0, messages: self.rounds, bytes: u64::MAX };
         all(|side| vec![input(side, Body::Credit(credit))])
@@ -155,49 +160,31 @@ fn input(side: u8, body: Body) -> Input {
     Input::Frame { conn: conn(side), frame: Frame { request: 1, body: Some(body) } }
 }
 
-/// 64 publishes and one commit.
-fn store(bencher: Bencher<'_, '_>, world: World) {
-    let world = RefCell::new(world);
-    bencher
-        .counter(ItemsCount::new(SIDES))
-        .with_inputs(|| world.borrow_mut().publishes())
-        .bench_local_values(|inputs| world.borrow_mut().handle(inputs));
-}
-
-/// 64 deliveries, their acknowledgements, and one commit.
-fn drain(bencher: Bencher<'_, '_>, world: World) {
-    let world = RefCell::new(world);
-    bencher
-        .counter(ItemsCount::new(SIDES))
-        .with_inputs(|| {
-            let mut world = world.borrow_mut();
-            let publishes = world.publishes();
-            world.handle(publishes);
-            (world.credits(), world.acks())
-        })
-        .bench_local_values(|(credits, acks)| {
-            let mut world = world.borrow_mut();
-            let delivered = world.handle(credits);
-            (delivered, world.handle(acks))
+fn relay(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("relay");
+    group.throughput(Throughput::Elements(SIDES.into()));
+    for (place, world) in [("on disk", World::on_disk as fn() -> World), ("in memory", World::in_memory)] {
+        // 64 publishes and one commit.
+        let storing = RefCell::new(world());
+        group.bench_function(format!("store 64 {place}"), |bencher| {
+            bencher.iter_batched(
+                || storing.borrow_mut().publishes(),
+                |inputs| storing.borrow_mut().handle(inputs),
+                BatchSize::PerIteration,
+            );
         });
-}
-
-#[divan::bench(sample_count = 100, sample_size = 1)]
-fn store_on_disk(bencher: Bencher<'_, '_>) {
-    store(bencher, World::on_disk());
-}
-
-#[divan::bench(sample_count = 100, sample_size = 1)]
-fn drain_on_disk(bencher: Bencher<'_, '_>) {
-    drain(bencher, World::on_disk());
-}
-
-#[divan::bench(sample_count = 100, sample_size = 1)]
-fn store_in_memory(bencher: Bencher<'_, '_>) {
-    store(bencher, World::in_memory());
-}
-
-#[divan::bench(sample_count = 100, sample_size = 1)]
-fn drain_in_memory(bencher: Bencher<'_, '_>) {
-    drain(bencher, World::in_memory());
+        // 64 deliveries and what they put out; their acknowledgements and one commit.
+        let draining = RefCell::new(world());
+        group.bench_function(format!("drain 64 {place}"), |bencher| {
+            bencher.iter_batched(
+                || draining.borrow_mut().publish_all(),
+                |(credits, acks)| {
+                    let mut world = draining.borrow_mut();
+                    (world.handle(credits), world.handle(acks))
+                },
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
 }

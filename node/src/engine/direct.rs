@@ -8,8 +8,9 @@ use undertone_protocol::limits::ENTRIES_MAX;
 use undertone_protocol::wire;
 
 use super::context::Context;
-use super::{introductions, lists, log, own, receipts, resend, views};
+use super::{introductions, lists, own, receipts, resend, views, writing};
 use crate::event::Event;
+use crate::log;
 use crate::store::{Contact, ContactState, Cut, CutReason, StoreError, StoredEntry};
 
 /// Adds a text of this user to the log; it is sealed when it can be.
@@ -19,7 +20,7 @@ pub(super) fn compose(
     text: &str,
 ) -> Result<Result<EntryId, Malformed>, StoreError> {
     match EntryBody::text(text, ctx.rng) {
-        Ok(body) => log::append(ctx, contact, body).map(Ok),
+        Ok(body) => writing::append(ctx, contact, body).map(Ok),
         Err(error) => Ok(Err(error)),
     }
 }
@@ -146,7 +147,7 @@ pub(super) fn take(
     if !note_fork(ctx, &contact, &entry)? {
         return Ok(());
     }
-    let stored = log::insert(ctx, entry)?;
+    let stored = log::insert(ctx.tx, entry, ctx.now)?;
     // What was held already is acknowledged once more: the sender seems not to know.
     if is_own {
         receipts::make_own_due(ctx, &conversation)?;
@@ -191,7 +192,7 @@ fn note_fork(ctx: &mut Context<'_>, contact: &Contact, entry: &SignedEntry) -> R
     }
     tracing::warn!(device = %device.short(), seq, "two entries with one number");
     let through = seq.saturating_sub(1);
-    log::cut(ctx, conversation, device, Cut { through, head: entry.header.prev, why: CutReason::Forked })?;
+    log::cut(ctx.tx, conversation, device, Cut { through, head: entry.header.prev, why: CutReason::Forked })?;
     ctx.agenda.forks.insert((*conversation, *device, *seq));
     if !contact.state.is_blocked() {
         let view = views::contact(ctx, contact)?;
@@ -216,7 +217,7 @@ fn devices_changed(
                 let (through, head) =
                     revoke.fields.cut.map_or((0, None), |(through, head)| (through, Some(head)));
                 let cut = Cut { through, head, why: CutReason::Revoked };
-                log::cut(ctx, conversation, &revoke.fields.device, cut)?;
+                log::cut(ctx.tx, conversation, &revoke.fields.device, cut)?;
             }
             Ok(_) => tracing::warn!(device = %device.short(), "a revocation of another user or conversation"),
             Err(error) => tracing::warn!(device = %device.short(), %error, "a revocation was refused"),

@@ -19,7 +19,7 @@ mod context;
 mod intake;
 
 mod links;
-mod log;
+mod writing;
 mod names;
 mod outgoing;
 mod own;

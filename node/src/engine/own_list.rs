@@ -10,8 +10,9 @@ use undertone_protocol::keys::{
 use undertone_protocol::limits::DEVICES_PER_USER_MAX;
 
 use super::context::Context;
-use super::{log, outgoing, own, revocations};
+use super::{outgoing, own, revocations, writing};
 use crate::event::Event;
+use crate::log;
 use crate::store::{ContactState, Cut, CutReason, StoreError};
 
 /// A list of this user's devices that came from somebody. It is valid.
@@ -126,7 +127,7 @@ fn announce(
         };
         let change = DeviceChange { device_list: list.signed.clone(), revocations };
         match EntryBody::new(Content::Devices(change), ctx.rng) {
-            Ok(body) => log::append(ctx, &contact, body).map(drop)?,
+            Ok(body) => writing::append(ctx, &contact, body).map(drop)?,
             Err(error) => tracing::error!(%error, "a device list could not be told"),
         }
     }
@@ -140,7 +141,7 @@ fn revocation(
     device: &DeviceId,
     conversation: ConversationId,
 ) -> Result<Signed, StoreError> {
-    let held = log::frontier_of(ctx, &conversation, device)?;
+    let held = log::frontier_of(ctx.tx, &conversation, device)?;
     let fields = DeviceRevokeFields {
         user: ctx.me.user,
         list: list.hash(),
@@ -149,6 +150,6 @@ fn revocation(
         cut: held.head.map(|head| (held.seq, head)),
     };
     let cut = Cut { through: held.seq, head: held.head, why: CutReason::Revoked };
-    log::cut(ctx, &conversation, device, cut)?;
+    log::cut(ctx.tx, &conversation, device, cut)?;
     Ok(DeviceRevoke::issue(identity, fields).signed)
 }

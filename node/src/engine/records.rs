@@ -10,7 +10,8 @@ use undertone_protocol::keys::DeviceList;
 use undertone_protocol::limits::{ACCOUNT_ADDRESSES_MAX, ENTRY_HEADS_MAX};
 
 use super::context::Context;
-use super::{addresses, blocking, introductions, lists, log, names, own, receipts, revocations};
+use super::{addresses, blocking, introductions, lists, names, own, receipts, revocations, writing};
+use crate::log;
 use crate::store::{Block, Contact, ContactState, StoreError};
 
 /// Tells the other devices what changed here.
@@ -38,7 +39,7 @@ fn tell(ctx: &mut Context<'_>, contact: &Contact, own: &Contact) -> Result<(), S
     let replaces = record.replaces.clone();
     match EntryBody::new(Content::Account(Box::new(record)), ctx.rng) {
         Ok(body) => {
-            let entry = log::append(ctx, own, body)?;
+            let entry = writing::append(ctx, own, body)?;
             ctx.tx.put_account_change(&contact.user, &entry, &replaces)
         }
         Err(error) => {
@@ -53,7 +54,7 @@ fn current(ctx: &Context<'_>, user: &UserId) -> Result<Vec<(EntryId, AccountReco
     let mut records = Vec::new();
     for id in ctx.tx.account_changes(user)? {
         if let Some(stored) = ctx.tx.entry(&id)?
-            && log::counts(ctx, &stored)?
+            && log::counts(ctx.tx, &stored)?
             && let Content::Account(record) = stored.entry.body.content
         {
             records.push((id, *record));

@@ -102,7 +102,7 @@ fn commands(catch: &Catch) -> (Vec<String>, Vec<String>) {
 /// The line that says what was found.
 fn telling(said: &str) -> String {
     let tells =
-        |line: &&str| line.starts_with("seed ") || line.contains("' panicked at") || line.contains(" hold");
+        |line: &&str| line.starts_with("seed ") || line.contains(" panicked at") || line.contains(" hold");
     said.lines().find(tells).unwrap_or("it said nothing that is understood").to_owned()
 }
 

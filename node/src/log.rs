@@ -1,99 +1,70 @@
-//! The log of a conversation: entries are made, put in order, and counted in frontiers.
+//! The log of a conversation in a store: entries are merged, put in order, and counted in frontiers
+//! (spec: `log.md`).
 
 use std::collections::BTreeSet;
 
-use undertone_protocol::entry::{EntryBody, EntryHeader, SignedEntry};
-use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
-use undertone_protocol::limits::{ENTRY_HEADS_MAX, FRONTIER_RANGES_MAX};
+use undertone_protocol::entry::{EntryHeader, SignedEntry};
+use undertone_protocol::ids::{ConversationId, DeviceId};
+use undertone_protocol::limits::FRONTIER_RANGES_MAX;
 use undertone_protocol::log::{FrontierItem, SeqRange, effective_time};
-use undertone_protocol::receipts::Tick;
 use undertone_protocol::time::Timestamp;
 
-use super::context::Context;
-use crate::store::{Contact, Cut, Delivery, StoreError, StoredEntry};
+use crate::store::{Cut, LogTx, StoreError, StoredEntry};
 
 /// Entries looked at in one go.
 const PAGE: usize = 256;
 
-/// Adds an entry of this device to the conversation with a contact; it is sealed when it can be. What a user
-/// tells their own devices only is read by them already.
-pub(super) fn append(
-    ctx: &mut Context<'_>,
-    contact: &Contact,
-    body: EntryBody,
-) -> Result<EntryId, StoreError> {
-    let conversation = ctx.me.direct(&contact.user);
-    let own = frontier_of(ctx, &conversation, &ctx.me.device)?;
-    let mut membership_heads = vec![ctx.me.account.device_list.hash()];
-    membership_heads.extend(contact.device_list.as_ref().map(|list| list.hash()));
-    membership_heads.dedup();
-    let header = EntryHeader {
-        conversation,
-        device: ctx.me.device,
-        seq: own.seq + 1,
-        prev: own.head,
-        heads: ctx.tx.heads(&conversation, ENTRY_HEADS_MAX)?,
-        claimed: ctx.now,
-        membership_heads,
-        body_hash: body.hash(),
-        expires: None,
-    };
-    let entry = SignedEntry::issue(ctx.me.key.signing_key(), header, body);
-    let (id, seq) = (entry.id, entry.header.seq);
-    insert(ctx, entry)?;
-    let tick = if contact.user == ctx.me.user { Tick::Read } else { Tick::Queued };
-    ctx.tx.put_delivery(&Delivery { entry: id, conversation, seq, sealed: false, tick, failed: None })?;
-    ctx.agenda.seal.insert(conversation, contact.user);
-    Ok(id)
-}
-
 /// From some number on nothing of a device counts in a conversation; of several cuts the lowest holds. What stands
 /// on entries that count no more may move.
-pub(super) fn cut(
-    ctx: &mut Context<'_>,
+pub fn cut(
+    tx: &mut dyn LogTx,
     conversation: &ConversationId,
     device: &DeviceId,
     cut: Cut,
 ) -> Result<(), StoreError> {
-    if ctx.tx.cut(conversation, device)?.is_some_and(|known| known.through <= cut.through) {
+    if tx.cut(conversation, device)?.is_some_and(|known| known.through <= cut.through) {
         return Ok(());
     }
-    ctx.tx.put_cut(conversation, device, &cut)?;
+    tx.put_cut(conversation, device, &cut)?;
     let mut from = cut.through.saturating_add(1);
     loop {
-        let page = ctx.tx.entries_of(conversation, device, from, PAGE)?;
+        let page = tx.entries_of(conversation, device, from, PAGE)?;
         let Some(last) = page.last() else { return Ok(()) };
         from = last.entry.header.seq.saturating_add(1);
         for stored in page {
-            move_children(ctx, &stored)?;
+            move_children(tx, &stored)?;
         }
     }
 }
 
 /// Whether an entry is not beyond a cut of its device.
-pub(super) fn counts(ctx: &Context<'_>, stored: &StoredEntry) -> Result<bool, StoreError> {
+pub fn counts(tx: &dyn LogTx, stored: &StoredEntry) -> Result<bool, StoreError> {
     let EntryHeader { conversation, device, seq, .. } = &stored.entry.header;
-    Ok(ctx.tx.cut(conversation, device)?.is_none_or(|cut| *seq <= cut.through))
+    Ok(tx.cut(conversation, device)?.is_none_or(|cut| *seq <= cut.through))
 }
 
-/// Puts an entry into the log. `None` when it is there already.
-pub(super) fn insert(ctx: &mut Context<'_>, entry: SignedEntry) -> Result<Option<StoredEntry>, StoreError> {
-    if ctx.tx.entry(&entry.id)?.is_some() {
+/// Merges a verified entry, whatever came before it; what stands on it may move. `None` when it is there already.
+pub fn insert(
+    tx: &mut dyn LogTx,
+    entry: SignedEntry,
+    now: Timestamp,
+) -> Result<Option<StoredEntry>, StoreError> {
+    if tx.entry(&entry.id)?.is_some() {
         return Ok(None);
     }
-    let effective = effective(ctx, &entry)?;
-    let stored = StoredEntry { entry, effective, received: ctx.now };
-    ctx.tx.put_entry(&stored)?;
-    move_children(ctx, &stored)?;
-    advance(ctx, &stored.entry.header)?;
+    let effective = effective(tx, &entry)?;
+    let stored = StoredEntry { entry, effective, received: now };
+    tx.put_entry(&stored)?;
+    move_children(tx, &stored)?;
+    advance(tx, &stored.entry.header)?;
     Ok(Some(stored))
 }
 
-fn effective(ctx: &Context<'_>, entry: &SignedEntry) -> Result<Timestamp, StoreError> {
+fn effective(tx: &dyn LogTx, entry: &SignedEntry) -> Result<Timestamp, StoreError> {
     let mut latest = None;
     for parent in entry.header.parents() {
-        if let Some(parent) = ctx.tx.entry(&parent)?
-            && counts(ctx, &parent)?
+        if let Some(parent) = tx.entry(&parent)?
+            && counts(tx, &parent)?
         {
             latest = latest.max(Some(parent.effective));
         }
@@ -103,16 +74,16 @@ fn effective(ctx: &Context<'_>, entry: &SignedEntry) -> Result<Timestamp, StoreE
 
 /// A parent came after its children: what stands on it may move. An entry stands later than all its
 /// parents, so in order of time each is settled when it is looked at.
-fn move_children(ctx: &mut Context<'_>, parent: &StoredEntry) -> Result<(), StoreError> {
+fn move_children(tx: &mut dyn LogTx, parent: &StoredEntry) -> Result<(), StoreError> {
     let mut moved = BTreeSet::from([(parent.effective, parent.entry.id)]);
     while let Some((_, parent)) = moved.pop_first() {
-        for child in ctx.tx.children(&parent)? {
-            let Some(mut child) = ctx.tx.entry(&child)? else { continue };
-            let effective = effective(ctx, &child.entry)?;
+        for child in tx.children(&parent)? {
+            let Some(mut child) = tx.entry(&child)? else { continue };
+            let effective = effective(tx, &child.entry)?;
             if effective != child.effective {
                 moved.remove(&(child.effective, child.entry.id));
                 child.effective = effective;
-                ctx.tx.put_entry(&child)?;
+                tx.put_entry(&child)?;
                 moved.insert((effective, child.entry.id));
             }
         }
@@ -120,22 +91,23 @@ fn move_children(ctx: &mut Context<'_>, parent: &StoredEntry) -> Result<(), Stor
     Ok(())
 }
 
-pub(super) fn frontier_of(
-    ctx: &Context<'_>,
+/// What is held of a device; the default before its first entry.
+pub fn frontier_of(
+    tx: &dyn LogTx,
     conversation: &ConversationId,
     device: &DeviceId,
 ) -> Result<FrontierItem, StoreError> {
-    let frontier = ctx.tx.frontier(conversation)?;
+    let frontier = tx.frontier(conversation)?;
     Ok(frontier.into_iter().find(|(other, _)| other == device).map(|(_, item)| item).unwrap_or_default())
 }
 
 /// Moves what is held of a device forward by a new entry.
-fn advance(ctx: &mut Context<'_>, header: &EntryHeader) -> Result<(), StoreError> {
+fn advance(tx: &mut dyn LogTx, header: &EntryHeader) -> Result<(), StoreError> {
     let EntryHeader { conversation, device, seq, .. } = header;
-    let mut item = frontier_of(ctx, conversation, device)?;
+    let mut item = frontier_of(tx, conversation, device)?;
     note_beyond(&mut item, *seq);
     // The store knows better than the ranges, which are bounded.
-    while let Some(next) = ctx.tx.entries_at(conversation, device, item.seq.saturating_add(1))?.first() {
+    while let Some(next) = tx.entries_at(conversation, device, item.seq.saturating_add(1))?.first() {
         item.seq = item.seq.saturating_add(1);
         item.head = Some(next.entry.id);
     }
@@ -143,7 +115,7 @@ fn advance(ctx: &mut Context<'_>, header: &EntryHeader) -> Result<(), StoreError
     for range in &mut item.ranges {
         range.from = range.from.max(item.seq.saturating_add(1));
     }
-    ctx.tx.put_frontier(conversation, device, &item)
+    tx.put_frontier(conversation, device, &item)
 }
 
 /// Adds a number beyond a gap to the ranges; where they are full it is left out, and only acknowledged
