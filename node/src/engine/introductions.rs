@@ -213,8 +213,14 @@ fn again(
             answer(ctx, &mut contact);
             accepted(ctx, &mut contact)?;
         }
-        // They don't know yet that we accepted.
-        (ContactState::Accepted, IntroductionKind::Request { .. }) => answer(ctx, &mut contact),
+        // They don't know yet that we accepted, or began anew by another link. Our other devices answer as well: what
+        // they said before counts no more.
+        (ContactState::Accepted, IntroductionKind::Request { invitation }) => {
+            answer(ctx, &mut contact);
+            if contact.invitation.replace(invitation) != Some(invitation) {
+                ctx.agenda.changed.insert(contact.user);
+            }
+        }
         (ContactState::Accepted, IntroductionKind::Accept)
         | (ContactState::Requested | ContactState::Declined | ContactState::Blocked(_), _)
         | (_, IntroductionKind::Link) => {}

@@ -1,5 +1,7 @@
 //! What relays answered for what was published, and what that means for what it was part of.
 
+use std::collections::BTreeSet;
+
 use undertone_protocol::codec::Signed;
 use undertone_protocol::delivery::Next;
 use undertone_protocol::ids::{DeviceId, EntryId, RelayId, UserId};
@@ -39,12 +41,13 @@ pub(super) fn published(
         Err(reason) => return Ok(Err(format!("the relay's custody receipt is no good: {reason}"))),
     };
     ctx.agenda.publish = true;
+    let making_room = making_room(publish, &receipt);
     for (item, outcome) in publish.items.iter().zip(receipt.items) {
         // An acknowledgement of the device may have come first and taken the item out.
         let Some(mut stored) = ctx.tx.outbox(item.outbox)? else { continue };
         let mut failure = None;
         for (device, outcome) in item.devices.iter().zip(outcome.recipients) {
-            let failed = apply(ctx, relay, &mut stored, device, outcome);
+            let failed = apply(ctx, relay, &mut stored, device, outcome, making_room.contains(device));
             if let Some(Failure::Denied(_)) = failed {
                 ask_siblings(ctx, &stored, device)?;
             }
@@ -83,6 +86,15 @@ fn verify(relay: &RelayId, publish: &InFlight, published: wire::Published) -> Re
     if matches { Ok(receipt) } else { Err("it is for something else".to_owned()) }
 }
 
+/// Devices for which the relay took something: they fetch. Where a mailbox had no room for all at once, what is left
+/// is tried again as if for the first time, or a few messages would pass in ten minutes.
+fn making_room(publish: &InFlight, receipt: &CustodyReceipt) -> BTreeSet<DeviceId> {
+    let outcomes = publish.items.iter().zip(&receipt.items);
+    let outcomes = outcomes.flat_map(|(item, outcome)| item.devices.iter().zip(&outcome.recipients));
+    let taken = outcomes.filter(|(_, outcome)| matches!(outcome, Outcome::Stored { .. }));
+    taken.map(|(device, _)| *device).collect()
+}
+
 /// Takes one outcome into an item; gives the failure if it is final.
 fn apply(
     ctx: &Context<'_>,
@@ -90,9 +102,11 @@ fn apply(
     item: &mut OutboxItem,
     device: &DeviceId,
     outcome: Outcome,
+    making_room: bool,
 ) -> Option<Failure> {
     let recipient = item.recipients.iter_mut().find(|recipient| recipient.device == *device)?;
     let OutboxState::Pending { attempts, .. } = recipient.state else { return None };
+    let attempts = if making_room { 0 } else { attempts };
     let (state, failure) = match Next::after(outcome, attempts, ctx.now) {
         Next::Custody { until } => (OutboxState::Custody { relay: *relay, held_until: until }, None),
         Next::Retry { not_before } => {

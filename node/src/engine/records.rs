@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::{AccountRecord, AccountState, Content, EntryBody};
-use undertone_protocol::ids::{DeviceId, EntryId, UserId};
-use undertone_protocol::keys::DeviceList;
+use undertone_protocol::ids::{DeviceId, EntryId, Handle, UserId};
+use undertone_protocol::keys::{DeliveryGrant, DeviceList};
 use undertone_protocol::limits::{ACCOUNT_ADDRESSES_MAX, ENTRY_HEADS_MAX};
 
 use super::context::Context;
@@ -114,12 +114,24 @@ pub(super) fn follow_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A concurrent record may tell of devices that this one does not know yet.
+/// A concurrent record may tell of devices that this one does not know yet, or have been let in where this one still
+/// asks by the same invitation.
 fn learn_addresses(record: &mut AccountRecord, other: AccountRecord) {
     let known: BTreeSet<DeviceId> = record.bundles.iter().map(|access| access.device).collect();
     record.bundles.extend(other.bundles.into_iter().filter(|access| !known.contains(&access.device)));
+    if record.invitation == other.invitation {
+        let let_in = |device: &DeviceId| {
+            other.grants.iter().any(|grant| grant.device == *device && !is_asking(grant, other.invitation))
+        };
+        record.grants.retain(|grant| !(is_asking(grant, record.invitation) && let_in(&grant.device)));
+    }
     let known: BTreeSet<DeviceId> = record.grants.iter().map(|grant| grant.device).collect();
     record.grants.extend(other.grants.into_iter().filter(|grant| !known.contains(&grant.device)));
+}
+
+/// Whether a token stands on the invitation, so that all it lets one do is ask.
+fn is_asking(grant: &DeliveryGrant, invitation: Option<Handle>) -> bool {
+    invitation.is_some() && grant.token.path().first().map(|step| step.handle) == invitation
 }
 
 /// Does what a record says. Says whether this device knows better in something: then it has to tell.
@@ -139,7 +151,7 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
     };
     contact.name = name;
     contact.verified = record.verified;
-    contact.invitation = record.invitation;
+    let began_anew = std::mem::replace(&mut contact.invitation, record.invitation) != record.invitation;
     // Their list first: it may take the token on.
     if let Some(list) = record.device_list.clone().and_then(verified) {
         lists::take_list(ctx, &mut contact, &list)?;
@@ -162,7 +174,7 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
     let Some(mut contact) = ctx.tx.contact(&record.user)? else { return Ok(false) };
     // This device says itself how it is reached, with the token that holds now.
     let again = moved && contact.refused.take().is_some();
-    if contact.state == ContactState::Accepted && (!was_accepted || token_changed || again) {
+    if contact.state == ContactState::Accepted && (!was_accepted || token_changed || began_anew || again) {
         introductions::answer(ctx, &mut contact);
     }
     ctx.tx.put_contact(&contact)?;

@@ -24,7 +24,7 @@ pub(super) fn fill_gaps(
 ) -> Result<(), StoreError> {
     let conversation = ctx.me.direct(&contact.user);
     for delivery in ctx.tx.deliveries_between(&conversation, held.seq.saturating_add(1), held.last())? {
-        if !held.covers(delivery.seq) && is_lost(ctx, &delivery, device, ctx.now)? {
+        if !held.covers(delivery.seq) && is_lost(ctx, contact, &delivery, device, ctx.now)? {
             again(ctx, delivery)?;
         }
     }
@@ -45,7 +45,7 @@ pub(super) fn fill_end(
     let last = held.get(&ctx.me.device).map_or(0, FrontierItem::last);
     let mut lost = false;
     for delivery in ctx.tx.deliveries_between(&conversation, last.saturating_add(1), u64::MAX)? {
-        if is_lost(ctx, &delivery, device, spoke.after(GRACE))? {
+        if is_lost(ctx, contact, &delivery, device, spoke.after(GRACE))? {
             again(ctx, delivery)?;
             lost = true;
         }
@@ -79,7 +79,7 @@ pub(super) fn unseal_all(
     }
     for delivery in ctx.tx.deliveries_unread(&conversation)? {
         let in_outbox = !ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?.is_empty();
-        if !in_outbox && went_with_request(ctx, &delivery)? {
+        if !in_outbox && is_forgotten(ctx, contact, &delivery)? {
             again(ctx, delivery)?;
         }
     }
@@ -132,24 +132,39 @@ fn is_refused(delivery: &Delivery) -> bool {
 /// Whether a relay took the entry for the device some time before `moment`.
 fn is_lost(
     ctx: &Context<'_>,
+    contact: &Contact,
     delivery: &Delivery,
     device: &DeviceId,
     moment: Timestamp,
 ) -> Result<bool, StoreError> {
     let items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
     if items.is_empty() {
-        return went_with_request(ctx, delivery);
+        return is_forgotten(ctx, contact, delivery);
     }
     let old = items.iter().all(|item| moment.since(item.created) >= GRACE);
     Ok(old
         && owes(&items, device, |state| matches!(state, OutboxState::Custody { .. } | OutboxState::Failed)))
 }
 
-/// Whether it went along with a request, and nobody acknowledged it: no outbox item tells of it any more.
-fn went_with_request(ctx: &Context<'_>, delivery: &Delivery) -> Result<bool, StoreError> {
-    let Some(user) = ctx.agenda.directory.get(&delivery.conversation) else { return Ok(false) };
-    let on_its_way = !ctx.tx.outbox_of(&Purpose::Introduction(*user))?.is_empty();
-    Ok(delivery.sealed && delivery.tick < Tick::Delivered && delivery.failed.is_none() && !on_its_way)
+/// Whether no device that is left of the contact's acknowledged an entry that no outbox item tells of any more: it
+/// went along with a request, or it expired for all but a device that was revoked since.
+fn is_forgotten(ctx: &Context<'_>, contact: &Contact, delivery: &Delivery) -> Result<bool, StoreError> {
+    let on_its_way = !ctx.tx.outbox_of(&Purpose::Introduction(contact.user))?.is_empty();
+    if !delivery.sealed || delivery.failed.is_some() || on_its_way {
+        return Ok(false);
+    }
+    if delivery.tick < Tick::Delivered {
+        return Ok(true);
+    }
+    let Some(list) = &contact.device_list else { return Ok(false) };
+    for certificate in list.active() {
+        let acknowledged = ctx.tx.acknowledgement(&delivery.conversation, &certificate.device)?;
+        let held = acknowledged.as_ref().and_then(|known| known.fields.delivered.get(&ctx.me.device));
+        if held.is_some_and(|held| held.covers(delivery.seq)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn owes(items: &[OutboxItem], device: &DeviceId, state: impl Fn(OutboxState) -> bool) -> bool {
