@@ -282,64 +282,6 @@ fn the_order_does_not_depend_on_what_counts_no_more() {
 }
 
 #[test]
-fn by_a_new_link_all_devices_are_reached_again() {
-    let mut stage = with_phone();
-    stage.unplug(DESKTOP).unwrap();
-    let bob = || "Bob".to_owned();
-    stage.contact(PHONE, Command::ContactBlock { name: bob() }).unwrap();
-    stage.send(BOB, "Alice", "refused").unwrap();
-    stage.unplug(BOB).unwrap();
-    stage.contact(PHONE, Command::ContactUnblock { name: bob() }).unwrap();
-    let link = stage.invite(PHONE, 1).unwrap();
-    stage.contact(BOB, Command::ContactAdd { link, name: None, message: None }).unwrap();
-    stage.plug(BOB).unwrap();
-    // The phone tells how the desktop is reached, which is away.
-    let (alice, desktop) = (stage.id(DESKTOP).unwrap().user, stage.id(DESKTOP).unwrap().device);
-    let contacts = stage.disk(BOB).unwrap().transaction(|tx| tx.contacts()).unwrap();
-    let contact = contacts.iter().find(|contact| contact.user.to_hex() == alice).unwrap();
-    assert!(contact.grants.iter().any(|grant| grant.device.to_hex() == desktop), "{:?}", contact.grants);
-    stage.plug(DESKTOP).unwrap();
-    stage.send(BOB, "Alice", "there again").unwrap();
-    stage.run(MINUTES).unwrap();
-    assert!(said(&mut stage, DESKTOP, "Bob").contains(&"there again".to_owned()));
-}
-
-#[test]
-fn a_revoked_device_gets_nothing_more_and_contacts_see_it() {
-    let mut stage = with_phone();
-    stage.send(PHONE, "Bob", "before").unwrap();
-    stage.ask(DESKTOP, Command::DeviceRevoke { name: "phone".to_owned() }).unwrap().unwrap();
-    stage.run(MINUTES).unwrap();
-    let notice = stage.texts(BOB, "Alice").unwrap().pop().unwrap();
-    assert!(notice.contains("desktop)") && !notice.contains("phone"), "{notice}");
-    let before = said(&mut stage, PHONE, "Bob");
-    assert!(before.contains(&"before".to_owned()));
-    stage.send(BOB, "Alice", "for the desktop only").unwrap();
-    stage.send(DESKTOP, "Bob", "the phone is lost").unwrap();
-    stage.send(DESKTOP, "me", "a note").unwrap();
-    stage.run(MINUTES).unwrap();
-    assert_eq!(said(&mut stage, PHONE, "Bob"), before);
-    assert!(!said(&mut stage, PHONE, "me").contains(&"a note".to_owned()));
-    assert_eq!(said(&mut stage, BOB, "Alice"), said(&mut stage, DESKTOP, "Bob"));
-    // Nothing of it counts any more, either.
-    let sent =
-        stage.ask(PHONE, Command::Send { name: "Bob".to_owned(), text: "it is me".to_owned() }).unwrap();
-    stage.run(MINUTES).unwrap();
-    assert!(!said(&mut stage, BOB, "Alice").contains(&"it is me".to_owned()), "{sent:?}");
-    assert_eq!(stage.devices(DESKTOP).unwrap()[1].state, "revoked");
-    // It learns of it when it looks for its siblings' keys anew, and from then on says so.
-    stage.sleep(BUNDLE_FRESH).unwrap();
-    assert_eq!(stage.devices(PHONE).unwrap()[1].state, "revoked");
-    let refused =
-        stage.refusal(PHONE, Command::Send { name: "Bob".to_owned(), text: "it is me".to_owned() }).unwrap();
-    assert!(refused.message.contains("was revoked"), "{refused:?}");
-    // Nor does it wake again and again for what it may not do any more.
-    stage.stop(PHONE).unwrap();
-    stage.start(PHONE).unwrap();
-    stage.run(MINUTES).unwrap();
-}
-
-#[test]
 fn three_devices_know_each_other() {
     let mut stage = with_phone();
     let tablet = stage.add("tablet", Origin::Link).unwrap();

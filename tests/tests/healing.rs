@@ -194,3 +194,24 @@ fn a_bundle_that_could_not_be_had_is_asked_for_after_a_crash() {
     let known = stage.disk(ALICE).unwrap().transaction(|tx| tx.peer_device(&bob)).unwrap();
     assert!(known.is_some());
 }
+
+#[test]
+fn what_found_a_full_mailbox_arrives_soon_after_its_device_is_back() {
+    let mut stage = friends();
+    stage.relay_holds(3).unwrap();
+    stage.stop(BOB).unwrap();
+    // They go all at once.
+    stage.unplug(ALICE).unwrap();
+    let texts: Vec<String> = (0..20).map(|n| format!("text {n}")).collect();
+    texts.iter().for_each(|text| say(&mut stage, ALICE, "Bob", text));
+    stage.plug(ALICE).unwrap();
+    // By now Alice's device tries again every ten minutes only.
+    stage.run(Duration::from_secs(7_200)).unwrap();
+    stage.start(BOB).unwrap();
+    stage.run(Duration::from_secs(900)).unwrap();
+    let mut arrived = shown(&mut stage, BOB, "Alice");
+    arrived.sort();
+    let mut texts = texts;
+    texts.sort();
+    assert_eq!(arrived, texts);
+}

@@ -48,6 +48,10 @@ fn worlds_that_broke_once() {
         (3_435, "of two concurrent records the one that did not count alone told of a device"),
         (3_773, "a retry receipt could not be read, and nothing else asked for the acknowledgement"),
         (5_921, "a bundle was missing when the device crashed, and nobody asked for it again"),
+        (23_894, "what only a revoked device had got expired, and the others never got it"),
+        (27_153, "a new link made a device unreachable whose siblings did not know it yet"),
+        (31_811, "of two concurrent records one told of a token that had let in no more than a request"),
+        (32_941, "a few messages passed in ten minutes after a mailbox had been full"),
     ];
     for (seed, what) in seeds {
         let world = World::run(WorldOptions { seed, faults: None, real_crypto: false });

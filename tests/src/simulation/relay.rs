@@ -16,7 +16,7 @@ pub(super) struct SimRelay {
     pub(super) disk: MemoryStore,
     pub(super) machine: Option<Relay>,
     key: SigningKey,
-    limits: Limits,
+    pub(super) limits: Limits,
     rng: ChaCha20Rng,
     pub(super) tick_at: Option<Timestamp>,
     /// How often a mailbox was full, while the machines before this one lived.

@@ -185,6 +185,16 @@ impl Stage {
     /// The relay loses its disk, keeps its key, and starts anew.
     pub fn relay_forgets(&mut self) -> Result<(), Failed> {
         self.relay.disk = undertone_relay::store::MemoryStore::new();
+        self.restart_relay()
+    }
+
+    /// The relay starts anew, and holds so many messages of class 0 for a device.
+    pub fn relay_holds(&mut self, messages_max: u64) -> Result<(), Failed> {
+        self.relay.limits.mailbox_class_0_messages_max = messages_max;
+        self.restart_relay()
+    }
+
+    fn restart_relay(&mut self) -> Result<(), Failed> {
         self.relay.start();
         for node in self.conns.values().copied().collect::<Vec<_>>() {
             self.conns.retain(|_, of| *of != node);
