@@ -52,6 +52,7 @@ fn worlds_that_broke_once() {
         (27_153, "a new link made a device unreachable whose siblings did not know it yet"),
         (31_811, "of two concurrent records one told of a token that had let in no more than a request"),
         (32_941, "a few messages passed in ten minutes after a mailbox had been full"),
+        (40_729, "a request was refused, and whoever sent it did not introduce itself when it was accepted"),
     ];
     for (seed, what) in seeds {
         let world = World::run(WorldOptions { seed, faults: None, real_crypto: false });

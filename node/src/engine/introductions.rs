@@ -283,7 +283,10 @@ pub(super) fn answer(ctx: &mut Context<'_>, contact: &mut Contact) {
 /// Both sides want to talk from here on: what waited for it goes on.
 pub(super) fn accepted(ctx: &mut Context<'_>, contact: &mut Contact) -> Result<(), StoreError> {
     contact.state = ContactState::Accepted;
-    contact.refused = None;
+    // What this device said of itself came to nothing.
+    if contact.refused.take().is_some() {
+        answer(ctx, contact);
+    }
     ctx.tx.put_contact(contact)?;
     ctx.agenda.changed.insert(contact.user);
     let conversation = ctx.me.direct(&contact.user);

@@ -174,7 +174,9 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
     let Some(mut contact) = ctx.tx.contact(&record.user)? else { return Ok(false) };
     // This device says itself how it is reached, with the token that holds now.
     let again = moved && contact.refused.take().is_some();
-    if contact.state == ContactState::Accepted && (!was_accepted || token_changed || began_anew || again) {
+    let is_anew = contact.state == ContactState::Accepted && (!was_accepted || token_changed || began_anew);
+    let is_again = again && matches!(contact.state, ContactState::Requesting | ContactState::Accepted);
+    if is_anew || is_again {
         introductions::answer(ctx, &mut contact);
     }
     ctx.tx.put_contact(&contact)?;
