@@ -53,6 +53,7 @@ fn worlds_that_broke_once() {
         (31_811, "of two concurrent records one told of a token that had let in no more than a request"),
         (32_941, "a few messages passed in ten minutes after a mailbox had been full"),
         (40_729, "a request was refused, and whoever sent it did not introduce itself when it was accepted"),
+        (42_967, "a retry receipt for a revoked device stayed in the outbox for good"),
     ];
     for (seed, what) in seeds {
         let world = World::run(WorldOptions { seed, faults: None, real_crypto: false });

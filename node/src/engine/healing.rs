@@ -18,6 +18,10 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Something from a device of a contact could not be decrypted: a fresh session, and a retry receipt on it.
 pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
     let Some(contact) = accepted(ctx, user)? else { return Ok(()) };
+    // What was revoked is told nothing more.
+    if contact.device_list.as_ref().is_some_and(|list| list.has_revoked(device)) {
+        return Ok(());
+    }
     if contact.user == ctx.me.user {
         receipts::tell_new_device(ctx, user)?;
     }
