@@ -10,7 +10,6 @@ use undertone::event::Event;
 use undertone::store::NodeStore;
 use undertone_protocol::ids::Handle;
 use undertone_protocol::keys::DeviceCode;
-use undertone_protocol::limits::BUNDLE_FRESH;
 use undertone_tests::simulation::Stage;
 
 const DESKTOP: usize = 0;
