@@ -126,10 +126,11 @@ fn by_a_new_link_devices_are_reached_whose_siblings_do_not_know_them() {
 #[test]
 fn what_only_a_revoked_device_got_is_sent_again() {
     let mut stage = with_phone();
+    stage.send(BOB, "Alice", "at both").unwrap();
     stage.stop(DESKTOP).unwrap();
     stage.send(BOB, "Alice", "only at the phone").unwrap();
     stage.run(MINUTES).unwrap();
-    assert_eq!(said(&mut stage, PHONE, "Bob"), ["only at the phone"]);
+    assert_eq!(said(&mut stage, PHONE, "Bob"), ["at both", "only at the phone"]);
     stage.stop(PHONE).unwrap();
     // It expires at the relay.
     stage.sleep(ENVELOPE_TTL_MAX * 2).unwrap();
@@ -138,5 +139,5 @@ fn what_only_a_revoked_device_got_is_sent_again() {
     stage.run(MINUTES).unwrap();
     stage.send(BOB, "Alice", "and then").unwrap();
     stage.run(MINUTES).unwrap();
-    assert_eq!(said(&mut stage, DESKTOP, "Bob"), ["only at the phone", "and then"]);
+    assert_eq!(said(&mut stage, DESKTOP, "Bob"), ["at both", "only at the phone", "and then"]);
 }

@@ -146,8 +146,8 @@ fn is_lost(
         && owes(&items, device, |state| matches!(state, OutboxState::Custody { .. } | OutboxState::Failed)))
 }
 
-/// Whether no device that is left of the contact's acknowledged an entry that no outbox item tells of any more: it
-/// went along with a request, or it expired for all but a device that was revoked since.
+/// Whether no outbox item tells of an entry any more, and none of the contact's devices is left that has it: it went
+/// along with a request, or it expired for all but a device that was revoked since.
 fn is_forgotten(ctx: &Context<'_>, contact: &Contact, delivery: &Delivery) -> Result<bool, StoreError> {
     let on_its_way = !ctx.tx.outbox_of(&Purpose::Introduction(contact.user))?.is_empty();
     if !delivery.sealed || delivery.failed.is_some() || on_its_way {
@@ -156,15 +156,17 @@ fn is_forgotten(ctx: &Context<'_>, contact: &Contact, delivery: &Delivery) -> Re
     if delivery.tick < Tick::Delivered {
         return Ok(true);
     }
-    let Some(list) = &contact.device_list else { return Ok(false) };
-    for certificate in list.active() {
+    let mut were_there = false;
+    for certificate in contact.device_list.iter().flat_map(|list| list.active()) {
         let acknowledged = ctx.tx.acknowledgement(&delivery.conversation, &certificate.device)?;
         let held = acknowledged.as_ref().and_then(|known| known.fields.delivered.get(&ctx.me.device));
         if held.is_some_and(|held| held.covers(delivery.seq)) {
             return Ok(false);
         }
+        // Whoever came anew lacks all from before, and is not sent that.
+        were_there |= held.is_some_and(|held| held.seq > 0);
     }
-    Ok(true)
+    Ok(were_there)
 }
 
 fn owes(items: &[OutboxItem], device: &DeviceId, state: impl Fn(OutboxState) -> bool) -> bool {
