@@ -29,12 +29,6 @@ fn starts_anew(stage: &mut Stage, lost: usize, name: &'static str) -> usize {
     stage.add(name, Origin::Phrase(phrase)).unwrap()
 }
 
-fn said(stage: &mut Stage, node: usize, name: &str) -> Vec<String> {
-    let mut texts = stage.texts(node, name).unwrap();
-    texts.retain(|text| !text.starts_with('('));
-    texts
-}
-
 fn first_contact(stage: &mut Stage, node: usize) -> ContactView {
     stage.contacts(node).unwrap().into_iter().next().unwrap()
 }
@@ -66,11 +60,11 @@ fn who_starts_anew_is_known_again_and_the_lost_device_is_revoked() {
     stage.send(anew, "Bob", "all is lost, but you").unwrap();
     stage.run(MINUTES).unwrap();
     assert_eq!(
-        said(&mut stage, BOB, "Alice"),
+        stage.said(BOB, "Alice").unwrap(),
         ["before", "before, too", "it is me again", "good to have you back", "all is lost, but you"]
     );
     assert_eq!(
-        said(&mut stage, anew, "Bob"),
+        stage.said(anew, "Bob").unwrap(),
         ["it is me again", "good to have you back", "all is lost, but you"]
     );
     // The lost device comes back: it is out.
@@ -79,7 +73,7 @@ fn who_starts_anew_is_known_again_and_the_lost_device_is_revoked() {
     let sent = Command::Send { name: "Bob".to_owned(), text: "from the thief".to_owned() };
     drop(stage.ask(ALICE, sent).unwrap());
     stage.run(MINUTES).unwrap();
-    assert_eq!(said(&mut stage, BOB, "Alice").len(), 5);
+    assert_eq!(stage.said(BOB, "Alice").unwrap().len(), 5);
     stage.ask(BOB, Command::ContactVerify { name: "Alice".to_owned(), confirm: true }).unwrap().unwrap();
     assert_eq!(first_contact(&mut stage, BOB).warning, None);
 }
@@ -94,7 +88,7 @@ fn two_who_both_start_anew_find_each_other() {
     stage.send(bob, "Alice", "me, too").unwrap();
     stage.run(MINUTES).unwrap();
     for (node, name) in [(alice, "Bob"), (bob, "Alice")] {
-        assert_eq!(said(&mut stage, node, name), ["here again", "me, too"]);
+        assert_eq!(stage.said(node, name).unwrap(), ["here again", "me, too"]);
         assert_eq!(first_contact(&mut stage, node).warning, None);
     }
 }
@@ -146,7 +140,7 @@ fn a_copied_store_forks_and_everybody_sees_it() {
     stage.run(MINUTES).unwrap();
     for node in [ALICE, phone] {
         let counts = ["before", "before, too", "are you there?"];
-        assert_eq!(said(&mut stage, node, "Bob"), counts, "at {node}");
+        assert_eq!(stage.said(node, "Bob").unwrap(), counts, "at {node}");
         let warning = first_contact(&mut stage, node).warning.unwrap_or_default();
         assert!(warning.contains("copied store"), "at {node}: {warning}");
     }

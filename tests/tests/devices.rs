@@ -32,18 +32,8 @@ fn friends() -> Stage {
 /// The same, after Alice added her phone.
 fn with_phone() -> Stage {
     let mut stage = friends();
-    let phone = stage.add("phone", Origin::Link).unwrap();
-    assert_eq!(phone, PHONE);
-    stage.link(DESKTOP, PHONE).unwrap();
-    stage.run(MINUTES).unwrap();
+    assert_eq!(stage.add_linked(DESKTOP, "phone").unwrap(), PHONE);
     stage
-}
-
-/// What of a history is said, device notices left out.
-fn said(stage: &mut Stage, node: usize, name: &str) -> Vec<String> {
-    let mut texts = stage.texts(node, name).unwrap();
-    texts.retain(|text| !text.starts_with('('));
-    texts
 }
 
 fn states(stage: &mut Stage, node: usize, name: &str) -> Vec<String> {
@@ -66,7 +56,7 @@ fn a_new_device_becomes_the_users_and_gets_contacts_and_history() {
         [("Bob", "accepted")]
     );
     assert_eq!(stage.texts(PHONE, "Bob").unwrap(), stage.texts(DESKTOP, "Bob").unwrap());
-    assert_eq!(said(&mut stage, PHONE, "Bob").len(), 6);
+    assert_eq!(stage.said(PHONE, "Bob").unwrap().len(), 6);
     // Bob sees that Alice has another device.
     let notice = stage.texts(BOB, "Alice").unwrap().pop().unwrap();
     assert!(notice.contains("desktop, phone"), "{notice}");
@@ -91,7 +81,7 @@ fn a_code_serves_until_its_device_has_spoken() {
     assert_eq!(again.state, "active");
     stage.send(DESKTOP, "Bob", "still there").unwrap();
     stage.run(Duration::from_secs(5)).unwrap();
-    assert_eq!(said(&mut stage, phone, "Bob").last().map(String::as_str), Some("still there"));
+    assert_eq!(stage.said(phone, "Bob").unwrap().last().map(String::as_str), Some("still there"));
 }
 
 #[test]
@@ -140,9 +130,7 @@ fn each_device_gets_what_the_other_side_and_the_other_device_write() {
 #[test]
 fn ticks_of_what_another_device_wrote_do_not_go_back() {
     let mut stage = with_phone();
-    let bobs_phone = stage.add("phone", Origin::Link).unwrap();
-    stage.link(BOB, bobs_phone).unwrap();
-    stage.run(MINUTES).unwrap();
+    let bobs_phone = stage.add_linked(BOB, "phone").unwrap();
     stage.unplug(bobs_phone).unwrap();
     stage.events(DESKTOP);
     let sent = stage.send(PHONE, "Bob", "from the phone").unwrap().id;
@@ -150,7 +138,7 @@ fn ticks_of_what_another_device_wrote_do_not_go_back() {
     assert_eq!(ticks(&mut stage, DESKTOP, &sent), ["delivered", "read"]);
     // What Bob has read comes to his other device too, and that is no news.
     stage.plug(bobs_phone).unwrap();
-    assert_eq!(said(&mut stage, bobs_phone, "Alice").last().unwrap(), "from the phone");
+    assert_eq!(stage.said(bobs_phone, "Alice").unwrap().last().unwrap(), "from the phone");
     assert!(ticks(&mut stage, DESKTOP, &sent).is_empty());
 }
 
@@ -231,7 +219,7 @@ fn a_request_shows_on_all_devices_and_any_of_them_accepts() {
     stage.run(MINUTES).unwrap();
     let texts = ["It is me", "hello, all of you", "hello from the desktop"];
     for (node, name) in [(carol, "Alice"), (DESKTOP, "Carol"), (PHONE, "Carol")] {
-        assert_eq!(said(&mut stage, node, name), texts, "at {node}");
+        assert_eq!(stage.said(node, name).unwrap(), texts, "at {node}");
     }
 }
 
@@ -249,7 +237,7 @@ fn somebody_blocked_on_one_device_is_blocked_on_the_other() {
     stage.run(MINUTES).unwrap();
     for node in [DESKTOP, PHONE] {
         assert_eq!(stage.contacts(node).unwrap()[0].state, "accepted");
-        assert_eq!(said(&mut stage, node, "Bob").pop().unwrap(), "anybody there?", "at {node}");
+        assert_eq!(stage.said(node, "Bob").unwrap().pop().unwrap(), "anybody there?", "at {node}");
     }
 }
 
@@ -259,7 +247,7 @@ fn notes_to_oneself_are_on_all_devices() {
     let note = stage.send(PHONE, "me", "buy milk").unwrap();
     assert_eq!(note.state, "read", "its only reader wrote it");
     stage.run(MINUTES).unwrap();
-    assert_eq!(said(&mut stage, DESKTOP, "me"), ["buy milk"]);
+    assert_eq!(stage.said(DESKTOP, "me").unwrap(), ["buy milk"]);
 }
 
 #[test]
@@ -275,7 +263,7 @@ fn the_order_does_not_depend_on_what_counts_no_more() {
     stage.send(DESKTOP, "Bob", "the phone is lost").unwrap();
     stage.plug(DESKTOP).unwrap();
     stage.run(MINUTES).unwrap();
-    let said_last = |stage: &mut Stage, node, name| said(stage, node, name).split_off(6);
+    let said_last = |stage: &mut Stage, node, name| stage.said(node, name).unwrap().split_off(6);
     assert_eq!(said_last(&mut stage, DESKTOP, "Bob"), ["where are you?", "the phone is lost"]);
     assert_eq!(said_last(&mut stage, BOB, "Alice"), ["where are you?", "the phone is lost"]);
 }
@@ -283,9 +271,7 @@ fn the_order_does_not_depend_on_what_counts_no_more() {
 #[test]
 fn three_devices_know_each_other() {
     let mut stage = with_phone();
-    let tablet = stage.add("tablet", Origin::Link).unwrap();
-    stage.link(DESKTOP, tablet).unwrap();
-    stage.run(MINUTES).unwrap();
+    let tablet = stage.add_linked(DESKTOP, "tablet").unwrap();
     stage.stop(DESKTOP).unwrap();
     // Without the primary one the others go on.
     stage.send(tablet, "Bob", "from the tablet").unwrap();
@@ -295,10 +281,10 @@ fn three_devices_know_each_other() {
     assert_eq!(stage.texts(tablet, "Bob").unwrap(), stage.texts(PHONE, "Bob").unwrap());
     stage.start(DESKTOP).unwrap();
     stage.run(MINUTES).unwrap();
-    let all = said(&mut stage, BOB, "Alice");
+    let all = stage.said(BOB, "Alice").unwrap();
     assert_eq!(all.len(), 9);
     for node in [DESKTOP, PHONE, tablet] {
-        assert_eq!(said(&mut stage, node, "Bob"), all, "at {node}");
+        assert_eq!(stage.said(node, "Bob").unwrap(), all, "at {node}");
     }
 }
 

@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use undertone::command::Command;
-use undertone::engine::Origin;
 use undertone::store::{Contact, NodeStore};
 use undertone_protocol::limits::{BUNDLE_FRESH, ENVELOPE_TTL_MAX};
 use undertone_protocol::receipts::Denial;
@@ -21,18 +20,8 @@ const MINUTES: Duration = Duration::from_secs(180);
 fn with_phone() -> Stage {
     let mut stage = Stage::new(&["Alice", "Bob"], false).unwrap();
     stage.meet(DESKTOP, BOB).unwrap();
-    let phone = stage.add("phone", Origin::Link).unwrap();
-    assert_eq!(phone, PHONE);
-    stage.link(DESKTOP, PHONE).unwrap();
-    stage.run(MINUTES).unwrap();
+    assert_eq!(stage.add_linked(DESKTOP, "phone").unwrap(), PHONE);
     stage
-}
-
-/// What of a history is said, device notices left out.
-fn said(stage: &mut Stage, node: usize, name: &str) -> Vec<String> {
-    let mut texts = stage.texts(node, name).unwrap();
-    texts.retain(|text| !text.starts_with('('));
-    texts
 }
 
 /// Whether Bob knows a mailbox of a device of Alice's.
@@ -71,7 +60,7 @@ fn by_a_new_link_all_devices_are_reached_again() {
     stage.plug(DESKTOP).unwrap();
     stage.send(BOB, "Alice", "there again").unwrap();
     stage.run(MINUTES).unwrap();
-    assert!(said(&mut stage, DESKTOP, "Bob").contains(&"there again".to_owned()));
+    assert!(stage.said(DESKTOP, "Bob").unwrap().contains(&"there again".to_owned()));
 }
 
 #[test]
@@ -82,20 +71,20 @@ fn a_revoked_device_gets_nothing_more_and_contacts_see_it() {
     stage.run(MINUTES).unwrap();
     let notice = stage.texts(BOB, "Alice").unwrap().pop().unwrap();
     assert!(notice.contains("desktop)") && !notice.contains("phone"), "{notice}");
-    let before = said(&mut stage, PHONE, "Bob");
+    let before = stage.said(PHONE, "Bob").unwrap();
     assert!(before.contains(&"before".to_owned()));
     stage.send(BOB, "Alice", "for the desktop only").unwrap();
     stage.send(DESKTOP, "Bob", "the phone is lost").unwrap();
     stage.send(DESKTOP, "me", "a note").unwrap();
     stage.run(MINUTES).unwrap();
-    assert_eq!(said(&mut stage, PHONE, "Bob"), before);
-    assert!(!said(&mut stage, PHONE, "me").contains(&"a note".to_owned()));
-    assert_eq!(said(&mut stage, BOB, "Alice"), said(&mut stage, DESKTOP, "Bob"));
+    assert_eq!(stage.said(PHONE, "Bob").unwrap(), before);
+    assert!(!stage.said(PHONE, "me").unwrap().contains(&"a note".to_owned()));
+    assert_eq!(stage.said(BOB, "Alice").unwrap(), stage.said(DESKTOP, "Bob").unwrap());
     // Nothing of it counts any more, either.
     let sent =
         stage.ask(PHONE, Command::Send { name: "Bob".to_owned(), text: "it is me".to_owned() }).unwrap();
     stage.run(MINUTES).unwrap();
-    assert!(!said(&mut stage, BOB, "Alice").contains(&"it is me".to_owned()), "{sent:?}");
+    assert!(!stage.said(BOB, "Alice").unwrap().contains(&"it is me".to_owned()), "{sent:?}");
     assert_eq!(stage.devices(DESKTOP).unwrap()[1].state, "revoked");
     // It learns of it when it looks for its siblings' keys anew, and from then on says so.
     stage.sleep(BUNDLE_FRESH).unwrap();
@@ -130,7 +119,7 @@ fn what_only_a_revoked_device_got_is_sent_again() {
     stage.stop(DESKTOP).unwrap();
     stage.send(BOB, "Alice", "only at the phone").unwrap();
     stage.run(MINUTES).unwrap();
-    assert_eq!(said(&mut stage, PHONE, "Bob"), ["at both", "only at the phone"]);
+    assert_eq!(stage.said(PHONE, "Bob").unwrap(), ["at both", "only at the phone"]);
     stage.stop(PHONE).unwrap();
     // It expires at the relay.
     stage.sleep(ENVELOPE_TTL_MAX * 2).unwrap();
@@ -139,5 +128,5 @@ fn what_only_a_revoked_device_got_is_sent_again() {
     stage.run(MINUTES).unwrap();
     stage.send(BOB, "Alice", "and then").unwrap();
     stage.run(MINUTES).unwrap();
-    assert_eq!(said(&mut stage, DESKTOP, "Bob"), ["at both", "only at the phone", "and then"]);
+    assert_eq!(stage.said(DESKTOP, "Bob").unwrap(), ["at both", "only at the phone", "and then"]);
 }

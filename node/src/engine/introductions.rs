@@ -213,19 +213,26 @@ fn again(
             answer(ctx, &mut contact);
             accepted(ctx, &mut contact)?;
         }
-        // They don't know yet that we accepted, or began anew by another link. Our other devices answer as well: what
-        // they said before counts no more.
+        // They don't know yet that we accepted, or began anew by another link.
         (ContactState::Accepted, IntroductionKind::Request { invitation }) => {
             answer(ctx, &mut contact);
-            if contact.invitation.replace(invitation) != Some(invitation) {
-                ctx.agenda.changed.insert(contact.user);
-            }
+            note_link(ctx, &mut contact, invitation)?;
         }
         (ContactState::Accepted, IntroductionKind::Accept)
         | (ContactState::Requested | ContactState::Declined | ContactState::Blocked(_), _)
         | (_, IntroductionKind::Link) => {}
     }
     ctx.tx.put_contact(&contact)
+}
+
+/// A contact came by a link that this user gave, and forgot with it what other devices said before: these are told, and
+/// introduce themselves anew.
+fn note_link(ctx: &mut Context<'_>, contact: &mut Contact, link: Handle) -> Result<(), StoreError> {
+    if contact.invitation != Some(link) && ctx.tx.invitation(&link)?.is_some() {
+        contact.invitation = Some(link);
+        ctx.agenda.changed.insert(contact.user);
+    }
+    Ok(())
 }
 
 fn update(

@@ -23,8 +23,9 @@ pub(super) fn fill_gaps(
     held: &FrontierItem,
 ) -> Result<(), StoreError> {
     let conversation = ctx.me.direct(&contact.user);
+    let theirs = Theirs::of(ctx, contact)?;
     for delivery in ctx.tx.deliveries_between(&conversation, held.seq.saturating_add(1), held.last())? {
-        if !held.covers(delivery.seq) && is_lost(ctx, contact, &delivery, device, ctx.now)? {
+        if !held.covers(delivery.seq) && is_lost(ctx, &theirs, &delivery, device, ctx.now)? {
             again(ctx, delivery)?;
         }
     }
@@ -43,9 +44,10 @@ pub(super) fn fill_end(
 ) -> Result<(), StoreError> {
     let conversation = ctx.me.direct(&contact.user);
     let last = held.get(&ctx.me.device).map_or(0, FrontierItem::last);
+    let theirs = Theirs::of(ctx, contact)?;
     let mut lost = false;
     for delivery in ctx.tx.deliveries_between(&conversation, last.saturating_add(1), u64::MAX)? {
-        if is_lost(ctx, contact, &delivery, device, spoke.after(GRACE))? {
+        if is_lost(ctx, &theirs, &delivery, device, spoke.after(GRACE))? {
             again(ctx, delivery)?;
             lost = true;
         }
@@ -77,9 +79,10 @@ pub(super) fn unseal_all(
             again(ctx, delivery)?;
         }
     }
+    let theirs = Theirs::of(ctx, contact)?;
     for delivery in ctx.tx.deliveries_unread(&conversation)? {
         let in_outbox = !ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?.is_empty();
-        if !in_outbox && is_forgotten(ctx, contact, &delivery)? {
+        if !in_outbox && theirs.lack(&delivery) {
             again(ctx, delivery)?;
         }
     }
@@ -132,41 +135,52 @@ fn is_refused(delivery: &Delivery) -> bool {
 /// Whether a relay took the entry for the device some time before `moment`.
 fn is_lost(
     ctx: &Context<'_>,
-    contact: &Contact,
+    theirs: &Theirs,
     delivery: &Delivery,
     device: &DeviceId,
     moment: Timestamp,
 ) -> Result<bool, StoreError> {
     let items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
     if items.is_empty() {
-        return is_forgotten(ctx, contact, delivery);
+        return Ok(theirs.lack(delivery));
     }
     let old = items.iter().all(|item| moment.since(item.created) >= GRACE);
     Ok(old
         && owes(&items, device, |state| matches!(state, OutboxState::Custody { .. } | OutboxState::Failed)))
 }
 
-/// Whether no outbox item tells of an entry any more, and none of the contact's devices is left that has it: it went
-/// along with a request, or it expired for all but a device that was revoked since.
-fn is_forgotten(ctx: &Context<'_>, contact: &Contact, delivery: &Delivery) -> Result<bool, StoreError> {
-    let on_its_way = !ctx.tx.outbox_of(&Purpose::Introduction(contact.user))?.is_empty();
-    if !delivery.sealed || delivery.failed.is_some() || on_its_way {
-        return Ok(false);
-    }
-    if delivery.tick < Tick::Delivered {
-        return Ok(true);
-    }
-    let mut were_there = false;
-    for certificate in contact.device_list.iter().flat_map(|list| list.active()) {
-        let acknowledged = ctx.tx.acknowledgement(&delivery.conversation, &certificate.device)?;
-        let held = acknowledged.as_ref().and_then(|known| known.fields.delivered.get(&ctx.me.device));
-        if held.is_some_and(|held| held.covers(delivery.seq)) {
-            return Ok(false);
+/// What is known of a contact's devices that are left.
+struct Theirs {
+    /// What each holds of this device's entries.
+    held: Vec<FrontierItem>,
+    /// An introduction to them is on its way.
+    introducing: bool,
+}
+
+impl Theirs {
+    fn of(ctx: &Context<'_>, contact: &Contact) -> Result<Self, StoreError> {
+        let conversation = ctx.me.direct(&contact.user);
+        let mut held = Vec::new();
+        for certificate in contact.device_list.iter().flat_map(|list| list.active()) {
+            if let Some(known) = ctx.tx.acknowledgement(&conversation, &certificate.device)? {
+                held.extend(known.fields.delivered.get(&ctx.me.device).cloned());
+            }
         }
-        // Whoever came anew lacks all from before, and is not sent that.
-        were_there |= held.is_some_and(|held| held.seq > 0);
+        let introducing = !ctx.tx.outbox_of(&Purpose::Introduction(contact.user))?.is_empty();
+        Ok(Self { held, introducing })
     }
-    Ok(were_there)
+
+    /// Whether all of them lack an entry that no outbox item tells of: it went along with a request, or it expired for
+    /// all but a device that was revoked since.
+    fn lack(&self, delivery: &Delivery) -> bool {
+        // Whoever came anew lacks all from before, and is not sent that.
+        let were_there = self.held.iter().any(|item| item.seq > 0);
+        let is_held = self.held.iter().any(|item| item.covers(delivery.seq));
+        let is_on_its_way = !delivery.sealed || self.introducing;
+        !is_on_its_way
+            && delivery.failed.is_none()
+            && (delivery.tick < Tick::Delivered || (were_there && !is_held))
+    }
 }
 
 fn owes(items: &[OutboxItem], device: &DeviceId, state: impl Fn(OutboxState) -> bool) -> bool {

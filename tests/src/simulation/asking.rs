@@ -5,6 +5,7 @@ use std::time::Duration;
 use undertone::command::{
     Command, CommandError, ContactView, DeviceView, IdView, MessageView, Response, StatusView,
 };
+use undertone::engine::Origin;
 
 use super::failed::Failed;
 use super::stage::Stage;
@@ -70,6 +71,21 @@ impl Stage {
     /// Their texts.
     pub fn texts(&mut self, node: usize, name: &str) -> Result<Vec<String>, Failed> {
         Ok(self.history(node, name)?.into_iter().map(|view| view.text).collect())
+    }
+
+    /// What of them was said, device notices left out.
+    pub fn said(&mut self, node: usize, name: &str) -> Result<Vec<String>, Failed> {
+        let mut texts = self.texts(node, name)?;
+        texts.retain(|text| !text.starts_with('('));
+        Ok(texts)
+    }
+
+    /// A new device of a user, added by the primary one, that had time to get all there is. Gives its number.
+    pub fn add_linked(&mut self, primary: usize, name: &'static str) -> Result<usize, Failed> {
+        let new = self.add(name, Origin::Link)?;
+        self.link(primary, new)?;
+        self.run(Duration::from_secs(180))?;
+        Ok(new)
     }
 
     /// A new device shows its code, and a device of the user adds it.
