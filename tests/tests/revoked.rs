@@ -130,3 +130,21 @@ fn what_only_a_revoked_device_got_is_sent_again() {
     stage.run(MINUTES).unwrap();
     assert_eq!(stage.said(DESKTOP, "Bob").unwrap(), ["at both", "only at the phone", "and then"]);
 }
+
+#[test]
+fn a_device_that_was_refused_asks_again_by_the_link_that_its_sibling_used() {
+    let mut stage = Stage::new(&["Alice", "Bob"], false).unwrap();
+    assert_eq!(stage.add_linked(DESKTOP, "phone").unwrap(), PHONE);
+    let ask = |stage: &mut Stage| {
+        let link = stage.invite(BOB, 1).unwrap();
+        stage.contact(DESKTOP, Command::ContactAdd { link, name: None, message: None }).unwrap();
+        stage.run(MINUTES).unwrap();
+    };
+    ask(&mut stage);
+    change_contacts(&mut stage, PHONE, |contact| contact.refused = Some(Denial::Revoked));
+    ask(&mut stage);
+    let phone = stage.id(PHONE).unwrap().device;
+    let contacts = stage.disk(BOB).unwrap().transaction(|tx| tx.contacts()).unwrap();
+    let asked = |contact: &Contact| contact.introduced.iter().any(|(device, _)| device.to_hex() == phone);
+    assert!(contacts.iter().any(asked), "the phone did not ask");
+}
