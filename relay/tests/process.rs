@@ -242,7 +242,9 @@ fn mistakes_say_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let no_config = program(dir.path(), &["run"]);
     assert!(!no_config.status.success());
-    assert!(text(&no_config.stderr).contains("undertone-relay init"), "{}", text(&no_config.stderr));
+    let said = text(&no_config.stderr);
+    assert!(said.contains("undertone-relay init"), "{said}");
+    assert_eq!(said.matches("relay.toml").count(), 1, "the file is named once: {said}");
 
     init(dir.path());
     let not_running = program(dir.path(), &["status"]);
@@ -254,7 +256,8 @@ fn mistakes_say_what_to_do() {
     std::fs::write(&config, typo).unwrap();
     let refused = program(dir.path(), &["run"]);
     assert!(!refused.status.success());
-    assert!(text(&refused.stderr).contains("did you mean `registration`"), "{}", text(&refused.stderr));
+    let said = text(&refused.stderr);
+    assert!(said.contains("the nearest known one is `registration`"), "{said}");
 
     let version = program(dir.path(), &["--version"]);
     assert!(text(&version.stdout).contains(env!("CARGO_PKG_VERSION")));

@@ -1,5 +1,4 @@
 use std::io;
-use std::path::PathBuf;
 
 use undertone_transport::AddressError;
 
@@ -7,18 +6,13 @@ use undertone_transport::AddressError;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file can't be read.
-    #[error("{path}: {source}; `undertone-relay init` makes a new one")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error("it can't be read; `undertone-relay init` makes a new one")]
+    Io(#[source] io::Error),
     /// The text is no TOML, or a value has the wrong type.
     #[error("{0}")]
     Syntax(String),
     /// A key that does not exist.
-    #[error("unknown key `{key}`; did you mean `{nearest}`?")]
+    #[error("unknown key `{key}`: the nearest known one is `{nearest}`")]
     UnknownKey {
         /// The key, with the names of its tables.
         key: String,

@@ -11,8 +11,7 @@ pub const TEMPLATE: &str = include_str!("template.toml");
 
 /// Reads a file; a relative data directory is taken from its folder.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(ConfigError::Io)?;
     let mut config = parse(&text)?;
     if let Some(folder) = path.parent() {
         config.data_dir = folder.join(config.data_dir);
