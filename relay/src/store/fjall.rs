@@ -21,9 +21,6 @@ use super::format::{self, FORMAT};
 use super::{Batch, Store, StoreError};
 
 const KEYSPACE: &str = "relay";
-/// Holds the number of commits alone.
-const COMMITS_KEYSPACE: &str = "commits";
-const COMMITS_KEY: &[u8] = b"n";
 /// The file by which a directory is recognised as a `fjall` database.
 const DATABASE_MARK: &str = "version";
 /// What the backend itself demands.
@@ -48,7 +45,6 @@ impl Default for FjallOptions {
 pub struct FjallStore {
     database: Database,
     keyspace: Keyspace,
-    commits_keyspace: Keyspace,
     commits: u64,
     count: CommitCount,
     poisoned: bool,
@@ -72,15 +68,13 @@ impl FjallStore {
         if !database.keyspace_exists(KEYSPACE) {
             return Err(unmarked(path, counted));
         }
-        let commits_keyspace = keyspace(&database, COMMITS_KEYSPACE)?;
-        let commits = committed(&commits_keyspace)?;
+        let keyspace = keyspace(&database)?;
+        let commits = committed(&keyspace)?;
         if let Some(missing) = counted.checked_sub(commits).filter(|missing| *missing > 0) {
             let count = beside(path, "commits");
             return Err(StoreError::Lost { path: path.to_owned(), count, commits: missing });
         }
-        let keyspace = keyspace(&database, KEYSPACE)?;
-        let store =
-            Self { database, keyspace, commits_keyspace, commits, count, poisoned: false, _lock: lock };
+        let store = Self { database, keyspace, commits, count, poisoned: false, _lock: lock };
         match format::found(&store)? {
             Some(FORMAT) => Ok(store),
             Some(found) => Err(StoreError::Format { found, expected: FORMAT }),
@@ -99,7 +93,7 @@ fn unmarked(path: &Path, counted: u64) -> StoreError {
 }
 
 fn committed(keyspace: &Keyspace) -> Result<u64, StoreError> {
-    let Some(bytes) = keyspace.get(COMMITS_KEY).map_err(backend)? else { return Ok(0) };
+    let Some(bytes) = keyspace.get(format::commits_key()).map_err(backend)? else { return Ok(0) };
     let bytes = bytes.as_ref().try_into().map_err(|_| StoreError::Corrupt { what: "number of commits" })?;
     Ok(u64::from_be_bytes(bytes))
 }
@@ -135,7 +129,7 @@ impl Store for FjallStore {
             }
         }
         let commits = self.commits.saturating_add(1);
-        writes.insert(&self.commits_keyspace, COMMITS_KEY, commits.to_be_bytes());
+        writes.insert(&self.keyspace, &format::commits_key()[..], commits.to_be_bytes());
         writes.commit().map_err(|error| {
             self.poisoned = true;
             backend(error)
@@ -153,7 +147,7 @@ fn create(path: &Path, parent: &Path, options: FjallOptions) -> Result<(), Store
         fs::remove_dir_all(&building).map_err(at(&building))?;
     }
     let database = database(&building, options)?;
-    keyspace(&database, KEYSPACE)?.insert(&format::key()[..], FORMAT.to_be_bytes()).map_err(backend)?;
+    keyspace(&database)?.insert(&format::key()[..], FORMAT.to_be_bytes()).map_err(backend)?;
     database.persist(PersistMode::SyncAll).map_err(backend)?;
     drop(database);
     sync_tree(&building)?;
@@ -176,8 +170,8 @@ fn database(path: &Path, options: FjallOptions) -> Result<Database, StoreError> 
     }
 }
 
-fn keyspace(database: &Database, name: &str) -> Result<Keyspace, StoreError> {
-    database.keyspace(name, KeyspaceCreateOptions::default).map_err(backend)
+fn keyspace(database: &Database) -> Result<Keyspace, StoreError> {
+    database.keyspace(KEYSPACE, KeyspaceCreateOptions::default).map_err(backend)
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {

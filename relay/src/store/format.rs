@@ -6,11 +6,16 @@ use super::table::Table;
 use super::{Store, StoreError};
 
 /// The layout that this build reads and writes. It grows with every change that old builds can't read.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Where the record is.
 pub(super) fn key() -> Bytes {
     Table::Format.key().into()
+}
+
+/// Where a backend that counts its commits keeps their number.
+pub(super) fn commits_key() -> Bytes {
+    Table::Commits.key().into()
 }
 
 /// The format of a store; `None` when it was never marked.

@@ -45,6 +45,9 @@ pub(crate) enum Table {
     Prekey = 17,
     /// time, locator: bundles by when they were last written.
     BundleSeen = 18,
+    /// Its one key holds the number of commits, written by a backend that counts them. A keyspace of its own,
+    /// never flushed, would keep every journal from being deleted.
+    Commits = 19,
 }
 
 impl Table {
