@@ -335,7 +335,9 @@ fn show_forks(
     if entries.is_empty() || shown || pairwise::reach(ctx, contact, &[*device])?.is_none() {
         return Ok(());
     }
-    ctx.agenda.forks_shown.insert(which, ctx.now);
+    let now = ctx.now;
+    ctx.agenda.forks_shown.retain(|_, at| now.since(*at) < OFFER_LIFE);
+    ctx.agenda.forks_shown.insert(which, now);
     for batch in batches(entries).into_iter().take(BATCHES_MAX) {
         send(ctx, contact, device, conversation, batch)?;
     }

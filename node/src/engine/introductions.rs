@@ -261,7 +261,7 @@ fn update(
 }
 
 /// Their earlier tokens may have been refused already, with anything that was on its way: it goes again.
-fn tokens_renewed(
+pub(super) fn tokens_renewed(
     ctx: &mut Context<'_>,
     contact: &mut Contact,
     devices: &[DeviceId],

@@ -38,6 +38,7 @@ mod lists;
 mod resend;
 mod sealing;
 
+mod custody;
 mod history;
 mod receipts;
 

@@ -8,14 +8,11 @@ use undertone_protocol::wire;
 use undertone_protocol::wire::pairwise::Body;
 
 use super::context::Context;
+use super::custody::{self, TICKS_TOLD};
 use super::outgoing::{self, NO_GROUP};
 use super::{history, own, pairwise, resend, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, Delivery, Failure, Purpose, StoreError};
-
-/// Of messages written on other devices, as many ticks are told at a time, the last ones.
-const TICKS_TOLD: usize = 64;
-const TICKS_TOLD_MAX: u64 = TICKS_TOLD as u64;
 
 /// An acknowledgement from a device that Olm proved.
 pub(super) fn received(
@@ -52,7 +49,7 @@ pub(super) fn received(
     ctx.tx.put_acknowledgement(&acknowledgement)?;
     let known = known.map(|known| known.fields);
     if is_sibling {
-        return received_from_sibling(ctx, &acknowledgement.fields);
+        return received_from_sibling(ctx, &contact, known.as_ref(), &acknowledgement.fields);
     }
     let before = known.as_ref().map(|known| (&known.delivered, &known.read));
     let (delivered, read) = (before.map(|(delivered, _)| delivered), before.map(|(_, read)| read));
@@ -70,8 +67,12 @@ pub(super) fn received(
 /// Another device of the user says what it has, and what the user read there: that is read here too.
 fn received_from_sibling(
     ctx: &mut Context<'_>,
-    AcknowledgementFields { conversation, device, read, .. }: &AcknowledgementFields,
+    contact: &Contact,
+    before: Option<&AcknowledgementFields>,
+    after: &AcknowledgementFields,
 ) -> Result<(), StoreError> {
+    custody::told(ctx, contact, before, after)?;
+    let AcknowledgementFields { conversation, device, read, .. } = after;
     let mut own = ctx.tx.own_receipts(conversation)?;
     if own.read.merge(read) {
         ctx.tx.put_own_receipts(conversation, &own)?;
@@ -91,7 +92,7 @@ fn siblings_ticks(
         let seq = |frontier: &Frontier| frontier.get(&sibling).map_or(0, |item| item.seq);
         let settled = before.map_or(0, |before| seq(&before.delivered).min(seq(&before.read)));
         let through = seq(&after.delivered).max(seq(&after.read));
-        let newly = through.saturating_sub(settled).min(TICKS_TOLD_MAX);
+        let newly = through.saturating_sub(settled).min(TICKS_TOLD as u64);
         let from = through.saturating_sub(newly).saturating_add(1);
         for stored in ctx.tx.entries_of(&after.conversation, &sibling, from, TICKS_TOLD)? {
             let header = &stored.entry.header;
@@ -152,6 +153,7 @@ pub(super) fn raise_tick(ctx: &mut Context<'_>, entry: &EntryId, tick: Tick) -> 
     match ctx.tx.delivery(entry)? {
         Some(mut delivery) if delivery.tick < tick => {
             delivery.tick = tick;
+            make_own_due(ctx, &delivery.conversation)?;
             keep(ctx, &delivery)
         }
         _ => Ok(()),
@@ -282,9 +284,13 @@ fn seal(
     let devices = own::authorised(ctx, to);
     let Some(devices) = pairwise::reach(ctx, to, &devices)? else { return Ok(()) };
     let mut own = ctx.tx.own_receipts(conversation)?;
+    let mut delivered = received_frontier(ctx, conversation)?;
     own.counter += 1;
     if own::is_me(ctx, to) {
         own.own_due = false;
+        if let Some(item) = custody::in_custody(ctx, conversation)? {
+            delivered.set(ctx.me.device, item);
+        }
     } else {
         own.due = false;
     }
@@ -292,7 +298,7 @@ fn seal(
         conversation: *conversation,
         device: ctx.me.device,
         counter: own.counter,
-        delivered: received_frontier(ctx, conversation)?,
+        delivered,
         read: own.read.clone(),
         at: ctx.now,
     };

@@ -161,7 +161,8 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
         && !matches!(target, ContactState::Blocked(_))
         && revocations::is_revoked(ctx, &contact, &record.token)?;
     let token_changed = !is_void && std::mem::replace(&mut contact.token, record.token) != record.token;
-    let moved = take_addresses(&mut contact, &record);
+    let renewed = take_addresses(&mut contact, &record);
+    let moved = !renewed.is_empty();
     // A stranger must not make this device dial relays of their choice.
     if moved && matches!(target, ContactState::Requesting | ContactState::Accepted) {
         ctx.agenda.fetch.insert(record.user);
@@ -179,11 +180,10 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
     if is_anew || is_again {
         introductions::answer(ctx, &mut contact);
     }
-    ctx.tx.put_contact(&contact)?;
     if moved && contact.state == ContactState::Accepted {
-        // What went by the former tokens may have been refused.
-        receipts::make_due(ctx, &ctx.me.direct(&contact.user))?;
+        introductions::tokens_renewed(ctx, &mut contact, &renewed)?;
     }
+    ctx.tx.put_contact(&contact)?;
     Ok(is_void)
 }
 
@@ -203,15 +203,16 @@ const fn before(target: ContactState) -> ContactState {
     }
 }
 
-/// Takes the addresses of devices that did not speak for themselves here.
-fn take_addresses(contact: &mut Contact, record: &AccountRecord) -> bool {
+/// Takes the addresses of devices that did not speak for themselves here. Gives those whose mailboxes or tokens
+/// changed.
+fn take_addresses(contact: &mut Contact, record: &AccountRecord) -> Vec<DeviceId> {
     let introduced: Vec<DeviceId> = contact.introduced.iter().map(|(device, _)| *device).collect();
     let list = contact.device_list.clone();
     let is_revoked = |device: &DeviceId| list.as_ref().is_some_and(|list| list.has_revoked(device));
     let unknown = |device: &DeviceId| !introduced.contains(device) && !is_revoked(device);
     let bundles = record.bundles.iter().filter(|access| unknown(&access.device)).cloned().collect();
     let grants = record.grants.iter().filter(|grant| unknown(&grant.device)).cloned().collect();
-    !addresses::merge(contact, bundles, grants).is_empty()
+    addresses::merge(contact, bundles, grants)
 }
 
 /// A conversation that this device did not know: the others send what they have of it.

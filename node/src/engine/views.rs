@@ -182,15 +182,21 @@ fn devices(change: &DeviceChange) -> String {
     }
 }
 
-/// How far a message has come that the user wrote on another device: by what the contact's devices signed, one left
-/// out if so wished.
+/// How far a message has come that the user wrote on another device: by what that one and the contact's devices
+/// signed, one left out if so wished.
 pub(super) fn siblings_tick(
     ctx: &Context<'_>,
     contact: &Contact,
     header: &EntryHeader,
     left_out: Option<&DeviceId>,
 ) -> Result<Tick, StoreError> {
-    let mut tick = if own::is_me(ctx, contact) { Tick::Read } else { Tick::Queued };
+    let author = ctx.tx.acknowledgement(&header.conversation, &header.device)?;
+    let in_custody = author.is_some_and(|author| author.fields.delivered.covers(&header.device, header.seq));
+    let mut tick = match (own::is_me(ctx, contact), in_custody) {
+        (true, _) => Tick::Read,
+        (false, true) => Tick::Sent,
+        (false, false) => Tick::Queued,
+    };
     let listed = contact.device_list.iter().flat_map(|list| &list.devices);
     for device in listed.map(|listed| &listed.certificate.device).filter(|device| left_out != Some(*device)) {
         let Some(acknowledgement) = ctx.tx.acknowledgement(&header.conversation, device)? else { continue };
@@ -239,7 +245,7 @@ pub(super) fn message(
         note: match &delivery {
             Some(delivery) => note(ctx, contact, delivery)?,
             None if mine && state == Tick::Queued.as_str() => {
-                Some("written on another device: it shows when the contact has it".to_owned())
+                Some("written on another device, which has not told yet that a relay took it".to_owned())
             }
             None => None,
         },

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use undertone_protocol::ids::{ConversationId, SessionId, Tag};
 use undertone_protocol::time::Timestamp;
@@ -56,13 +56,13 @@ impl Tables {
     fn forget_old_receiver_keys(&mut self, moment: Timestamp) {
         let mut newest = BTreeMap::new();
         for (_, key) in self.receiver_keys.iter() {
-            let of_device =
-                newest.entry((key.conversation, key.device)).or_insert((key.received, key.session));
-            *of_device = (*of_device).max((key.received, key.session));
+            let of_device = newest.entry((key.conversation, key.device)).or_insert(key.received);
+            *of_device = (*of_device).max(key.received);
         }
-        let newest: BTreeSet<SessionId> = newest.into_values().map(|(_, session)| session).collect();
-        let is_old =
-            |session: &SessionId, key: &ReceiverKey| key.received < moment && !newest.contains(session);
+        let is_old = |_: &SessionId, key: &ReceiverKey| {
+            let newest = newest.get(&(key.conversation, key.device));
+            key.received < moment && newest.is_some_and(|newest| key.received < *newest)
+        };
         let gone = self.receiver_keys.forget(is_old);
         self.message_tags.forget(|(_, session), _| gone.contains(session));
     }

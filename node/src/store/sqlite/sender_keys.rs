@@ -129,7 +129,7 @@ fn put_receiver_key(connection: &Connection, key: &ReceiverKey) -> Result<(), St
 fn forget_receiver_keys(connection: &Connection, moment: Timestamp) -> Result<(), StoreError> {
     let sql = "SELECT session FROM receiver_keys AS old WHERE received < ? AND EXISTS \
                (SELECT 1 FROM receiver_keys AS newer WHERE newer.conversation = old.conversation AND \
-               newer.device = old.device AND (newer.received, newer.session) > (old.received, old.session))";
+               newer.device = old.device AND newer.received > old.received)";
     let sessions: Vec<SessionId> = all(connection, sql, [ms(moment)], |row| get_id(row, 0, RECEIVER_KEY))?;
     for session in sessions {
         run(connection, "DELETE FROM message_tags WHERE session = ?", [session.as_bytes()])?;

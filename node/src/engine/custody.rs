@@ -1,0 +1,112 @@
+//! What the user wrote on another device shows here as *sent* by that device's word: its acknowledgements to siblings
+//! cover those of its own entries that are in custody.
+
+use undertone_protocol::ids::{ConversationId, EntryId};
+use undertone_protocol::limits::FRONTIER_RANGES_MAX;
+use undertone_protocol::log::{FrontierItem, SeqRange};
+use undertone_protocol::receipts::{AcknowledgementFields, Tick};
+
+use super::context::Context;
+use super::views;
+use crate::event::Event;
+use crate::log;
+use crate::store::{Contact, StoreError};
+
+/// Of messages written on other devices, as many ticks are told at a time, the last ones.
+pub(super) const TICKS_TOLD: usize = 64;
+
+/// Which of this device's entries are in custody for the contact, or have come further; `None`: none.
+pub(super) fn in_custody(
+    ctx: &Context<'_>,
+    conversation: &ConversationId,
+) -> Result<Option<FrontierItem>, StoreError> {
+    let written = log::frontier_of(ctx.tx, conversation, &ctx.me.device)?;
+    let unread = ctx.tx.deliveries_unread(conversation)?;
+    let waiting = unread.iter().filter(|delivery| delivery.tick < Tick::Sent).map(|delivery| delivery.seq);
+    let (seq, ranges) = all_but(written.seq, waiting);
+    let head = match written.head {
+        Some(head) if seq == written.seq => Some(head),
+        _ => entry_at(ctx, conversation, seq)?,
+    };
+    Ok((seq == 0 || head.is_some())
+        .then_some(FrontierItem { seq, head, ranges })
+        .filter(|item| item.last() > 0))
+}
+
+fn entry_at(
+    ctx: &Context<'_>,
+    conversation: &ConversationId,
+    seq: u64,
+) -> Result<Option<EntryId>, StoreError> {
+    let entries = ctx.tx.entries_at(conversation, &ctx.me.device, seq)?;
+    Ok(entries.first().map(|stored| stored.entry.id))
+}
+
+/// The numbers 1 to `last` but for some, which ascend: the highest before the first gap, and the ranges beyond. What
+/// the ranges have no room for is left out.
+fn all_but(last: u64, gaps: impl Iterator<Item = u64>) -> (u64, Vec<SeqRange>) {
+    let (mut seq, mut ranges, mut from) = (None, Vec::new(), 1);
+    for gap in gaps.chain([last.saturating_add(1)]) {
+        let through = gap.saturating_sub(1);
+        match seq {
+            None => seq = Some(through),
+            Some(_) if from <= through && ranges.len() < FRONTIER_RANGES_MAX => {
+                ranges.push(SeqRange { from, through });
+            }
+            Some(_) => {}
+        }
+        from = gap.saturating_add(1);
+    }
+    (seq.unwrap_or_default(), ranges)
+}
+
+/// Another device of the user says what of its own is in custody: what it did not say before is told.
+pub(super) fn told(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    before: Option<&AcknowledgementFields>,
+    after: &AcknowledgementFields,
+) -> Result<(), StoreError> {
+    let AcknowledgementFields { conversation, device, delivered, .. } = after;
+    let Some(item) = delivered.get(device) else { return Ok(()) };
+    let known = before.and_then(|before| before.delivered.get(device)).cloned().unwrap_or_default();
+    let from = known.seq.max(item.last().saturating_sub(TICKS_TOLD as u64)).saturating_add(1);
+    for stored in ctx.tx.entries_of(conversation, device, from, TICKS_TOLD)? {
+        let header = &stored.entry.header;
+        if !item.covers(header.seq) || known.covers(header.seq) {
+            continue;
+        }
+        if views::siblings_tick(ctx, contact, header, None)? == Tick::Sent {
+            ctx.events.push(Event::Tick {
+                contact: contact.name.to_string(),
+                id: stored.entry.id.to_hex(),
+                state: Tick::Sent.as_str().to_owned(),
+                failed: None,
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn all_but_the_gaps_are_covered(last in 0u64..60, gaps in proptest::collection::btree_set(1u64..60, 0..20)) {
+            let gaps: BTreeSet<u64> = gaps.into_iter().filter(|gap| *gap <= last).collect();
+            let (seq, ranges) = all_but(last, gaps.iter().copied());
+            let item = FrontierItem { seq, head: None, ranges };
+            for number in 1..70 {
+                prop_assert_eq!(item.covers(number), number <= last && !gaps.contains(&number), "{}", number);
+            }
+            let apart = item.ranges.windows(2).all(|pair| pair[1].from > pair[0].through + 1);
+            prop_assert!(apart && item.ranges.first().is_none_or(|first| first.from > seq + 1), "{:?}", item);
+        }
+    }
+}
