@@ -60,7 +60,8 @@ fn all_but(last: u64, gaps: impl Iterator<Item = u64>) -> (u64, Vec<SeqRange>) {
     (seq.unwrap_or_default(), ranges)
 }
 
-/// Another device of the user says what of its own is in custody: what it did not say before is told.
+/// Another device of the user says what of its own is in custody: what it did not say before is told, but for what
+/// went to somebody who is blocked now.
 pub(super) fn told(
     ctx: &mut Context<'_>,
     contact: &Contact,
@@ -68,7 +69,7 @@ pub(super) fn told(
     after: &AcknowledgementFields,
 ) -> Result<(), StoreError> {
     let AcknowledgementFields { conversation, device, delivered, .. } = after;
-    let Some(item) = delivered.get(device) else { return Ok(()) };
+    let Some(item) = delivered.get(device).filter(|_| !contact.state.is_blocked()) else { return Ok(()) };
     let known = before.and_then(|before| before.delivered.get(device)).cloned().unwrap_or_default();
     let from = known.seq.max(item.last().saturating_sub(TICKS_TOLD as u64)).saturating_add(1);
     for stored in ctx.tx.entries_of(conversation, device, from, TICKS_TOLD)? {
