@@ -147,6 +147,22 @@ fn what_another_device_wrote_is_sent_by_its_word() {
 }
 
 #[test]
+fn a_device_whose_mailbox_is_full_holds_up_no_acknowledgement_of_the_others() {
+    let mut stage = with_phone();
+    stage.stop(PHONE).unwrap();
+    stage.relay_holds_acknowledgements(1).unwrap();
+    for n in 0..4 {
+        stage.send(DESKTOP, "Bob", &format!("another question {n}")).unwrap();
+        stage.run(Duration::from_secs(5)).unwrap();
+        assert_eq!(states(&mut stage, DESKTOP, "Bob").last().unwrap(), "delivered", "question {n}");
+    }
+    // It gets the last one, though an earlier one waited for it.
+    stage.start(PHONE).unwrap();
+    stage.run(MINUTES).unwrap();
+    assert_eq!(states(&mut stage, PHONE, "Bob"), states(&mut stage, DESKTOP, "Bob"));
+}
+
+#[test]
 fn ticks_of_what_another_device_wrote_do_not_go_back() {
     let mut stage = with_phone();
     let bobs_phone = stage.add_linked(BOB, "phone").unwrap();

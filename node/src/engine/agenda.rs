@@ -21,6 +21,8 @@ pub(super) struct Agenda {
     pub(super) conclude: BTreeSet<u64>,
     /// Whether an acknowledgement may be due.
     pub(super) receipts: bool,
+    /// Devices to which an acknowledgement is on its way that was made before the last one of the conversation.
+    pub(super) behind: BTreeSet<(ConversationId, DeviceId)>,
     /// Home relays that should be asked how many one-time prekeys are left.
     pub(super) prekeys: BTreeSet<RelayId>,
     /// The contacts of the direct conversations: finding one must not cost a look at all.

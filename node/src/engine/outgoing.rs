@@ -83,6 +83,7 @@ pub(super) fn forget(ctx: &mut Context<'_>, device: &DeviceId) -> Result<(), Sto
             }
         }
     }
+    ctx.agenda.behind.retain(|(_, behind)| behind != device);
     ctx.tx.delete_peer_device(device)
 }
 

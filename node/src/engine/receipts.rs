@@ -1,5 +1,7 @@
 //! Ticks: acknowledgement entries of others move ours, and ours are made when something is due.
 
+use std::collections::BTreeSet;
+
 use undertone_protocol::codec::Signed;
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, UserId};
 use undertone_protocol::log::Frontier;
@@ -7,12 +9,13 @@ use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick}
 use undertone_protocol::wire;
 use undertone_protocol::wire::pairwise::Body;
 
+use super::agenda::Agenda;
 use super::context::Context;
 use super::custody::{self, TICKS_TOLD};
 use super::outgoing::{self, NO_GROUP};
 use super::{history, own, pairwise, resend, views};
 use crate::event::Event;
-use crate::store::{Contact, ContactState, Delivery, Failure, Purpose, StoreError};
+use crate::store::{Contact, ContactState, Delivery, Failure, NodeTx, Purpose, StoreError};
 
 /// An acknowledgement from a device that Olm proved.
 pub(super) fn received(
@@ -248,41 +251,62 @@ fn received_frontier(ctx: &Context<'_>, conversation: &ConversationId) -> Result
     Ok(frontier)
 }
 
-/// Makes the acknowledgements that are due. One per conversation is on its way to each side at a time: what comes
-/// meanwhile goes into the next.
-pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    if !std::mem::take(&mut ctx.agenda.receipts) {
-        return Ok(());
-    }
-    let own_contact = own::own_contact(ctx)?;
-    for conversation in ctx.tx.receipts_due()? {
-        let Some(contact) = views::contact_of(ctx, &conversation)? else { continue };
-        let due = ctx.tx.own_receipts(&conversation)?;
-        if due.due
-            && contact.state == ContactState::Accepted
-            && ctx.tx.outbox_of(&Purpose::Acknowledgement(conversation))?.is_empty()
-        {
-            seal(ctx, &contact, &conversation, Purpose::Acknowledgement(conversation))?;
-        }
-        if let Some(own) = &own_contact
-            && due.own_due
-            && ctx.tx.outbox_of(&Purpose::OwnAcknowledgement(conversation))?.is_empty()
-        {
-            seal(ctx, own, &conversation, Purpose::OwnAcknowledgement(conversation))?;
+/// Acknowledgements that are on their way at a start may have been made before the last one.
+pub(super) fn look_behind(
+    tx: &dyn NodeTx,
+    agenda: &mut Agenda,
+    conversation: &ConversationId,
+) -> Result<(), StoreError> {
+    for purpose in [Purpose::Acknowledgement(*conversation), Purpose::OwnAcknowledgement(*conversation)] {
+        for item in tx.outbox_of(&purpose)? {
+            agenda.behind.extend(item.recipients.iter().map(|to| (*conversation, to.device)));
         }
     }
     Ok(())
 }
 
-/// Seals one for the devices of a contact, who may be oneself.
+/// Makes the acknowledgements that are due. One of a conversation is on its way to each device at a time: what comes
+/// meanwhile goes into the next. A device that can't be reached holds up no other.
+pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    if !std::mem::take(&mut ctx.agenda.receipts) {
+        return Ok(());
+    }
+    let own_contact = own::own_contact(ctx)?;
+    let mut conversations: BTreeSet<ConversationId> = ctx.tx.receipts_due()?.into_iter().collect();
+    conversations.extend(ctx.agenda.behind.iter().map(|(conversation, _)| *conversation));
+    for conversation in conversations {
+        let Some(contact) = views::contact_of(ctx, &conversation)? else { continue };
+        let due = ctx.tx.own_receipts(&conversation)?;
+        if contact.state == ContactState::Accepted && !own::is_me(ctx, &contact) {
+            seal(ctx, &contact, &conversation, Purpose::Acknowledgement(conversation), due.due)?;
+        }
+        if let Some(own) = &own_contact {
+            seal(ctx, own, &conversation, Purpose::OwnAcknowledgement(conversation), due.own_due)?;
+        }
+    }
+    Ok(())
+}
+
+/// Seals one for the devices of a contact, who may be oneself: for all if it is due, else for those that are behind.
 fn seal(
     ctx: &mut Context<'_>,
     to: &Contact,
     conversation: &ConversationId,
     purpose: Purpose,
+    is_due: bool,
 ) -> Result<(), StoreError> {
-    let devices = own::authorised(ctx, to);
+    let on_their_way = ctx.tx.outbox_of(&purpose)?;
+    let waits = |device: &DeviceId| {
+        on_their_way.iter().flat_map(|item| &item.recipients).any(|recipient| recipient.device == *device)
+    };
+    let (later, mut devices): (Vec<_>, Vec<_>) = own::authorised(ctx, to).into_iter().partition(waits);
+    if !is_due {
+        devices.retain(|device| ctx.agenda.behind.contains(&(*conversation, *device)));
+    }
     let Some(devices) = pairwise::reach(ctx, to, &devices)? else { return Ok(()) };
+    if is_due {
+        ctx.agenda.behind.extend(later.into_iter().map(|device| (*conversation, device)));
+    }
     let mut own = ctx.tx.own_receipts(conversation)?;
     let mut delivered = received_frontier(ctx, conversation)?;
     own.counter += 1;
@@ -305,6 +329,7 @@ fn seal(
     let signed = Acknowledgement::issue(&ctx.me.key, fields).signed;
     for device in devices {
         let body = Body::Acknowledgement(signed.to_wire());
+        ctx.agenda.behind.remove(&(*conversation, device));
         let Some(payload) = pairwise::seal(ctx, to, &device, body, None)? else { continue };
         outgoing::put(ctx, &to.user, &[device], purpose, NO_GROUP, payload)?;
     }

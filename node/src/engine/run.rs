@@ -240,6 +240,7 @@ fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreE
     agenda.quarantined = inbox::quarantined_tags(tx)?;
     for contact in tx.contacts()? {
         agenda.directory.insert(me.direct(&contact.user), contact.user);
+        receipts::look_behind(tx, &mut agenda, &me.direct(&contact.user))?;
         if contact.introduction_due {
             agenda.introduce.insert(contact.user);
         }

@@ -194,6 +194,12 @@ impl Stage {
         self.restart_relay()
     }
 
+    /// The same for acknowledgements.
+    pub fn relay_holds_acknowledgements(&mut self, messages_max: u64) -> Result<(), Failed> {
+        self.relay.limits.mailbox_class_1_messages_max = messages_max;
+        self.restart_relay()
+    }
+
     fn restart_relay(&mut self) -> Result<(), Failed> {
         self.relay.start();
         for node in self.conns.values().copied().collect::<Vec<_>>() {
