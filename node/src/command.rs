@@ -183,6 +183,8 @@ pub struct DeviceCodeView {
     pub code: Option<String>,
     /// Whether a relay knows the device: until then it can't be answered.
     pub ready: bool,
+    /// What keeps it from being ready, where that is known.
+    pub problem: Option<String>,
 }
 
 /// A device of this user.
@@ -194,7 +196,7 @@ pub struct DeviceView {
     pub device: String,
     /// Whether it is this one.
     pub this: bool,
-    /// `active`; `revoked`; `linking`: added, and not heard of yet.
+    /// `active`; `revoked`; `linking`: added, and not heard of yet; `waiting`: added, and its relay not reached yet.
     pub state: String,
     /// When it was added, in milliseconds since 1970.
     pub added_ms: u64,
@@ -245,6 +247,8 @@ pub struct InvitationView {
     pub expires_ms: u64,
     /// Whether a home relay knows it already; until then a request by it is refused.
     pub ready: bool,
+    /// What keeps it from being ready, where that is known.
+    pub problem: Option<String>,
 }
 
 /// A contact or a request.

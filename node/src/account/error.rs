@@ -20,10 +20,12 @@ pub enum AccountError {
     )]
     KeyFileLost(PathBuf),
     /// The user is at fault; or somebody altered the key file.
-    #[error("wrong passphrase")]
+    #[error(
+        "wrong passphrase: nothing was opened or changed; try again, or give another `--passphrase-file`"
+    )]
     WrongPassphrase,
     /// The user is at fault.
-    #[error("the passphrase is empty")]
+    #[error("the passphrase is empty: choose one of one character or more, it locks all that is stored here")]
     EmptyPassphrase,
     /// The key file makes no sense.
     #[error("{} is damaged ({why}): restore it from a backup", .path.display())]

@@ -21,8 +21,9 @@ pub(super) async fn invite(options: &Options, Invite { uses, expires }: Invite) 
         eprintln!("{}", instructions(&invitation));
     }
     if !invitation.ready {
+        let why = show::because(invitation.problem.as_deref());
         eprintln!(
-            "warning: no relay knows this link yet, and until one does, it can't be used. \
+            "warning: no relay knows this link yet{why}, and until one does, it can't be used. \
              The node tells its relays when it reaches them: keep `undertone run` going"
         );
     }

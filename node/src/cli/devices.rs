@@ -7,7 +7,7 @@ use super::home::home;
 use super::session::{Session, SessionEvents, ask};
 use super::{init, show};
 use crate::account;
-use crate::command::{Command, DeviceCodeView, DeviceView, IdView, Response};
+use crate::command::{Command, CommandError, DeviceCodeView, DeviceView, ErrorKind, IdView, Response};
 use crate::event::Event;
 
 /// How long an answer waits for the network, in seconds.
@@ -21,9 +21,8 @@ pub(super) async fn device(options: &Options, command: Device) -> anyhow::Result
         Device::Link(new) => link(options, &new).await,
         Device::Add { code } => {
             let device = one(options, Command::DeviceAdd { code }).await?;
-            print_one(options, &device, |name| {
-                format!("{name} is one of your devices. It gets your contacts and messages by itself.")
-            })
+            let waits = device.state == "waiting";
+            print_one(options, &device, |name| added_text(name, waits))
         }
         Device::List => list(options).await,
         Device::Revoke { name } => {
@@ -62,9 +61,20 @@ fn described(device: &DeviceView) -> String {
     let state = match device.state.as_str() {
         "active" if device.this => "this device".to_owned(),
         "linking" => "added; not heard of yet".to_owned(),
+        "waiting" => "added; its relay is not reached yet".to_owned(),
         other => other.to_owned(),
     };
     format!("{} ({id}): {state}, since {}", show::safe(&device.name), show::time(device.added_ms))
+}
+
+fn added_text(name: &str, waits: bool) -> String {
+    if waits {
+        return format!(
+            "{name} is one of your devices, but its relay is not reached yet. What it needs is kept, and sent when \
+             it is: keep `undertone run` going."
+        );
+    }
+    format!("{name} is one of your devices. It gets your contacts and messages by itself.")
 }
 
 /// Makes this device's account where there is none, shows its code, and waits until it was added.
@@ -91,10 +101,8 @@ async fn show_and_wait(options: &Options, session: &Session) -> anyhow::Result<(
     if let Some(text) = &code.code {
         print_code(options, &code, text)?;
         if tokio::time::timeout(wait, added(&mut events)).await.is_err() {
-            eprintln!(
-                "Not added yet. `undertone run` goes on waiting; `undertone device link` shows the code again."
-            );
-            return Ok(());
+            let message = "not added yet: `undertone run` goes on waiting; `undertone device link` shows the code again";
+            return Err(CommandError::new(ErrorKind::Conflict, message).into());
         }
     }
     let id = session
@@ -116,7 +124,8 @@ fn print_code(options: &Options, code: &DeviceCodeView, text: &str) -> anyhow::R
         );
     }
     if !code.ready {
-        eprintln!("warning: no relay is reached yet, and until one is, this device can't be answered");
+        let why = show::because(code.problem.as_deref());
+        eprintln!("warning: no relay knows this device yet{why}, and until one does, it can't be answered");
     }
     Ok(())
 }

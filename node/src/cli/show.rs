@@ -33,6 +33,11 @@ pub(super) fn indented(text: &str) -> String {
     safe(text).replace('\n', "\n    ")
 }
 
+/// What is known of the reason for something, to go into a sentence.
+pub(super) fn because(problem: Option<&str>) -> String {
+    problem.map(|problem| format!(" ({})", safe(problem))).unwrap_or_default()
+}
+
 /// How far a message has come, as people see it; nothing for one of others that is read.
 pub(super) fn state(message: &MessageView) -> String {
     match (&message.failed, &message.note) {

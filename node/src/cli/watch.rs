@@ -70,7 +70,7 @@ fn changed(contact: &ContactView) -> String {
     let name = show::safe(&contact.name);
     match &contact.warning {
         Some(warning) => format!("{name}: {}", show::safe(warning)),
-        None => format!("{name}: changed"),
+        None => format!("{name}: {}", contact.state),
     }
 }
 

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use undertone_protocol::limits::REQUESTS_MAX;
 
 use super::args::Options;
 use super::session::{Session, ask};
@@ -60,14 +61,17 @@ fn print(Status { running, status }: &Status) -> anyhow::Result<()> {
     }
     show::line(&format!("contacts {}", status.contacts))?;
     if status.requests > 0 {
-        show::line(&format!("requests {}: see `undertone contact list`", status.requests))?;
+        let full =
+            if status.requests < REQUESTS_MAX { "" } else { "; no more are taken until some are answered" };
+        show::line(&format!("requests {}: see `undertone contact list`{full}", status.requests))?;
     }
     show::line(&format!("to send  {}", status.outbox))
 }
 
 fn described(relay: &RelayView, running: bool) -> String {
     let state = match &relay.problem {
-        _ if relay.connected => "connected".to_owned(),
+        Some(problem) if relay.connected => format!("connected, but {}", show::safe(problem)),
+        None if relay.connected => "connected".to_owned(),
         Some(problem) => format!("not connected: {}", show::safe(problem)),
         None if running => "connecting".to_owned(),
         None => "not connected".to_owned(),

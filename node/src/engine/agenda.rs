@@ -17,6 +17,8 @@ pub(super) struct Agenda {
     pub(super) fetch: BTreeSet<UserId>,
     /// Whether something may be in the outbox that could go out.
     pub(super) publish: bool,
+    /// Behind which outbox item the next sweep looks for old ones.
+    pub(super) swept_to: u64,
     /// Outbox items that wait for fewer devices than before.
     pub(super) conclude: BTreeSet<u64>,
     /// Whether an acknowledgement may be due.

@@ -10,7 +10,8 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
-use super::links::{Asked, BundleWant, Link, Links};
+use super::link::{Asked, BundleWant, Link};
+use super::links::Links;
 use super::types::Outputs;
 use super::{introductions, lists, own_list, receipts};
 use crate::store::{Contact, ContactState, PeerDevice, StoreError};

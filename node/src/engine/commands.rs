@@ -16,14 +16,16 @@ use super::context::Context;
 use super::links::Links;
 use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
-use super::{blocking, contacts, devices, direct, own, receipts, resend, views};
+use super::{blocking, contacts, devices, direct, introductions, own, receipts, resend, views};
 use crate::command::{
     Ask, Command, CommandError, CommandId, CountView, ErrorKind, InvitationView, RelayView, Response,
     SafetyNumberView, StatusView,
 };
-use crate::store::{Contact, ContactState, Failure, OutboxState, Purpose, StoreError, StoredEntry};
+use crate::store::{Contact, ContactState, Failure, StoreError, StoredEntry};
 
 const HISTORY_MAX: usize = 10_000;
+/// Their bytes, as entries: an answer of the local API has room for them, even where each byte takes six as JSON.
+const HISTORY_BYTES_MAX: usize = 2 * 1024 * 1024;
 const INVITATION_LIFE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Carries out a command; the answer may wait.
@@ -81,7 +83,7 @@ fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<A
             with_contact(ctx, &name, |ctx, contact| verify(ctx, contact, confirm))
         }
         Command::Send { name, text } => with_contact(ctx, &name, |ctx, contact| send(ctx, &contact, &text)),
-        Command::Retry { name } => with_contact(ctx, &name, |ctx, contact| retry(ctx, &contact)),
+        Command::Retry { name } => with_contact(ctx, &name, retry),
         Command::History { name, limit } => {
             with_contact(ctx, &name, |ctx, contact| history(ctx, &contact, limit))
         }
@@ -167,8 +169,13 @@ fn invite(ctx: &mut Context<'_>, uses: u32, life: Duration) -> Result<Answer, St
     }
     let expires = ctx.now.after(life);
     Ok(contacts::invite(ctx, uses, expires)?.map(|(handle, invitation)| {
-        let view =
-            InvitationView { link: invitation.to_string(), uses, expires_ms: expires.as_ms(), ready: false };
+        let view = InvitationView {
+            link: invitation.to_string(),
+            uses,
+            expires_ms: expires.as_ms(),
+            ready: false,
+            problem: None,
+        };
         Reply::Later(Condition::Invited { handle, view })
     }))
 }
@@ -271,36 +278,24 @@ fn send(ctx: &mut Context<'_>, contact: &Contact, text: &str) -> Result<Answer, 
     }
 }
 
-fn retry(ctx: &mut Context<'_>, contact: &Contact) -> Result<Answer, StoreError> {
+fn retry(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Answer, StoreError> {
     if contact.state.is_blocked() {
-        return error(ErrorKind::Conflict, blocked(contact));
+        return error(ErrorKind::Conflict, blocked(&contact));
     }
     let mut messages = 0;
-    for mut delivery in ctx.tx.deliveries_unread(&ctx.me.direct(&contact.user))? {
-        let Some(failed) = delivery.failed.take() else { continue };
-        match failed {
-            // It would only be refused again.
-            Failure::TooLarge { .. } => continue,
-            // Whatever went with it was refused too.
-            Failure::Denied(_) => {
-                resend::again(ctx, delivery)?;
-                messages += 1;
-                continue;
-            }
-            Failure::Expired => {}
+    for delivery in ctx.tx.deliveries_unread(&ctx.me.direct(&contact.user))? {
+        // What is too large would only be refused again.
+        if matches!(delivery.failed, Some(Failure::Denied(_) | Failure::Expired)) {
+            resend::again(ctx, delivery)?;
+            messages += 1;
         }
-        ctx.tx.put_delivery(&delivery)?;
-        let mut items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
-        items.extend(ctx.tx.outbox_of(&Purpose::Key(delivery.entry))?);
-        for mut item in items {
-            for recipient in item.recipients.iter_mut().filter(|to| to.state == OutboxState::Failed) {
-                recipient.state = OutboxState::Pending { attempts: 0, not_before: Timestamp::ZERO };
-            }
-            ctx.tx.put_outbox(&item)?;
-        }
-        messages += 1;
     }
-    ctx.agenda.publish = true;
+    if messages > 0 && contact.state == ContactState::Requesting {
+        // The first text goes along with the request.
+        contact.refused = None;
+        introductions::answer(ctx, &mut contact);
+        ctx.tx.put_contact(&contact)?;
+    }
     ctx.agenda.seal.insert(ctx.me.direct(&contact.user), contact.user);
     now(Response::Count(CountView { name: contact.name.to_string(), messages }))
 }
@@ -314,7 +309,14 @@ fn history(ctx: &mut Context<'_>, contact: &Contact, limit: usize) -> Result<Ans
     let shows = |stored: &StoredEntry| {
         stored.received < since && !matches!(stored.entry.body.content, Content::Account(_))
     };
-    let (conversation, limit) = (ctx.me.direct(&contact.user), limit.min(HISTORY_MAX));
+    if limit > HISTORY_MAX {
+        return error(
+            ErrorKind::Limit,
+            format!("at most the last {HISTORY_MAX} messages can be shown at once"),
+        );
+    }
+    let conversation = ctx.me.direct(&contact.user);
+    let mut bytes = 0;
     let mut shown: VecDeque<StoredEntry> = VecDeque::new();
     let mut before = None;
     while shown.len() < limit {
@@ -326,6 +328,11 @@ fn history(ctx: &mut Context<'_>, contact: &Contact, limit: usize) -> Result<Ans
             entry: first.entry.id,
         });
         for stored in page.into_iter().rev().filter(shows).take(limit.saturating_sub(shown.len())) {
+            bytes += stored.entry.to_wire().body.len();
+            if bytes > HISTORY_BYTES_MAX {
+                let message = format!("they are too long for one answer: the last {} would fit", shown.len());
+                return error(ErrorKind::Limit, message);
+            }
             shown.push_front(stored);
         }
     }

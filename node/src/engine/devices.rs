@@ -53,7 +53,8 @@ pub(super) fn add(ctx: &mut Context<'_>, code: &str) -> Result<Answer, StoreErro
 pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, StoreError> {
     let listed = &ctx.me.account.device_list.devices;
     let own = own::own_contact(ctx)?;
-    now(Response::Devices(listed.iter().map(|listed| views::device(ctx, own.as_ref(), listed)).collect()))
+    let views = listed.iter().map(|listed| views::device(ctx, own.as_ref(), listed));
+    now(Response::Devices(views.collect::<Result<_, _>>()?))
 }
 
 pub(super) fn revoke(ctx: &mut Context<'_>, name: &str) -> Result<Answer, StoreError> {
@@ -61,7 +62,7 @@ pub(super) fn revoke(ctx: &mut Context<'_>, name: &str) -> Result<Answer, StoreE
         Ok(certificate) => {
             let own = own::own_contact(ctx)?;
             let listed = ListedDevice { certificate, revoked: true };
-            now(Response::Device(views::device(ctx, own.as_ref(), &listed)))
+            now(Response::Device(views::device(ctx, own.as_ref(), &listed)?))
         }
         Err(problem) => Ok(Err(problem)),
     }

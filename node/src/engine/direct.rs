@@ -170,7 +170,9 @@ pub(super) fn take(
             ctx.agenda.followed.insert(record.user);
             return Ok(());
         }
-        Content::Account(_) | Content::Text(_) | Content::Unknown => {}
+        // Nobody else has anything to say of this user's account.
+        Content::Account(_) => return Ok(()),
+        Content::Text(_) | Content::Unknown => {}
     }
     if contact.state == ContactState::Accepted {
         let message = views::message(ctx, &contact, &stored)?;

@@ -9,15 +9,13 @@ use super::bundles::{self, Fetches};
 use super::context::Context;
 use super::home;
 use super::inbox;
-use super::links::{Asked, Links, drop_link};
+use super::link::Asked;
+use super::links::{Links, drop_link};
 use super::outcomes;
 use super::revocations;
 use super::types::Outputs;
 use crate::event::Event;
 use crate::store::StoreError;
-
-/// A relay that refused something is left alone for so long with what it should keep for this device.
-const UPKEEP_PAUSE: Duration = Duration::from_secs(60);
 
 /// One frame from a relay. A relay that breaks the protocol is dropped; nothing it sends can do more.
 pub(super) fn frame(
@@ -31,10 +29,9 @@ pub(super) fn frame(
     let Some(body) = frame.body else { return Ok(()) };
     match body {
         Body::Welcome(_) => {
-            if links.greeted(&relay) {
+            if links.get_mut(&relay).is_some_and(|link| link.greeted(ctx.now)) {
                 ctx.events.push(Event::RelayUp { relay: relay.to_hex() });
                 ctx.agenda.publish = true;
-                home::greeted(ctx, links, &relay, out)?;
                 fetches.relay_is_up();
             }
         }
@@ -45,10 +42,18 @@ pub(super) fn frame(
         Body::Attached(_) => {
             links.answered(&relay, frame.request);
             if let Some(link) = links.get_mut(&relay) {
-                link.delivered = ctx.now;
+                link.attached(ctx.now);
             }
         }
-        Body::Goodbye(goodbye) => drop_link(ctx, links, &relay, &goodbye_reason(&goodbye), out),
+        Body::Goodbye(goodbye) => {
+            drop_link(ctx, links, &relay, &goodbye_reason(&goodbye), out);
+            // Two that use one device would else take the place from each other several times a second.
+            if goodbye.code() == wire::GoodbyeCode::Superseded
+                && let Some(link) = links.get_mut(&relay)
+            {
+                link.stand_back(ctx.now);
+            }
+        }
         Body::Deliver(deliver) => inbox::delivered(ctx, links, &relay, deliver, out)?,
         answer => {
             let Some(asked) = links.answered(&relay, frame.request) else {
@@ -111,10 +116,12 @@ fn refused(
         }
         Asked::FetchBundle(want) => bundles::refused(ctx, fetches, &want),
         Asked::Publish(_) => ctx.agenda.publish = true,
-        _ => {
+        asked => {
+            if matches!(asked, Asked::PutPrekeys) {
+                ctx.agenda.prekeys.insert(*relay);
+            }
             if let Some(link) = links.get_mut(relay) {
-                link.problem = Some(format!("the relay refused: {text}"));
-                link.upkeep_from = ctx.now.after(UPKEEP_PAUSE);
+                link.refused(&text, Duration::from_millis(refusal.retry_after_ms), ctx.now);
             }
         }
     }

@@ -8,26 +8,20 @@ use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
 use super::intake::ack;
-use super::links::{Asked, Links};
+use super::link::Asked;
+use super::links::Links;
 use super::revocations;
 use super::types::Outputs;
 use crate::store::{HomeRelay, Received, StoreError};
 
-/// The link is greeted: register, if it is a home relay.
-pub(super) fn greeted(
-    ctx: &mut Context<'_>,
-    links: &mut Links,
-    relay: &RelayId,
-    out: &mut Outputs,
-) -> Result<(), StoreError> {
-    let Some(home) = ctx.tx.home_relay(relay)? else { return Ok(()) };
+/// Asks for this device's mailbox.
+fn register(ctx: &Context<'_>, links: &mut Links, home: &HomeRelay, out: &mut Outputs) {
     let register = wire::Register {
         mailbox: home.mailbox.to_wire(),
         secret: Bytes::copy_from_slice(home.secret.expose()),
         epoch: home.epoch,
     };
-    links.ask(relay, Asked::Register, Body::Register(register), ctx.now, out);
-    Ok(())
+    links.ask(&home.address.relay, Asked::Register, Body::Register(register), ctx.now, out);
 }
 
 /// The relay has the mailbox. Another generation than last time means that it had forgotten everything.
@@ -56,7 +50,6 @@ pub(super) fn registered(
     let due = contacts.into_iter().filter(|contact| contact.introduction_due);
     ctx.agenda.introduce.extend(due.map(|contact| contact.user));
     let Some(link) = links.get_mut(relay) else { return Ok(()) };
-    link.problem = None;
     let credits = link.intakes.attach(home.received.clone());
     let attach = wire::Attach {
         mailbox: home.mailbox.to_wire(),
@@ -78,17 +71,20 @@ fn introductions_forgotten(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(),
     Ok(())
 }
 
-/// Brings to the home relays what they should have: the bundle, one-time prekeys, invitations, revoked tokens.
+/// Brings to the home relays what they should have: the mailbox first, then the bundle, one-time prekeys, invitations,
+/// revoked tokens.
 pub(super) fn upkeep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) -> Result<(), StoreError> {
     for home in ctx.tx.home_relays()? {
         let relay = home.address.relay;
-        let registered = links.get(&relay).is_some_and(|link| {
-            link.is_ready()
-                && link.upkeep_from <= ctx.now
-                && home.generation.is_some()
-                && !link.is_asking(|asked| matches!(asked, Asked::Register))
-        });
-        if !registered {
+        let Some(link) = links.get_mut(&relay) else { continue };
+        if !link.begins_upkeep(ctx.now) {
+            continue;
+        }
+        if link.needs_mailbox() {
+            register(ctx, links, &home, out);
+            continue;
+        }
+        if home.generation.is_none() || link.is_asking(|asked| matches!(asked, Asked::Register)) {
             continue;
         }
         put_bundle(ctx, links, &home, out)?;

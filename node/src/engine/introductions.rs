@@ -31,6 +31,7 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         // One that started anew is listed by nobody yet.
         devices.retain(|device| listed.is_none_or(|list| !list.has_revoked(device)));
         let Some(reachable) = pairwise::reach(ctx, &contact, &devices)? else { continue };
+        drop_held(ctx, &user)?;
         let body = first_text(ctx, &contact)?;
         for device in reachable {
             seal(ctx, &contact, &device, kind, body.clone())?;
@@ -38,6 +39,16 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         contact.introduction_due = false;
         ctx.tx.put_contact(&contact)?;
         ctx.agenda.publish = true;
+    }
+    Ok(())
+}
+
+/// A request that a relay holds is kept to see whether it is answered: now it is, or another one follows it.
+fn drop_held(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
+    for item in ctx.tx.outbox_of(&Purpose::Introduction(*user))? {
+        if !item.is_pending() {
+            ctx.tx.delete_outbox(item.id)?;
+        }
     }
     Ok(())
 }
@@ -296,6 +307,7 @@ pub(super) fn accepted(ctx: &mut Context<'_>, contact: &mut Contact) -> Result<(
     }
     ctx.tx.put_contact(contact)?;
     ctx.agenda.changed.insert(contact.user);
+    drop_held(ctx, &contact.user)?;
     let conversation = ctx.me.direct(&contact.user);
     // A first text that went with a request may have been lost with it: it goes again, as a message.
     for mut delivery in ctx.tx.deliveries_unread(&conversation)? {

@@ -1,125 +1,65 @@
-//! The connections to relays: which there should be, what was asked on each, heartbeats and backoff.
-//! Volatile: it is made anew at every start.
+//! The connections to relays: which there should be. Volatile: they are made anew at every start.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
-use undertone_protocol::ids::{DeviceId, Handle, PayloadHash, PublishId, RelayId, UserId};
-use undertone_protocol::keys::{BundleAccess, RelayAddress};
-use undertone_protocol::limits::{
-    ANSWER_WAIT_MAX, DRAINED_AFTER, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX, SILENCE_MAX,
-};
+use undertone_protocol::ids::{DeviceId, RelayId};
+use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::time::Timestamp;
-use undertone_protocol::wire::{self, frame::Body};
+use undertone_protocol::wire::frame::Body;
 
 use super::context::Context;
-use super::intake::Intakes;
+use super::link::{Asked, Beat, InFlight, Link};
 use super::types::{NetOutput, Outputs};
 use crate::event::Event;
 
 /// Connections at one time; one more waits for another to end.
 pub const MAX_LINKS: usize = 64;
-const RETRY_MIN: Duration = Duration::from_millis(250);
-const RETRY_MAX: Duration = Duration::from_secs(60);
-/// A connection that is neither there nor refused after this long is given up.
-const CONNECT_WAIT_MAX: Duration = Duration::from_secs(90);
-/// A connection to a relay where this device has no mailbox ends after this long without use.
-const IDLE_MAX: Duration = Duration::from_secs(300);
-const REQUESTS_PENDING_MAX: usize = 256;
 
-/// A bundle that was asked for.
-#[derive(Debug, Clone)]
-pub(super) struct BundleWant {
-    pub(super) user: UserId,
-    pub(super) access: BundleAccess,
-}
-
-/// What was asked of a relay and is not answered yet.
-#[derive(Debug)]
-pub(super) enum Asked {
-    Register,
-    Attach,
-    PutBundle,
-    PutPrekeys,
-    PutIntroduction(Handle),
-    Revoke(Vec<Handle>),
-    FetchBundle(BundleWant),
-    Publish(InFlight),
-}
-
-/// A publish on its way.
-#[derive(Debug)]
-pub(super) struct InFlight {
-    pub(super) publish_id: PublishId,
-    pub(super) items: Vec<InFlightItem>,
-}
-
-/// One item of a publish on its way: which outbox item, for which devices, in the route's order.
-#[derive(Debug)]
-pub(super) struct InFlightItem {
-    pub(super) outbox: u64,
-    pub(super) payload_hash: PayloadHash,
-    pub(super) devices: Vec<DeviceId>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Down { retry_at: Timestamp },
-    Connecting { give_up_at: Timestamp },
-    Greeting,
-    Ready,
-}
-
-/// One connection.
-pub(super) struct Link {
-    address: RelayAddress,
-    pub(super) home: bool,
-    state: State,
-    backoff: ExponentialBackoff,
-    pub(super) problem: Option<String>,
-    /// After a refusal the relay is not asked the same again before this.
-    pub(super) upkeep_from: Timestamp,
-    asked: BTreeMap<u64, (Asked, Timestamp)>,
-    next_request: u64,
-    heard: Timestamp,
-    said: Timestamp,
-    used: Timestamp,
-    /// What comes in, on a home link.
-    pub(super) intakes: Intakes,
-    /// When something was last delivered, or could have been from.
-    pub(super) delivered: Timestamp,
-}
+/// When there were too many, those who wanted one more look again after this long.
+const CROWDED_WAIT: Duration = Duration::from_secs(10);
 
 /// All connections.
 pub(super) struct Links {
     links: BTreeMap<RelayId, Link>,
     /// Outbox items that are on their way, per device.
     in_flight: BTreeSet<(u64, DeviceId)>,
+    /// One more was wanted, and there was no room for it.
+    crowded: Option<Timestamp>,
     jitter: u64,
 }
 
 impl Links {
     pub(super) fn new(rng: &mut ChaCha20Rng) -> Self {
-        Self { links: BTreeMap::new(), in_flight: BTreeSet::new(), jitter: rng.next_u64() }
+        Self { links: BTreeMap::new(), in_flight: BTreeSet::new(), crowded: None, jitter: rng.next_u64() }
     }
 
-    /// Makes sure that there is, or will be, a connection to this relay. False when there are too many.
-    pub(super) fn want(&mut self, address: &RelayAddress, home: bool, now: Timestamp) -> bool {
-        let full = self.links.len() >= MAX_LINKS;
+    /// Makes sure that there is, or will be, a connection to this relay; if there are too many, when one has ended.
+    /// A relay that can't be reached gives way, so that nobody can take all the places with addresses of dead ones.
+    pub(super) fn want(&mut self, address: &RelayAddress, home: bool, now: Timestamp) {
         if let Some(link) = self.links.get_mut(&address.relay) {
-            link.used = now;
-            link.home |= home;
-            return true;
+            link.want(home, now);
+            return;
         }
-        if full {
-            return false;
+        if self.links.len() >= MAX_LINKS && !home && !self.make_room(now) {
+            self.crowded.get_or_insert(now);
+            return;
         }
         self.jitter = self.jitter.wrapping_add(1);
         self.links.insert(address.relay, Link::new(address.clone(), home, now, self.jitter));
-        true
+    }
+
+    fn make_room(&mut self, now: Timestamp) -> bool {
+        let down = self.links.iter().filter_map(|(relay, link)| Some((link.gives_way(now)?, *relay)));
+        let first = down.min();
+        first.is_some_and(|(_, relay)| self.links.remove(&relay).is_some())
+    }
+
+    /// Whether those who found no room should look again.
+    pub(super) fn has_room_again(&mut self, now: Timestamp) -> bool {
+        self.crowded.take_if(|since| now >= since.after(CROWDED_WAIT)).is_some()
     }
 
     pub(super) fn get(&self, relay: &RelayId) -> Option<&Link> {
@@ -144,43 +84,18 @@ impl Links {
 
     /// The transport is there: greet.
     pub(super) fn up(&mut self, relay: &RelayId, now: Timestamp, out: &mut Outputs) {
-        let Some(link) = self.links.get_mut(relay) else {
-            out.net.push(NetOutput::Disconnect(*relay));
-            return;
-        };
-        link.state = State::Greeting;
-        link.heard = now;
-        link.send(
-            *relay,
-            Body::Hello(wire::Hello { version_min: PROTOCOL_VERSION, version_max: PROTOCOL_VERSION }),
-            now,
-            out,
-        );
-    }
-
-    /// The relay greeted back. False when it was not asked.
-    pub(super) fn greeted(&mut self, relay: &RelayId) -> bool {
-        let Some(link) = self.links.get_mut(relay).filter(|link| link.state == State::Greeting) else {
-            return false;
-        };
-        link.state = State::Ready;
-        link.problem = None;
-        link.upkeep_from = Timestamp::ZERO;
-        link.backoff = backoff(self.jitter);
-        true
+        match self.links.get_mut(relay) {
+            Some(link) => link.up(*relay, now, out),
+            None => out.net.push(NetOutput::Disconnect(*relay)),
+        }
     }
 
     /// The transport is gone. Says whether the link had been ready.
     pub(super) fn down(&mut self, relay: &RelayId, reason: &str, now: Timestamp) -> bool {
         let Some(link) = self.links.get_mut(relay) else { return false };
-        let was_ready = link.is_ready();
-        let delay = link.backoff.next().unwrap_or(RETRY_MAX);
-        link.state = State::Down { retry_at: now.after(delay) };
-        link.problem = Some(reason.to_owned());
-        for (_, (asked, _)) in std::mem::take(&mut link.asked) {
-            if let Asked::Publish(publish) = asked {
-                land(&mut self.in_flight, &publish);
-            }
+        let (was_ready, publishes) = link.down(reason, now);
+        for publish in publishes {
+            land(&mut self.in_flight, &publish);
         }
         was_ready
     }
@@ -212,18 +127,12 @@ impl Links {
                 self.in_flight.extend(item.devices.iter().map(|device| (item.outbox, *device)));
             }
         }
-        let request = link.next_request;
-        link.next_request += 1;
-        link.asked.insert(request, (asked, now));
-        link.used = now;
-        link.said = now;
-        out.net.push(NetOutput::Send { relay: *relay, frame: wire::Frame { request, body: Some(body) } });
-        true
+        link.ask(*relay, asked, body, now, out)
     }
 
     /// What an answer answers; `None` when nothing of that number was asked.
     pub(super) fn answered(&mut self, relay: &RelayId, request: u64) -> Option<Asked> {
-        let (asked, _) = self.links.get_mut(relay)?.asked.remove(&request)?;
+        let asked = self.links.get_mut(relay)?.answered(request)?;
         if let Asked::Publish(publish) = &asked {
             land(&mut self.in_flight, publish);
         }
@@ -237,40 +146,21 @@ impl Links {
         }
     }
 
-    pub(super) fn heard(&mut self, relay: &RelayId, now: Timestamp) {
-        if let Some(link) = self.links.get_mut(relay) {
-            link.heard = now;
-        }
-    }
-
     /// Connects what is due, beats hearts, drops what is dead or idle. Gives the relays that were dropped
     /// while ready, with the reason.
     pub(super) fn tick(&mut self, now: Timestamp, out: &mut Outputs) -> Vec<(RelayId, String)> {
         let mut dead = Vec::new();
         let mut idle = Vec::new();
+        let is_crowded = self.crowded.is_some();
         for (relay, link) in &mut self.links {
-            match link.state {
-                State::Down { .. } | State::Ready if link.is_idle(now) => idle.push(*relay),
-                State::Down { retry_at } if retry_at <= now => {
-                    link.state = State::Connecting { give_up_at: now.after(CONNECT_WAIT_MAX) };
-                    out.net.push(NetOutput::Connect(link.address.clone()));
-                }
-                State::Connecting { give_up_at } if give_up_at <= now => {
-                    dead.push((*relay, "the relay could not be reached in time".to_owned()));
-                }
-                State::Down { .. } | State::Connecting { .. } => {}
-                State::Greeting | State::Ready => match link.overdue(now) {
-                    Some(reason) => dead.push((*relay, reason.to_owned())),
-                    None if now >= link.said.after(HEARTBEAT) => {
-                        link.send(*relay, Body::Ping(wire::Ping { nonce: now.as_ms() }), now, out);
-                    }
-                    None => {}
-                },
+            match link.beat(*relay, is_crowded, now, out) {
+                Beat::Alive => {}
+                Beat::Idle => idle.push(*relay),
+                Beat::Dead(reason) => dead.push((*relay, reason.to_owned())),
             }
         }
         for relay in idle {
-            out.net.push(NetOutput::Disconnect(relay));
-            self.down(&relay, "not needed", now);
+            self.drop_link(&relay, "not needed", now, out);
             self.links.remove(&relay);
         }
         dead.retain(|(relay, reason)| self.drop_link(relay, reason, now, out));
@@ -278,7 +168,8 @@ impl Links {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        self.links.values().filter_map(Link::next_deadline).min()
+        let crowded = self.crowded.map(|since| since.after(CROWDED_WAIT));
+        self.links.values().filter_map(Link::next_deadline).chain(crowded).min()
     }
 }
 
@@ -301,94 +192,6 @@ fn land(in_flight: &mut BTreeSet<(u64, DeviceId)>, publish: &InFlight) {
     for item in &publish.items {
         for device in &item.devices {
             in_flight.remove(&(item.outbox, *device));
-        }
-    }
-}
-
-fn backoff(jitter: u64) -> ExponentialBackoff {
-    ExponentialBuilder::new()
-        .with_min_delay(RETRY_MIN)
-        .with_max_delay(RETRY_MAX)
-        .with_factor(2.0)
-        .without_max_times()
-        .with_jitter()
-        .with_jitter_seed(jitter)
-        .build()
-}
-
-impl Link {
-    fn new(address: RelayAddress, home: bool, now: Timestamp, jitter: u64) -> Self {
-        Self {
-            address,
-            home,
-            state: State::Down { retry_at: now },
-            backoff: backoff(jitter),
-            problem: None,
-            upkeep_from: Timestamp::ZERO,
-            asked: BTreeMap::new(),
-            next_request: 1,
-            heard: now,
-            said: now,
-            used: now,
-            intakes: Intakes::default(),
-            delivered: now,
-        }
-    }
-
-    pub(super) fn is_ready(&self) -> bool {
-        self.state == State::Ready
-    }
-
-    pub(super) const fn address(&self) -> &RelayAddress {
-        &self.address
-    }
-
-    fn can_ask(&self, asked: &Asked) -> bool {
-        let publishes = self.asked.values().filter(|(asked, _)| matches!(asked, Asked::Publish(_))).count();
-        self.is_ready()
-            && self.asked.len() < REQUESTS_PENDING_MAX
-            && (publishes < PUBLISHES_IN_FLIGHT_MAX || !matches!(asked, Asked::Publish(_)))
-    }
-
-    /// Whether such a question is on its way already.
-    pub(super) fn is_asking(&self, same: impl Fn(&Asked) -> bool) -> bool {
-        self.asked.values().any(|(asked, _)| same(asked))
-    }
-
-    fn send(&mut self, relay: RelayId, body: Body, now: Timestamp, out: &mut Outputs) {
-        self.said = now;
-        out.net.push(NetOutput::Send { relay, frame: wire::Frame { request: 0, body: Some(body) } });
-    }
-
-    /// Whether all that waited at the relay was delivered.
-    pub(super) fn is_drained(&self, now: Timestamp) -> bool {
-        self.is_ready()
-            && !self.is_asking(|asked| matches!(asked, Asked::Register | Asked::Attach))
-            && now.since(self.delivered) >= DRAINED_AFTER
-    }
-
-    fn is_idle(&self, now: Timestamp) -> bool {
-        !self.home && self.asked.is_empty() && now >= self.used.after(IDLE_MAX)
-    }
-
-    fn overdue(&self, now: Timestamp) -> Option<&'static str> {
-        if now >= self.heard.after(SILENCE_MAX) {
-            return Some("the relay fell silent");
-        }
-        let unanswered = self.asked.values().any(|(_, at)| now >= at.after(ANSWER_WAIT_MAX));
-        unanswered.then_some("the relay did not answer in time")
-    }
-
-    fn next_deadline(&self) -> Option<Timestamp> {
-        match self.state {
-            State::Down { retry_at } => Some(retry_at),
-            State::Connecting { give_up_at } => Some(give_up_at),
-            State::Greeting | State::Ready => {
-                let answer = self.asked.values().map(|(_, at)| at.after(ANSWER_WAIT_MAX));
-                let idle = (!self.home && self.asked.is_empty()).then(|| self.used.after(IDLE_MAX));
-                let beats = [self.said.after(HEARTBEAT), self.heard.after(SILENCE_MAX)];
-                answer.chain(idle).chain(beats).min()
-            }
         }
     }
 }

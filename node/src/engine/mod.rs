@@ -18,6 +18,8 @@ mod types;
 mod context;
 mod intake;
 
+mod link;
+
 mod links;
 mod writing;
 mod names;

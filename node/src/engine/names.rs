@@ -13,16 +13,23 @@ pub(super) fn stranger(ctx: &mut Context<'_>, user: UserId, name: Name, state: C
 
 /// A name that no other contact has: with the beginning of the user id where it is taken.
 pub(super) fn unique_name(contacts: &[Contact], wanted: &Name, user: &UserId) -> Name {
-    let taken = |name: &Name| {
-        contacts.iter().any(|contact| {
-            contact.user != *user && contact.name.as_str().to_lowercase() == name.as_str().to_lowercase()
-        })
-    };
-    if !taken(wanted) {
-        return wanted.clone();
-    }
+    if is_taken(contacts, wanted, user) { longer_name(contacts, wanted, user) } else { wanted.clone() }
+}
+
+/// The name with the beginning of the user id.
+pub(super) fn longer_name(contacts: &[Contact], wanted: &Name, user: &UserId) -> Name {
     let short: String = wanted.as_str().chars().take(16).collect();
     let longer = [format!("{short}-{}", user.short()), user.to_hex()];
-    let free = longer.iter().filter_map(|name| Name::new(name).ok()).find(|name| !taken(name));
+    let mut longer = longer.iter().filter_map(|name| Name::new(name).ok());
+    let free = longer.find(|name| !is_taken(contacts, name, user));
     free.unwrap_or_else(|| wanted.clone())
+}
+
+fn is_taken(contacts: &[Contact], name: &Name, user: &UserId) -> bool {
+    contacts.iter().any(|contact| contact.user != *user && same(&contact.name, name))
+}
+
+/// Whether two names are one to whoever types them.
+pub(super) fn same(one: &Name, other: &Name) -> bool {
+    one.as_str().to_lowercase() == other.as_str().to_lowercase()
 }

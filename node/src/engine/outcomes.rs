@@ -1,6 +1,7 @@
 //! What relays answered for what was published, and what that means for what it was part of.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use undertone_protocol::codec::Signed;
 use undertone_protocol::delivery::Next;
@@ -10,14 +11,16 @@ use undertone_protocol::receipts::{CustodyReceipt, Denial, Outcome, Tick};
 use undertone_protocol::wire;
 
 use super::context::Context;
-use super::links::InFlight;
+use super::link::InFlight;
 use super::receipts::{fail, raise_tick};
 use super::{introductions, outgoing, resend, revocations, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE, StoreError};
 
-/// Items looked at in one go.
-const SWEEP_MAX: usize = 256;
+/// Items looked at in one sweep.
+const SWEEP_MAX: usize = 1_024;
+/// Former tokens are taken back after this long at the latest, when some device does not know the new one yet.
+const FORMER_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// Looks at items that wait for fewer devices than before.
 pub(super) fn conclude_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
@@ -210,13 +213,19 @@ fn conclude_introduction(
     if item.is_pending() {
         return Ok(());
     }
-    ctx.tx.delete_outbox(item.id)?;
-    let Some(mut contact) = ctx.tx.contact(user)? else { return Ok(()) };
+    let contact = ctx.tx.contact(user)?;
+    // A request is kept until it is answered: nothing else would tell that it expired unread.
+    let asks = contact.as_ref().is_some_and(|contact| contact.state == ContactState::Requesting);
+    if !asks || failure.is_some() {
+        ctx.tx.delete_outbox(item.id)?;
+    }
+    let Some(mut contact) = contact else { return Ok(()) };
     if let Some(Failure::Denied(denial)) = failure {
         return refused(ctx, contact, denial);
     }
     // Not before all their devices can know the new token: they may have to say theirs by the old one.
-    if contact.refused.is_none() && ctx.tx.outbox_of(&Purpose::Introduction(*user))?.is_empty() {
+    let introductions = ctx.tx.outbox_of(&Purpose::Introduction(*user))?;
+    if contact.refused.is_none() && !introductions.iter().any(OutboxItem::is_pending) {
         revocations::revoke_former(ctx, &mut contact)?;
         ctx.tx.put_contact(&contact)?;
     }
@@ -232,23 +241,39 @@ fn conclude_introduction(
     Ok(())
 }
 
-/// Drops what has long been out of any relay's hands: some device of each user has it, or it was told as failed, or
-/// it was for own devices only, which get it as history.
+/// Drops what has long been out of any relay's hands: some device of each user has it, or it was told as failed and is
+/// sealed anew when the user wants it again, or it was for own devices only, which get it as history. Goes on behind
+/// what it looked at last time.
 fn drop_old(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    for item in ctx.tx.outbox_page(0, SWEEP_MAX)? {
+    let page = ctx.tx.outbox_page(ctx.agenda.swept_to, SWEEP_MAX)?;
+    ctx.agenda.swept_to = page.last().filter(|_| page.len() == SWEEP_MAX).map_or(0, |last| last.id);
+    for item in page {
         let is_old = ctx.now.since(item.created) > ENVELOPE_TTL_MAX + EXPIRY_GRACE;
-        let waits_for_user = matches!(item.purpose, Purpose::Entry(_) | Purpose::Key(_))
-            && item.recipients.iter().any(|recipient| recipient.state == OutboxState::Failed);
         let has_ended = |state: OutboxState| match state {
             OutboxState::Custody { held_until, .. } => held_until < ctx.now.before(EXPIRY_GRACE),
             OutboxState::Acknowledged | OutboxState::Failed => true,
-            OutboxState::Pending { .. } => false,
+            OutboxState::Pending { .. } => is_made_anew(&item.purpose),
         };
-        if is_old && !waits_for_user && item.recipients.iter().all(|recipient| has_ended(recipient.state)) {
+        if is_old && item.recipients.iter().all(|recipient| has_ended(recipient.state)) {
             ctx.tx.delete_outbox(item.id)?;
         }
     }
     Ok(())
+}
+
+/// Whether something is made anew where a device still needs it: then it need not wait for ever for a relay that does
+/// not come back.
+const fn is_made_anew(purpose: &Purpose) -> bool {
+    match purpose {
+        Purpose::OwnEntry(_) | Purpose::OwnKey(_) | Purpose::History(_) | Purpose::Retry(_) => true,
+        Purpose::Entry(_)
+        | Purpose::Key(_)
+        | Purpose::Acknowledgement(_)
+        | Purpose::OwnAcknowledgement(_)
+        | Purpose::Introduction(_)
+        | Purpose::Link(_)
+        | Purpose::DeviceList(_) => false,
+    }
 }
 
 /// A contact's relay takes nothing from us: the user can ask them for a new link.
@@ -275,6 +300,36 @@ fn introduce_again(ctx: &mut Context<'_>, item: &OutboxItem) -> Result<(), Store
     }
 }
 
+/// Nobody answered a request while a relay held it: the text that went along has failed, and the user is told.
+fn request_expired(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
+    let Some(contact) = ctx.tx.contact(user)?.filter(|contact| contact.state == ContactState::Requesting)
+    else {
+        return Ok(());
+    };
+    for delivery in ctx.tx.deliveries_unread(&ctx.me.direct(user))? {
+        if delivery.sealed {
+            fail(ctx, &delivery.entry, Failure::Expired)?;
+        }
+    }
+    refused(ctx, contact, Denial::Expired)
+}
+
+/// Takes former tokens back although some device could not be told of the new one for long: it can't keep a token
+/// alive that others may have.
+fn take_back_late(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for mut contact in ctx.tx.contacts()? {
+        if contact.former_tokens.is_empty() || contact.introduction_due {
+            continue;
+        }
+        let introductions = ctx.tx.outbox_of(&Purpose::Introduction(contact.user))?;
+        if introductions.iter().all(|item| ctx.now.since(item.created) > FORMER_TOKEN_LIFE) {
+            revocations::revoke_former(ctx, &mut contact)?;
+            ctx.tx.put_contact(&contact)?;
+        }
+    }
+    Ok(())
+}
+
 /// Fails what no device acknowledged in time, and forgets what is too old to matter.
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for mut item in ctx.tx.outbox_expired(ctx.now.before(EXPIRY_GRACE), SWEEP_MAX)? {
@@ -286,6 +341,9 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
                 resend::renew_key(ctx, &delivery.conversation)?;
             }
         }
+        if let Purpose::Introduction(user) = item.purpose {
+            request_expired(ctx, &user)?;
+        }
         for recipient in &mut item.recipients {
             if matches!(recipient.state, OutboxState::Custody { .. }) {
                 recipient.state = OutboxState::Failed;
@@ -294,6 +352,7 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         ctx.tx.put_outbox(&item)?;
     }
     drop_old(ctx)?;
+    take_back_late(ctx)?;
     ctx.tx.forget_receiver_keys(ctx.now.before(SEEN_LIFE))?;
     // A prekey message of an earlier time was for a fallback prekey that is dead.
     let account = &ctx.me.account;

@@ -11,13 +11,15 @@ use undertone_protocol::token::ProofInput;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
-use super::links::{Asked, InFlight, InFlightItem, Links};
+use super::link::{Asked, InFlight, InFlightItem, Link};
+use super::links::Links;
 use super::outcomes;
 use super::types::Outputs;
 use crate::store::{Contact, OutboxItem, OutboxState, StoreError};
 
-/// Items looked at in one go, and at most sent in one go.
+/// Items read in one go, and about as many are sent in one stage.
 const SCAN_PAGE: usize = 128;
+/// Items looked at in one stage.
 const SCAN_MAX: usize = 4_096;
 
 /// One item with the recipients that one relay serves.
@@ -28,25 +30,63 @@ struct Draft {
     recipients: Vec<(DeviceId, DeliveryGrant)>,
 }
 
-/// Publishes what can go out, in order, and gives the moment when something else may be tried.
+/// A walk through the outbox, from its beginning to its end: in stages, so that however much waits for relays that are
+/// away, what comes after it has its turn, and no stage takes long.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// Behind which item the next stage begins; 0 between two walks.
+    after_id: u64,
+    /// Another walk is due when this one has ended.
+    again: bool,
+    /// When something that was put off may be tried.
+    retry_at: Option<Timestamp>,
+}
+
+impl Walk {
+    /// When to go on, or to begin anew.
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        if self.after_id > 0 || self.again { Some(Timestamp::ZERO) } else { self.retry_at }
+    }
+
+    /// Where this stage begins, if one is due.
+    fn begin(&mut self, is_due: bool, now: Timestamp) -> Option<u64> {
+        self.again |= is_due || self.retry_at.is_some_and(|at| at <= now);
+        if self.after_id == 0 {
+            if !std::mem::take(&mut self.again) {
+                return None;
+            }
+            self.retry_at = None;
+        }
+        Some(std::mem::take(&mut self.after_id))
+    }
+}
+
+/// Publishes what can go out, in order. The next stage goes on behind what was looked at and can't go out now; what
+/// was drafted is answered, which begins a walk.
 pub(super) fn publish(
     ctx: &mut Context<'_>,
     links: &mut Links,
+    walk: &mut Walk,
     out: &mut Outputs,
-) -> Result<Option<Timestamp>, StoreError> {
+) -> Result<(), StoreError> {
+    let is_due = std::mem::take(&mut ctx.agenda.publish);
+    let Some(mut after_id) = walk.begin(is_due, ctx.now) else { return Ok(()) };
     outcomes::conclude_due(ctx)?;
     let mut contacts = BTreeMap::new();
     let mut drafts: BTreeMap<RelayId, Vec<Draft>> = BTreeMap::new();
-    let mut retry_at: Option<Timestamp> = None;
-    let (mut after_id, mut scanned, mut drafted) = (0, 0, 0);
-    while scanned < SCAN_MAX && drafted < SCAN_PAGE {
+    let (mut looked_at, mut drafted) = (0, 0);
+    while drafted < SCAN_PAGE {
+        if looked_at >= SCAN_MAX {
+            walk.after_id = after_id;
+            break;
+        }
         let page = ctx.tx.outbox_pending(after_id, SCAN_PAGE)?;
-        scanned += page.len();
+        looked_at += page.len();
         let Some(last) = page.last() else { break };
         after_id = last.id;
         for item in page {
             let wake = draft(ctx, links, &mut contacts, item, &mut drafts)?;
-            retry_at = retry_at.into_iter().chain(wake).min();
+            walk.retry_at = walk.retry_at.into_iter().chain(wake).min();
         }
         drafted = drafts.values().map(Vec::len).sum();
     }
@@ -55,7 +95,7 @@ pub(super) fn publish(
             send(ctx, links, relay, frame, out);
         }
     }
-    Ok(retry_at)
+    Ok(())
 }
 
 /// Assigns an item's pending recipients to relays. Gives the moment when one that must wait may be tried.
@@ -82,7 +122,10 @@ fn draft(
             Entry::Vacant(unknown) => unknown.insert(ctx.tx.contact(&recipient.user)?),
         };
         let Some(contact) = contact else { continue };
-        if let Some(grant) = route(ctx, links, contact, &recipient.device) {
+        let grant = route(ctx, links, contact, &recipient.device);
+        if let Some(grant) =
+            grant.filter(|grant| links.get(&grant.mailbox.relay.relay).is_some_and(Link::takes_publishes))
+        {
             by_relay.entry(grant.mailbox.relay.relay).or_default().push((recipient.device, grant));
         }
     }

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::{AccountRecord, AccountState, Content, EntryBody};
 use undertone_protocol::ids::{DeviceId, EntryId, Handle, UserId};
-use undertone_protocol::keys::{DeliveryGrant, DeviceList};
+use undertone_protocol::keys::{DeliveryGrant, DeviceList, Name};
 use undertone_protocol::limits::{ACCOUNT_ADDRESSES_MAX, ENTRY_HEADS_MAX};
 
 use super::context::Context;
-use super::{addresses, blocking, introductions, lists, names, own, receipts, revocations, writing};
+use super::{addresses, blocking, introductions, lists, names, own, receipts, revocations, views, writing};
+use crate::event::Event;
 use crate::log;
 use crate::store::{Block, Contact, ContactState, StoreError};
 
@@ -143,8 +144,7 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
     let known = ctx.tx.contact(&record.user)?;
     let is_new = known.is_none();
     let was_accepted = known.as_ref().is_some_and(|known| known.state == ContactState::Accepted);
-    let contacts = ctx.tx.contacts()?;
-    let name = names::unique_name(&contacts, &record.name, &record.user);
+    let name = name(ctx, &record)?;
     let mut contact = match known {
         Some(known) => known,
         None => names::stranger(ctx, record.user, name.clone(), before(target)),
@@ -185,6 +185,22 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
     }
     ctx.tx.put_contact(&contact)?;
     Ok(is_void)
+}
+
+/// What a contact is called of whom another device told. Two contacts may have got one name at the same time on two
+/// devices: on all of them the one with the lower user id keeps it.
+fn name(ctx: &mut Context<'_>, record: &AccountRecord) -> Result<Name, StoreError> {
+    let contacts = ctx.tx.contacts()?;
+    let holder =
+        contacts.iter().find(|other| other.user > record.user && names::same(&other.name, &record.name));
+    let Some(mut holder) = holder.cloned() else {
+        return Ok(names::unique_name(&contacts, &record.name, &record.user));
+    };
+    holder.name = names::longer_name(&contacts, &holder.name, &holder.user);
+    ctx.tx.put_contact(&holder)?;
+    let view = views::contact(ctx, &holder)?;
+    ctx.events.push(Event::Contact { contact: view });
+    Ok(record.name.clone())
 }
 
 fn verified(signed: Signed) -> Option<DeviceList> {

@@ -142,11 +142,20 @@ fn is_lost(
 ) -> Result<bool, StoreError> {
     let items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
     if items.is_empty() {
-        return Ok(theirs.lack(delivery));
+        return Ok(theirs.lack(delivery) && is_older_if_failed(ctx, delivery, moment)?);
     }
     let old = items.iter().all(|item| moment.since(item.created) >= GRACE);
     Ok(old
         && owes(&items, device, |state| matches!(state, OutboxState::Custody { .. } | OutboxState::Failed)))
+}
+
+/// Of a message that expired and was dropped: whether it is older than what a device said some time before `moment`.
+fn is_older_if_failed(ctx: &Context<'_>, delivery: &Delivery, moment: Timestamp) -> Result<bool, StoreError> {
+    if delivery.failed.is_none() {
+        return Ok(true);
+    }
+    let stored = ctx.tx.entry(&delivery.entry)?;
+    Ok(stored.is_some_and(|stored| moment.since(stored.received) >= GRACE))
 }
 
 /// What is known of a contact's devices that are left.
@@ -178,7 +187,7 @@ impl Theirs {
         let is_held = self.held.iter().any(|item| item.covers(delivery.seq));
         let is_on_its_way = !delivery.sealed || self.introducing;
         !is_on_its_way
-            && delivery.failed.is_none()
+            && !is_refused(delivery)
             && (delivery.tick < Tick::Delivered || (were_there && !is_held))
     }
 }

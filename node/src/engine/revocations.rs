@@ -5,7 +5,8 @@ use undertone_protocol::ids::{Handle, RelayId, Secret};
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
-use super::links::{Asked, Links, drop_link};
+use super::link::Asked;
+use super::links::{Links, drop_link};
 use super::own;
 use super::types::Outputs;
 use crate::store::{Contact, ContactState, HomeRelay, Revocation, StoreError};

@@ -8,11 +8,12 @@ use super::agenda::Agenda;
 use super::bundles::Fetches;
 use super::context::{Context, Me};
 use super::links::Links;
+use super::publish::{self, Walk};
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
     bundles, commands, frames, healing, history, home, inbox, introductions, keys, linking, outcomes,
-    own_list, publish, receipts, records, sealing,
+    own_list, receipts, records, sealing,
 };
 use crate::event::Event;
 use crate::store::{Contact, ContactState, NodeTx, StoreError};
@@ -31,8 +32,7 @@ pub struct Engine {
     agenda: Agenda,
     events: Vec<Event>,
     sweep_at: Timestamp,
-    /// When something in the outbox may be tried again.
-    publish_at: Option<Timestamp>,
+    walk: Walk,
 }
 
 /// Why an engine can't be loaded.
@@ -70,7 +70,7 @@ impl Engine {
             agenda,
             events: Vec::new(),
             sweep_at: now,
-            publish_at: None,
+            walk: Walk::default(),
         })
     }
 
@@ -100,7 +100,9 @@ impl Engine {
                 self.agenda.publish = true;
             }
             Input::Frame { relay, frame } => {
-                self.links.heard(&relay, now);
+                if let Some(link) = self.links.get_mut(&relay) {
+                    link.heard(now);
+                }
                 let Parts { mut ctx, links, fetches, .. } = self.parts(tx, now);
                 frames::frame(&mut ctx, links, fetches, relay, frame, out)?;
             }
@@ -129,15 +131,15 @@ impl Engine {
         for (relay, reason) in self.links.tick(now, out) {
             self.events.push(Event::RelayDown { relay: relay.to_hex(), reason });
         }
+        if self.links.has_room_again(now) {
+            self.agenda.publish = true;
+        }
         let sweep = now >= self.sweep_at;
         if sweep {
             self.sweep_at = now.after(SWEEP_EVERY);
         }
         if sweep {
             self.renew_keys(now, tx)?;
-        }
-        if self.publish_at.is_some_and(|at| at <= now) {
-            self.agenda.publish = true;
         }
         let Parts { mut ctx, .. } = self.parts(tx, now);
         if sweep {
@@ -150,10 +152,10 @@ impl Engine {
         records::follow_due(&mut ctx)?;
         records::tell_due(&mut ctx)?;
         self.reload(tx)?;
-        let Parts { mut ctx, links, fetches, waiters, publish_at } = self.parts(tx, now);
+        let Parts { mut ctx, links, fetches, waiters, walk } = self.parts(tx, now);
         if ctx.me.is_revoked() {
             // Nothing goes out any more, nor is anything asked for.
-            waiters.check(&mut ctx, out)?;
+            waiters.check(&mut ctx, links, out)?;
             out.notices.extend(self.events.drain(..).map(Notice::Event));
             return Ok(());
         }
@@ -165,11 +167,9 @@ impl Engine {
         receipts::seal_due(&mut ctx)?;
         home::upkeep(&mut ctx, links, out)?;
         bundles::fetch_due(&mut ctx, links, fetches, out)?;
-        if std::mem::take(&mut ctx.agenda.publish) {
-            *publish_at = publish::publish(&mut ctx, links, out)?;
-        }
+        publish::publish(&mut ctx, links, walk, out)?;
         inbox::acknowledge(&mut ctx, links, out)?;
-        waiters.check(&mut ctx, out)?;
+        waiters.check(&mut ctx, links, out)?;
         // Links that were just wanted are connected now.
         for (relay, reason) in self.links.tick(now, out) {
             self.events.push(Event::RelayDown { relay: relay.to_hex(), reason });
@@ -201,7 +201,7 @@ impl Engine {
 
     /// When what an active device has to do is due.
     fn next_work(&self) -> impl Iterator<Item = Timestamp> {
-        let work = self.fetches.next_deadline().into_iter().chain(self.publish_at);
+        let work = self.fetches.next_deadline().into_iter().chain(self.walk.next_deadline());
         let compare = self.agenda.compare.values().copied();
         work.chain(compare).chain(self.agenda.retry_again.values().map(|(_, at)| *at))
     }
@@ -221,7 +221,7 @@ impl Engine {
             links: &mut self.links,
             fetches: &mut self.fetches,
             waiters: &mut self.waiters,
-            publish_at: &mut self.publish_at,
+            walk: &mut self.walk,
         }
     }
 }
@@ -231,7 +231,7 @@ struct Parts<'a> {
     links: &'a mut Links,
     fetches: &'a mut Fetches,
     waiters: &'a mut Waiters,
-    publish_at: &'a mut Option<Timestamp>,
+    walk: &'a mut Walk,
 }
 
 /// At a start anything may be due.

@@ -9,7 +9,8 @@ use super::context::Context;
 use super::own;
 use crate::command::{ContactView, DeviceCodeView, DeviceView, IdView, MessageView};
 use crate::store::{
-    Contact, ContactState, CutReason, Delivery, Failure, OutboxState, Purpose, StoreError, StoredEntry,
+    Contact, ContactState, CutReason, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError,
+    StoredEntry,
 };
 
 /// What is said when this user's identity, or this device, is in two places.
@@ -59,7 +60,7 @@ pub(super) fn contact(ctx: &Context<'_>, contact: &Contact) -> Result<ContactVie
         verified: contact.verified,
         warning: warning(ctx, contact)?,
         message: first_text(ctx, contact)?,
-        introduced: !contact.introduction_due && pending.is_empty(),
+        introduced: !contact.introduction_due && !pending.iter().any(OutboxItem::is_pending),
     })
 }
 
@@ -125,7 +126,9 @@ fn unreachable(contact: &Contact) -> String {
 fn refused_request(contact: &Contact, denial: Denial) -> String {
     let name: &Name = &contact.name;
     match denial {
-        Denial::Expired => format!("the invitation has expired: ask {name} for a new link"),
+        Denial::Expired => {
+            format!("the invitation, or the request by it, has expired: ask {name} for a new link")
+        }
         Denial::UsedUp => format!("the invitation was used up: ask {name} for a new link"),
         Denial::Revoked => format!("{name} took the invitation back: ask for a new link"),
         other => format!("{name}'s relay refused the request ({}): ask for a new link", denied(other)),
@@ -299,25 +302,30 @@ pub(super) fn outbox_pending(ctx: &Context<'_>, limit: usize) -> Result<usize, S
 }
 
 /// A device of this user. `own`: what is known of the other ones.
-pub(super) fn device(ctx: &Context<'_>, own: Option<&Contact>, listed: &ListedDevice) -> DeviceView {
+pub(super) fn device(
+    ctx: &Context<'_>,
+    own: Option<&Contact>,
+    listed: &ListedDevice,
+) -> Result<DeviceView, StoreError> {
     let Certificate { device, name, created, .. } = &listed.certificate;
     let this = *device == ctx.me.device;
     let is_known = this || own.is_some_and(|own| own.has_introduced(device));
     let state = match (listed.revoked, is_known) {
         (true, _) => "revoked",
         (false, true) => "active",
-        (false, false) => "linking",
+        (false, false) if ctx.tx.outbox_of(&Purpose::Link(*device))?.is_empty() => "linking",
+        (false, false) => "waiting",
     };
-    DeviceView {
+    Ok(DeviceView {
         name: name.to_string(),
         device: device.to_hex(),
         this,
         state: state.to_owned(),
         added_ms: created.as_ms(),
-    }
+    })
 }
 
 /// A device that belongs to a user already shows no code.
 pub(super) const fn no_code() -> DeviceCodeView {
-    DeviceCodeView { code: None, ready: true }
+    DeviceCodeView { code: None, ready: true, problem: None }
 }

@@ -5,6 +5,7 @@ use undertone_protocol::receipts::Tick;
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
+use super::links::Links;
 use super::types::{Notice, Outputs};
 use super::{own, views};
 use crate::command::{
@@ -53,10 +54,15 @@ impl Waiters {
     }
 
     /// Answers those whose wait is over.
-    pub(super) fn check(&mut self, ctx: &mut Context<'_>, out: &mut Outputs) -> Result<(), StoreError> {
+    pub(super) fn check(
+        &mut self,
+        ctx: &mut Context<'_>,
+        links: &Links,
+        out: &mut Outputs,
+    ) -> Result<(), StoreError> {
         for waiter in std::mem::take(&mut self.0) {
             let over = waiter.deadline <= ctx.now;
-            match answer(ctx, &waiter.condition, over)? {
+            match answer(ctx, links, &waiter.condition, over)? {
                 Some(result) => out.notices.push(Notice::Reply { id: waiter.id, result: Box::new(result) }),
                 None => self.0.push(waiter),
             }
@@ -68,6 +74,7 @@ impl Waiters {
 /// The answer, if it is due.
 fn answer(
     ctx: &mut Context<'_>,
+    links: &Links,
     condition: &Condition,
     over: bool,
 ) -> Result<Option<Result<Response, CommandError>>, StoreError> {
@@ -91,12 +98,14 @@ fn answer(
                     .iter()
                     .any(|home| home.bundle_stored && !invitation.unconfirmed.contains(&home.address.relay))
             });
-            let view = InvitationView { ready, ..view.clone() };
+            let problem = home_problem(links).filter(|_| !ready);
+            let view = InvitationView { ready, problem, ..view.clone() };
             Ok((ready || over).then_some(Ok(Response::Invitation(view))))
         }
         Condition::Registered { code } => {
             let ready = ctx.tx.home_relays()?.iter().any(|home| home.generation.is_some());
-            let view = DeviceCodeView { code: Some(code.clone()), ready };
+            let problem = home_problem(links).filter(|_| !ready);
+            let view = DeviceCodeView { code: Some(code.clone()), ready, problem };
             Ok((ready || over).then_some(Ok(Response::DeviceCode(view))))
         }
         Condition::Linked { device } => {
@@ -105,9 +114,9 @@ fn answer(
             let Some(listed) = listed.clone().find(|listed| listed.certificate.device == *device) else {
                 return Ok(None);
             };
-            let view = views::device(ctx, own::own_contact(ctx)?.as_ref(), listed);
+            let view = views::device(ctx, own::own_contact(ctx)?.as_ref(), listed)?;
             // One that has spoken since was added all the same.
-            let refused = ctx.agenda.links_refused.get(device).filter(|_| view.state == "linking");
+            let refused = ctx.agenda.links_refused.get(device).filter(|_| !there || view.state == "linking");
             if let Some(failure) = refused {
                 let error = CommandError::new(ErrorKind::Refused, views::link_refused(&view.name, *failure));
                 return Ok(Some(Err(error)));
@@ -122,6 +131,11 @@ fn answer(
             Ok((flushed || over).then(|| Ok(Response::Count(view.clone()))))
         }
     }
+}
+
+/// What is wrong with a home relay.
+fn home_problem(links: &Links) -> Option<String> {
+    links.iter().filter(|(_, link)| link.home).find_map(|(_, link)| link.problem.clone())
 }
 
 fn introduced(

@@ -46,6 +46,7 @@ enum Happening {
     Dialled { node: usize },
     ToRelay { conn: ConnId, frame: Frame },
     ToNode { conn: ConnId, frame: Frame },
+    Closed { conn: ConnId },
 }
 
 impl Stage {
@@ -200,6 +201,12 @@ impl Stage {
         self.restart_relay()
     }
 
+    /// The relay starts anew, and takes so many new mailboxes in a minute.
+    pub fn relay_registers(&mut self, per_minute: u32) -> Result<(), Failed> {
+        self.relay.limits.registrations_per_minute = per_minute;
+        self.restart_relay()
+    }
+
     fn restart_relay(&mut self) -> Result<(), Failed> {
         self.relay.start();
         for node in self.conns.values().copied().collect::<Vec<_>>() {
@@ -266,6 +273,10 @@ impl Stage {
                 Some(node) => {
                     self.step_node(*node, Input::Frame { relay: self.relay.address().relay, frame })
                 }
+                None => Ok(()),
+            },
+            Happening::Closed { conn } => match self.conns.remove(&conn) {
+                Some(node) => self.down(node),
                 None => Ok(()),
             },
             Happening::ToRelay { .. } => Ok(()),
@@ -343,11 +354,7 @@ impl Stage {
                         inputs.push(RelayInput::Sent { conn, bytes });
                         self.queue.push_back(Happening::ToNode { conn, frame });
                     }
-                    RelayOutput::Close { conn } => {
-                        if let Some(node) = self.conns.remove(&conn) {
-                            self.down(node)?;
-                        }
-                    }
+                    RelayOutput::Close { conn } => self.queue.push_back(Happening::Closed { conn }),
                 }
             }
         }

@@ -1,0 +1,355 @@
+//! One connection to a relay: how far it has come, what was asked on it, heartbeats and backoff.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use undertone_protocol::ids::{DeviceId, Handle, PayloadHash, PublishId, RelayId, UserId};
+use undertone_protocol::keys::{BundleAccess, RelayAddress};
+use undertone_protocol::limits::{
+    ANSWER_WAIT_MAX, DRAINED_AFTER, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX, SILENCE_MAX,
+};
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire::{self, frame::Body};
+
+use super::intake::Intakes;
+use super::types::{NetOutput, Outputs};
+
+/// The waits between two tries double from the first to the second of these.
+const RETRY_MIN: Duration = Duration::from_millis(250);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+/// A connection that is neither there nor refused after this long is given up.
+const CONNECT_WAIT_MAX: Duration = Duration::from_secs(90);
+/// A connection that held this long was a good one: the next try after it comes soon.
+const GOOD_AFTER: Duration = Duration::from_secs(3);
+/// A connection to a relay where this device has no mailbox ends after this long without use.
+const IDLE_MAX: Duration = Duration::from_secs(300);
+/// The same where others wait for their turn.
+const IDLE_CROWDED_MAX: Duration = Duration::from_secs(10);
+const REQUESTS_PENDING_MAX: usize = 256;
+/// A relay that refused something is left alone for so long, unless it says itself how long.
+const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(600);
+
+/// A bundle that was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct BundleWant {
+    pub(super) user: UserId,
+    pub(super) access: BundleAccess,
+}
+
+/// What was asked of a relay and is not answered yet.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Register,
+    Attach,
+    PutBundle,
+    PutPrekeys,
+    PutIntroduction(Handle),
+    Revoke(Vec<Handle>),
+    FetchBundle(BundleWant),
+    Publish(InFlight),
+}
+
+/// A publish on its way.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) publish_id: PublishId,
+    pub(super) items: Vec<InFlightItem>,
+}
+
+/// One item of a publish on its way: which outbox item, for which devices, in the route's order.
+#[derive(Debug)]
+pub(super) struct InFlightItem {
+    pub(super) outbox: u64,
+    pub(super) payload_hash: PayloadHash,
+    pub(super) devices: Vec<DeviceId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Down { retry_at: Timestamp },
+    Connecting { give_up_at: Timestamp },
+    Greeting,
+    Ready { since: Timestamp },
+}
+
+/// How a connection fares when it is looked at.
+pub(super) enum Beat {
+    Alive,
+    /// Nobody needs it.
+    Idle,
+    /// It is to be dropped, for this reason.
+    Dead(&'static str),
+}
+
+/// One connection.
+pub(super) struct Link {
+    address: RelayAddress,
+    pub(super) home: bool,
+    state: State,
+    backoff: ExponentialBackoff,
+    jitter: u64,
+    /// What is wrong with it: it can't be had, or the relay refused something.
+    pub(super) problem: Option<String>,
+    /// After a refusal the relay is not asked the same again before this.
+    paused_until: Option<Timestamp>,
+    /// Whether the relay delivers, on a home link.
+    attached: bool,
+    asked: BTreeMap<u64, (Asked, Timestamp)>,
+    next_request: u64,
+    heard: Timestamp,
+    said: Timestamp,
+    used: Timestamp,
+    /// Since when there is to be this connection.
+    since: Timestamp,
+    /// What comes in, on a home link.
+    pub(super) intakes: Intakes,
+    /// When something was last delivered, or could have been from.
+    pub(super) delivered: Timestamp,
+}
+
+impl Link {
+    pub(super) fn new(address: RelayAddress, home: bool, now: Timestamp, jitter: u64) -> Self {
+        Self {
+            address,
+            home,
+            state: State::Down { retry_at: now },
+            backoff: backoff(jitter),
+            jitter,
+            problem: None,
+            paused_until: None,
+            attached: false,
+            asked: BTreeMap::new(),
+            next_request: 1,
+            heard: now,
+            said: now,
+            used: now,
+            since: now,
+            intakes: Intakes::default(),
+            delivered: now,
+        }
+    }
+
+    pub(super) const fn address(&self) -> &RelayAddress {
+        &self.address
+    }
+
+    /// Somebody needs it.
+    pub(super) fn want(&mut self, home: bool, now: Timestamp) {
+        self.used = now;
+        self.home |= home;
+    }
+
+    /// When it was last needed, if it may give way to another one: it could not be had for a while.
+    pub(super) fn gives_way(&self, now: Timestamp) -> Option<Timestamp> {
+        let is_down = matches!(self.state, State::Down { .. }) && self.problem.is_some();
+        (is_down && !self.home && now >= self.since.after(RETRY_MAX)).then_some(self.used)
+    }
+
+    pub(super) const fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready { .. })
+    }
+
+    /// The transport is there: greet.
+    pub(super) fn up(&mut self, relay: RelayId, now: Timestamp, out: &mut Outputs) {
+        self.state = State::Greeting;
+        self.heard = now;
+        let hello = wire::Hello { version_min: PROTOCOL_VERSION, version_max: PROTOCOL_VERSION };
+        self.send(relay, Body::Hello(hello), now, out);
+    }
+
+    /// The relay greeted back. False when it was not asked.
+    pub(super) fn greeted(&mut self, now: Timestamp) -> bool {
+        if self.state != State::Greeting {
+            return false;
+        }
+        self.state = State::Ready { since: now };
+        self.problem = None;
+        self.paused_until = None;
+        true
+    }
+
+    /// The relay delivers from here on.
+    pub(super) fn attached(&mut self, now: Timestamp) {
+        self.attached = true;
+        self.delivered = now;
+    }
+
+    /// Whether the relay has to be asked for this device's mailbox.
+    pub(super) fn needs_mailbox(&self) -> bool {
+        !self.attached && !self.is_asking(|asked| matches!(asked, Asked::Register | Asked::Attach))
+    }
+
+    /// The relay refused something: it is left alone for a while with what it should keep for this device.
+    pub(super) fn refused(&mut self, text: &str, retry_after: Duration, now: Timestamp) {
+        let pause = if retry_after.is_zero() { PAUSE } else { retry_after.clamp(PAUSE_MIN, PAUSE_MAX) };
+        self.problem = Some(format!("the relay refused: {text}"));
+        self.paused_until = Some(now.after(pause));
+    }
+
+    /// Whether the relay may be asked to keep something for this device.
+    pub(super) fn begins_upkeep(&mut self, now: Timestamp) -> bool {
+        if self.paused_until.is_some_and(|until| until <= now) {
+            self.paused_until = None;
+            self.problem = None;
+        }
+        self.is_ready() && self.paused_until.is_none()
+    }
+
+    /// The transport is gone. Gives whether it had been ready, and what was on its way.
+    pub(super) fn down(&mut self, reason: &str, now: Timestamp) -> (bool, Vec<InFlight>) {
+        let was_ready = self.is_ready();
+        if matches!(self.state, State::Ready { since } if now >= since.after(GOOD_AFTER)) {
+            self.backoff = backoff(self.jitter);
+        }
+        let delay = self.backoff.next().unwrap_or(RETRY_MAX);
+        self.state = State::Down { retry_at: now.after(delay) };
+        self.problem = Some(reason.to_owned());
+        self.attached = false;
+        let asked = std::mem::take(&mut self.asked).into_values();
+        let publishes = asked.filter_map(|(asked, _)| match asked {
+            Asked::Publish(publish) => Some(publish),
+            _ => None,
+        });
+        (was_ready, publishes.collect())
+    }
+
+    /// The next try comes after the longest wait.
+    pub(super) fn stand_back(&mut self, now: Timestamp) {
+        if let State::Down { retry_at } = &mut self.state {
+            *retry_at = now.after(RETRY_MAX);
+        }
+    }
+
+    /// Connects if it is due, beats the heart.
+    pub(super) fn beat(
+        &mut self,
+        relay: RelayId,
+        is_crowded: bool,
+        now: Timestamp,
+        out: &mut Outputs,
+    ) -> Beat {
+        match self.state {
+            State::Down { .. } | State::Ready { .. } if self.is_idle(is_crowded, now) => return Beat::Idle,
+            State::Down { retry_at } if retry_at <= now => {
+                self.state = State::Connecting { give_up_at: now.after(CONNECT_WAIT_MAX) };
+                out.net.push(NetOutput::Connect(self.address.clone()));
+            }
+            State::Connecting { give_up_at } if give_up_at <= now => {
+                return Beat::Dead("the relay could not be reached in time");
+            }
+            State::Down { .. } | State::Connecting { .. } => {}
+            State::Greeting | State::Ready { .. } => match self.overdue(now) {
+                Some(reason) => return Beat::Dead(reason),
+                None if now >= self.said.after(HEARTBEAT) => {
+                    self.send(relay, Body::Ping(wire::Ping { nonce: now.as_ms() }), now, out);
+                }
+                None => {}
+            },
+        }
+        Beat::Alive
+    }
+
+    /// Asks something. False when it is not ready or has too much unanswered.
+    pub(super) fn ask(
+        &mut self,
+        relay: RelayId,
+        asked: Asked,
+        body: Body,
+        now: Timestamp,
+        out: &mut Outputs,
+    ) -> bool {
+        if !self.can_ask(&asked) {
+            return false;
+        }
+        let request = self.next_request;
+        self.next_request += 1;
+        self.asked.insert(request, (asked, now));
+        self.used = now;
+        self.said = now;
+        out.net.push(NetOutput::Send { relay, frame: wire::Frame { request, body: Some(body) } });
+        true
+    }
+
+    /// Whether something can be asked.
+    pub(super) fn can_ask(&self, asked: &Asked) -> bool {
+        self.is_ready()
+            && self.asked.len() < REQUESTS_PENDING_MAX
+            && (!matches!(asked, Asked::Publish(_)) || self.takes_publishes())
+    }
+
+    /// Whether it is ready, and one more publish may be on its way.
+    pub(super) fn takes_publishes(&self) -> bool {
+        let publishes = self.asked.values().filter(|(asked, _)| matches!(asked, Asked::Publish(_)));
+        self.is_ready() && publishes.count() < PUBLISHES_IN_FLIGHT_MAX
+    }
+
+    /// Whether such a question is on its way already.
+    pub(super) fn is_asking(&self, same: impl Fn(&Asked) -> bool) -> bool {
+        self.asked.values().any(|(asked, _)| same(asked))
+    }
+
+    /// What an answer answers; `None` when nothing of that number was asked.
+    pub(super) fn answered(&mut self, request: u64) -> Option<Asked> {
+        self.asked.remove(&request).map(|(asked, _)| asked)
+    }
+
+    pub(super) const fn heard(&mut self, now: Timestamp) {
+        self.heard = now;
+    }
+
+    pub(super) fn send(&mut self, relay: RelayId, body: Body, now: Timestamp, out: &mut Outputs) {
+        self.said = now;
+        out.net.push(NetOutput::Send { relay, frame: wire::Frame { request: 0, body: Some(body) } });
+    }
+
+    /// Whether all that waited at the relay was delivered.
+    pub(super) fn is_drained(&self, now: Timestamp) -> bool {
+        self.is_ready()
+            && !self.is_asking(|asked| matches!(asked, Asked::Register | Asked::Attach))
+            && now.since(self.delivered) >= DRAINED_AFTER
+    }
+
+    fn idle_at(&self, is_crowded: bool) -> Option<Timestamp> {
+        let idle = if is_crowded { IDLE_CROWDED_MAX } else { IDLE_MAX };
+        (!self.home && self.asked.is_empty()).then(|| self.used.after(idle))
+    }
+
+    fn is_idle(&self, is_crowded: bool, now: Timestamp) -> bool {
+        self.idle_at(is_crowded).is_some_and(|at| at <= now)
+    }
+
+    fn overdue(&self, now: Timestamp) -> Option<&'static str> {
+        if now >= self.heard.after(SILENCE_MAX) {
+            return Some("the relay fell silent");
+        }
+        let unanswered = self.asked.values().any(|(_, at)| now >= at.after(ANSWER_WAIT_MAX));
+        unanswered.then_some("the relay did not answer in time")
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Down { retry_at } => Some(retry_at),
+            State::Connecting { give_up_at } => Some(give_up_at),
+            State::Greeting | State::Ready { .. } => {
+                let answer = self.asked.values().map(|(_, at)| at.after(ANSWER_WAIT_MAX));
+                let beats = [self.said.after(HEARTBEAT), self.heard.after(SILENCE_MAX)];
+                let lasting = answer.chain(self.idle_at(false)).chain(beats);
+                lasting.chain(self.paused_until).min()
+            }
+        }
+    }
+}
+
+fn backoff(jitter: u64) -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(RETRY_MIN)
+        .with_max_delay(RETRY_MAX)
+        .with_factor(2.0)
+        .without_max_times()
+        .with_jitter()
+        .with_jitter_seed(jitter)
+        .build()
+}

@@ -1,0 +1,137 @@
+//! What waits on its way out, and what comes of it, on the real machines without faults.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use undertone::command::{Command, Response};
+use undertone::store::{NodeStore, OutboxItem, OutboxRecipient, OutboxState, Purpose};
+use undertone_protocol::ids::{DeviceId, EntryId, UserId};
+use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE};
+use undertone_protocol::time::Timestamp;
+use undertone_tests::simulation::Stage;
+
+const ALICE: usize = 0;
+const BOB: usize = 1;
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+fn friends() -> Stage {
+    let mut stage = Stage::new(&["Alice", "Bob"], false).unwrap();
+    stage.meet(ALICE, BOB).unwrap();
+    stage
+}
+
+/// An item for a device that no relay is known of.
+fn stranded(purpose: Purpose, created: Timestamp) -> OutboxItem {
+    let state = OutboxState::Pending { attempts: 0, not_before: Timestamp::ZERO };
+    let recipient = OutboxRecipient { device: DeviceId::new([7; 32]), user: UserId::new([7; 32]), state };
+    let payload = vec![7; 100].into();
+    OutboxItem { id: 0, group: 0, purpose, class: 0, payload, recipients: vec![recipient], created }
+}
+
+fn put(stage: &mut Stage, item: &OutboxItem, times: usize) {
+    stage.stop(ALICE).unwrap();
+    let put = |tx: &mut dyn undertone::store::NodeTx| {
+        for _ in 0..times {
+            tx.put_outbox(item)?;
+        }
+        Ok(())
+    };
+    stage.disk(ALICE).unwrap().transaction(put).unwrap();
+    stage.start(ALICE).unwrap();
+}
+
+fn waiting(stage: &mut Stage) -> usize {
+    stage.disk(ALICE).unwrap().transaction(|tx| tx.outbox_len()).unwrap()
+}
+
+#[test]
+fn what_waits_for_relays_that_are_away_holds_up_nothing_else() {
+    let mut stage = friends();
+    let item = stranded(Purpose::Entry(EntryId::new([7; 32])), stage.now());
+    put(&mut stage, &item, 10_000);
+    let sent = stage.send(ALICE, "Bob", "past all of it").unwrap();
+    assert_eq!(sent.state, "delivered");
+    // Nothing of it was dropped for that.
+    assert_eq!(waiting(&mut stage), 10_000);
+}
+
+#[test]
+fn what_is_made_anew_when_it_is_needed_does_not_wait_for_ever() {
+    let mut stage = friends();
+    let entry = EntryId::new([7; 32]);
+    let conversation = undertone_protocol::ids::ConversationId::new([7; 32]);
+    let purposes = [
+        Purpose::OwnEntry(entry),
+        Purpose::OwnKey(entry),
+        Purpose::History(conversation),
+        Purpose::Retry(UserId::new([7; 32])),
+        Purpose::Entry(entry),
+    ];
+    for purpose in purposes {
+        let item = stranded(purpose, stage.now());
+        put(&mut stage, &item, 1);
+    }
+    stage.sleep(ENVELOPE_TTL_MAX).unwrap();
+    assert_eq!(waiting(&mut stage), purposes.len());
+    stage.sleep(EXPIRY_GRACE + DAY).unwrap();
+    // A message still waits: it is for the user to give it up.
+    assert_eq!(waiting(&mut stage), 1);
+}
+
+#[test]
+fn what_failed_long_ago_is_dropped_and_sealed_anew_when_it_is_wanted() {
+    let mut stage = friends();
+    stage.unplug(BOB).unwrap();
+    let sent = stage.send(ALICE, "Bob", "nobody fetches this").unwrap();
+    assert_eq!(sent.state, "sent");
+    stage.sleep(ENVELOPE_TTL_MAX + EXPIRY_GRACE).unwrap();
+    stage.sleep(DAY).unwrap();
+    let failed = stage.history(ALICE, "Bob").unwrap().pop().unwrap();
+    assert!(failed.failed.unwrap().contains("expired"));
+    let entry = EntryId::from_hex(&sent.id).unwrap();
+    let kept = stage.disk(ALICE).unwrap().transaction(|tx| tx.outbox_of(&Purpose::Entry(entry))).unwrap();
+    assert_eq!(kept, []);
+    let retried = stage.ask(ALICE, Command::Retry { name: "Bob".to_owned() }).unwrap().unwrap();
+    assert!(matches!(retried, Response::Count(view) if view.messages == 1));
+    stage.plug(BOB).unwrap();
+    assert_eq!(stage.history(ALICE, "Bob").unwrap().pop().unwrap().state, "delivered");
+    assert_eq!(stage.said(BOB, "Alice").unwrap(), ["nobody fetches this"]);
+}
+
+#[test]
+fn a_request_that_nobody_fetched_expires_with_its_text() {
+    let mut stage = Stage::new(&["Alice", "Bob"], false).unwrap();
+    let link = stage.invite(ALICE, 1).unwrap();
+    stage.unplug(ALICE).unwrap();
+    let message = Some("It is me".to_owned());
+    let asked = stage.contact(BOB, Command::ContactAdd { link, name: None, message }).unwrap();
+    assert!(asked.introduced && asked.warning.is_none(), "{asked:?}");
+    stage.sleep(ENVELOPE_TTL_MAX).unwrap();
+    assert_eq!(stage.contacts(BOB).unwrap()[0].warning, None);
+    stage.sleep(EXPIRY_GRACE + DAY).unwrap();
+    let warning = stage.contacts(BOB).unwrap()[0].warning.clone();
+    assert!(warning.unwrap().contains("ask Alice for a new link"));
+    assert!(stage.history(BOB, "Alice").unwrap()[0].failed.is_some());
+    // A new link takes the request there, with the text.
+    stage.plug(ALICE).unwrap();
+    let link = stage.invite(ALICE, 1).unwrap();
+    stage.ask(BOB, Command::Retry { name: "Alice".to_owned() }).unwrap().unwrap();
+    stage.contact(BOB, Command::ContactAdd { link, name: None, message: None }).unwrap();
+    stage.contact(ALICE, Command::ContactAccept { name: "Bob".to_owned() }).unwrap();
+    stage.run(Duration::from_secs(60)).unwrap();
+    assert_eq!(stage.said(ALICE, "Bob").unwrap(), ["It is me"]);
+    assert_eq!(stage.history(BOB, "Alice").unwrap()[0].state, "delivered");
+}
+
+#[test]
+fn a_request_that_was_answered_does_not_expire() {
+    let mut stage = Stage::new(&["Alice", "Bob"], false).unwrap();
+    let link = stage.invite(ALICE, 1).unwrap();
+    let message = Some("It is me".to_owned());
+    stage.contact(BOB, Command::ContactAdd { link, name: None, message }).unwrap();
+    stage.contact(ALICE, Command::ContactAccept { name: "Bob".to_owned() }).unwrap();
+    stage.sleep(ENVELOPE_TTL_MAX + EXPIRY_GRACE + DAY).unwrap();
+    assert_eq!(stage.contacts(BOB).unwrap()[0].warning, None);
+    assert_eq!(stage.history(BOB, "Alice").unwrap()[0].failed, None);
+}
