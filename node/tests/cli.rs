@@ -144,7 +144,10 @@ fn without_an_account_or_its_passphrase_errors_say_what_to_do() {
     fs::write(&wrong, "incorrect horse").unwrap();
     let output = home.command(&["id"], &wrong).output().unwrap();
     assert_eq!(code(&output), 3);
-    assert_eq!(stderr(&output), "error: wrong passphrase\n");
+    assert_eq!(
+        stderr(&output),
+        "error: wrong passphrase: nothing was opened or changed; try again, or give another `--passphrase-file`\n"
+    );
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_undertone"));
     command.arg("--home").arg(home.account()).arg("id").env_remove("UNDERTONE_PASSPHRASE_FILE");
