@@ -1,6 +1,6 @@
 //! The connections to relays: which there should be. Volatile: they are made anew at every start.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
@@ -18,48 +18,72 @@ use crate::event::Event;
 /// Connections at one time; one more waits for another to end.
 pub const MAX_LINKS: usize = 64;
 
-/// When there were too many, those who wanted one more look again after this long.
-const CROWDED_WAIT: Duration = Duration::from_secs(10);
+/// Relays that wait for a place; what is for further ones asks again later.
+const WAITING_MAX: usize = 256;
+/// How often it is looked whether there is a place for them.
+const WAITING_LOOK: Duration = Duration::from_secs(10);
 
 /// All connections.
 pub(super) struct Links {
     links: BTreeMap<RelayId, Link>,
     /// Outbox items that are on their way, per device.
     in_flight: BTreeSet<(u64, DeviceId)>,
-    /// One more was wanted, and there was no room for it.
-    crowded: Option<Timestamp>,
+    /// Relays that wait for a place, in the order in which they will have it.
+    waiting: VecDeque<RelayAddress>,
+    /// When it is looked whether there is one.
+    look_at: Timestamp,
     jitter: u64,
 }
 
 impl Links {
     pub(super) fn new(rng: &mut ChaCha20Rng) -> Self {
-        Self { links: BTreeMap::new(), in_flight: BTreeSet::new(), crowded: None, jitter: rng.next_u64() }
+        Self {
+            links: BTreeMap::new(),
+            in_flight: BTreeSet::new(),
+            waiting: VecDeque::new(),
+            look_at: Timestamp::ZERO,
+            jitter: rng.next_u64(),
+        }
     }
 
-    /// Makes sure that there is, or will be, a connection to this relay; if there are too many, when one has ended.
-    /// A relay that can't be reached gives way, so that nobody can take all the places with addresses of dead ones.
+    /// Makes sure that there is, or will be, a connection to this relay: if there are too many, in its turn.
     pub(super) fn want(&mut self, address: &RelayAddress, home: bool, now: Timestamp) {
         if let Some(link) = self.links.get_mut(&address.relay) {
             link.want(home, now);
             return;
         }
-        if self.links.len() >= MAX_LINKS && !home && !self.make_room(now) {
-            self.crowded.get_or_insert(now);
+        if home || (self.links.len() < MAX_LINKS && self.waiting.is_empty()) {
+            self.add(address.clone(), home, now);
+        } else if self.waiting.len() < WAITING_MAX
+            && !self.waiting.iter().any(|other| other.relay == address.relay)
+        {
+            self.waiting.push_back(address.clone());
+        }
+    }
+
+    fn add(&mut self, address: RelayAddress, home: bool, now: Timestamp) {
+        self.jitter = self.jitter.wrapping_add(1);
+        self.links.insert(address.relay, Link::new(address, home, now, self.jitter));
+    }
+
+    /// Gives places to those that wait. A relay that can't be reached gives way, or a contact could take all the places
+    /// with addresses of dead ones.
+    fn let_in(&mut self, now: Timestamp) {
+        if self.look_at > now {
             return;
         }
-        self.jitter = self.jitter.wrapping_add(1);
-        self.links.insert(address.relay, Link::new(address.clone(), home, now, self.jitter));
+        while !self.waiting.is_empty() && (self.links.len() < MAX_LINKS || self.make_room(now)) {
+            if let Some(address) = self.waiting.pop_front() {
+                self.add(address, false, now);
+            }
+        }
+        self.look_at = now.after(WAITING_LOOK);
     }
 
     fn make_room(&mut self, now: Timestamp) -> bool {
         let down = self.links.iter().filter_map(|(relay, link)| Some((link.gives_way(now)?, *relay)));
         let first = down.min();
         first.is_some_and(|(_, relay)| self.links.remove(&relay).is_some())
-    }
-
-    /// Whether those who found no room should look again.
-    pub(super) fn has_room_again(&mut self, now: Timestamp) -> bool {
-        self.crowded.take_if(|since| now >= since.after(CROWDED_WAIT)).is_some()
     }
 
     pub(super) fn get(&self, relay: &RelayId) -> Option<&Link> {
@@ -151,7 +175,8 @@ impl Links {
     pub(super) fn tick(&mut self, now: Timestamp, out: &mut Outputs) -> Vec<(RelayId, String)> {
         let mut dead = Vec::new();
         let mut idle = Vec::new();
-        let is_crowded = self.crowded.is_some();
+        let is_crowded = !self.waiting.is_empty();
+        self.let_in(now);
         for (relay, link) in &mut self.links {
             match link.beat(*relay, is_crowded, now, out) {
                 Beat::Alive => {}
@@ -168,8 +193,8 @@ impl Links {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        let crowded = self.crowded.map(|since| since.after(CROWDED_WAIT));
-        self.links.values().filter_map(Link::next_deadline).chain(crowded).min()
+        let look_at = (!self.waiting.is_empty()).then_some(self.look_at);
+        self.links.values().filter_map(Link::next_deadline).chain(look_at).min()
     }
 }
 

@@ -131,9 +131,6 @@ impl Engine {
         for (relay, reason) in self.links.tick(now, out) {
             self.events.push(Event::RelayDown { relay: relay.to_hex(), reason });
         }
-        if self.links.has_room_again(now) {
-            self.agenda.publish = true;
-        }
         let sweep = now >= self.sweep_at;
         if sweep {
             self.sweep_at = now.after(SWEEP_EVERY);

@@ -127,7 +127,7 @@ fn refused_request(contact: &Contact, denial: Denial) -> String {
     let name: &Name = &contact.name;
     match denial {
         Denial::Expired => {
-            format!("the invitation, or the request by it, has expired: ask {name} for a new link")
+            format!("the invitation has expired, or the request by it: ask {name} for a new link")
         }
         Denial::UsedUp => format!("the invitation was used up: ask {name} for a new link"),
         Denial::Revoked => format!("{name} took the invitation back: ask for a new link"),
