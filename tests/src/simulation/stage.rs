@@ -34,6 +34,8 @@ pub struct Stage {
     nodes: Vec<Node>,
     conns: BTreeMap<ConnId, usize>,
     unplugged: BTreeSet<usize>,
+    /// A node that the relay's frames do not reach, and these frames.
+    held: Option<(usize, Vec<Frame>)>,
     queue: VecDeque<Happening>,
     replies: Vec<Result<Response, CommandError>>,
     events: Vec<Vec<Event>>,
@@ -68,6 +70,7 @@ impl Stage {
             nodes,
             conns: BTreeMap::new(),
             unplugged: BTreeSet::new(),
+            held: None,
             queue: VecDeque::new(),
             replies: Vec::new(),
             count: 0,
@@ -229,6 +232,21 @@ impl Stage {
         self.step_relay(RelayInput::Frame { conn, frame })
     }
 
+    /// From now on what the relay sends to a node does not get there, but waits to be looked at.
+    pub fn hold(&mut self, node: usize) {
+        self.held = Some((node, Vec::new()));
+    }
+
+    /// What waited, in order; what comes from now on gets there.
+    pub fn let_go(&mut self) -> Vec<Frame> {
+        self.held.take().map(|(_, frames)| frames).unwrap_or_default()
+    }
+
+    /// A frame reaches a node as if the relay had sent it.
+    pub fn give(&mut self, node: usize, frame: Frame) -> Result<(), Failed> {
+        self.step_node(node, Input::Frame { relay: self.relay.address().relay, frame })
+    }
+
     /// What was told at a node since this was last asked.
     pub fn events(&mut self, node: usize) -> Vec<Event> {
         self.events.get_mut(node).map(std::mem::take).unwrap_or_default()
@@ -269,11 +287,13 @@ impl Stage {
             Happening::ToRelay { conn, frame } if self.conns.contains_key(&conn) => {
                 self.step_relay(RelayInput::Frame { conn, frame })
             }
-            Happening::ToNode { conn, frame } => match self.conns.get(&conn) {
-                Some(node) => {
-                    self.step_node(*node, Input::Frame { relay: self.relay.address().relay, frame })
+            Happening::ToNode { conn, frame } => match (self.conns.get(&conn), &mut self.held) {
+                (Some(node), Some((held, frames))) if node == held => {
+                    frames.push(frame);
+                    Ok(())
                 }
-                None => Ok(()),
+                (Some(node), _) => self.give(*node, frame),
+                (None, _) => Ok(()),
             },
             Happening::Closed { conn } => match self.conns.remove(&conn) {
                 Some(node) => self.down(node),

@@ -11,6 +11,8 @@ mod sender_keys;
 mod table;
 mod tables;
 
+use std::collections::BTreeMap;
+
 use super::{NodeStore, NodeTx, StoreError};
 use tables::Tables;
 
@@ -18,6 +20,13 @@ use tables::Tables;
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     tables: Tables,
+}
+
+impl MemoryStore {
+    /// All rows of each table, in words that hide what is secret: to see what changed between two moments.
+    pub fn contents(&self) -> BTreeMap<&'static str, String> {
+        self.tables.contents()
+    }
 }
 
 impl NodeStore for MemoryStore {

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use undertone_protocol::crypto::{AccountState, InboundChannel, OutboundChannel};
 use undertone_protocol::ids::{
     ChannelHash, ConversationId, DeviceId, EntryId, Handle, PayloadHash, RelayId, SessionId, Tag, UserId,
@@ -52,6 +54,11 @@ macro_rules! tables {
             /// Takes back what was changed since the last commit.
             pub(super) fn rollback(&mut self) {
                 $(self.$name.rollback();)*
+            }
+
+            /// All rows of each table, in words.
+            pub(super) fn contents(&self) -> BTreeMap<&'static str, String> {
+                BTreeMap::from([$((stringify!($name), format!("{:?}", self.$name)),)*])
             }
         }
     };
