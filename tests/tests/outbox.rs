@@ -100,6 +100,26 @@ fn what_failed_long_ago_is_dropped_and_sealed_anew_when_it_is_wanted() {
 }
 
 #[test]
+fn what_expired_shows_so_on_the_users_other_devices_too() {
+    let mut stage = friends();
+    let phone = stage.add_linked(ALICE, "phone").unwrap();
+    stage.send(BOB, "Alice", "hello").unwrap();
+    stage.unplug(BOB).unwrap();
+    stage.send(ALICE, "Bob", "nobody fetches this").unwrap();
+    stage.run(Duration::from_secs(60)).unwrap();
+    let last = |stage: &mut Stage| stage.history(phone, "Bob").unwrap().pop().unwrap();
+    assert_eq!((last(&mut stage).state.as_str(), last(&mut stage).failed), ("sent", None));
+    stage.sleep(ENVELOPE_TTL_MAX + EXPIRY_GRACE + DAY).unwrap();
+    let expired = last(&mut stage);
+    assert!(expired.failed.unwrap().contains("expired"));
+    assert!(expired.note.unwrap().contains("another device"));
+    stage.plug(BOB).unwrap();
+    stage.run(Duration::from_secs(600)).unwrap();
+    let arrived = last(&mut stage);
+    assert_eq!((arrived.state.as_str(), arrived.failed), ("delivered", None));
+}
+
+#[test]
 fn a_request_that_nobody_fetched_expires_with_its_text() {
     let mut stage = Stage::new(&["Alice", "Bob"], false).unwrap();
     let link = stage.invite(ALICE, 1).unwrap();

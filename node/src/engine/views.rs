@@ -3,6 +3,7 @@
 use undertone_protocol::entry::{Content, DeviceChange, EntryHeader};
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::keys::{Certificate, DeviceList, ListedDevice, Name};
+use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE};
 use undertone_protocol::receipts::{AcknowledgementFields, Denial, Tick};
 
 use super::context::Context;
@@ -228,13 +229,20 @@ pub(super) fn message(
     let entry = &stored.entry;
     let mine = own::is_own(ctx, &entry.header.device);
     let delivery = if mine { ctx.tx.delivery(&entry.id)? } else { None };
-    let state = match &delivery {
-        Some(delivery) => delivery.tick.as_str(),
-        None if mine => siblings_tick(ctx, contact, &entry.header, None)?.as_str(),
+    let elsewhere = match &delivery {
+        None if mine => Some(siblings_tick(ctx, contact, &entry.header, None)?),
+        _ => None,
+    };
+    let state = match delivery.as_ref().map(|delivery| delivery.tick).or(elsewhere) {
+        Some(tick) => tick.as_str(),
         None => {
             let own = ctx.tx.own_receipts(&entry.header.conversation)?;
             if own.read.covers(&entry.header.device, entry.header.seq) { "read" } else { "received" }
         }
+    };
+    let failed = match &delivery {
+        Some(delivery) => delivery.failed,
+        None => elsewhere.filter(|tick| has_expired(ctx, *tick, stored)).map(|_| Failure::Expired),
     };
     Ok(MessageView {
         id: entry.id.to_hex(),
@@ -244,15 +252,23 @@ pub(super) fn message(
         text: text(stored),
         time_ms: entry.header.claimed.as_ms(),
         state: state.to_owned(),
-        failed: delivery.as_ref().and_then(|delivery| delivery.failed).map(failure),
-        note: match &delivery {
-            Some(delivery) => note(ctx, contact, delivery)?,
-            None if mine && state == Tick::Queued.as_str() => {
+        failed: failed.map(failure),
+        note: match (&delivery, elsewhere) {
+            (Some(delivery), _) => note(ctx, contact, delivery)?,
+            (None, Some(Tick::Queued)) => {
                 Some("written on another device, which has not told yet that a relay took it".to_owned())
             }
-            None => None,
+            (None, _) if failed.is_some() => {
+                Some("written on another device: it can be tried again there".to_owned())
+            }
+            (None, _) => None,
         },
     })
+}
+
+/// Whether a message that another own device wrote was fetched by nobody in time, as that device must see it too.
+fn has_expired(ctx: &Context<'_>, tick: Tick, stored: &StoredEntry) -> bool {
+    tick == Tick::Sent && ctx.now.since(stored.received) > ENVELOPE_TTL_MAX + EXPIRY_GRACE
 }
 
 /// A message by its id.
