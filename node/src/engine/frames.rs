@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use undertone_protocol::ids::RelayId;
+use undertone_protocol::limits::PROTOCOL_VERSION;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::bundles::{self, Fetches};
@@ -17,6 +18,8 @@ use super::types::Outputs;
 use crate::event::Event;
 use crate::store::StoreError;
 
+const VERSION: &str = "the relay speaks another version of the protocol: update the older one";
+
 /// One frame from a relay. A relay that breaks the protocol is dropped; nothing it sends can do more.
 pub(super) fn frame(
     ctx: &mut Context<'_>,
@@ -28,6 +31,9 @@ pub(super) fn frame(
 ) -> Result<(), StoreError> {
     let Some(body) = frame.body else { return Ok(()) };
     match body {
+        Body::Welcome(welcome) if welcome.version != PROTOCOL_VERSION => {
+            drop_link(ctx, links, &relay, VERSION, out);
+        }
         Body::Welcome(_) => {
             if links.get_mut(&relay).is_some_and(|link| link.greeted(ctx.now)) {
                 ctx.events.push(Event::RelayUp { relay: relay.to_hex() });
@@ -36,15 +42,7 @@ pub(super) fn frame(
             }
         }
         Body::Ping(ping) => links.tell(&relay, Body::Pong(wire::Pong { nonce: ping.nonce }), ctx.now, out),
-        Body::Pong(_) => {
-            links.answered(&relay, frame.request);
-        }
-        Body::Attached(_) => {
-            links.answered(&relay, frame.request);
-            if let Some(link) = links.get_mut(&relay) {
-                link.attached(ctx.now);
-            }
-        }
+        Body::Pong(_) => {}
         Body::Goodbye(goodbye) => {
             drop_link(ctx, links, &relay, &goodbye_reason(&goodbye), out);
             // Two that use one device would else take the place from each other several times a second.
@@ -79,6 +77,12 @@ fn answered(
         (Asked::Register, Body::Registered(registered)) => {
             home::registered(ctx, links, &relay, &registered, out)
         }
+        (Asked::Attach, Body::Attached(_)) => {
+            if let Some(link) = links.get_mut(&relay) {
+                link.attached(ctx.now);
+            }
+            Ok(())
+        }
         (Asked::PutBundle, Body::Done(_)) => home::bundle_stored(ctx, &relay),
         (Asked::PutPrekeys, Body::PrekeysLeft(left)) => home::prekeys_left(ctx, &relay, &left),
         (Asked::PutIntroduction(handle), Body::Done(_)) => home::introduction_stored(ctx, &relay, &handle),
@@ -110,18 +114,19 @@ fn refused(
     // The relay's own words may be anything: they are shown, cut, and not logged.
     let text: String = refusal.text.chars().filter(|c| !c.is_control()).take(200).collect();
     tracing::warn!(relay = %relay.short(), code = refusal.code, "the relay refused a request");
+    let retry_after = Duration::from_millis(refusal.retry_after_ms);
     match asked {
         Asked::Revoke(_) if refusal.code() == wire::RefusalCode::Limit => {
             return revocations::new_epoch(ctx, links, relay, out);
         }
         Asked::FetchBundle(want) => bundles::refused(ctx, fetches, &want),
-        Asked::Publish(_) => ctx.agenda.publish = true,
+        Asked::Publish(publish) => return outcomes::put_off(ctx, &publish, retry_after),
         asked => {
             if matches!(asked, Asked::PutPrekeys) {
                 ctx.agenda.prekeys.insert(*relay);
             }
             if let Some(link) = links.get_mut(relay) {
-                link.refused(&text, Duration::from_millis(refusal.retry_after_ms), ctx.now);
+                link.refused(&text, retry_after, ctx.now);
             }
         }
     }
@@ -135,9 +140,7 @@ fn goodbye_reason(goodbye: &wire::Goodbye) -> String {
         Ok(Code::ShuttingDown) => "the relay is shutting down".to_owned(),
         Ok(Code::Malformed) => "the relay could not read what we sent".to_owned(),
         Ok(Code::Silent) => "the relay found us silent".to_owned(),
-        Ok(Code::Version) => {
-            "the relay speaks another version of the protocol: update the older one".to_owned()
-        }
+        Ok(Code::Version) => VERSION.to_owned(),
         Ok(Code::Overloaded) => "the relay is overloaded".to_owned(),
         _ => "the relay said goodbye".to_owned(),
     }

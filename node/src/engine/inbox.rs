@@ -18,6 +18,9 @@ use super::types::Outputs;
 use super::{arrivals, linking, sealing};
 use crate::store::{NodeTx, Quarantined, StoreError};
 
+/// The class of what nobody keeps.
+const VOLATILE: u32 = 2;
+
 /// What became of a payload.
 enum Opened {
     /// It did what it says.
@@ -36,8 +39,13 @@ pub(super) fn delivered(
     deliver: wire::Deliver,
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
-    if deliver.payload.len() > PAYLOAD_BYTES_MAX || deliver.seq == 0 {
+    // Class 2 has no numbers, and nothing that is known to this version.
+    let is_volatile = deliver.class == VOLATILE && deliver.seq == 0;
+    if deliver.payload.len() > PAYLOAD_BYTES_MAX || (deliver.seq == 0 && !is_volatile) {
         drop_link(ctx, links, relay, "the relay broke the protocol: a bad delivery", out);
+        return Ok(());
+    }
+    if is_volatile {
         return Ok(());
     }
     let Some(link) = links.get_mut(relay).filter(|link| link.home && link.is_ready()) else {

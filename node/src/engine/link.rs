@@ -307,9 +307,7 @@ impl Link {
 
     /// Whether all that waited at the relay was delivered.
     pub(super) fn is_drained(&self, now: Timestamp) -> bool {
-        self.is_ready()
-            && !self.is_asking(|asked| matches!(asked, Asked::Register | Asked::Attach))
-            && now.since(self.delivered) >= DRAINED_AFTER
+        self.is_ready() && self.attached && now.since(self.delivered) >= DRAINED_AFTER
     }
 
     fn idle_at(&self, is_crowded: bool) -> Option<Timestamp> {

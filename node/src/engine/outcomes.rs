@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use undertone_protocol::codec::Signed;
-use undertone_protocol::delivery::Next;
+use undertone_protocol::delivery::{Next, retry_delay};
 use undertone_protocol::ids::{DeviceId, EntryId, RelayId, UserId};
 use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE};
 use undertone_protocol::receipts::{CustodyReceipt, Denial, Outcome, Tick};
@@ -60,6 +60,28 @@ pub(super) fn published(
         conclude(ctx, &stored, failure)?;
     }
     Ok(Ok(()))
+}
+
+/// The relay took nothing of a publish, just now or ever: it is tried again ever more rarely.
+pub(super) fn put_off(
+    ctx: &mut Context<'_>,
+    publish: &InFlight,
+    retry_after: Duration,
+) -> Result<(), StoreError> {
+    ctx.agenda.publish = true;
+    for item in &publish.items {
+        let Some(mut stored) = ctx.tx.outbox(item.outbox)? else { continue };
+        for recipient in &mut stored.recipients {
+            if let OutboxState::Pending { attempts, .. } = recipient.state
+                && item.devices.contains(&recipient.device)
+            {
+                let not_before = ctx.now.after(retry_delay(attempts, retry_after));
+                recipient.state = OutboxState::Pending { attempts: attempts.saturating_add(1), not_before };
+            }
+        }
+        ctx.tx.put_outbox(&stored)?;
+    }
+    Ok(())
 }
 
 /// What a device said of its mailboxes does not hold any more: another device of this user may know better.

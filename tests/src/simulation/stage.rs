@@ -20,6 +20,8 @@ use super::failed::Failed;
 use super::node::{Node, Skew, Stepped};
 use super::relay::SimRelay;
 
+mod relay;
+
 /// 2026-01-01: any start will do.
 const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
 /// How long a command may wait for the network.
@@ -36,6 +38,9 @@ pub struct Stage {
     unplugged: BTreeSet<usize>,
     /// A node that the relay's frames do not reach, and these frames.
     held: Option<(usize, Vec<Frame>)>,
+    /// A node of which the relay refuses all publishes, and what it says when, in milliseconds.
+    refusing: Option<(usize, u64)>,
+    refused: usize,
     queue: VecDeque<Happening>,
     replies: Vec<Result<Response, CommandError>>,
     events: Vec<Vec<Event>>,
@@ -71,6 +76,8 @@ impl Stage {
             conns: BTreeMap::new(),
             unplugged: BTreeSet::new(),
             held: None,
+            refusing: None,
+            refused: 0,
             queue: VecDeque::new(),
             replies: Vec::new(),
             count: 0,
@@ -186,67 +193,6 @@ impl Stage {
         self.run(Duration::from_secs(120))
     }
 
-    /// The relay loses its disk, keeps its key, and starts anew.
-    pub fn relay_forgets(&mut self) -> Result<(), Failed> {
-        self.relay.disk = undertone_relay::store::MemoryStore::new();
-        self.restart_relay()
-    }
-
-    /// The relay starts anew, and holds so many messages of class 0 for a device.
-    pub fn relay_holds(&mut self, messages_max: u64) -> Result<(), Failed> {
-        self.relay.limits.mailbox_class_0_messages_max = messages_max;
-        self.restart_relay()
-    }
-
-    /// The same for acknowledgements.
-    pub fn relay_holds_acknowledgements(&mut self, messages_max: u64) -> Result<(), Failed> {
-        self.relay.limits.mailbox_class_1_messages_max = messages_max;
-        self.restart_relay()
-    }
-
-    /// The relay starts anew, and takes so many new mailboxes in a minute.
-    pub fn relay_registers(&mut self, per_minute: u32) -> Result<(), Failed> {
-        self.relay.limits.registrations_per_minute = per_minute;
-        self.restart_relay()
-    }
-
-    fn restart_relay(&mut self) -> Result<(), Failed> {
-        self.relay.start();
-        for node in self.conns.values().copied().collect::<Vec<_>>() {
-            self.conns.retain(|_, of| *of != node);
-            self.down(node)?;
-        }
-        self.run(Duration::from_secs(120))
-    }
-
-    /// How much lies on the relay's disk, in bytes.
-    pub fn relay_bytes(&self) -> Result<usize, Failed> {
-        let everything = self.relay.disk.range(&[], &[0xff; 64], usize::MAX);
-        let everything = everything.map_err(|error| Failed::new(error.to_string()))?;
-        Ok(everything.iter().map(|(key, value)| key.len() + value.len()).sum())
-    }
-
-    /// A frame reaches the relay as if a node had sent it.
-    pub fn inject(&mut self, node: usize, frame: Frame) -> Result<(), Failed> {
-        let conn = self.conn_of(node).ok_or_else(|| Failed::new("it is not connected"))?;
-        self.step_relay(RelayInput::Frame { conn, frame })
-    }
-
-    /// From now on what the relay sends to a node does not get there, but waits to be looked at.
-    pub fn hold(&mut self, node: usize) {
-        self.held = Some((node, Vec::new()));
-    }
-
-    /// What waited, in order; what comes from now on gets there.
-    pub fn let_go(&mut self) -> Vec<Frame> {
-        self.held.take().map(|(_, frames)| frames).unwrap_or_default()
-    }
-
-    /// A frame reaches a node as if the relay had sent it.
-    pub fn give(&mut self, node: usize, frame: Frame) -> Result<(), Failed> {
-        self.step_node(node, Input::Frame { relay: self.relay.address().relay, frame })
-    }
-
     /// What was told at a node since this was last asked.
     pub fn events(&mut self, node: usize) -> Vec<Event> {
         self.events.get_mut(node).map(std::mem::take).unwrap_or_default()
@@ -285,7 +231,10 @@ impl Stage {
         match happening {
             Happening::Dialled { node } => self.dialled(node),
             Happening::ToRelay { conn, frame } if self.conns.contains_key(&conn) => {
-                self.step_relay(RelayInput::Frame { conn, frame })
+                match self.answer_instead(conn, &frame) {
+                    Some(frame) => self.happen(Happening::ToNode { conn, frame }),
+                    None => self.step_relay(RelayInput::Frame { conn, frame }),
+                }
             }
             Happening::ToNode { conn, frame } => match (self.conns.get(&conn), &mut self.held) {
                 (Some(node), Some((held, frames))) if node == held => {
