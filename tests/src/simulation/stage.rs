@@ -14,7 +14,6 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::Frame;
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
 use undertone_relay::limits::Limits;
-use undertone_relay::store::Store as _;
 
 use super::failed::Failed;
 use super::node::{Node, Skew, Stepped};
