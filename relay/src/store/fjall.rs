@@ -17,7 +17,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use count::CommitCount;
 
-use super::format::{self, FORMAT};
+use super::format::{self, FORMAT, FORMAT_OLDEST};
 use super::{Batch, Store, StoreError};
 
 const KEYSPACE: &str = "relay";
@@ -54,6 +54,7 @@ pub struct FjallStore {
 
 impl FjallStore {
     /// Opens the store at `path`; makes it, with its parents, when nothing or an empty directory is there.
+    /// One of an older format is then the caller's to [migrate](crate::migration::migrate).
     pub fn open(path: &Path, options: FjallOptions) -> Result<Self, StoreError> {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(parent).map_err(at(parent))?;
@@ -76,7 +77,7 @@ impl FjallStore {
         }
         let store = Self { database, keyspace, commits, count, poisoned: false, _lock: lock };
         match format::found(&store)? {
-            Some(FORMAT) => Ok(store),
+            Some(FORMAT_OLDEST..=FORMAT) => Ok(store),
             Some(found) => Err(StoreError::Format { found, expected: FORMAT }),
             None => Err(unmarked(path, counted)),
         }
