@@ -17,12 +17,12 @@ use crate::store::{MemoryStore, Overlay, Store};
 
 fn limits() -> Limits {
     Limits {
-        mailbox_class_0_messages_max: 5,
+        mailbox_class_0_messages_max: 3,
         mailbox_class_0_bytes_max: 1_000,
-        mailbox_class_0_known_messages_max: 6,
-        mailbox_class_1_messages_max: 3,
+        mailbox_class_0_known_messages_max: 4,
+        mailbox_class_1_messages_max: 2,
         mailbox_class_1_bytes_max: 250,
-        mailbox_class_1_known_messages_max: 4,
+        mailbox_class_1_known_messages_max: 3,
         disk_bytes_max: 4_000,
         disk_class_1_percent: 70,
         envelope_ttl_ms_max: 10_000,
@@ -75,8 +75,8 @@ impl Model {
         let size = size_of(payload);
         let held: Vec<u64> = self.queue(mailbox, class).map(|(_, (payload, _))| size_of(*payload)).collect();
         let (messages_max, bytes_max, known_max) = match class {
-            DurableClass::Zero => (5, 1_000, 6),
-            DurableClass::One => (3, 250, 4),
+            DurableClass::Zero => (3, 1_000, 4),
+            DurableClass::One => (2, 250, 3),
         };
         let (count, bytes) = (held.len() as u64, held.iter().sum::<u64>());
         if count >= messages_max
