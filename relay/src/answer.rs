@@ -38,6 +38,11 @@ impl Refused {
         Self { retry_after_ms, ..Self::new(wire::RefusalCode::RetryAfter, text) }
     }
 
+    /// The relay's disk quota has no room for what was asked.
+    pub(crate) fn disk_full(retry_after_ms: u64) -> Self {
+        Self::retry_after("disk_bytes_max", retry_after_ms)
+    }
+
     pub(crate) fn to_wire(&self) -> wire::Refusal {
         wire::Refusal { code: self.code.into(), text: self.text.clone(), retry_after_ms: self.retry_after_ms }
     }

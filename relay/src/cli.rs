@@ -29,7 +29,8 @@ const LOG_KEPT_BACK: &str = "libp2p_swarm=warn";
 #[command(
     name = "undertone-relay",
     version,
-    about = "A relay for Undertone: holds sealed envelopes for devices that are away."
+    about = "A relay for Undertone: holds sealed envelopes for devices that are away.",
+    after_help = "Exit codes: 0 done, or stopped as asked; 1 it failed, and said why on stderr; 2 the command line is wrong."
 )]
 struct Cli {
     /// What to log to stderr: a level (error, warn, info, debug, trace) or a filter.

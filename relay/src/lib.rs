@@ -17,6 +17,7 @@ mod mailbox;
 mod session;
 
 pub mod core;
+pub mod migration;
 
 pub mod config;
 mod data_dir;

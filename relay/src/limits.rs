@@ -27,6 +27,8 @@ pub struct Limits {
     pub publishes_per_minute: u32,
     /// Other requests (registrations, attaches, bundles, tokens) that one connection may send in a minute.
     pub requests_per_minute: u32,
+    /// Times that one mailbox may be attached in a minute, and at once, by whatever connections.
+    pub attaches_per_minute: u32,
     /// Bundles that one connection may fetch in a minute, and at once.
     pub bundle_fetches_per_minute: u32,
     /// New mailboxes that the whole relay takes in a minute, and at once.
@@ -47,16 +49,21 @@ pub struct Limits {
     pub mailbox_class_0_messages_max: u64,
     /// Bytes of payloads queued in one mailbox, class 0.
     pub mailbox_class_0_bytes_max: u64,
+    /// Payloads that one mailbox knows, class 0: queued, or acknowledged and remembered for a day so that a repeat is
+    /// told so. Beyond it the mailbox is full.
+    pub mailbox_class_0_known_messages_max: u64,
     /// Payloads queued in one mailbox, class 1.
     pub mailbox_class_1_messages_max: u64,
     /// Bytes of payloads queued in one mailbox, class 1.
     pub mailbox_class_1_bytes_max: u64,
+    /// Payloads that one mailbox knows, class 1: like class 0.
+    pub mailbox_class_1_known_messages_max: u64,
     /// The longest that an envelope is held, in milliseconds; the protocol's maximum caps it.
     pub envelope_ttl_ms_max: u64,
     /// The largest payload, in bytes; the protocol's maximum caps it.
     pub payload_bytes_max: usize,
-    /// Bytes that the store may hold: payloads, bundles, prekeys and a fixed sum for each queue entry. The files are
-    /// larger by what the backend needs for itself.
+    /// Bytes that the store may hold: payloads, bundles, prekeys, and a fixed sum for whatever else is stored for
+    /// somebody. The files are larger by what the backend needs for itself.
     pub disk_bytes_max: u64,
     /// Class 1 is put off when this share of `disk_bytes_max` is used, in percent.
     pub disk_class_1_percent: u8,
@@ -79,6 +86,8 @@ pub struct Limits {
     pub volatile_backlog_bytes_max: u64,
     /// A connection with more bytes than this waiting in its socket is closed.
     pub backlog_bytes_max: u64,
+    /// Bytes that may wait in all sockets together; beyond it the connection with the most is closed.
+    pub backlog_total_bytes_max: u64,
     /// A connection from which nothing came for this long is closed, in milliseconds.
     pub silence_ms_max: u64,
 
@@ -95,6 +104,7 @@ impl Default for Limits {
             frames_per_minute: 600_000,
             publishes_per_minute: 6_000,
             requests_per_minute: 600,
+            attaches_per_minute: 120,
             bundle_fetches_per_minute: 300,
             registrations_per_minute: 600,
             token_publishes_per_minute: 1_200,
@@ -104,8 +114,10 @@ impl Default for Limits {
             mailboxes_per_device_max: 8,
             mailbox_class_0_messages_max: 10_000,
             mailbox_class_0_bytes_max: 64 * MIB,
+            mailbox_class_0_known_messages_max: 200_000,
             mailbox_class_1_messages_max: 5_000,
             mailbox_class_1_bytes_max: 8 * MIB,
+            mailbox_class_1_known_messages_max: 100_000,
             envelope_ttl_ms_max: 21 * DAY_MS,
             payload_bytes_max: protocol::PAYLOAD_BYTES_MAX,
             disk_bytes_max: 10 * 1024 * MIB,
@@ -119,6 +131,7 @@ impl Default for Limits {
             unacknowledged_class_1_bytes_max: MIB / 2,
             volatile_backlog_bytes_max: 64 * 1024,
             backlog_bytes_max: 8 * MIB,
+            backlog_total_bytes_max: 1024 * MIB,
             silence_ms_max: 75_000,
             bundles_per_device_max: 4,
             bundle_unseen_days_max: 180,

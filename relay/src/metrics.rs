@@ -95,8 +95,14 @@ pub struct Gauges {
     pub attached: usize,
     /// Rate limiters held for delivery tokens.
     pub token_rates: usize,
+    /// Bytes put out and not yet taken by sockets.
+    pub backlog_bytes: u64,
     /// Bytes that the store holds, as the disk quota counts them.
     pub disk_bytes: u64,
+    /// What they may be.
+    pub disk_bytes_max: u64,
     /// Mailboxes registered.
     pub mailboxes: u64,
+    /// How many there may be.
+    pub mailboxes_max: u64,
 }

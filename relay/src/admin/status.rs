@@ -16,8 +16,14 @@ pub(crate) struct Snapshot {
     pub(crate) attached: usize,
     /// Mailboxes registered.
     pub(crate) mailboxes: u64,
+    /// How many there may be.
+    pub(crate) mailboxes_max: u64,
     /// Bytes that the store holds, as the disk quota counts them.
     pub(crate) stored_bytes: u64,
+    /// What they may be.
+    pub(crate) stored_bytes_max: u64,
+    /// Bytes that wait in the sockets of all connections.
+    pub(crate) backlog_bytes: u64,
     /// Rate limiters held for delivery tokens.
     pub(crate) token_rates: usize,
     /// Counters since the start, by name.
@@ -44,8 +50,10 @@ impl fmt::Display for Status {
             writeln!(f, "listening on     {address}")?;
         }
         writeln!(f, "connections      {}", self.now.connections)?;
-        writeln!(f, "mailboxes        {} ({} attached)", self.now.mailboxes, self.now.attached)?;
-        writeln!(f, "stored           {} bytes", self.now.stored_bytes)?;
+        let Snapshot { mailboxes, mailboxes_max, attached, .. } = &self.now;
+        writeln!(f, "mailboxes        {mailboxes} of {mailboxes_max} ({attached} attached)")?;
+        writeln!(f, "stored           {} of {} bytes", self.now.stored_bytes, self.now.stored_bytes_max)?;
+        writeln!(f, "waiting to leave {} bytes", self.now.backlog_bytes)?;
         writeln!(f, "token rates      {}", self.now.token_rates)?;
         for (name, count) in &self.now.counters {
             writeln!(f, "{name:<28} {count}")?;

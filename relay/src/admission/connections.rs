@@ -15,8 +15,7 @@ pub(crate) struct Connection {
     pub(crate) device: DeviceId,
     /// Whether the hello came.
     pub(crate) greeted: bool,
-    /// Bytes put out and not yet taken by the socket.
-    pub(crate) backlog_bytes: u64,
+    backlog_bytes: u64,
     pub(crate) frames: Rate,
     pub(crate) publishes: Rate,
     pub(crate) requests: Rate,
@@ -26,12 +25,21 @@ pub(crate) struct Connection {
     deadline: Timestamp,
 }
 
+impl Connection {
+    /// Bytes put out and not yet taken by the socket.
+    pub(crate) fn backlog_bytes(&self) -> u64 {
+        self.backlog_bytes
+    }
+}
+
 /// The live connections, and when each counts as silent.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     live: BTreeMap<ConnId, Connection>,
     /// One for each connection.
     deadlines: BTreeSet<(Timestamp, ConnId)>,
+    /// The sum of all backlogs.
+    backlog_bytes: u64,
 }
 
 impl Connections {
@@ -72,6 +80,34 @@ impl Connections {
         true
     }
 
+    /// Frames were put out for a connection. Its backlog, in bytes; `None` when it is not live.
+    pub(crate) fn put_out(&mut self, conn: ConnId, bytes: u64) -> Option<u64> {
+        let connection = self.live.get_mut(&conn)?;
+        connection.backlog_bytes = connection.backlog_bytes.saturating_add(bytes);
+        self.backlog_bytes = self.backlog_bytes.saturating_add(bytes);
+        Some(connection.backlog_bytes)
+    }
+
+    /// The socket of a connection took frames.
+    pub(crate) fn taken(&mut self, conn: ConnId, bytes: u64) {
+        if let Some(connection) = self.live.get_mut(&conn) {
+            let bytes = bytes.min(connection.backlog_bytes);
+            connection.backlog_bytes -= bytes;
+            self.backlog_bytes = self.backlog_bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// The sum of all backlogs, in bytes.
+    pub(crate) fn backlog_bytes(&self) -> u64 {
+        self.backlog_bytes
+    }
+
+    /// The connection with the largest backlog. Looks at all of them: for when there is too much.
+    pub(crate) fn furthest_behind(&self) -> Option<ConnId> {
+        let furthest = self.live.iter().max_by_key(|(_, connection)| connection.backlog_bytes);
+        furthest.map(|(conn, _)| *conn)
+    }
+
     /// Something came from the connection.
     pub(crate) fn heard(&mut self, conn: ConnId, now: Timestamp) {
         if let Some(connection) = self.live.get_mut(&conn) {
@@ -83,6 +119,7 @@ impl Connections {
     pub(crate) fn remove(&mut self, conn: ConnId) -> bool {
         let Some(connection) = self.live.remove(&conn) else { return false };
         self.deadlines.remove(&(connection.deadline, conn));
+        self.backlog_bytes = self.backlog_bytes.saturating_sub(connection.backlog_bytes);
         true
     }
 

@@ -4,6 +4,7 @@
 //! Tokens are recomputed, not stored. What is stored: for each mailbox a hash of its owner's key, the
 //! secret K with its epoch, revoked prefixes, and the uses of introductions.
 
+mod attaches;
 mod connections;
 mod introductions;
 mod ownership;
@@ -12,6 +13,7 @@ mod rates;
 mod revocation;
 mod tokens;
 
+pub(crate) use attaches::AttachRates;
 pub(crate) use connections::Connections;
 pub(crate) use introductions::{Charged, put_introduction, take_use};
 pub(crate) use ownership::{Registering, register};

@@ -9,7 +9,8 @@ use super::revocation;
 use crate::answer::{Failed, Refused};
 use crate::limits::{Limits, Registration};
 use crate::store::owner::{self, Owner};
-use crate::store::{Overlay, Store, usage};
+use crate::store::usage::{self, MAILBOX_DISK_BYTES};
+use crate::store::{Overlay, Store};
 
 /// What a registration is decided by, beside the store.
 pub(crate) struct Registering<'a> {
@@ -35,7 +36,7 @@ pub(crate) fn register<S: Store + ?Sized>(
     let known = read(tx, &mailbox)?;
     let new = known.is_none();
     let record = match known {
-        Some(known) => renew(tx, device, &mailbox, known, asked)?,
+        Some(known) => renew(tx, device, &mailbox, known, asked, by.limits)?,
         None => create(tx, device, &secret, asked.epoch, by, rng)?,
     };
     write(tx, &mailbox, &record);
@@ -60,8 +61,14 @@ fn create<S: Store + ?Sized>(
     if usage::usage(tx)?.mailboxes >= by.limits.mailboxes_max {
         return Err(Refused::limit("mailboxes_max").into());
     }
+    if !usage::fits(tx, MAILBOX_DISK_BYTES, by.limits.disk_bytes_max)? {
+        return Err(Refused::disk_full(by.limits.full_retry_after_ms).into());
+    }
     by.rate.take().map_err(|wait| Refused::retry_after("registrations_per_minute", wait.retry_after_ms))?;
-    usage::change(tx, |usage| usage.mailboxes += 1)?;
+    usage::change(tx, |usage| {
+        usage.mailboxes += 1;
+        usage.disk_bytes += MAILBOX_DISK_BYTES;
+    })?;
     owner::change(tx, owner.as_bytes(), |holdings| holdings.mailboxes += 1)?;
     Ok(Mailbox {
         owner: Bytes::copy_from_slice(owner.as_bytes()),
@@ -81,6 +88,7 @@ fn renew<S: Store + ?Sized>(
     mailbox: &MailboxId,
     known: Mailbox,
     asked: &wire::Register,
+    limits: &Limits,
 ) -> Result<Mailbox, Failed> {
     if !Owner::of(device).is(&known.owner) {
         return Err(not_owner().into());
@@ -91,6 +99,6 @@ fn renew<S: Store + ?Sized>(
     if asked.epoch <= known.epoch {
         return Err(Refused::new(RefusalCode::Epoch, format!("the epoch is {} already", known.epoch)).into());
     }
-    revocation::leave_epoch(tx, mailbox, &known);
+    revocation::leave_epoch(tx, mailbox, &known, limits)?;
     Ok(Mailbox { secret: asked.secret.clone(), epoch: asked.epoch, revoked: 0, introductions: 0, ..known })
 }

@@ -5,7 +5,9 @@ use undertone_protocol::wire::{self, RefusalCode};
 
 use super::record::{Mailbox, owned, write};
 use crate::answer::{Failed, Refused};
+use crate::limits::Limits;
 use crate::store::table::{Key, KeyReader, Table};
+use crate::store::usage::{self, PREFIX_DISK_BYTES};
 use crate::store::{Overlay, Store, StoreError};
 
 /// The tables whose keys begin with (mailbox, epoch).
@@ -37,6 +39,7 @@ pub(crate) fn revoke<S: Store + ?Sized>(
     tx: &mut Overlay<'_, S>,
     device: &DeviceId,
     asked: &wire::RevokeToken,
+    limits: &Limits,
 ) -> Result<(), Failed> {
     let mailbox = MailboxId::from_slice(&asked.mailbox)?;
     if asked.handles.is_empty() || asked.handles.len() > TOKEN_STEPS_MAX {
@@ -49,40 +52,58 @@ pub(crate) fn revoke<S: Store + ?Sized>(
         return Err(Refused::new(RefusalCode::Epoch, format!("the epoch is {} as yet", record.epoch)).into());
     }
     // Tokens of an earlier epoch are void already.
-    if asked.epoch == record.epoch && !add(tx, &mailbox, &mut record, &handles)? {
+    if asked.epoch < record.epoch || is_revoked(tx, &mailbox, &record, &handles)? {
+        return Ok(());
+    }
+    if full(&record) {
         return Err(Refused::limit("revoked prefixes: start a new epoch").into());
     }
+    if !usage::take(tx, PREFIX_DISK_BYTES, limits.disk_bytes_max)? {
+        return Err(Refused::disk_full(limits.full_retry_after_ms).into());
+    }
+    add(tx, &mailbox, &mut record, &handles);
     write(tx, &mailbox, &record);
     Ok(())
 }
 
-/// Adds a prefix, if it is not there; false when the table is full.
+/// Whether no prefix may be added.
+pub(super) fn full(record: &Mailbox) -> bool {
+    usize::try_from(record.revoked).is_ok_and(|count| count >= REVOKED_PREFIXES_MAX)
+}
+
+/// Adds a prefix that is not there. The caller has counted it, and writes the record.
 pub(super) fn add<S: Store + ?Sized>(
     tx: &mut Overlay<'_, S>,
     mailbox: &MailboxId,
     record: &mut Mailbox,
     handles: &[Handle],
-) -> Result<bool, StoreError> {
-    if is_revoked(tx, mailbox, record, handles)? {
-        return Ok(true);
-    }
-    if usize::try_from(record.revoked).is_ok_and(|count| count >= REVOKED_PREFIXES_MAX) {
-        return Ok(false);
-    }
+) {
     record.revoked += 1;
     tx.put(key(mailbox, record.epoch, handles), Bytes::new());
-    Ok(true)
 }
 
 fn old_epoch_key(mailbox: &MailboxId, epoch: u32) -> Key {
     epoch_key(Table::OldEpoch, mailbox, epoch)
 }
 
-/// Leaves what an epoch stored to the sweep.
-pub(super) fn leave_epoch<S: Store + ?Sized>(tx: &mut Overlay<'_, S>, mailbox: &MailboxId, record: &Mailbox) {
-    if record.revoked > 0 || record.introductions > 0 {
-        tx.put(old_epoch_key(mailbox, record.epoch), Bytes::new());
+/// Leaves what an epoch stored to the sweep. One epoch of a mailbox waits at a time, or a mailbox that starts epochs
+/// faster than they are swept would have no bound.
+pub(super) fn leave_epoch<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    mailbox: &MailboxId,
+    record: &Mailbox,
+    limits: &Limits,
+) -> Result<(), Failed> {
+    if record.revoked == 0 && record.introductions == 0 {
+        return Ok(());
     }
+    let waiting = Table::OldEpoch.key().part(mailbox.as_bytes());
+    if !tx.range(waiting.as_ref(), waiting.after_prefix().as_ref(), 1)?.is_empty() {
+        let text = "the mailbox's last epoch is still being forgotten";
+        return Err(Refused::retry_after(text, limits.sweep_interval_ms).into());
+    }
+    tx.put(old_epoch_key(mailbox, record.epoch), Bytes::new());
+    Ok(())
 }
 
 /// Removes at most `budget` keys of old epochs; whether more are left.
@@ -102,6 +123,8 @@ pub(crate) fn sweep<S: Store + ?Sized>(tx: &mut Overlay<'_, S>, budget: usize) -
             left -= 1;
         }
     }
+    let removed = u64::try_from(budget - left).unwrap_or(u64::MAX);
+    usage::release(tx, removed.saturating_mul(PREFIX_DISK_BYTES))?;
     if left > 0 {
         tx.delete(old);
     }

@@ -2,9 +2,10 @@ use bytes::Bytes;
 use undertone_protocol::ids::Locator;
 use undertone_protocol::wire::{self, RefusalCode};
 
-use super::record::{self, BundleRecord, PREKEY_DISK_BYTES, blob_key, prekey_key};
+use super::record::{self, BundleRecord, blob_key, prekey_key};
 use crate::answer::{Failed, Refused};
-use crate::store::{Overlay, Store, StoreError, usage};
+use crate::store::usage::{self, PREKEY_DISK_BYTES};
+use crate::store::{Overlay, Store, StoreError};
 
 /// A bundle, and the prekey that was taken for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +49,6 @@ fn take<S: Store + ?Sized>(
     record.prekey_bytes = record.prekey_bytes.saturating_sub(size);
     tx.delete(key);
     record::write(tx, locator, record);
-    usage::change(tx, |usage| {
-        usage.disk_bytes = usage.disk_bytes.saturating_sub(size + PREKEY_DISK_BYTES);
-    })?;
+    usage::release(tx, size + PREKEY_DISK_BYTES)?;
     Ok(Some(prekey))
 }

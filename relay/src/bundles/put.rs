@@ -122,7 +122,7 @@ fn charge<S: Store + ?Sized>(
     limits: &Limits,
 ) -> Result<(), Failed> {
     if after > before && !usage::fits(tx, after - before, limits.disk_bytes_max)? {
-        return Err(Refused::retry_after("disk_bytes_max", limits.full_retry_after_ms).into());
+        return Err(Refused::disk_full(limits.full_retry_after_ms).into());
     }
     usage::change(tx, |usage| usage.disk_bytes = (usage.disk_bytes + after).saturating_sub(before))?;
     Ok(())

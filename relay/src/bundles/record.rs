@@ -4,12 +4,8 @@ use undertone_protocol::ids::Locator;
 use undertone_protocol::time::Timestamp;
 
 use crate::store::table::{Key, Table};
+use crate::store::usage::{BUNDLE_DISK_BYTES, PREKEY_DISK_BYTES};
 use crate::store::{Overlay, Store, StoreError};
-
-/// Bytes that the disk quota counts for a bundle beside its content.
-pub(super) const BUNDLE_DISK_BYTES: u64 = 512;
-/// Bytes that the disk quota counts for a prekey beside its content.
-pub(super) const PREKEY_DISK_BYTES: u64 = 128;
 
 /// What the relay knows of a bundle.
 #[derive(Clone, PartialEq, Eq, Message)]

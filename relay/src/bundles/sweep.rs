@@ -39,6 +39,6 @@ fn remove<S: Store + ?Sized>(tx: &mut Overlay<'_, S>, locator: &Locator) -> Resu
     }
     record::remove(tx, locator, &found);
     owner::change(tx, &found.owner, |holdings| holdings.bundles = holdings.bundles.saturating_sub(1))?;
-    usage::change(tx, |usage| usage.disk_bytes = usage.disk_bytes.saturating_sub(found.disk_bytes()))?;
+    usage::release(tx, found.disk_bytes())?;
     Ok(true)
 }

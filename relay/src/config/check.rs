@@ -7,11 +7,12 @@ use super::error::ConfigError;
 use super::settings::Config;
 
 /// Numbers with a maximum of their own, or a minimum other than 1.
-const RANGES: [(&str, i64, i64); 6] = [
+const RANGES: [(&str, i64, i64); 7] = [
     ("limits.payload_bytes_max", 1, protocol::PAYLOAD_BYTES_MAX as i64),
     ("limits.envelope_ttl_ms_max", 60_000, protocol::ENVELOPE_TTL_MAX.as_millis() as i64),
     ("limits.disk_class_1_percent", 1, 100),
     ("limits.backlog_bytes_max", protocol::FRAME_BYTES_MAX as i64, i64::MAX),
+    ("limits.backlog_total_bytes_max", protocol::FRAME_BYTES_MAX as i64, i64::MAX),
     ("network.handshake_ms_max", 100, 600_000),
     ("network.waiting_bytes_max", protocol::FRAME_BYTES_MAX as i64, i64::MAX),
 ];

@@ -29,20 +29,28 @@ impl Relay {
         for output in out.iter().skip(before) {
             let Output::Send { conn, frame } = output else { continue };
             self.metrics.frames_out += 1;
-            let Some(connection) = self.connections.get_mut(*conn) else { continue };
-            connection.backlog_bytes = connection
-                .backlog_bytes
-                .saturating_add(u64::try_from(frame.encoded_len()).unwrap_or(u64::MAX));
-            if connection.backlog_bytes > self.limits.backlog_bytes_max {
+            let bytes = u64::try_from(frame.encoded_len()).unwrap_or(u64::MAX);
+            let backlog = self.connections.put_out(*conn, bytes);
+            if backlog.is_some_and(|backlog| backlog > self.limits.backlog_bytes_max) {
                 behind.push(*conn);
             }
         }
         for conn in behind {
-            if self.connections.get_mut(conn).is_some() {
-                self.metrics.connections_overloaded += 1;
-                self.metrics.frames_out += 1;
-                self.close(conn, GoodbyeCode::Overloaded, "the connection does not read", out);
-            }
+            self.close_behind(conn, out);
+        }
+        // Each alone may be within its bound, and all of them together more than the machine has.
+        while self.connections.backlog_bytes() > self.limits.backlog_total_bytes_max
+            && let Some(conn) = self.connections.furthest_behind()
+        {
+            self.close_behind(conn, out);
+        }
+    }
+
+    fn close_behind(&mut self, conn: ConnId, out: &mut Vec<Output>) {
+        if self.connections.get_mut(conn).is_some() {
+            self.metrics.connections_overloaded += 1;
+            self.metrics.frames_out += 1;
+            self.close(conn, GoodbyeCode::Overloaded, "the connection does not read", out);
         }
     }
 }

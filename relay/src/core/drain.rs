@@ -6,6 +6,7 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, GoodbyeCode};
 
 use super::relay::Relay;
+use super::requests::too_fast;
 use super::types::Output;
 use crate::admission;
 use crate::answer::{Failed, Refused};
@@ -29,6 +30,9 @@ impl Relay {
         if self.sessions.mailbox_of(conn).is_some_and(|attached| attached != mailbox) {
             return Err(Refused::limit("one mailbox for each connection").into());
         }
+        self.attach_rates
+            .take(&mailbox, &self.limits, now)
+            .map_err(|wait| too_fast("attaches_per_minute", wait))?;
         if asked.generation == record.generation {
             for spans in &acks {
                 self.metrics.acknowledged += mailbox::acknowledge(tx, &mailbox, spans, now)?;

@@ -22,7 +22,7 @@ use crate::admission::{self, Charged, Claim, Mailbox, NotCharged, Verdict};
 use crate::answer::{Failed, Refused};
 use crate::conn::ConnId;
 use crate::mailbox::{self, DurableClass, Enqueue, Enqueued, Known};
-use crate::store::{Overlay, Store, StoreError};
+use crate::store::{Overlay, Store, StoreError, usage};
 
 /// One payload and who is to get it, form checked.
 struct Parcel {
@@ -151,7 +151,7 @@ impl Relay {
             Err(outcome) => return Ok(outcome),
         };
         let (mailbox, hash, payload, expiry) = (claim.mailbox, parcel.hash, &parcel.payload, parcel.expiry);
-        let item = Enqueue { mailbox, class, hash, payload, expiry };
+        let item = Enqueue { mailbox, class, hash, payload, expiry, beside_bytes: charged.disk_bytes() };
         Ok(match mailbox::enqueue(tx, item, &self.limits, now)? {
             Enqueued::Stored(until) => {
                 admission::take_use(tx, charged)?;
@@ -184,10 +184,15 @@ impl Relay {
         if !handed.insert(claim.mailbox) {
             return Ok(Outcome::Duplicate(None));
         }
-        match self.charge(parcel, claim, record, now, tx)? {
-            Ok(charged) => admission::take_use(tx, charged)?,
+        let charged = match self.charge(parcel, claim, record, now, tx)? {
+            Ok(charged) => charged,
             Err(outcome) => return Ok(outcome),
+        };
+        let more = charged.disk_bytes();
+        if more > 0 && !usage::fits(tx, more, self.limits.disk_bytes_max)? {
+            return Ok(Outcome::RetryAfter(self.limits.full_retry_after_ms));
         }
+        admission::take_use(tx, charged)?;
         let Some(conn) = self.sessions.get_mut(&claim.mailbox).map(|session| session.conn) else {
             self.metrics.volatile_unattended += 1;
             return Ok(Outcome::Volatile);
@@ -195,7 +200,7 @@ impl Relay {
         let behind = self
             .connections
             .get_mut(conn)
-            .is_none_or(|connection| connection.backlog_bytes > self.limits.volatile_backlog_bytes_max);
+            .is_none_or(|connection| connection.backlog_bytes() > self.limits.volatile_backlog_bytes_max);
         if behind {
             self.metrics.volatile_shed += 1;
         } else {

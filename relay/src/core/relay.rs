@@ -7,7 +7,7 @@ use undertone_protocol::wire::GoodbyeCode;
 use super::outgoing::goodbye;
 use super::sweeps::Sweeps;
 use super::types::{Input, Output};
-use crate::admission::{Connections, Rate, RateClock, TokenRates};
+use crate::admission::{AttachRates, Connections, Rate, RateClock, TokenRates};
 use crate::conn::ConnId;
 use crate::limits::{Limits, Registration};
 use crate::metrics::{Gauges, Metrics};
@@ -24,6 +24,7 @@ pub struct Relay {
     pub(super) clock: RateClock,
     pub(super) registrations: Rate,
     pub(super) token_rates: TokenRates,
+    pub(super) attach_rates: AttachRates,
     pub(super) connections: Connections,
     pub(super) sessions: Sessions,
     pub(super) metrics: Metrics,
@@ -43,6 +44,7 @@ impl Relay {
         Self {
             registrations: Rate::per_minute(&clock, limits.registrations_per_minute),
             token_rates: TokenRates::new(clock.clone()),
+            attach_rates: AttachRates::new(clock.clone()),
             limits,
             registration,
             id: RelayId::new(key.verifying_key().to_bytes()),
@@ -73,8 +75,11 @@ impl Relay {
             connections: self.connections.len(),
             attached: self.sessions.len(),
             token_rates: self.token_rates.len(),
+            backlog_bytes: self.connections.backlog_bytes(),
             disk_bytes: usage.disk_bytes,
+            disk_bytes_max: self.limits.disk_bytes_max,
             mailboxes: usage.mailboxes,
+            mailboxes_max: self.limits.mailboxes_max,
         })
     }
 
@@ -102,7 +107,7 @@ impl Relay {
             Input::Connected { conn, device } => self.connected(conn, device, now, out),
             Input::Frame { conn, frame } => self.frame(conn, frame, now, tx, out)?,
             Input::Disconnected { conn } => self.forget(conn),
-            Input::Sent { conn, bytes } => self.sent(conn, bytes),
+            Input::Sent { conn, bytes } => self.connections.taken(conn, bytes),
             Input::Tick => self.tick(now, tx, out)?,
         }
         self.deliver(now, tx, out)?;
@@ -116,12 +121,6 @@ impl Relay {
             goodbye(conn, GoodbyeCode::Overloaded, "the relay has as many connections as it may", out);
         } else if self.connections.add(conn, device, &self.limits, &self.clock, now) {
             self.metrics.connections_opened += 1;
-        }
-    }
-
-    fn sent(&mut self, conn: ConnId, bytes: u64) {
-        if let Some(connection) = self.connections.get_mut(conn) {
-            connection.backlog_bytes = connection.backlog_bytes.saturating_sub(bytes);
         }
     }
 }

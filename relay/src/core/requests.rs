@@ -159,11 +159,11 @@ impl Relay {
                 Body::PrekeysLeft(bundles::put_prekeys(tx, &device, &asked, &self.limits, now)?)
             }
             Body::PutIntroduction(asked) => {
-                admission::put_introduction(tx, &device, &asked, now)?;
+                admission::put_introduction(tx, &device, &asked, &self.limits, now)?;
                 done
             }
             Body::RevokeToken(asked) => {
-                admission::revoke(tx, &device, &asked)?;
+                admission::revoke(tx, &device, &asked, &self.limits)?;
                 done
             }
             // What only a relay sends, and a second hello.

@@ -45,6 +45,7 @@ impl Relay {
         let more_epochs = admission::sweep(tx, budget)?;
         if now.since(self.sweeps.rates_forgotten) >= RATES_FORGOTTEN_EVERY {
             self.token_rates.forget_replenished(now);
+            self.attach_rates.forget_replenished(now);
             self.sweeps.rates_forgotten = now;
         }
         self.metrics.expired += swept.expired;

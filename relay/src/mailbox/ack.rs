@@ -5,7 +5,7 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
 use super::enqueue::{Mark, forget_key, mark_key};
-use super::entries::{self, Entry, Place, entries};
+use super::entries::{self, Entry, Place, Stays, entries};
 use super::queue::{DurableClass, Queue, queue, write_queue};
 use crate::store::{Overlay, Store, StoreError};
 
@@ -97,7 +97,7 @@ fn delete_one<S: Store + ?Sized>(
     entry: &Entry,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    entries::remove(tx, place, entry)?;
+    entries::remove(tx, place, entry, Stays::Mark)?;
     let forget_at_ms = now.after(DEDUP_AFTER_DELETION).as_ms();
     let mark = Mark { class: u32::from(place.class.number()), seq: 0, forget_at_ms };
     tx.write(mark_key(&place.mailbox, &entry.hash), &mark);

@@ -6,8 +6,8 @@ use undertone_protocol::ids::{MailboxId, PayloadHash};
 use undertone_protocol::limits::ENVELOPE_TTL_MAX;
 use undertone_protocol::time::Timestamp;
 
-use super::entries::{self, Entry, Place};
-use super::queue::{DurableClass, queue};
+use super::entries::{self, Entry, Place, Stays};
+use super::queue::{DurableClass, forget_remembered, queue};
 use crate::limits::Limits;
 use crate::store::table::{Key, Table};
 use crate::store::{Overlay, Store, StoreError, usage};
@@ -21,6 +21,8 @@ pub(crate) struct Enqueue<'a> {
     pub(crate) payload: &'a Bytes,
     /// The expiry that the sender asks for; the caller has checked that it is ahead.
     pub(crate) expiry: Timestamp,
+    /// Bytes that the caller will store and count with it, if it is stored.
+    pub(crate) beside_bytes: u64,
 }
 
 /// What became of it.
@@ -66,6 +68,13 @@ pub(super) struct Mark {
     pub(super) forget_at_ms: u64,
 }
 
+impl Mark {
+    /// The sequence that it belongs to.
+    pub(super) fn class(&self) -> Result<DurableClass, StoreError> {
+        DurableClass::from_wire(self.class).ok_or(StoreError::Corrupt { what: "deduplication mark" })
+    }
+}
+
 pub(super) fn mark_key(mailbox: &MailboxId, hash: &[u8]) -> Key {
     Table::Mark.key().part(mailbox.as_bytes()).part(hash)
 }
@@ -93,9 +102,7 @@ pub(crate) fn known<S: Store + ?Sized>(
     if mark.seq == 0 {
         return Ok(if mark.forget_at_ms > now.as_ms() { Known::Acknowledged } else { Known::No });
     }
-    let class =
-        DurableClass::from_wire(mark.class).ok_or(StoreError::Corrupt { what: "deduplication mark" })?;
-    let place = Place { mailbox: *mailbox, class, seq: mark.seq };
+    let place = Place { mailbox: *mailbox, class: mark.class()?, seq: mark.seq };
     let entry = entries::entry(tx, place)?.filter(|entry| !entry.expired(now));
     Ok(entry.map_or(Known::No, |entry| {
         Known::Held(HeldAt { place, until: Timestamp::from_ms(entry.held_until_ms) })
@@ -130,12 +137,12 @@ pub(crate) fn enqueue<S: Store + ?Sized>(
     clear_stale(tx, &item)?;
     let size = u32::try_from(item.payload.len()).unwrap_or(u32::MAX);
     let queue = queue(tx, &item.mailbox, item.class)?;
-    let (messages_max, bytes_max) = item.class.quota(limits);
-    if queue.messages >= messages_max || queue.bytes.saturating_add(u64::from(size)) > bytes_max {
+    if !item.class.quota(limits).has_room(&queue, size) {
         return Ok(Enqueued::Full);
     }
     let references = entries::references(tx, &item.hash)?;
-    if !usage::fits(tx, entries::disk_bytes(references, size), disk_max(item.class, limits))? {
+    let more = entries::disk_bytes(references, size) + item.beside_bytes;
+    if !usage::fits(tx, more, disk_max(item.class, limits))? {
         return Ok(Enqueued::NoDisk);
     }
     let until = held_until(item.expiry, limits, now);
@@ -164,12 +171,14 @@ fn held_until(asked: Timestamp, limits: &Limits, now: Timestamp) -> Timestamp {
 fn clear_stale<S: Store + ?Sized>(tx: &mut Overlay<'_, S>, item: &Enqueue<'_>) -> Result<(), StoreError> {
     let hash = item.hash.as_bytes();
     let Some(mark) = mark(tx, &item.mailbox, hash)? else { return Ok(()) };
+    let class = mark.class()?;
     if mark.seq == 0 {
         tx.delete(forget_key(mark.forget_at_ms, &item.mailbox, hash));
-    } else if let Some(class) = DurableClass::from_wire(mark.class) {
+        forget_remembered(tx, &item.mailbox, class, 1)?;
+    } else {
         let place = Place { mailbox: item.mailbox, class, seq: mark.seq };
         if let Some(entry) = entries::entry(tx, place)? {
-            entries::remove(tx, place, &entry)?;
+            entries::remove(tx, place, &entry, Stays::Nothing)?;
         }
     }
     tx.delete(mark_key(&item.mailbox, hash));

@@ -5,13 +5,8 @@ use undertone_protocol::time::Timestamp;
 
 use super::queue::{DurableClass, Queue, queue, write_queue};
 use crate::store::table::{Key, Table, record};
-use crate::store::{Overlay, Store, StoreError, usage};
-
-/// Bytes that the disk quota counts for an entry beside its payload: the entry, its mark, its place in
-/// the expiry index and their keys.
-pub(super) const ENTRY_DISK_BYTES: u64 = 256;
-/// Bytes that the disk quota counts for a payload beside its content.
-pub(super) const PAYLOAD_DISK_BYTES: u64 = 96;
+use crate::store::usage::{self, ENTRY_DISK_BYTES, MARK_DISK_BYTES, PAYLOAD_DISK_BYTES};
+use crate::store::{Overlay, Store, StoreError};
 
 /// A payload in a queue.
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -153,11 +148,21 @@ pub(super) fn insert<S: Store + ?Sized>(
     usage::change(tx, |usage| usage.disk_bytes += disk_bytes(references, entry.size))
 }
 
-/// Removes an entry, and its payload with the last reference. The mark is the caller's.
+/// What stays of an entry that is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stays {
+    /// Nothing.
+    Nothing,
+    /// The mark of an acknowledged payload, which is counted until it is forgotten.
+    Mark,
+}
+
+/// Removes an entry, and its payload with the last reference. The mark is the caller's to write or to delete.
 pub(super) fn remove<S: Store + ?Sized>(
     tx: &mut Overlay<'_, S>,
     place: Place,
     entry: &Entry,
+    stays: Stays,
 ) -> Result<(), StoreError> {
     let others = references_of_held(tx, &entry.hash)?.saturating_sub(1);
     match others {
@@ -170,9 +175,15 @@ pub(super) fn remove<S: Store + ?Sized>(
     let mut queue = queue(tx, &place.mailbox, place.class)?;
     queue.messages = queue.messages.saturating_sub(1);
     queue.bytes = queue.bytes.saturating_sub(u64::from(entry.size));
+    let kept = match stays {
+        Stays::Nothing => 0,
+        Stays::Mark => {
+            queue.remembered += 1;
+            MARK_DISK_BYTES
+        }
+    };
     write_queue(tx, &place.mailbox, place.class, &queue);
-    let less = disk_bytes(others, entry.size);
-    usage::change(tx, |usage| usage.disk_bytes = usage.disk_bytes.saturating_sub(less))
+    usage::release(tx, disk_bytes(others, entry.size) - kept)
 }
 
 /// Gives an entry a later end of custody.

@@ -9,12 +9,16 @@ mod ack;
 mod enqueue;
 mod entries;
 mod queue;
+mod recount;
 mod sweep;
 
 pub(crate) use ack::{AckSpans, acknowledge};
 pub(crate) use enqueue::{Enqueue, Enqueued, Known, enqueue, extend, known};
 pub(crate) use entries::{Entry, entries, payload};
+#[cfg(test)]
+pub(crate) use queue::Queue;
 pub(crate) use queue::{DurableClass, queue};
+pub(crate) use recount::recount;
 pub(crate) use sweep::sweep;
 
 #[cfg(test)]

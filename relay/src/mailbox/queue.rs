@@ -3,6 +3,7 @@ use undertone_protocol::ids::MailboxId;
 
 use crate::limits::Limits;
 use crate::store::table::{Key, Table};
+use crate::store::usage::{self, MARK_DISK_BYTES};
 use crate::store::{Overlay, Store, StoreError};
 
 /// A class that is kept: class 2 never reaches a queue.
@@ -35,12 +36,39 @@ impl DurableClass {
         }
     }
 
-    /// (messages, bytes) that one mailbox may hold.
-    pub(super) const fn quota(self, limits: &Limits) -> (u64, u64) {
+    /// What one mailbox may hold.
+    pub(super) const fn quota(self, limits: &Limits) -> Quota {
         match self {
-            Self::Zero => (limits.mailbox_class_0_messages_max, limits.mailbox_class_0_bytes_max),
-            Self::One => (limits.mailbox_class_1_messages_max, limits.mailbox_class_1_bytes_max),
+            Self::Zero => Quota {
+                messages_max: limits.mailbox_class_0_messages_max,
+                bytes_max: limits.mailbox_class_0_bytes_max,
+                known_messages_max: limits.mailbox_class_0_known_messages_max,
+            },
+            Self::One => Quota {
+                messages_max: limits.mailbox_class_1_messages_max,
+                bytes_max: limits.mailbox_class_1_bytes_max,
+                known_messages_max: limits.mailbox_class_1_known_messages_max,
+            },
         }
+    }
+}
+
+/// The bounds of one sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Quota {
+    messages_max: u64,
+    bytes_max: u64,
+    /// Entries and acknowledged marks together: an acknowledgement, which must always go through, turns one into
+    /// the other.
+    known_messages_max: u64,
+}
+
+impl Quota {
+    /// Whether a payload of `size` bytes may join what is there.
+    pub(super) fn has_room(&self, queue: &Queue, size: u32) -> bool {
+        queue.messages < self.messages_max
+            && queue.messages.saturating_add(queue.remembered) < self.known_messages_max
+            && queue.bytes.saturating_add(u64::from(size)) <= self.bytes_max
     }
 }
 
@@ -59,6 +87,9 @@ pub(crate) struct Queue {
     /// Bytes of their payloads.
     #[prost(uint64, tag = "4")]
     pub(crate) bytes: u64,
+    /// Acknowledged payloads that are remembered for deduplication.
+    #[prost(uint64, tag = "5")]
+    pub(crate) remembered: u64,
 }
 
 fn key(mailbox: &MailboxId, class: DurableClass) -> Key {
@@ -81,4 +112,17 @@ pub(super) fn write_queue<S: Store + ?Sized>(
     queue: &Queue,
 ) {
     tx.write(key(mailbox, class), queue);
+}
+
+/// Forgets acknowledged payloads of a sequence: their marks are the caller's.
+pub(super) fn forget_remembered<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    mailbox: &MailboxId,
+    class: DurableClass,
+    count: u64,
+) -> Result<(), StoreError> {
+    let mut queue = queue(tx, mailbox, class)?;
+    queue.remembered = queue.remembered.saturating_sub(count);
+    write_queue(tx, mailbox, class, &queue);
+    usage::release(tx, count * MARK_DISK_BYTES)
 }

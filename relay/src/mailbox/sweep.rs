@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
+
 use undertone_protocol::ids::MailboxId;
 use undertone_protocol::time::Timestamp;
 
 use super::enqueue::{mark, mark_key};
-use super::entries::{self, Place};
-use super::queue::DurableClass;
+use super::entries::{self, Place, Stays};
+use super::queue::{DurableClass, forget_remembered};
 use crate::store::table::{KeyReader, Table};
 use crate::store::{Overlay, Store, StoreError};
 
@@ -31,8 +33,15 @@ pub(crate) fn sweep<S: Store + ?Sized>(
     }
     let due = self::due(tx, Table::Forget, from, now, budget)?;
     swept.more |= due.len() >= budget;
+    // Counted once for each sequence: a mailbox's marks come due together.
+    let mut forgotten = BTreeMap::new();
     for key in due {
-        forget(tx, &key)?;
+        if let Some(sequence) = forget(tx, &key)? {
+            *forgotten.entry(sequence).or_default() += 1;
+        }
+    }
+    for ((mailbox, class), count) in forgotten {
+        forget_remembered(tx, &mailbox, class, count)?;
     }
     Ok(swept)
 }
@@ -60,20 +69,24 @@ fn expire<S: Store + ?Sized>(tx: &mut Overlay<'_, S>, key: &bytes::Bytes) -> Res
     let place = Place { mailbox, class, seq: parts.u64()? };
     tx.delete(key.clone());
     let Some(entry) = entries::entry(tx, place)? else { return Ok(false) };
-    entries::remove(tx, place, &entry)?;
+    entries::remove(tx, place, &entry, Stays::Nothing)?;
     tx.delete(mark_key(&mailbox, &entry.hash));
     Ok(true)
 }
 
-fn forget<S: Store + ?Sized>(tx: &mut Overlay<'_, S>, key: &bytes::Bytes) -> Result<(), StoreError> {
+/// Forgets a payload; the sequence that it came by, if the mark was this key's.
+fn forget<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    key: &bytes::Bytes,
+) -> Result<Option<(MailboxId, DurableClass)>, StoreError> {
     let mut parts = KeyReader::new("forget key", key);
     let at = parts.u64()?;
     let mailbox = MailboxId::new(parts.part()?);
     let hash: [u8; 32] = parts.part()?;
     tx.delete(key.clone());
     // The payload may have come and gone again since: then another key forgets it.
-    if mark(tx, &mailbox, &hash)?.is_some_and(|mark| mark.seq == 0 && mark.forget_at_ms == at) {
-        tx.delete(mark_key(&mailbox, &hash));
-    }
-    Ok(())
+    let mark = mark(tx, &mailbox, &hash)?.filter(|mark| mark.seq == 0 && mark.forget_at_ms == at);
+    let Some(mark) = mark else { return Ok(None) };
+    tx.delete(mark_key(&mailbox, &hash));
+    Ok(Some((mailbox, mark.class()?)))
 }

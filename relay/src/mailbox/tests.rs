@@ -9,18 +9,20 @@ use undertone_protocol::ids::{MailboxId, PayloadHash};
 use undertone_protocol::limits::DEDUP_AFTER_DELETION;
 use undertone_protocol::time::Timestamp;
 
-use super::entries::{ENTRY_DISK_BYTES, PAYLOAD_DISK_BYTES};
 use super::*;
 use crate::limits::Limits;
 use crate::store::table::Table;
-use crate::store::{MemoryStore, Overlay, Store, usage};
+use crate::store::usage::{self, ENTRY_DISK_BYTES, MARK_DISK_BYTES, PAYLOAD_DISK_BYTES};
+use crate::store::{MemoryStore, Overlay, Store};
 
 fn limits() -> Limits {
     Limits {
-        mailbox_class_0_messages_max: 5,
+        mailbox_class_0_messages_max: 3,
         mailbox_class_0_bytes_max: 1_000,
-        mailbox_class_1_messages_max: 3,
+        mailbox_class_0_known_messages_max: 4,
+        mailbox_class_1_messages_max: 2,
         mailbox_class_1_bytes_max: 250,
+        mailbox_class_1_known_messages_max: 3,
         disk_bytes_max: 4_000,
         disk_class_1_percent: 70,
         envelope_ttl_ms_max: 10_000,
@@ -33,7 +35,7 @@ type Place = (u8, DurableClass, u64);
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mark {
     Held(DurableClass, u64),
-    Acked(u64),
+    Acked(DurableClass, u64),
 }
 
 /// What the store must hold: written as plainly as can be.
@@ -58,7 +60,7 @@ impl Model {
     fn publish(&mut self, mailbox: u8, class: DurableClass, payload: u8, life: u64, limits: &Limits) -> Told {
         let until = (self.now + life).min(self.now + limits.envelope_ttl_ms_max);
         match self.marks.get(&(mailbox, payload)).copied() {
-            Some(Mark::Acked(forget_at)) if forget_at > self.now => return Told::Duplicate(0),
+            Some(Mark::Acked(_, forget_at)) if forget_at > self.now => return Told::Duplicate(0),
             Some(Mark::Held(class, seq)) => {
                 let held = self.entries.get_mut(&(mailbox, class, seq)).unwrap();
                 if held.1 > self.now {
@@ -72,8 +74,15 @@ impl Model {
         self.marks.remove(&(mailbox, payload));
         let size = size_of(payload);
         let held: Vec<u64> = self.queue(mailbox, class).map(|(_, (payload, _))| size_of(*payload)).collect();
-        let (messages_max, bytes_max) = class.quota(limits);
-        if held.len() as u64 >= messages_max || held.iter().sum::<u64>() + size > bytes_max {
+        let (messages_max, bytes_max, known_max) = match class {
+            DurableClass::Zero => (3, 1_000, 4),
+            DurableClass::One => (2, 250, 3),
+        };
+        let (count, bytes) = (held.len() as u64, held.iter().sum::<u64>());
+        if count >= messages_max
+            || bytes + size > bytes_max
+            || count + self.remembered(mailbox, class) >= known_max
+        {
             return Told::Full;
         }
         let share = if class == DurableClass::Zero { 100 } else { u64::from(limits.disk_class_1_percent) };
@@ -93,6 +102,11 @@ impl Model {
         self.entries.iter().filter(move |((to, of, _), _)| (*to, *of) == (mailbox, class))
     }
 
+    fn remembered(&self, mailbox: u8, class: DurableClass) -> u64 {
+        let acked = |mark: &Mark| matches!(mark, Mark::Acked(of, _) if *of == class);
+        self.marks.iter().filter(|((to, _), mark)| *to == mailbox && acked(mark)).count() as u64
+    }
+
     fn ack(&mut self, mailbox: u8, spans: &AckSpans) -> u64 {
         let gone: Vec<(Place, u8)> = self
             .queue(mailbox, spans.class)
@@ -102,7 +116,7 @@ impl Model {
         let forget_at = self.now + DEDUP_AFTER_DELETION.as_millis() as u64;
         for (place, payload) in &gone {
             self.entries.remove(place);
-            self.marks.insert((mailbox, *payload), Mark::Acked(forget_at));
+            self.marks.insert((mailbox, *payload), Mark::Acked(place.1, forget_at));
         }
         gone.len() as u64
     }
@@ -120,7 +134,7 @@ impl Model {
             .marks
             .iter()
             .filter_map(|((mailbox, payload), mark)| match mark {
-                Mark::Acked(at) if *at <= self.now => {
+                Mark::Acked(_, at) if *at <= self.now => {
                     Some((*at, *mailbox, hash(*payload).to_hex(), *payload))
                 }
                 _ => None,
@@ -143,7 +157,8 @@ impl Model {
     fn disk(&self) -> u64 {
         let payloads: u64 =
             self.payloads().keys().map(|payload| size_of(*payload) + PAYLOAD_DISK_BYTES).sum();
-        payloads + self.entries.len() as u64 * ENTRY_DISK_BYTES
+        let acked = self.marks.values().filter(|mark| matches!(mark, Mark::Acked(..))).count() as u64;
+        payloads + self.entries.len() as u64 * ENTRY_DISK_BYTES + acked * MARK_DISK_BYTES
     }
 }
 
@@ -226,7 +241,8 @@ fn publish(
         }
         Known::No => {}
     }
-    let item = Enqueue { mailbox: mailbox(to), class, hash: hash(payload), payload: &content, expiry };
+    let (mailbox, hash) = (mailbox(to), hash(payload));
+    let item = Enqueue { mailbox, class, hash, payload: &content, expiry, beside_bytes: 0 };
     match enqueue(tx, item, &limits(), now).unwrap() {
         Enqueued::Stored(until) => Told::Stored(until.as_ms()),
         Enqueued::Full => Told::Full,
@@ -248,6 +264,7 @@ fn compare(model: &Model, tx: &Overlay<'_, MemoryStore>) -> Result<(), TestCaseE
             let queue = queue(tx, &mailbox(to), class).unwrap();
             let bytes: u64 = model.queue(to, class).map(|(_, (payload, _))| size_of(*payload)).sum();
             prop_assert_eq!((queue.messages, queue.bytes), (expected.len() as u64, bytes));
+            prop_assert_eq!(queue.remembered, model.remembered(to, class));
             prop_assert_eq!(queue.last_seq, model.last_seq.get(&(to, class)).copied().unwrap_or(0));
             prop_assert!(queue.acked_through <= queue.last_seq);
             prop_assert_eq!(found, expected);
@@ -257,7 +274,7 @@ fn compare(model: &Model, tx: &Overlay<'_, MemoryStore>) -> Result<(), TestCaseE
         let prefix = table.key();
         tx.range(prefix.as_ref(), prefix.after_prefix().as_ref(), usize::MAX).unwrap().len()
     };
-    let acked = model.marks.values().filter(|mark| matches!(mark, Mark::Acked(_))).count();
+    let acked = model.marks.values().filter(|mark| matches!(mark, Mark::Acked(..))).count();
     prop_assert_eq!(count(Table::Payload), model.payloads().len());
     let several = model.payloads().values().filter(|count| **count > 1).count();
     prop_assert_eq!(count(Table::References), several);

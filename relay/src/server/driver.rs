@@ -130,7 +130,10 @@ impl Driver {
             connections: gauges.connections,
             attached: gauges.attached,
             mailboxes: gauges.mailboxes,
+            mailboxes_max: gauges.mailboxes_max,
             stored_bytes: gauges.disk_bytes,
+            stored_bytes_max: gauges.disk_bytes_max,
+            backlog_bytes: gauges.backlog_bytes,
             token_rates: gauges.token_rates,
             counters: counters.map(|(name, count)| (name.to_owned(), count)).collect(),
         })

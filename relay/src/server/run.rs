@@ -20,6 +20,7 @@ use crate::config::{Backend, Config};
 use crate::core::Relay;
 use crate::data_dir::DataDir;
 use crate::key;
+use crate::migration::migrate;
 use crate::store::{FjallOptions, FjallStore, MemoryStore, Store, StoreError};
 
 /// Frames that may wait to be written to one connection; the machine bounds their bytes.
@@ -62,7 +63,9 @@ fn open_store(backend: Backend, dir: &DataDir) -> anyhow::Result<Box<dyn Store>>
     match backend {
         Backend::Fjall => {
             let store = FjallStore::open(&dir.store(), FjallOptions::default());
-            Ok(Box::new(store.with_context(|| format!("can't open {}", dir.store().display()))?))
+            let mut store = store.with_context(|| format!("can't open {}", dir.store().display()))?;
+            migrate(&mut store).with_context(|| format!("can't migrate {}", dir.store().display()))?;
+            Ok(Box::new(store))
         }
         Backend::Memory => {
             tracing::warn!("the store is in memory: envelopes are lost when the relay stops");

@@ -16,7 +16,10 @@ pub enum StoreError {
     },
     /// An earlier write failed, so nothing more is accepted: the operator restarts the relay, which
     /// recovers what was committed.
-    #[error("an earlier write failed: the relay must be restarted before it can store again")]
+    #[error(
+        "an earlier write failed: the relay must be restarted before it can store again. If that does not help, \
+         its disk is full or broken, or the store is damaged: then restore it from a copy"
+    )]
     Poisoned,
     /// Another process has the store open.
     #[error("{0} is in use by another process")]
@@ -36,9 +39,9 @@ pub enum StoreError {
         /// What the backend said.
         why: String,
     },
-    /// The backend opened the store without its last commits: a part of its journal is damaged.
+    /// Commits that were acknowledged are not in the store's journal any more.
     #[error(
-        "the store at {path} lost its last {commits} commits, which were acknowledged: its journal is damaged. \
+        "the store at {path} lost its last {commits} commits, which were acknowledged: its journal is damaged ({why}). \
          Restore store and {count} from a copy; or remove {count} to go on with what is left",
         count = .count.display(), path = .path.display()
     )]
@@ -49,6 +52,8 @@ pub enum StoreError {
         count: PathBuf,
         /// How many are missing.
         commits: u64,
+        /// What is wrong with the journal.
+        why: String,
     },
     /// A record breaks its format.
     #[error("a stored {what} is corrupt: restore the store from a copy, or start a new one")]

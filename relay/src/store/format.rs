@@ -6,10 +6,12 @@ use super::table::Table;
 use super::{Store, StoreError};
 
 /// The layout that this build reads and writes. It grows with every change that old builds can't read.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
+/// The oldest layout that `migration` brings up to this one.
+pub(super) const FORMAT_OLDEST: u32 = 3;
 
 /// Where the record is.
-pub(super) fn key() -> Bytes {
+pub(crate) fn key() -> Bytes {
     Table::Format.key().into()
 }
 
@@ -19,7 +21,7 @@ pub(super) fn commits_key() -> Bytes {
 }
 
 /// The format of a store; `None` when it was never marked.
-pub(super) fn found(store: &impl Store) -> Result<Option<u32>, StoreError> {
+pub(crate) fn found<S: Store + ?Sized>(store: &S) -> Result<Option<u32>, StoreError> {
     let Some(bytes) = store.get(&key())? else { return Ok(None) };
     let bytes = bytes.as_ref().try_into().map_err(|_| StoreError::Corrupt { what: "format record" })?;
     Ok(Some(u32::from_be_bytes(bytes)))

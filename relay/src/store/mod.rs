@@ -7,13 +7,14 @@
 mod batch;
 mod error;
 mod fjall;
-mod format;
 mod memory;
 mod overlay;
 
+pub(crate) mod format;
 pub(crate) mod owner;
 pub(crate) mod table;
 pub(crate) mod usage;
+mod walk;
 
 #[cfg(test)]
 mod conformance;
@@ -28,6 +29,7 @@ pub use fjall::{FjallOptions, FjallStore};
 pub use format::FORMAT;
 pub use memory::MemoryStore;
 pub use overlay::Overlay;
+pub(crate) use walk::walk;
 
 /// An ordered map from bytes to bytes.
 pub trait Store: Send {

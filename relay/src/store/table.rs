@@ -51,6 +51,35 @@ pub(crate) enum Table {
 }
 
 impl Table {
+    const ALL: [Self; 20] = [
+        Self::Format,
+        Self::Usage,
+        Self::Owner,
+        Self::Mailbox,
+        Self::Revoked,
+        Self::Introduction,
+        Self::IntroductionUse,
+        Self::OldEpoch,
+        Self::Queue,
+        Self::Entry,
+        Self::Mark,
+        Self::Payload,
+        Self::References,
+        Self::Expiry,
+        Self::Forget,
+        Self::Bundle,
+        Self::BundleBlob,
+        Self::Prekey,
+        Self::BundleSeen,
+        Self::Commits,
+    ];
+
+    /// The table that a key is of; `None` for a key that this build does not know.
+    pub(crate) fn of(key: &[u8]) -> Option<Self> {
+        let number = usize::from(*key.first()?);
+        Self::ALL.get(number).copied()
+    }
+
     /// The start of a key in this table.
     pub(crate) fn key(self) -> Key {
         Key(vec![self as u8])

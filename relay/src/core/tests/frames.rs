@@ -134,15 +134,72 @@ fn registrations_are_bounded_or_closed() {
     world.register(B, 3, 1);
     assert_eq!(refusal(&world.send(B, register(4, 1))), RefusalCode::Limit);
 
-    let mut world = World::ready(Limits { registrations_per_minute: 2, ..Limits::default() });
-    world.register(B, 2, 1);
-    assert_eq!(refusal(&world.send(B, register(3, 1))), RefusalCode::RetryAfter);
-    world.pass(Duration::from_secs(31));
-    world.register(B, 3, 1);
-
     let mut world = World::with(Limits::default(), Registration::Closed);
     world.hello(A, 1);
     assert_eq!(refusal(&world.send(A, register(1, 1))), RefusalCode::Closed);
+}
+
+/// Whoever is told to come again is told when, keeps the connection, and is not put off by having asked.
+#[test]
+fn a_registration_that_came_too_soon_is_taken_when_the_relay_said() {
+    let limits = Limits { registrations_per_minute: 2, silence_ms_max: u64::MAX, ..Limits::default() };
+    let mut world = World::ready(limits);
+    world.register(B, 2, 1);
+    let refused = |world: &mut World| {
+        let Body::Refusal(refusal) = answer(&world.send(B, register(3, 1))) else { panic!("not refused") };
+        assert_eq!(refusal.code(), RefusalCode::RetryAfter);
+        assert_eq!(refusal.text, "registrations_per_minute");
+        refusal.retry_after_ms
+    };
+    let wait = refused(&mut world);
+    assert!((29_000..=30_001).contains(&wait), "{wait}");
+    world.register(B, 2, 1);
+    world.register(B, 2, 2);
+    world.pass(Duration::from_millis(wait - 10));
+    assert!(refused(&mut world) <= 11, "asking too soon puts nothing off, nor does what is no new mailbox");
+    world.pass(Duration::from_millis(10));
+    world.register(B, 3, 1);
+    assert_eq!(world.relay.metrics().registrations, 3);
+}
+
+#[test]
+fn requests_of_a_connection_are_rated() {
+    let mut world = World::ready(Limits { requests_per_minute: 2, ..Limits::default() });
+    assert!(matches!(answer(&world.attach(A, 1)), Body::Attached(_)), "the registration was the first");
+    let Body::Refusal(refusal) = answer(&world.attach(A, 1)) else { panic!("not refused") };
+    assert_eq!((refusal.code(), refusal.text.as_str()), (RefusalCode::RetryAfter, "requests_per_minute"));
+    world.register(B, 2, 1);
+    world.pass(Duration::from_millis(refusal.retry_after_ms));
+    assert!(matches!(answer(&world.attach(A, 1)), Body::Attached(_)));
+}
+
+/// Each may be within its own bound, and all of them more than the machine has.
+#[test]
+fn slow_readers_together_are_bounded() {
+    let limits = Limits { backlog_bytes_max: 8_000, backlog_total_bytes_max: 10_000, ..Limits::default() };
+    let mut world = World::ready(limits);
+    world.hello(C, 3);
+    let locator = Bytes::from(vec![1; 32]);
+    let bundle = Bytes::from(vec![7; 1_000]);
+    world.send(A, Body::PutBundle(wire::PutBundle { locator: locator.clone(), bundle }));
+    let mut fetch = |conn, times| {
+        let mut ends = Vec::new();
+        for _ in 0..times {
+            let out = world.send(conn, Body::GetBundle(wire::GetBundle { locator: locator.clone() }));
+            ends.extend([A, B, C].into_iter().filter(|conn| ended(&out, *conn).is_some()));
+        }
+        let gauges = world.relay.gauges(&crate::store::Overlay::new(&world.store)).unwrap();
+        assert!(gauges.backlog_bytes <= 10_000, "{gauges:?}");
+        ends
+    };
+    assert_eq!(fetch(B, 5), []);
+    assert_eq!(fetch(A, 3), []);
+    assert_eq!(fetch(C, 2), [B], "the furthest behind");
+    assert_eq!(fetch(C, 4), []);
+    world.drain(vec![Input::Sent { conn: A, bytes: u64::MAX }, Input::Disconnected { conn: C }]);
+    let gauges = world.relay.gauges(&crate::store::Overlay::new(&world.store)).unwrap();
+    assert_eq!(gauges.backlog_bytes, 0, "nothing is counted for who is gone");
+    assert_eq!(world.relay.metrics().connections_overloaded, 1);
 }
 
 #[test]

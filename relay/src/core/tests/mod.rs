@@ -1,5 +1,6 @@
 mod arbitrary;
 mod bundles;
+mod disk;
 mod frames;
 mod publish;
 mod sessions;

@@ -8,13 +8,9 @@ use undertone_protocol::wire::{DenialReason, RefusalCode, ResultCode, frame::Bod
 use super::world::*;
 use crate::core::{Input, Output};
 use crate::limits::Limits;
-use crate::store::Overlay;
+use crate::store::usage::MARK_DISK_BYTES;
 
 const HOUR: Duration = Duration::from_secs(3_600);
-
-fn disk(world: &World) -> u64 {
-    world.relay.gauges(&Overlay::new(&world.store)).unwrap().disk_bytes
-}
 
 #[test]
 fn stored_then_duplicate_then_acknowledged_then_new() {
@@ -32,7 +28,7 @@ fn stored_then_duplicate_then_acknowledged_then_new() {
 
     assert_eq!(deliveries(&world.attach(A, 1), A).len(), 1);
     world.tell(A, Body::Ack(ack(0, 1, &[])));
-    assert_eq!(disk(&world), 0);
+    assert_eq!(world.disk(), MARK_DISK_BYTES, "what is remembered is counted");
     let acknowledged = world.publish(b"hi", &grant(1));
     assert_eq!((code(&acknowledged), acknowledged.held_until_ms), (ResultCode::Duplicate, 0));
 
@@ -49,7 +45,7 @@ fn expiry_ends_custody_and_leaves_no_mark() {
     assert_eq!(code(&world.publish(b"hi", &grant(1))), ResultCode::Stored);
     world.pass(HOUR);
     world.tick();
-    assert_eq!((disk(&world), world.relay.metrics().expired), (0, 1));
+    assert_eq!((world.disk(), world.relay.metrics().expired), (0, 1));
     let (past, _) = world.publish_to(B, &[1], b"late", 0, world.now, &grant(1));
     assert_eq!((code(&past[0]), past[0].reason()), (ResultCode::Denied, DenialReason::Expired));
 }
@@ -73,16 +69,16 @@ fn a_payload_is_kept_once_for_all_its_recipients() {
     use ResultCode::{Denied, Duplicate, Stored};
     assert_eq!(codes, [Stored, Stored, Denied, Stored, Duplicate], "in the route's order");
     assert_eq!(results[2].reason(), DenialReason::UnknownMailbox);
-    assert!((10_000..12_000).contains(&disk(&world)));
+    assert!((10_000..12_000).contains(&world.disk()));
     world.hello(C, 1);
     world.attach(A, 1);
     world.attach(C, 2);
     world.tell(A, Body::Ack(ack(0, 1, &[])));
     world.tell(C, Body::Ack(ack(0, 1, &[])));
-    assert!(disk(&world) > 10_000, "mailbox 3 still refers to it");
+    assert!(world.disk() > 10_000, "mailbox 3 still refers to it");
     world.pass(HOUR);
     world.tick();
-    assert_eq!(disk(&world), 0, "and now nothing does");
+    assert_eq!(world.disk(), 2 * MARK_DISK_BYTES, "and now nothing does");
 }
 
 #[test]
@@ -113,7 +109,7 @@ fn byte_quotas_are_exact() {
 
 #[test]
 fn the_disk_quota_delays_class_1_before_class_0() {
-    let limits = Limits { disk_bytes_max: 3_000, disk_class_1_percent: 50, ..Limits::default() };
+    let limits = Limits { disk_bytes_max: 3_500, disk_class_1_percent: 50, ..Limits::default() };
     let mut world = World::ready(limits);
     assert_eq!(code(&world.publish(&[1; 1_000], &grant(1))), ResultCode::Stored);
     let expiry = world.now.after(HOUR);
@@ -155,7 +151,7 @@ fn a_malformed_or_oversized_publish_is_refused_whole() {
     for publish in [many, wide, heavy] {
         assert_eq!(refusal(&world.send(B, Body::Publish(publish))), RefusalCode::Limit);
     }
-    assert_eq!(disk(&world), 0);
+    assert_eq!(world.disk(), 0);
 }
 
 #[test]
@@ -197,7 +193,7 @@ fn one_overlay_carries_many_inputs() {
     ];
     let out = world.drain(inputs);
     assert_eq!(deliveries(&out, A).len(), 1);
-    assert_eq!((disk(&world), world.relay.metrics().results_duplicate), (0, 1));
+    assert_eq!((world.disk(), world.relay.metrics().results_duplicate), (MARK_DISK_BYTES, 1));
 }
 
 #[test]
@@ -216,7 +212,35 @@ fn class_2_reaches_live_sessions_only_and_nothing_is_stored() {
     let (_, out) = world.publish_to(B, &[1], b"typing", 2, expiry, &grant(1));
     assert_eq!(deliveries(&out, A), [(2, 0, "typing".into())]);
     let metrics = world.relay.metrics();
-    assert_eq!((metrics.volatile_unattended, metrics.volatile_shed, disk(&world)), (1, 1, 0));
+    assert_eq!((metrics.volatile_unattended, metrics.volatile_shed, world.disk()), (1, 1, 0));
+}
+
+#[test]
+fn sweeps_go_in_bounded_steps() {
+    let limits = Limits {
+        sweep_entries_per_tick: 2,
+        sweep_interval_ms: 5_000,
+        silence_ms_max: u64::MAX,
+        ..Limits::default()
+    };
+    let mut world = World::ready(limits);
+    for number in 0..5 {
+        world.publish(&[number], &grant(1));
+    }
+    world.pass(HOUR);
+    for expired in [2, 4, 5] {
+        assert!(world.relay.next_tick().unwrap() <= world.now, "there is more to do");
+        world.tick();
+        assert_eq!(world.relay.metrics().expired, expired);
+    }
+    assert_eq!(world.relay.next_tick(), Some(world.now.after(Duration::from_secs(5))));
+}
+
+#[test]
+fn the_operator_may_shorten_custody() {
+    let mut world = World::ready(Limits { envelope_ttl_ms_max: 90_000, ..Limits::default() });
+    let held = world.publish(b"x", &grant(1)).held_until_ms;
+    assert_eq!(held, world.now.after(Duration::from_secs(90)).as_ms());
 }
 
 #[test]
@@ -230,5 +254,5 @@ fn a_clock_that_is_set_back_stops_no_sweep() {
     world.pass(HOUR);
     assert!(world.relay.next_tick().unwrap() <= world.now);
     world.tick();
-    assert_eq!((disk(&world), world.relay.metrics().expired), (0, 1));
+    assert_eq!((world.disk(), world.relay.metrics().expired), (0, 1));
 }

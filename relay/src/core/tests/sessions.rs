@@ -6,8 +6,10 @@ use bytes::Bytes;
 use undertone_protocol::wire::{self, GoodbyeCode, RefusalCode, frame::Body};
 
 use super::world::*;
-use crate::core::Input;
+use crate::core::{ConnId, Input};
 use crate::limits::Limits;
+use crate::store::Overlay;
+use crate::store::usage::MARK_DISK_BYTES;
 
 fn seqs(deliveries: &[(u32, u64, Bytes)]) -> Vec<u64> {
     deliveries.iter().map(|(_, seq, _)| *seq).collect()
@@ -33,6 +35,73 @@ fn the_newest_attach_wins() {
     world.drain(vec![Input::Disconnected { conn: A }]);
     let (_, out) = world.publish_to(B, &[1], b"x", 0, world.now.after(Duration::from_secs(9)), &grant(1));
     assert_eq!(deliveries(&out, C).len(), 1, "the old connection's end does not end the new session");
+}
+
+/// Two copies of a device that take the mailbox from each other, each time on a new connection.
+#[test]
+fn superseding_one_another_is_rated() {
+    let mut world = World::ready(Limits { attaches_per_minute: 3, ..Limits::default() });
+    fill(&mut world, 0, 2);
+    let conn = |number: u64| ConnId::new(100 + number);
+    for number in 0..3 {
+        world.hello(conn(number), 1);
+        let out = world.attach(conn(number), 1);
+        assert_eq!(deliveries(&out, conn(number)).len(), 2);
+        if number > 0 {
+            assert_eq!(ended(&out, conn(number - 1)), Some(GoodbyeCode::Superseded));
+        }
+    }
+    world.hello(conn(3), 1);
+    let out = world.attach(conn(3), 1);
+    let Body::Refusal(refusal) = answer(&out) else { panic!("{out:?}") };
+    assert_eq!((refusal.code(), refusal.text.as_str()), (RefusalCode::RetryAfter, "attaches_per_minute"));
+    assert_eq!(out.len(), 1, "nothing is sent again, and nobody closed");
+    let gauges = world.relay.gauges(&Overlay::new(&world.store)).unwrap();
+    assert_eq!((gauges.attached, gauges.connections), (1, 4), "A, B, and the two last");
+    let (_, out) = world.publish_to(B, &[1], b"x", 0, world.now.after(Duration::from_secs(9)), &grant(1));
+    assert_eq!(deliveries(&out, conn(2)).len(), 1);
+
+    world.register(A, 2, 1);
+    assert!(matches!(answer(&world.attach(A, 2)), Body::Attached(_)), "another mailbox is not slowed");
+    world.pass(Duration::from_millis(refusal.retry_after_ms));
+    assert_eq!(ended(&world.attach(conn(3), 1), conn(2)), Some(GoodbyeCode::Superseded));
+    world.pass(Duration::from_secs(60));
+    world.tick();
+    assert_eq!(world.relay.attach_rates.len(), 0, "what makes no difference is not kept");
+}
+
+/// The relay dies with many devices connected; all of them come back, and none misses or loses anything.
+#[test]
+fn many_devices_come_back_after_a_restart() {
+    const DEVICES: u8 = 200;
+    let mut world = World::new(Limits { requests_per_minute: 10_000, ..Limits::default() });
+    let conn = |number: u8| ConnId::new(1_000 + u64::from(number));
+    world.hello(B, 250);
+    for number in 1..=DEVICES {
+        world.hello(conn(number), number);
+        world.register(conn(number), number, 1);
+        world.attach(conn(number), number);
+    }
+    let everybody: Vec<u8> = (1..=DEVICES).collect();
+    let expiry = world.now.after(Duration::from_secs(3_600));
+    let (_, out) = world.publish_to(B, &everybody, b"before", 0, expiry, &grant(1));
+    assert!(everybody.iter().all(|number| deliveries(&out, conn(*number)).len() == 1));
+    // Every other one has acknowledged when the relay dies.
+    for number in everybody.iter().filter(|number| **number % 2 == 0) {
+        world.tell(conn(*number), Body::Ack(ack(0, 1, &[])));
+    }
+    world.restart();
+    world.hello(B, 250);
+    world.publish_to(B, &everybody, b"meanwhile", 0, expiry, &grant(1));
+    for number in everybody {
+        world.hello(conn(number), number);
+        let expected = if number % 2 == 0 { &[2][..] } else { &[1, 2] };
+        assert_eq!(seqs(&deliveries(&world.attach(conn(number), number), conn(number))), expected);
+        world.tell(conn(number), Body::Ack(ack(0, 2, &[])));
+    }
+    let gauges = world.relay.gauges(&Overlay::new(&world.store)).unwrap();
+    assert_eq!((gauges.attached, gauges.mailboxes), (200, 200));
+    assert_eq!(world.disk(), 400 * MARK_DISK_BYTES);
 }
 
 #[test]
@@ -68,6 +137,17 @@ fn what_is_unacknowledged_is_bounded_whatever_the_credit() {
         let out = world.send(A, attach(1, u64::MAX, u64::MAX));
         assert_eq!(seqs(&deliveries(&out, A)), first);
         assert_eq!(deliveries(&world.tell(A, Body::Ack(ack(0, 1, &[]))), A).len(), 1);
+    }
+
+    for limits in [
+        Limits { unacknowledged_class_1_messages_max: 2, ..Limits::default() },
+        Limits { unacknowledged_class_1_bytes_max: 250, ..Limits::default() },
+    ] {
+        let mut world = World::ready(limits);
+        fill(&mut world, 1, 5);
+        let out = world.send(A, attach(1, u64::MAX, u64::MAX));
+        assert_eq!(seqs(&deliveries(&out, A)), [1, 2]);
+        assert_eq!(seqs(&deliveries(&world.tell(A, Body::Ack(ack(1, 2, &[]))), A)), [3, 4]);
     }
 }
 

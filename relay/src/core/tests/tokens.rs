@@ -10,6 +10,8 @@ use undertone_protocol::wire::{self, DenialReason, RefusalCode, ResultCode, fram
 
 use super::world::*;
 use crate::limits::Limits;
+use crate::store::Store;
+use crate::store::usage::PREFIX_DISK_BYTES;
 
 fn revoke(epoch: u32, handles: &[u8]) -> Body {
     let handles = handles.iter().map(|number| Bytes::from(vec![*number; 8])).collect();
@@ -152,6 +154,46 @@ fn the_slowest_step_sets_the_rate_and_repeats_are_free() {
     assert_eq!(code(&world.publish(b"3", &grant(5))), ResultCode::Stored, "another token is not slowed");
     world.pass(Duration::from_millis(third.retry_after_ms));
     assert_eq!(code(&world.publish(b"4", &below)), ResultCode::Stored);
+}
+
+#[test]
+fn a_token_that_asks_for_no_rate_has_the_relays() {
+    let mut world = World::ready(Limits { token_publishes_per_minute: 2, ..Limits::default() });
+    let generous = TokenGrant::issue(&secret(), Step { per_minute: u32::MAX, ..step(2) });
+    for token in [grant(1), generous] {
+        assert_eq!(code(&world.publish(&token.path()[0].handle.as_bytes()[..1], &token)), ResultCode::Stored);
+        assert_eq!(code(&world.publish(&token.path()[0].handle.as_bytes()[..2], &token)), ResultCode::Stored);
+        assert_eq!(code(&world.publish(b"third", &token)), ResultCode::RetryAfter);
+    }
+}
+
+/// Who joined by an invitation that is over is forgotten with it: else one mailbox could leave them without bound.
+#[test]
+fn uses_are_forgotten_with_their_introduction() {
+    let mut world =
+        World::ready(Limits { requests_per_minute: 100_000, silence_ms_max: u64::MAX, ..Limits::default() });
+    let end = world.now.after(Duration::from_secs(60)).as_ms();
+    let handle = |number: usize| (number as u64).to_be_bytes();
+    for number in 0..INTRODUCTIONS_MAX {
+        assert!(done(&world.send(A, introduction(handle(number), 2, end))));
+    }
+    let invited = TokenGrant::issue(&secret(), Step::named(undertone_protocol::ids::Handle::new(handle(0))));
+    for number in 1..=2 {
+        assert_eq!(
+            code(&world.publish(&[number], &invited.extend(step(number)).unwrap())),
+            ResultCode::Stored
+        );
+    }
+    let uses = |world: &World| {
+        let prefix = crate::store::table::Table::IntroductionUse.key();
+        world.store.range(prefix.as_ref(), prefix.after_prefix().as_ref(), 9).unwrap().len()
+    };
+    let before = world.disk();
+    assert_eq!(uses(&world), 2);
+    world.pass(Duration::from_secs(61));
+    assert!(done(&world.send(A, introduction(handle(999), 1, u64::MAX))));
+    assert_eq!(uses(&world), 0);
+    assert_eq!(world.disk(), before - PREFIX_DISK_BYTES, "two uses less, one introduction more");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use undertone_protocol::wire::{self, RefusalCode, ResultCode, frame::Body};
 
 use crate::core::{ConnId, Input, Output, Relay};
 use crate::limits::{Limits, Registration};
+use crate::store::usage::MAILBOX_DISK_BYTES;
 use crate::store::{MemoryStore, Overlay, Store};
 
 pub(super) struct World {
@@ -91,6 +92,12 @@ impl World {
         let batch = tx.into_batch();
         self.store.commit(batch).unwrap();
         out
+    }
+
+    /// What the disk quota counts beside the mailboxes themselves.
+    pub(super) fn disk(&self) -> u64 {
+        let gauges = self.relay.gauges(&Overlay::new(&self.store)).unwrap();
+        gauges.disk_bytes - gauges.mailboxes * MAILBOX_DISK_BYTES
     }
 
     pub(super) fn tick(&mut self) -> Vec<Output> {

@@ -133,6 +133,20 @@ fn another_format_is_refused() {
 }
 
 #[test]
+fn an_older_format_is_opened_to_be_migrated() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("store");
+    for (older, opens) in [(FORMAT_OLDEST, true), (FORMAT_OLDEST - 1, false)] {
+        let mut store = open(&path).unwrap();
+        let mut batch = Batch::default();
+        batch.put(format::key(), older.to_be_bytes().to_vec());
+        store.commit(batch).unwrap();
+        drop(store);
+        assert_eq!(open(&path).is_ok(), opens, "format {older}");
+    }
+}
+
+#[test]
 fn damaged_files_are_errors() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("store");
@@ -238,6 +252,100 @@ fn damage_never_takes_a_commit_in_silence() {
         fs::remove_dir_all(&copy).unwrap();
     }
     assert!(lost > 0 && damaged > 0, "{lost} lost, {damaged} damaged");
+}
+
+/// A store with some commits in two journals, as after the backend has begun a new one, and where each batch begins.
+fn two_journals(path: &Path) -> (Vec<Vec<u8>>, Vec<usize>) {
+    const COMMITS: u8 = 6;
+    let mut store = open(path).unwrap();
+    let written = || fs::read(journal(path)).unwrap().iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let mut ends = vec![written()];
+    for number in 1..=COMMITS {
+        let mut batch = Batch::default();
+        batch.put(vec![b'k', number], vec![number; 40]);
+        batch.put(&b"last"[..], vec![number]);
+        store.commit(batch).unwrap();
+        ends.push(written());
+    }
+    drop(store);
+    let bytes = fs::read(journal(path)).unwrap();
+    let middle = ends[3];
+    (vec![bytes[..middle].to_vec(), bytes[middle..].to_vec()], ends)
+}
+
+fn write_journals(path: &Path, journals: &[Vec<u8>]) {
+    for (number, bytes) in journals.iter().enumerate() {
+        fs::write(path.join(format!("{number}.jnl")), bytes).unwrap();
+    }
+}
+
+/// The backend goes on with the next journal when one is damaged: the newest commits are there, others are gone.
+#[test]
+fn damage_before_the_newest_journal_is_found() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("store");
+    let (journals, ends) = two_journals(&path);
+    let whole = root.path().join("whole");
+    copy_tree(&path, &whole);
+    write_journals(&whole, &journals);
+    assert_eq!(open(&whole).unwrap().get(b"last").unwrap(), Some(Bytes::from_static(&[6])));
+
+    let first = journals[0].len();
+    for at in 0..first {
+        let copy = root.path().join(format!("copy{at}"));
+        copy_tree(&path, &copy);
+        let mut damaged = journals.clone();
+        damaged[0][at] ^= 0x5a;
+        write_journals(&copy, &damaged);
+        match open(&copy) {
+            Err(StoreError::Damaged { why, .. }) => assert!(why.contains(".jnl at byte"), "{why}"),
+            Err(error) => panic!("damage at {at}: {error}"),
+            // The number of the very first batch, which no other comes before, is under no checksum.
+            Ok(store) => {
+                assert!((5..13).contains(&at) && at < ends[0], "damage at {at} was not found");
+                assert_eq!(store.get(b"last").unwrap(), Some(Bytes::from_static(&[6])));
+            }
+        }
+        fs::remove_dir_all(&copy).unwrap();
+    }
+}
+
+#[test]
+fn a_batch_that_is_missing_or_out_of_order_is_found() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("store");
+    let (journals, ends) = two_journals(&path);
+    let whole = journals.concat();
+    let cut = |from: usize, to: usize| [&whole[..from], &whole[to..]].concat();
+    let swapped =
+        [&whole[..ends[1]], &whole[ends[2]..ends[3]], &whole[ends[1]..ends[2]], &whole[ends[3]..]].concat();
+    let doubled = [&whole[..ends[2]], &whole[ends[1]..]].concat();
+    let cases = [cut(ends[1], ends[2]), cut(ends[0], ends[4]), swapped, doubled];
+    for (number, bytes) in cases.into_iter().enumerate() {
+        let copy = root.path().join(format!("copy{number}"));
+        copy_tree(&path, &copy);
+        write_journals(&copy, &[bytes]);
+        assert!(matches!(open(&copy), Err(StoreError::Damaged { .. })), "case {number}");
+    }
+}
+
+/// What the backend would allocate without a look is not handed to it.
+#[test]
+fn a_torn_end_with_any_length_is_cut_off() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("store");
+    let (journals, ends) = two_journals(&path);
+    let whole = journals.concat();
+    let mut torn = whole[..*ends.last().unwrap()].to_vec();
+    let batch = torn[ends[1]..ends[2]].to_vec();
+    let end = torn.len();
+    torn.extend(&batch[..batch.len() / 2]);
+    // The two lengths of the first item's value.
+    torn[end + 13 + 13..end + 13 + 21].fill(0xff);
+    write_journals(&path, &[torn]);
+    let store = open(&path).unwrap();
+    assert_eq!(store.get(b"last").unwrap(), Some(Bytes::from_static(&[6])));
+    assert!(fs::metadata(journal(&path)).unwrap().len() <= whole.len() as u64);
 }
 
 #[test]
