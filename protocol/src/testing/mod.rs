@@ -7,4 +7,6 @@ pub use model_crypto::ModelCrypto;
 #[cfg(test)]
 pub(crate) mod hostile;
 #[cfg(test)]
+pub(crate) mod schema;
+#[cfg(test)]
 pub(crate) mod vectors;

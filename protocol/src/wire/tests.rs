@@ -1,4 +1,5 @@
-//! `vectors/frames.json`: one frame of each kind, with every field set, as `spec/wire.md` frames them.
+//! `vectors/frames.json`: one frame of each kind, with every field set, without the length before it
+//! (`spec/wire.md`).
 
 use std::collections::BTreeSet;
 
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::frame::Body;
 use super::*;
+use crate::testing::schema::fields;
 use crate::testing::vectors::{assert_stored, hex};
 
 fn bytes(byte: u8, length: usize) -> Bytes {
@@ -127,7 +129,8 @@ fn the_stored_frames_are_what_we_encode() {
         numbers.insert(number(&frame));
         let encoded = frame.encode_to_vec();
         assert_eq!(Frame::decode(encoded.as_slice()), Ok(frame), "{name}");
-        frames.insert(name.to_owned(), json!(hex(encoded)));
+        let fields = fields("Frame", &encoded);
+        frames.insert(name.to_owned(), json!({ "frame": hex(encoded), "fields": fields }));
     }
     assert_eq!(numbers, BTreeSet::from(NUMBERS), "a frame of each kind");
     assert_stored("frames.json", &Value::Object(frames));
