@@ -3,6 +3,7 @@
 mod compatibility;
 mod dialogue;
 mod forgery;
+mod limits_page;
 mod ratchet_keys;
 mod refused;
 mod third_party;

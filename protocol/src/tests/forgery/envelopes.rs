@@ -19,7 +19,7 @@ fn channel(contents: &[Vec<u8>; 3]) -> (InboundChannel, [Vec<u8>; 3]) {
     let key = XWingKey::from_seed(Secret::new([4; 32]));
     let mut rng = ChaCha20Rng::from_seed([5; 32]);
     let mut out = OutboundChannel::open(&mut rng, BOB, key.public(), Timestamp::ZERO).unwrap();
-    let mut seal = |out: &mut OutboundChannel, at: usize| out.seal(contents[at].clone()).unwrap();
+    let seal = |out: &mut OutboundChannel, at: usize| out.seal(contents[at].clone()).unwrap();
     let first = seal(&mut out, 0);
     let second = seal(&mut out, 1);
     let (inbound, _) = InboundChannel::accept(&[key], &BOB, &first).unwrap();

@@ -1,6 +1,5 @@
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
-use prost::Message;
 use serde_json::{Value, json};
 
 use super::super::{bytes, list, read};

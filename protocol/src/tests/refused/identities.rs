@@ -57,8 +57,12 @@ fn certificates(vectors: &Value) -> Vec<Value> {
     cases.extend(changes.map(|(why, change)| {
         case("certificate", why, signed(&altered(Label::Certificate, &key(1), &good, change)))
     }));
-    let long = Bytes::from([&good.body[..], &[0x7a, 0xc8, 0x02], &[b'x'; 328]].concat());
-    let why = "more than 512 bytes, by a field that nobody knows";
+    // Field 15, of as many bytes as make one too many.
+    let more = u16::try_from(513 - good.body.len() - 3).unwrap();
+    let length = [(more & 0x7f) as u8 | 0x80, (more >> 7) as u8];
+    let long = [&good.body[..], &[0x7a], &length, &vec![b'x'; usize::from(more)]].concat();
+    assert_eq!(long.len(), 513);
+    let why = "513 bytes, by a field that nobody knows";
     cases.push(case("certificate", why, signed(&sign(Label::Certificate, &key(1), long))));
     let twice = Bytes::from([&good.body[..], &good.body[..2]].concat());
     let why = "its version stands in it twice; the last one counts, so that is fine";
