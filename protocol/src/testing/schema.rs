@@ -7,6 +7,7 @@ use protox::prost_reflect::{DescriptorPool, DynamicMessage, Kind, Value as Field
 use serde_json::{Value, json};
 
 use super::vectors::hex;
+use crate::codec::Signed;
 
 static SCHEMA: LazyLock<DescriptorPool> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
@@ -19,6 +20,15 @@ static SCHEMA: LazyLock<DescriptorPool> = LazyLock::new(|| {
 pub(crate) fn fields(message: &str, encoded: impl AsRef<[u8]>) -> Value {
     let descriptor = SCHEMA.get_message_by_name(&format!("undertone.v1.{message}")).unwrap();
     object(&DynamicMessage::decode(descriptor, encoded.as_ref()).unwrap())
+}
+
+/// Signed bytes, and what the message in them says.
+pub(crate) fn signed(message: &str, signed: &Signed) -> Value {
+    json!({
+        "body": hex(&signed.body),
+        "fields": fields(message, &signed.body),
+        "signature": hex(signed.signature),
+    })
 }
 
 fn object(message: &DynamicMessage) -> Value {

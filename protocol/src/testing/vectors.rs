@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
-
-use super::schema::fields;
-use crate::codec::Signed;
+use serde_json::Value;
 
 /// Asserts that `vectors/NAME` holds exactly what was computed. With `UPDATE_VECTORS=1` in the environment
 /// it is written first: look at the difference before it is committed, since it changes the protocol.
@@ -21,13 +18,4 @@ pub(crate) fn assert_stored(name: &str, computed: &Value) {
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
     data_encoding::HEXLOWER.encode(bytes.as_ref())
-}
-
-/// Signed bytes, and what the message in them says.
-pub(crate) fn signed(message: &str, signed: &Signed) -> Value {
-    json!({
-        "body": hex(&signed.body),
-        "fields": fields(message, &signed.body),
-        "signature": hex(signed.signature),
-    })
 }

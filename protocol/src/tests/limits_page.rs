@@ -74,3 +74,16 @@ fn the_page_has_every_constant() {
         assert!(PAGE.contains(&format!("| `{name}` | {value} |")), "{name} is {value}");
     }
 }
+
+/// The relay's own limits by name; their values are the operator's.
+#[test]
+fn the_page_has_every_limit_of_a_relay() {
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../relay/src/limits.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    let fields = source.lines().filter_map(|line| line.strip_prefix("    pub ")?.split_once(':'));
+    let names: Vec<_> = fields.map(|(name, _)| name).collect();
+    assert_eq!(names.len(), 31);
+    for name in names {
+        assert!(PAGE.contains(&format!("| `{name}` |")), "{name}");
+    }
+}

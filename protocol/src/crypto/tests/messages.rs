@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 use crate::codec::{Label, Signed, sign};
 use crate::crypto::*;
 use crate::ids::{ChannelHash, ConversationId, DeviceId, DeviceListHash, SessionId, UserId};
-use crate::testing::schema::fields;
-use crate::testing::vectors::{assert_stored, hex, signed};
+use crate::testing::schema::{fields, signed};
+use crate::testing::vectors::{assert_stored, hex};
 use crate::wire;
 use crate::wire::pairwise::Body;
 

@@ -15,8 +15,8 @@ use crate::codec::Signed;
 use crate::crypto::seal_link;
 use crate::ids::{CurveKey, Handle, Locator, Secret};
 use crate::keys::*;
-use crate::testing::schema::fields;
-use crate::testing::vectors::{assert_stored, hex, signed};
+use crate::testing::schema::{fields, signed};
+use crate::testing::vectors::{assert_stored, hex};
 
 fn phrase() -> Value {
     let words = format!("{} art", ["abandon"; 23].join(" "));

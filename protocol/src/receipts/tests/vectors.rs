@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::acknowledgements::{acknowledgement, key};
 use super::custody::{PAYLOADS, receipt, relay};
-use crate::testing::vectors::{assert_stored, hex, signed};
+use crate::testing::schema::signed;
+use crate::testing::vectors::{assert_stored, hex};
 
 fn computed() -> Value {
     let by = |seed: [u8; 32], public: [u8; 32], mut signed: Value| {
