@@ -163,6 +163,6 @@ fn decoding_is_as_the_specification_says() {
         Some(Body::Refusal(refusal)),
         "the same one is merged"
     );
-    let nested = |depth: usize| [vec![0xfb, 0x01].repeat(depth), vec![0xfc, 0x01].repeat(depth)].concat();
+    let nested = |depth: usize| [[0xfb, 0x01].repeat(depth), [0xfc, 0x01].repeat(depth)].concat();
     assert!(hello(&nested(99)).is_ok() && hello(&nested(101)).is_err(), "a depth of 100");
 }
