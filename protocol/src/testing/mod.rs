@@ -2,8 +2,12 @@
 
 mod model_crypto;
 
+#[cfg(test)]
+pub(crate) use given::Given;
 pub use model_crypto::ModelCrypto;
 
+#[cfg(test)]
+mod given;
 #[cfg(test)]
 pub(crate) mod hostile;
 #[cfg(test)]

@@ -1,17 +1,16 @@
 //! `vectors/crypto.json`: what another implementation can check itself against, with `spec/crypto.md`.
 
-use std::convert::Infallible;
-
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use rand_core::{Rng, TryCryptoRng, TryRng, utils};
+use rand_core::Rng;
 use serde_json::{Value, json};
 
 use crate::codec::{Label, pad, sign};
 use crate::crypto::*;
 use crate::ids::{ChannelHash, DeviceId, Secret, UserId};
+use crate::testing::Given;
 use crate::testing::vectors::{assert_stored, hex};
 use crate::time::Timestamp;
 use crate::wire;
@@ -89,30 +88,6 @@ fn channel() -> Value {
         "payloads": [hex(&opening), hex(&later)],
     })
 }
-
-/// These bytes and no more.
-struct Given(Vec<u8>);
-
-impl TryRng for Given {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        utils::next_word_via_fill(self)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        utils::next_word_via_fill(self)
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        let rest = self.0.split_off(out.len());
-        out.copy_from_slice(&self.0);
-        self.0 = rest;
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Given {}
 
 fn message() -> Value {
     let header = HeaderKey::from_slice(&[8; 32]).unwrap();
