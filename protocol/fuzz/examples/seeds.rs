@@ -14,6 +14,7 @@ use undertone_protocol::keys::Invitation;
 use undertone_protocol::wire;
 
 fn main() {
+    transport();
     identity();
     log();
     frames();
@@ -53,11 +54,13 @@ fn identity() {
     seeds("introduction", ["request", "accept"].map(|kind| &vectors[kind]["body"]));
     seed("introduction", "link", bytes(&vectors["link"]["signed"]["body"]));
     seeds("device_revoke", [&vectors["device_revoke"]["body"]]);
-    let code = vectors["device_code"].as_str().unwrap();
+    seed("link", "payload", bytes(&vectors["link"]["payload"]));
+    seed("link", "introduction", bytes(&vectors["link"]["signed"]["body"]));
+    let code = vectors["device_code"]["text"].as_str().unwrap();
     seed("device_code", "code", code);
     let body = data_encoding::BASE64URL_NOPAD.decode(code.rsplit('/').next().unwrap().as_bytes()).unwrap();
     seed("device_code", "body", &body[..body.len() - 4]);
-    let link = vectors["invitation"].as_str().unwrap();
+    let link = vectors["invitation"]["text"].as_str().unwrap();
     seed("invitation", "link", link);
     let body = data_encoding::BASE64URL_NOPAD.decode(link.rsplit('/').next().unwrap().as_bytes()).unwrap();
     seed("invitation", "body", &body[..body.len() - 4]);
@@ -75,6 +78,9 @@ fn log() {
         seed("entry", &number.to_string(), sealed.encode_to_vec());
     }
     seeds("entry_body", list(&log["entries"]).iter().map(|entry| &entry["body"]));
+    for name in ["devices", "account"] {
+        seed("entry_body", name, bytes(&log["contents"][name]["body"]));
+    }
     let receipts = vectors("receipts.json");
     seeds("custody_receipt", [&receipts["custody_receipt"]["body"]]);
     let acknowledgement = bytes(&receipts["acknowledgement"]["body"]);
@@ -101,7 +107,7 @@ fn frames() {
     let mut owner = Vec::new();
     let mut stranger = Vec::new();
     for (name, frame) in vectors.as_object().unwrap() {
-        let frame = bytes(frame);
+        let frame = bytes(&frame["frame"]);
         seed("frame", name, &frame);
         owner.extend(frame_step(0, &frame));
         stranger.extend(frame_step(1, &frame));
@@ -125,7 +131,7 @@ fn crypto() {
     seeds("payload", list(&crypto["channel"]["payloads"]).iter().chain([&crypto["message"]["payload"]]));
     seeds("padding", list(&crypto["padding"]).iter().map(|case| &case["padded"]));
     for (name, plaintext) in vectors("messages.json")["pairwise"].as_object().unwrap() {
-        seed("pairwise", name, &bytes(plaintext)[PAIRWISE_PREFIX_BYTES - 1..]);
+        seed("pairwise", name, &bytes(&plaintext["plaintext"])[PAIRWISE_PREFIX_BYTES - 1..]);
     }
 }
 
@@ -143,6 +149,19 @@ fn ratchets() {
             seed("message", &format!("{part}_{index}"), [&[index], &bytes(&message[part])[..]].concat());
         }
     }
+    for (kind, state) in
+        [&olm["receiver_account"], &olm["receiver_session"], &megolm["sender_key"], &megolm["receiver"]]
+            .iter()
+            .enumerate()
+    {
+        let kind = u8::try_from(kind).unwrap();
+        seed("stored_ratchets", &kind.to_string(), [&[kind], &bytes(state)[..]].concat());
+    }
+    let entry = &vectors("log.json")["entries"][3];
+    let header = bytes(&entry["header"]);
+    let length = u16::try_from(header.len()).unwrap().to_be_bytes();
+    let entry = [&[4], &length[..], &header, &bytes(&entry["body"])].concat();
+    seed("stored_ratchets", "4", entry);
     seed("stored_state", "inbound", bytes(&channel["inbound"]));
     seed("stored_state", "outbound", bytes(&channel["outbound"]));
     let package = KeyPackage {
@@ -161,6 +180,28 @@ fn ratchets() {
         header_key: HeaderKey::from_slice(&[12; 32]).unwrap(),
     };
     seed("key_package", "0", package.sign(&SigningKey::from_bytes(&[11; 32])).body);
+}
+
+/// Sizes of the pieces, and what either side says in the dialogue.
+fn transport() {
+    let dialogue = vectors("dialogue.json");
+    for side in ["client", "relay"] {
+        let frames = list(&dialogue["frames"]).iter().filter(|frame| frame["from"] == side);
+        let stream: Vec<u8> = frames.flat_map(|frame| bytes(&frame["bytes"])).collect();
+        seed("framing", side, [&[0, 3, 17, 254], &stream[..]].concat());
+    }
+    seed("framing", "too_large", [0, 0, 0, 0, 0, 4, 0, 1, 8, 1]);
+    let key = "/p2p/12D3KooWRm8J3iL796zPFi2EtGGtUJn58AG67gcRzQ4FENEemvpg";
+    for (name, place) in [
+        ("ip4", "/ip4/192.0.2.1/tcp/4001"),
+        ("ip6", "/ip6/2001:db8::1/tcp/4001"),
+        ("dns", "/dns/relay.example.org/tcp/4001"),
+        ("dns4", "/dns4/relay.example.org/tcp/65535"),
+        ("quic", "/ip4/192.0.2.1/udp/4001/quic-v1"),
+    ] {
+        seed("address", name, place);
+        seed("address", &format!("{name}_with_key"), format!("{place}{key}"));
+    }
 }
 
 fn channel_steps() {

@@ -2,9 +2,15 @@
 
 mod model_crypto;
 
+#[cfg(test)]
+pub(crate) use given::Given;
 pub use model_crypto::ModelCrypto;
 
 #[cfg(test)]
+mod given;
+#[cfg(test)]
 pub(crate) mod hostile;
+#[cfg(test)]
+pub(crate) mod schema;
 #[cfg(test)]
 pub(crate) mod vectors;

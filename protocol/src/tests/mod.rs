@@ -1,6 +1,11 @@
-//! Tests that span the modules: what was recorded earlier, and what others publish.
+//! Tests that span the modules: what was recorded earlier, what others publish, what is refused everywhere.
 
 mod compatibility;
+mod dialogue;
+mod forgery;
+mod limits_page;
+mod ratchet_keys;
+mod refused;
 mod third_party;
 
 use data_encoding::HEXLOWER;

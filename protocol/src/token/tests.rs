@@ -4,15 +4,18 @@ use serde_json::json;
 
 use super::*;
 use crate::ids::{Handle, MailboxId, PayloadHash, PublishId, RelayId, Secret};
+use crate::testing::schema::fields;
 use crate::testing::vectors::{assert_stored, hex};
 use crate::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_ms(1_000_000);
 
+const PAYLOAD: &[u8] = b"payload";
+
 fn input() -> ProofInput {
     ProofInput {
         publish_id: PublishId::new([1; 16]),
-        payload_hash: PayloadHash::of(b"payload"),
+        payload_hash: PayloadHash::of(PAYLOAD),
         relay: RelayId::new([2; 32]),
         expiry: Timestamp::from_ms(2_000_000),
     }
@@ -106,11 +109,13 @@ fn the_stored_vectors_are_what_we_compute() {
         "mailbox_secret": hex(secret.expose()),
         "chain": chain,
         "publish_id": input.publish_id.to_hex(),
+        "payload": hex(PAYLOAD),
         "payload_hash": input.payload_hash.to_hex(),
         "relay": input.relay.to_hex(),
         "expiry_ms": input.expiry.as_ms(),
         "proof": hex(&recipient.proof),
         "recipient": hex(recipient.encode_to_vec()),
+        "recipient_fields": fields("Recipient", recipient.encode_to_vec()),
     });
     assert_stored("tokens.json", &computed);
 }

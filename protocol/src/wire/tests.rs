@@ -1,4 +1,5 @@
-//! `vectors/frames.json`: one frame of each kind, with every field set, as `spec/wire.md` frames them.
+//! `vectors/frames.json`: one frame of each kind, with every field set, without the length before it
+//! (`spec/wire.md`).
 
 use std::collections::BTreeSet;
 
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::frame::Body;
 use super::*;
+use crate::testing::schema::fields;
 use crate::testing::vectors::{assert_stored, hex};
 
 fn bytes(byte: u8, length: usize) -> Bytes {
@@ -127,8 +129,40 @@ fn the_stored_frames_are_what_we_encode() {
         numbers.insert(number(&frame));
         let encoded = frame.encode_to_vec();
         assert_eq!(Frame::decode(encoded.as_slice()), Ok(frame), "{name}");
-        frames.insert(name.to_owned(), json!(hex(encoded)));
+        let fields = fields("Frame", &encoded);
+        frames.insert(name.to_owned(), json!({ "frame": hex(encoded), "fields": fields }));
     }
     assert_eq!(numbers, BTreeSet::from(NUMBERS), "a frame of each kind");
     assert_stored("frames.json", &Value::Object(frames));
+}
+
+/// `spec/README.md`, "Decoding": what two readers must agree on.
+#[test]
+fn decoding_is_as_the_specification_says() {
+    let hello = |bytes: &[u8]| Hello::decode(bytes).map(|hello| (hello.version_min, hello.version_max));
+    assert_eq!(hello(&[8, 1, 16, 2, 8, 3]), Ok((3, 2)), "the last one counts");
+    assert_eq!(hello(&[8, 0x81, 0x80, 0x80, 0x80, 0x10]), Ok((1, 0)), "2^32 + 1 is cut to 32 bits");
+    assert_eq!(hello(&[8, 1, 0xfa, 0x01, 1, 7]), Ok((1, 0)), "an unknown field is skipped");
+    assert_eq!(hello(&[8, 1, 0xfb, 0x01, 8, 1, 0xfc, 0x01]), Ok((1, 0)), "and an unknown group");
+    for bytes in [&[10, 1, 7][..], &[0, 1], &[8, 0x80], &[0xfb, 0x01], &[0xfa, 0x01, 9]] {
+        assert!(hello(bytes).is_err(), "{bytes:?}");
+    }
+    assert!(hello(&[&[8][..], &[0xff; 10], &[1]].concat()).is_err(), "a varint of eleven bytes");
+    assert!(OlmMessage::decode(&[8, 2][..]).unwrap().prekey, "every number but 0 is true");
+    let code = |bytes: &[u8]| Refusal::decode(bytes).unwrap().code;
+    assert_eq!(code(&[8, 0x85, 0x80, 0x80, 0x80, 0x10]), 5, "so are enumerations cut");
+    let twice = [10, 3, 10, 1, 7, 10, 3, 18, 1, 8];
+    let merged = Signed { body: bytes(7, 1), signature: bytes(8, 1) };
+    assert_eq!(Published::decode(&twice[..]).unwrap().receipt, Some(merged), "a message twice is merged");
+    let body = |bytes: &[u8]| Frame::decode(bytes).unwrap().body;
+    let pong = Some(Body::Pong(Pong { nonce: 6 }));
+    assert_eq!(body(&[34, 2, 8, 5, 42, 2, 8, 6]), pong, "of a oneof the last member counts");
+    let refusal = Refusal { code: 5, text: "a".to_owned(), retry_after_ms: 0 };
+    assert_eq!(
+        body(&[50, 2, 8, 5, 50, 3, 18, 1, b'a']),
+        Some(Body::Refusal(refusal)),
+        "the same one is merged"
+    );
+    let nested = |depth: usize| [[0xfb, 0x01].repeat(depth), [0xfc, 0x01].repeat(depth)].concat();
+    assert!(hello(&nested(99)).is_ok() && hello(&nested(101)).is_err(), "a depth of 100");
 }

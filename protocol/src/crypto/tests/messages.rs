@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::codec::{Label, Signed, sign};
 use crate::crypto::*;
 use crate::ids::{ChannelHash, ConversationId, DeviceId, DeviceListHash, SessionId, UserId};
+use crate::testing::schema::{fields, signed};
 use crate::testing::vectors::{assert_stored, hex};
 use crate::wire;
 use crate::wire::pairwise::Body;
@@ -51,16 +52,16 @@ fn key_package() -> Signed {
 }
 
 fn bodies() -> [(&'static str, Body); 7] {
-    let signed = |label| sign(label, &device(), &b"stands for what is signed"[..]).to_wire();
+    let stands_for = |label| sign(label, &device(), &b"stands for what is signed"[..]).to_wire();
     let part = |text: &'static [u8]| Bytes::from_static(text);
     let entry =
         wire::SealedEntry { header: part(b"header"), signature: vec![13; 64].into(), body: part(b"body") };
     [
         ("key_package", Body::KeyPackage(key_package().to_wire())),
-        ("acknowledgement", Body::Acknowledgement(signed(Label::Acknowledgement))),
+        ("acknowledgement", Body::Acknowledgement(stands_for(Label::Acknowledgement))),
         ("entries", Body::Entries(wire::Entries { entries: vec![entry.clone(), entry.clone()] })),
         ("entry", Body::Entry(entry)),
-        ("device_list", Body::DeviceList(signed(Label::DeviceList))),
+        ("device_list", Body::DeviceList(stands_for(Label::DeviceList))),
         ("nothing", Body::Nothing(wire::Empty {})),
         ("retry", Body::Retry(wire::Empty {})),
     ]
@@ -76,30 +77,51 @@ fn pairwise() -> Value {
         };
         let plaintext = context().encode(&message).unwrap();
         assert_eq!(context().decode_checked(&plaintext), Ok(message), "{name}");
-        plaintexts.insert(name.to_owned(), json!(hex(plaintext)));
+        let fields = fields("Pairwise", &plaintext[PAIRWISE_PREFIX_BYTES..]);
+        plaintexts.insert(name.to_owned(), json!({ "plaintext": hex(plaintext), "fields": fields }));
     }
     plaintexts.into()
 }
 
-fn channel_content() -> String {
+/// What the two kinds of envelopes carry, with an introduction and without.
+fn channel_contents() -> Value {
     let introduction = sign(Label::Introduction, &device(), &b"stands for an introduction"[..]);
-    let olm = wire::OlmMessage { prekey: true, ciphertext: Bytes::from_static(b"stands for an Olm message") };
-    let content = wire::ChannelContent {
-        introduction: Some(introduction.to_wire()),
-        olm: Some(olm),
-        sender: context().sender_device.to_wire(),
+    let content = |introduction: Option<&Signed>, sender: Bytes| {
+        let olm =
+            wire::OlmMessage { prekey: true, ciphertext: Bytes::from_static(b"stands for an Olm message") };
+        let introduction = introduction.map(Signed::to_wire);
+        let content = wire::ChannelContent { introduction, olm: Some(olm), sender }.encode_to_vec();
+        json!({ "content": hex(&content), "fields": fields("ChannelContent", &content) })
     };
-    hex(content.encode_to_vec())
+    let sender = || context().sender_device.to_wire();
+    json!({
+        "opening": content(None, sender()),
+        "opening_with_introduction": content(Some(&introduction), sender()),
+        "channel": content(None, Bytes::new()),
+        "channel_with_introduction": content(Some(&introduction), Bytes::new()),
+    })
+}
+
+/// The ids that stand before each plaintext.
+fn prefix() -> Value {
+    let context = context();
+    json!({
+        "sender_user": context.sender_user.to_hex(),
+        "recipient_user": context.recipient_user.to_hex(),
+        "sender_device": context.sender_device.to_hex(),
+        "recipient_device": context.recipient_device.to_hex(),
+        "channel_hash": context.channel.to_hex(),
+    })
 }
 
 #[test]
 fn the_stored_messages_are_what_we_encode() {
-    let package = key_package();
     let computed = json!({
         "sender_seed": hex([11; 32]),
-        "key_package": { "body": hex(&package.body), "signature": hex(package.signature) },
+        "key_package": signed("KeyPackage", &key_package()),
+        "prefix": prefix(),
         "pairwise": pairwise(),
-        "channel_content": channel_content(),
+        "channel_contents": channel_contents(),
     });
     assert_stored("messages.json", &computed);
 }

@@ -1,7 +1,9 @@
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::fixtures::{certificate, device, identity, introduction_fields, list, mailbox, request};
+use super::fixtures::{
+    certificate, device, identity, introduction_fields, list, lists, mailbox, mailbox_secret, request,
+};
 use crate::crypto::{open_link, seal_link};
 use crate::ids::{ConversationId, CurveKey, EntryId, Handle, Secret};
 use crate::keys::*;
@@ -9,7 +11,7 @@ use crate::testing::hostile::assert_only_original;
 use crate::token::{Step, TokenGrant};
 
 pub(super) fn code() -> DeviceCode {
-    let token = TokenGrant::issue(&Secret::new([43; 32]), Step::named(Handle::new([9; 8])));
+    let token = TokenGrant::issue(&mailbox_secret(3), Step::named(Handle::new([9; 8])));
     DeviceCode {
         device: device(13).device(),
         olm_key: CurveKey::new([13; 32]),
@@ -32,12 +34,15 @@ pub(super) fn link() -> Introduction {
     Introduction::issue(&device(11), fields)
 }
 
+/// Of device 11, by the list that has device 13 in its place.
 pub(super) fn revoke() -> DeviceRevoke {
     let user = identity(1);
+    let [_, second] = lists();
+    assert!(second.has_revoked(&device(11).device()));
     let fields = DeviceRevokeFields {
         user: user.user(),
-        list: list(&user, None, &[11]).hash(),
-        device: device(13).device(),
+        list: second.hash(),
+        device: device(11).device(),
         conversation: ConversationId::new([3; 32]),
         cut: Some((5, EntryId::new([4; 32]))),
     };

@@ -46,6 +46,20 @@ pub(super) fn mailbox(seed: u8) -> MailboxAddress {
     }
 }
 
+/// Two lists of user 1: device 11, and then device 13 in its place.
+pub(super) fn lists() -> [DeviceList; 2] {
+    let key = identity(1);
+    let first = list(&key, None, &[11]);
+    let listed = |seed, revoked| ListedDevice { certificate: certificate(&key, seed), revoked };
+    let second = DeviceList::issue(&key, Some(&first), vec![listed(11, true), listed(13, false)]);
+    [first, second]
+}
+
+/// K of the mailbox that is made from `seed`.
+pub(super) fn mailbox_secret(seed: u8) -> Secret {
+    Secret::new([seed + 40; 32])
+}
+
 pub(super) fn bundle(identity: &IdentityKey, seed: u8) -> Bundle {
     let fields = BundleFields {
         certificate: certificate(identity, seed),
@@ -67,7 +81,7 @@ pub(super) fn invitation() -> Invitation {
     };
     let relays = [1, 2].map(|seed| InvitationRelay {
         mailbox: mailbox(seed),
-        introduction: TokenGrant::issue(&Secret::new([seed + 40; 32]), step.clone()),
+        introduction: TokenGrant::issue(&mailbox_secret(seed), step.clone()),
         locator: Locator::new([seed + 80; 32]),
     });
     Invitation {
@@ -97,7 +111,7 @@ pub(super) fn introduction_fields(kind: IntroductionKind) -> IntroductionFields 
         grants: vec![DeliveryGrant {
             device: certificate.device,
             mailbox: mailbox(1),
-            token: TokenGrant::issue(&Secret::new([41; 32]), Step::named(Handle::new([6; 8]))),
+            token: TokenGrant::issue(&mailbox_secret(1), Step::named(Handle::new([6; 8]))),
         }],
         certificate,
         name: Name::new("Ann").unwrap(),

@@ -6,17 +6,20 @@ use rand_chacha::rand_core::SeedableRng;
 use serde_json::{Value, json};
 
 use super::model::Replica;
-use crate::codec::{Label, sign};
 use crate::entry::{
     AccountRecord, AccountState, BlockedFrom, Content, DeviceChange, EntryBody, EntryHeader, SignedEntry,
 };
-use crate::ids::{ConversationId, DeviceId, DeviceListHash, EntryId, Handle, UserId};
-use crate::keys::Name;
+use crate::ids::{ConversationId, CurveKey, DeviceId, DeviceListHash, EntryId, Handle, Secret, UserId};
+use crate::keys::{
+    Certificate, DeviceKey, DeviceList, DeviceRevoke, DeviceRevokeFields, IdentityKey, ListedDevice, Name,
+};
+use crate::testing::schema::fields;
 use crate::testing::vectors::{assert_stored, hex};
 use crate::time::Timestamp;
 
 const DAY_MS: u64 = 24 * 3_600_000;
 const START_MS: u64 = 1_700_000_000_000;
+const CONVERSATION: ConversationId = ConversationId::new([3; 32]);
 
 /// Makes entries as one device after another.
 struct Writer {
@@ -31,7 +34,7 @@ impl Writer {
             EntryBody::text(text, &mut ChaCha20Rng::from_seed(*blake3::hash(text.as_bytes()).as_bytes()));
         let body = body.unwrap();
         let header = EntryHeader {
-            conversation: ConversationId::new([3; 32]),
+            conversation: CONVERSATION,
             device: DeviceId::new(key.verifying_key().to_bytes()),
             seq: self.last.as_ref().map_or(1, |last| last.header.seq + 1),
             prev: self.last.as_ref().map(|last| last.id),
@@ -58,12 +61,20 @@ fn entries() -> Vec<SignedEntry> {
     vec![first, fast, unseen, slow, last]
 }
 
-/// The bodies of what is no text.
+/// The bodies of what is no text. The list and the revocation in them are of user 1, whose key signs both.
 fn contents() -> Value {
-    let signed = |label| sign(label, &SigningKey::from_bytes(&[1; 32]), &b"stands for what is signed"[..]);
+    let user = IdentityKey::from_seed(&Secret::new([1; 32]));
+    let [first, second] = device_lists(&user);
+    let revocation = DeviceRevokeFields {
+        user: user.user(),
+        list: second.hash(),
+        device: DeviceKey::from_seed(&Secret::new([11; 32])).device(),
+        conversation: CONVERSATION,
+        cut: Some((3, EntryId::new([4; 32]))),
+    };
     let devices = Content::Devices(DeviceChange {
-        device_list: signed(Label::DeviceList),
-        revocations: vec![signed(Label::DeviceRevoke)],
+        device_list: second.signed.clone(),
+        revocations: vec![DeviceRevoke::issue(&user, revocation).signed],
     });
     let record = AccountRecord {
         user: UserId::new([2; 32]),
@@ -73,16 +84,35 @@ fn contents() -> Value {
         verified: true,
         token: Handle::new([6; 8]),
         invitation: Some(Handle::new([7; 8])),
-        device_list: Some(signed(Label::DeviceList)),
+        device_list: Some(first.signed),
         bundles: Vec::new(),
         grants: Vec::new(),
     };
     let body = |content| {
         let body = EntryBody::new(content, &mut ChaCha20Rng::from_seed([8; 32])).unwrap();
         assert_eq!(EntryBody::from_bytes(body.bytes.clone()), Ok(body.clone()));
-        hex(&body.bytes)
+        json!({ "body": hex(&body.bytes), "fields": fields("EntryBody", &body.bytes) })
     };
-    json!({ "devices": body(devices), "account": body(Content::Account(Box::new(record))) })
+    json!({
+        "devices": body(devices),
+        "account": body(Content::Account(Box::new(record))),
+        "signer_seed": hex(user.seed().expose()),
+        "signer": user.user().to_hex(),
+    })
+}
+
+/// One device, and then another in its place.
+fn device_lists(user: &IdentityKey) -> [DeviceList; 2] {
+    let listed = |seed: u8, revoked| {
+        let device = DeviceKey::from_seed(&Secret::new([seed; 32])).device();
+        let name = Name::new(&format!("device {seed}")).unwrap();
+        let olm_key = CurveKey::new([seed; 32]);
+        let certificate = Certificate::issue(user, device, olm_key, name, Timestamp::from_ms(START_MS));
+        ListedDevice { certificate, revoked }
+    };
+    let first = DeviceList::issue(user, None, vec![listed(11, false)]);
+    let second = DeviceList::issue(user, Some(&first), vec![listed(11, true), listed(13, false)]);
+    [first, second]
 }
 
 fn computed() -> Value {
@@ -94,8 +124,10 @@ fn computed() -> Value {
     let of = |entry: &SignedEntry| {
         json!({
             "header": hex(&entry.header_bytes),
+            "header_fields": fields("EntryHeader", &entry.header_bytes),
             "signature": hex(entry.signature),
             "body": hex(&entry.body.bytes),
+            "body_fields": fields("EntryBody", &entry.body.bytes),
             "body_hash": hex(entry.header.body_hash),
             "id": entry.id.to_hex(),
             "effective_ms": replica.key(&entry.id).effective.as_ms(),

@@ -16,6 +16,9 @@ pub(super) fn relay() -> SigningKey {
     SigningKey::from_bytes(&[21; 32])
 }
 
+/// What was published.
+pub(super) const PAYLOADS: [&[u8]; 2] = [b"one", b"two"];
+
 const DENIALS: [Denial; 7] = [
     Denial::UnknownMailbox,
     Denial::Epoch,
@@ -42,8 +45,8 @@ pub(super) fn receipt() -> CustodyReceipt {
     CustodyReceipt {
         publish_id: PublishId::new([1; 16]),
         items: vec![
-            ItemOutcome { payload_hash: PayloadHash::of(b"one"), recipients },
-            ItemOutcome { payload_hash: PayloadHash::of(b"two"), recipients: stored },
+            ItemOutcome { payload_hash: PayloadHash::of(PAYLOADS[0]), recipients },
+            ItemOutcome { payload_hash: PayloadHash::of(PAYLOADS[1]), recipients: stored },
         ],
     }
 }

@@ -3,26 +3,22 @@
 use serde_json::{Value, json};
 
 use super::acknowledgements::{acknowledgement, key};
-use super::custody::{receipt, relay};
-use crate::codec::Signed;
+use super::custody::{PAYLOADS, receipt, relay};
+use crate::testing::schema::signed;
 use crate::testing::vectors::{assert_stored, hex};
 
 fn computed() -> Value {
-    let of = |seed: &[u8; 32], public: [u8; 32], signed: &Signed| {
-        json!({
-            "seed": hex(seed),
-            "public_key": hex(public),
-            "body": hex(&signed.body),
-            "signature": hex(signed.signature),
-        })
+    let by = |seed: [u8; 32], public: [u8; 32], mut signed: Value| {
+        signed["seed"] = json!(hex(seed));
+        signed["public_key"] = json!(hex(public));
+        signed
     };
+    let acknowledgement = signed("Acknowledgement", &acknowledgement().signed);
+    let mut receipt = signed("CustodyReceipt", &receipt().sign(&relay()));
+    receipt["payloads"] = PAYLOADS.map(hex).to_vec().into();
     json!({
-        "acknowledgement": of(key().seed().expose(), *key().device().as_bytes(), &acknowledgement().signed),
-        "custody_receipt": of(
-            &relay().to_bytes(),
-            relay().verifying_key().to_bytes(),
-            &receipt().sign(&relay()),
-        ),
+        "acknowledgement": by(*key().seed().expose(), *key().device().as_bytes(), acknowledgement),
+        "custody_receipt": by(relay().to_bytes(), relay().verifying_key().to_bytes(), receipt),
     })
 }
 

@@ -2,6 +2,7 @@
 //! A failure means that this build no longer reads what is in people's stores and mailboxes: mend the
 //! reader, never the file.
 
+mod devices;
 mod frames;
 mod identity;
 mod log;

@@ -69,6 +69,10 @@ fn key_packages() {
 }
 
 fn pairwise(name: &str) -> Body {
+    decoded(&bytes(&recorded("messages.json")["pairwise"][name]))
+}
+
+fn decoded(plaintext: &[u8]) -> Body {
     let context = PairwiseContext {
         sender_user: UserId::new([1; 32]),
         recipient_user: UserId::new([2; 32]),
@@ -76,8 +80,7 @@ fn pairwise(name: &str) -> Body {
         recipient_device: DeviceId::new([4; 32]),
         channel: ChannelHash::new([5; 32]),
     };
-    let plaintext = bytes(&recorded("messages.json")["pairwise"][name]);
-    let message = context.decode_checked(&plaintext).unwrap();
+    let message = context.decode_checked(plaintext).unwrap();
     assert_eq!((message.acknowledged_channel.as_ref(), message.acknowledged_count), (&[14; 32][..], 5));
     message.body.unwrap()
 }
@@ -101,6 +104,10 @@ fn pairwise_messages() {
     assert_eq!(entry.signature.as_ref(), &[13; 64]);
     assert!(matches!(pairwise("nothing"), Body::Nothing(_)));
     assert!(matches!(pairwise("retry"), Body::Retry(_)));
+    let Body::Entries(entries) = decoded(&bytes(&recorded("devices.json")["entries"])) else {
+        panic!("no entries")
+    };
+    assert_eq!(entries.entries, [entry.clone(), entry]);
 }
 
 #[test]

@@ -1,41 +1,15 @@
 //! X-Wing, and the key schedule with its exports: both ends, with the randomness that the vectors name.
 
-use std::convert::Infallible;
-
 use hpke::aead::ChaCha20Poly1305;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::{X25519HkdfSha256, XWing};
 use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
-use rand_core::{TryCryptoRng, TryRng, utils};
 use serde_json::Value;
 
 use super::{array, bytes, list, read};
 use crate::crypto::{XWingKey, XWingPublic};
 use crate::ids::Secret;
-
-/// Gives out a vector's randomness, and no more than it has.
-struct Fixed(Vec<u8>);
-
-impl TryRng for Fixed {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        utils::next_word_via_fill(self)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        utils::next_word_via_fill(self)
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        let rest = self.0.split_off(out.len());
-        out.copy_from_slice(&self.0);
-        self.0 = rest;
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Fixed {}
+use crate::testing::Given;
 
 #[test]
 fn xwing_as_its_draft_has_it() {
@@ -45,7 +19,7 @@ fn xwing_as_its_draft_has_it() {
         assert_eq!(XWingPublic::from_slice(&bytes(&case["public_key"])), Ok(key.public().clone()));
 
         let public = <XWing as Kem>::PublicKey::from_bytes(key.public().as_bytes()).unwrap();
-        let mut random = Fixed(bytes(&case["encapsulation_seed"]));
+        let mut random = Given(bytes(&case["encapsulation_seed"]));
         let (shared, encapped) = XWing::encap_with_rng(&public, None, &mut random).unwrap();
         assert_eq!(encapped.to_bytes()[..], bytes(&case["ciphertext"]));
         assert_eq!(shared.0[..], bytes(&case["shared_secret"]));
@@ -63,7 +37,7 @@ fn check<K: Kem>(case: &Value) {
     assert_eq!(private.to_bytes()[..], bytes(&case["skRm"]));
     assert_eq!(public.to_bytes()[..], bytes(&case["pkRm"]));
     let info = bytes(&case["info"]);
-    let mut random = Fixed(bytes(&case["ikmE"]));
+    let mut random = Given(bytes(&case["ikmE"]));
     let (encapped, mut sender) = hpke::setup_sender_with_rng::<ChaCha20Poly1305, HkdfSha256, K>(
         &OpModeS::Base,
         &public,

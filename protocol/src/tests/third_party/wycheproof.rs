@@ -40,6 +40,25 @@ fn ed25519_is_checked_strictly() {
     assert!(crate::codec::verify(label, &neutral, b"any message", &signature.to_bytes()).is_err());
 }
 
+/// `spec/crypto.md`, "Signatures", step 1: a y beyond the field is reduced, and a sign without an x is none.
+#[test]
+fn ed25519_keys_are_decoded_leniently() {
+    // y = p + 2 to p + 18, without the signs' bit: those that are no small numbers' other encodings are strong keys.
+    let beyond = |more: u8| {
+        let mut bytes = [0xff; 32];
+        (bytes[0], bytes[31]) = (0xed + more, 0x7f);
+        bytes
+    };
+    let strong =
+        (0..=18).filter_map(|more| VerifyingKey::from_bytes(&beyond(more)).ok()).filter(|key| !key.is_weak());
+    let strong: Vec<_> = strong.collect();
+    assert!(!strong.is_empty());
+    assert!(strong.iter().all(|key| key.to_bytes()[31] == 0x7f), "the bytes stay what they were");
+    let mut minus_zero = [0; 32];
+    (minus_zero[0], minus_zero[31]) = (1, 0x80);
+    assert!(VerifyingKey::from_bytes(&minus_zero).unwrap().is_weak());
+}
+
 #[test]
 fn chacha20_poly1305() {
     let set = aead::TestSet::load(aead::TestName::ChaCha20Poly1305).unwrap();
