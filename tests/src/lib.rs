@@ -2,6 +2,7 @@
 //! faults that the tests must catch.
 
 pub mod load;
+pub mod model;
 pub mod power;
 pub mod processes;
 pub mod report;
