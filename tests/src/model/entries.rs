@@ -58,7 +58,7 @@ fn is_within_cut(log: &BTreeMap<EntryId, &Entry>, op: &Op, entry: &Entry) -> boo
 }
 
 /// An entry with all its past, as far as it is held.
-fn upto(log: &BTreeMap<EntryId, &Entry>, head: EntryId) -> BTreeSet<EntryId> {
+pub(super) fn upto(log: &BTreeMap<EntryId, &Entry>, head: EntryId) -> BTreeSet<EntryId> {
     let (mut found, mut next) = (BTreeSet::new(), vec![head]);
     while let Some(id) = next.pop() {
         if let Some(entry) = log.get(&id)

@@ -1,7 +1,8 @@
 //! A reference model of a group's membership: the plainest reading of section 3 of the rules, written apart from the
 //! resolver and sharing nothing with it, so that the two can be compared over random worlds. It costs whatever it costs.
 //!
-//! [`resolve`] is rules 1 to 14 and 16, [`entries_count`] is rule 15.
+//! [`resolve`] is rules 1 to 14 and 16, [`entries_count`] is rule 15, and
+//! [`World::random`] makes worlds to compare over.
 //!
 //! Where the text leaves a choice, this is how it is read here; each is said again at its function:
 //!
@@ -29,20 +30,27 @@
 //!     not know it. Both kinds must be satisfied: some Remove's cut, and every DeviceRevoke's. Heads include themselves.
 //!     Heads that are not held: the entry does not count (yet).
 //! 16. *The cap*: an Add is allowed while fewer are in.
+//! 17. *An Add beside another one* (rule 12) is taken as it stands, though so a junior who does not know an elder, or
+//!     pretends not to, lowers the elder's role: the lowest of the maximal grants holds, whoever gave it.
 
 mod allowed;
 mod counting;
 mod entries;
 mod fact;
 mod op;
+mod random;
 mod resolver;
 mod seats;
 mod view;
+
+#[cfg(test)]
+mod tests;
 
 pub use entries::{Entry, entries_count, entry_counts};
 pub use op::{
     Cut, Device, EntryId, Field, Group, Kind, NUMBER_MAX, Op, OpId, PARENTS_MAX, POLICY_MEMBERS_ADD,
     POLICY_MEMBERS_SET, Role, User,
 };
+pub use random::World;
 pub use resolver::{Model, Resolved, resolve};
 pub use view::{Member, Rank, Rule, View};
