@@ -9,7 +9,6 @@ use super::super::resolver::Model;
 use super::super::view::View;
 use super::replica::Replica;
 use super::rng::Rng;
-use super::world::World;
 
 const USERS_MAX: usize = 8;
 
@@ -17,7 +16,7 @@ const USERS_MAX: usize = 8;
 pub(super) struct Builder {
     pub(super) rng: Rng,
     pub(super) model: Model,
-    group: Group,
+    pub(super) group: Group,
     pub(super) ops: Vec<Op>,
     pub(super) entries: Vec<Entry>,
     pub(super) replicas: Vec<Replica>,
@@ -37,11 +36,6 @@ impl Builder {
             }
         }
         Self { rng, model: Model::new(group), group, ops: Vec::new(), entries: Vec::new(), replicas }
-    }
-
-    pub(super) fn into_world(self) -> World {
-        let devices = self.replicas.iter().map(|replica| (replica.user, replica.device)).collect();
-        World { group: self.group, devices, ops: self.ops, entries: self.entries }
     }
 
     pub(super) fn users(&self) -> BTreeSet<User> {

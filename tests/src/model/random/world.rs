@@ -33,6 +33,7 @@ impl World {
             }
             builder.step();
         }
-        builder.into_world()
+        let devices = builder.replicas.iter().map(|replica| (replica.user, replica.device)).collect();
+        Self { group: builder.group, devices, ops: builder.ops, entries: builder.entries }
     }
 }

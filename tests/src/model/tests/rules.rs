@@ -138,6 +138,40 @@ fn rule_9_a_cut_spares_what_it_names() {
     assert_eq!(book.members(), [(0, Owner, 0), (2, Member, 2)]);
 }
 
+/// What another device's head covers does not spare a device that the cut does not name.
+#[test]
+fn rule_9_a_cut_spares_only_the_devices_that_it_names() {
+    let mut book = Book::with(&[Admin]);
+    let base = book.last();
+    let other = book.by_device(11, &[base], add(2, Member));
+    let head = book.op(1, &[other], add(3, Member));
+    book.op(0, &[base], remove_after(1, head));
+    assert_eq!([book.counts(other), book.counts(head)], [Err(Rule::Killed), Ok(())]);
+}
+
+/// Beside a peer's removal of its author.
+#[test]
+fn rule_3_a_set_role_is_a_revocation_only_if_it_lowers() {
+    let mut book = Book::with(&[Admin, Admin, Member, Admin]);
+    let base = book.last();
+    let (raised, lowered) = (book.op(1, &[base], set(3, Admin)), book.op(1, &[base], set(4, Member)));
+    book.op(2, &[base], remove(1));
+    assert_eq!([book.counts(raised), book.counts(lowered)], [Err(Rule::Killed), Ok(())]);
+}
+
+/// A cut's head that is not known yet covers nothing yet.
+#[test]
+fn rule_9_a_head_that_is_not_held_covers_nothing() {
+    let mut book = Book::with(&[Admin]);
+    let base = book.last();
+    let first = book.op(1, &[base], add(2, Member));
+    let removal = book.op(0, &[base], remove_after(1, OpId(9)));
+    assert_eq!(book.counts(first), Err(Rule::Killed));
+    let head = book.op(1, &[first], add(3, Member));
+    book.edit(removal).kind = remove_after(1, head);
+    assert_eq!(book.counts(first), Ok(()));
+}
+
 #[test]
 fn rule_9_a_cut_takes_back_what_was_known() {
     let mut book = Book::with(&[Admin]);
