@@ -62,7 +62,8 @@ pub(super) fn admit(ctx: &Context<'_>, entry: &SignedEntry, bearer: Bearer) -> R
     if *device == ctx.me.device && ctx.tx.entry(&entry.id)?.is_none() {
         return Ok(Admission::Refused("an entry that this device did not write under its name"));
     }
-    let lists = [contact.device_list.as_ref(), Some(&ctx.me.account.device_list)];
+    // One's own first: a contact may list whom they like.
+    let lists = [Some(&ctx.me.account.device_list), contact.device_list.as_ref()];
     let list = lists.into_iter().flatten().find(|list| list.device(device).is_some());
     let cut = ctx.tx.cut(&header.conversation, device)?;
     Ok(match list {
@@ -215,15 +216,32 @@ fn devices_changed(
     lists::device_list(ctx, &user, change.device_list.to_wire())?;
     for signed in &change.revocations {
         match DeviceRevoke::verify(signed.clone()) {
-            Ok(revoke) if revoke.fields.user == user && revoke.fields.conversation == *conversation => {
+            Ok(revoke)
+                if revoke.fields.user == user
+                    && revoke.fields.conversation == *conversation
+                    && is_of(ctx, contact, &user, &revoke.fields.device)? =>
+            {
                 let (through, head) =
                     revoke.fields.cut.map_or((0, None), |(through, head)| (through, Some(head)));
                 let cut = Cut { through, head, why: CutReason::Revoked };
                 log::cut(ctx.tx, conversation, &revoke.fields.device, cut)?;
             }
-            Ok(_) => tracing::warn!(device = %device.short(), "a revocation of another user or conversation"),
+            Ok(_) => tracing::warn!(
+                device = %device.short(),
+                "a revocation of another user, device or conversation"
+            ),
             Err(error) => tracing::warn!(device = %device.short(), %error, "a revocation was refused"),
         }
     }
     Ok(())
+}
+
+/// Whether a device is one of a user's, this user or the contact: nobody takes out devices of somebody else.
+fn is_of(ctx: &Context<'_>, contact: &Contact, user: &UserId, device: &DeviceId) -> Result<bool, StoreError> {
+    if *user == ctx.me.user || own::is_own(ctx, device) {
+        return Ok(*user == ctx.me.user && own::is_own(ctx, device));
+    }
+    // The list may have come with the revocation.
+    let known = ctx.tx.contact(&contact.user)?;
+    Ok(known.and_then(|known| known.device_list).is_some_and(|list| list.device(device).is_some()))
 }

@@ -84,7 +84,7 @@ fn answered(
             Ok(())
         }
         (Asked::PutBundle, Body::Done(_)) => home::bundle_stored(ctx, &relay),
-        (Asked::PutPrekeys, Body::PrekeysLeft(left)) => home::prekeys_left(ctx, &relay, &left),
+        (Asked::PutPrekeys, Body::PrekeysLeft(left)) => home::prekeys_left(ctx, links, &relay, &left),
         (Asked::PutIntroduction(handle), Body::Done(_)) => home::introduction_stored(ctx, &relay, &handle),
         (Asked::Revoke(path), Body::Done(_)) => revocations::confirmed(ctx, &relay, path),
         (Asked::FetchBundle(want), Body::Bundle(answer)) => bundles::fetched(ctx, fetches, &want, &answer),

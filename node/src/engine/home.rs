@@ -9,7 +9,7 @@ use undertone_protocol::wire::{self, frame::Body};
 use super::context::Context;
 use super::intake::ack;
 use super::link::Asked;
-use super::links::Links;
+use super::links::{Links, drop_link};
 use super::revocations;
 use super::types::Outputs;
 use crate::store::{HomeRelay, Received, StoreError};
@@ -32,9 +32,9 @@ pub(super) fn registered(
     registered: &wire::Registered,
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
-    let (Some(mut home), Ok(generation)) =
-        (ctx.tx.home_relay(relay)?, Generation::from_slice(&registered.generation))
-    else {
+    let Some(mut home) = ctx.tx.home_relay(relay)? else { return Ok(()) };
+    let Ok(generation) = Generation::from_slice(&registered.generation) else {
+        drop_link(ctx, links, relay, "the relay broke the protocol: a generation that is none", out);
         return Ok(());
     };
     if home.generation != Some(generation) {
@@ -201,6 +201,7 @@ pub(super) fn introduction_stored(
 /// How many one-time prekeys are left there: below half, the next batch is made.
 pub(super) fn prekeys_left(
     ctx: &mut Context<'_>,
+    links: &mut Links,
     relay: &RelayId,
     left: &wire::PrekeysLeft,
 ) -> Result<(), StoreError> {
@@ -211,7 +212,9 @@ pub(super) fn prekeys_left(
         home.prekey_batch = left.batch;
     }
     let left = usize::try_from(left.left).unwrap_or(usize::MAX);
-    if home.prekeys_unconfirmed.is_empty() && left < PREKEY_BATCH / 2 {
+    let is_due = home.prekeys_unconfirmed.is_empty() && left < PREKEY_BATCH / 2;
+    // A relay that always says that none is left must not make the device forget keys that somebody has.
+    if is_due && links.get_mut(relay).is_some_and(|link| link.begins_batch(ctx.now)) {
         make_batch(ctx, &mut home, PREKEY_BATCH.saturating_sub(left))?;
     }
     ctx.tx.put_home_relay(&home)?;

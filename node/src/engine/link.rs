@@ -31,6 +31,8 @@ const REQUESTS_PENDING_MAX: usize = 256;
 const PAUSE: Duration = Duration::from_secs(60);
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(600);
+/// One-time prekeys are made for one relay no more often than this; between, the fallback prekey serves.
+const BATCH_PAUSE: Duration = Duration::from_secs(600);
 
 /// A bundle that was asked for.
 #[derive(Debug, Clone)]
@@ -97,6 +99,8 @@ pub(super) struct Link {
     paused_until: Option<Timestamp>,
     /// Whether the relay delivers, on a home link.
     attached: bool,
+    /// When one-time prekeys were last made for it.
+    batch_made: Option<Timestamp>,
     asked: BTreeMap<u64, (Asked, Timestamp)>,
     next_request: u64,
     heard: Timestamp,
@@ -121,6 +125,7 @@ impl Link {
             problem: None,
             paused_until: None,
             attached: false,
+            batch_made: None,
             asked: BTreeMap::new(),
             next_request: 1,
             heard: now,
@@ -180,6 +185,15 @@ impl Link {
     /// Whether the relay has to be asked for this device's mailbox.
     pub(super) fn needs_mailbox(&self) -> bool {
         !self.attached && !self.is_asking(|asked| matches!(asked, Asked::Register | Asked::Attach))
+    }
+
+    /// Whether one-time prekeys may be made for the relay; then they are counted as made.
+    pub(super) fn begins_batch(&mut self, now: Timestamp) -> bool {
+        let is_too_soon = self.batch_made.is_some_and(|made| now < made.after(BATCH_PAUSE));
+        if !is_too_soon {
+            self.batch_made = Some(now);
+        }
+        !is_too_soon
     }
 
     /// The relay refused something: it is left alone for a while with what it should keep for this device.
