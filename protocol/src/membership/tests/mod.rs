@@ -1,3 +1,4 @@
 mod model;
 mod properties;
+mod vectors;
 mod worlds;

@@ -17,7 +17,7 @@ pub(super) type Rank = (u32, u32);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
-    Create { cap: usize },
+    Create { cap: usize, name: Option<u32> },
     Add { target: User, role: u32 },
     Remove { target: User, cut: Option<BTreeMap<Device, Cut>> },
     SetRole { target: User, role: u32 },
@@ -70,12 +70,18 @@ pub(super) struct View {
 #[derive(Default)]
 pub(super) struct Model {
     pub(super) ops: BTreeMap<Id, Op>,
+    /// A rule that is left out, to see which vectors need it.
+    pub(super) without: Option<u8>,
     views: BTreeMap<BTreeSet<Id>, Rc<View>>,
 }
 
 impl Model {
     pub(super) fn new(ops: BTreeMap<Id, Op>) -> Self {
-        Self { ops, views: BTreeMap::new() }
+        Self { ops, without: None, views: BTreeMap::new() }
+    }
+
+    fn has(&self, rule: u8) -> bool {
+        self.without != Some(rule)
     }
 
     /// Rule 2.
@@ -83,7 +89,9 @@ impl Model {
         let mut past = BTreeSet::new();
         for parent in &self.ops[&id].parents {
             past.insert(*parent);
-            past.extend(self.past_of(*parent));
+            if self.has(2) {
+                past.extend(self.past_of(*parent));
+            }
         }
         past
     }
@@ -153,13 +161,13 @@ impl Model {
             _ => return None,
         };
         let (_, generation) = *self.view_before(id).members.get(&op.user)?;
-        Some((user, (role, generation + 1)))
+        Some((user, (role, if self.has(4) { generation + 1 } else { 0 })))
     }
 
     /// Rule 3: whether a SetRole lowers its target's rank.
     fn lowers(&mut self, id: Id) -> bool {
         let Kind::SetRole { target, .. } = self.ops[&id].kind else { return false };
-        let Some((_, given)) = self.grant(id) else { return false };
+        let Some((_, given)) = self.grant(id).filter(|_| self.has(3)) else { return false };
         self.view_before(id).members.get(&target).is_some_and(|rank| given > *rank)
     }
 
@@ -247,7 +255,7 @@ impl Model {
     }
 
     fn cap(&self) -> usize {
-        let cap = |op: &Op| if let Kind::Create { cap } = op.kind { Some(cap) } else { None };
+        let cap = |op: &Op| if let Kind::Create { cap, .. } = op.kind { Some(cap) } else { None };
         self.ops.values().find_map(cap).unwrap()
     }
 
@@ -295,16 +303,19 @@ impl Model {
         let mut view = View::default();
         let mut order = Vec::new();
         for id in set {
-            match (self.forbidden(*id), self.rank(*id)) {
+            let forbidden = self.forbidden(*id).filter(|rule| self.has(*rule));
+            match (forbidden, self.rank(*id)) {
                 (None, Some(rank)) => order.push((rank, !self.is_revocation(*id), *id)),
                 (rule, _) => drop(view.void.insert(*id, rule.unwrap_or(5))),
             }
         }
-        order.sort_unstable();
+        if self.has(10) {
+            order.sort_unstable();
+        }
         for (rank, _, id) in order {
-            if rank.is_some() && self.supports(id).is_disjoint(&view.counts) {
+            if self.has(8) && rank.is_some() && self.supports(id).is_disjoint(&view.counts) {
                 view.void.insert(id, 8);
-            } else if set.iter().any(|r| view.counts.contains(r) && self.kills(*r, id)) {
+            } else if self.has(9) && set.iter().any(|r| view.counts.contains(r) && self.kills(*r, id)) {
                 view.void.insert(id, 9);
             } else {
                 view.counts.insert(id);
@@ -330,8 +341,7 @@ impl Model {
                 view.grants.insert(user, grants);
             }
         }
-        // Rule 13.
-        if view.members.values().all(|rank| rank.0 != OWNER) {
+        if self.has(13) && view.members.values().all(|rank| rank.0 != OWNER) {
             let least = view.members.iter().min_by_key(|(user, rank)| (**rank, view.grants[*user].first()));
             view.acting = least.map(|(user, _)| *user);
         }
@@ -358,7 +368,7 @@ impl Model {
                 Kind::Leave { .. } => op.user == user,
                 _ => false,
             };
-            if !removes || past_of_g.contains(r) {
+            if !removes || past_of_g.contains(r) || !self.has(11) {
                 return true;
             }
             !self.past(*r).contains(&g) && self.view(&past_of_g).past.contains_key(&op.user)
@@ -377,7 +387,8 @@ impl Model {
             given.iter().any(|(_, other, _)| other.0 < role && by > Some(*other))
         };
         let left: Vec<_> = given.iter().filter(|(_, rank, by)| !overruled(rank.0, *by)).collect();
-        let role = left.iter().map(|(_, rank, _)| rank.0).max().unwrap();
+        let roles = left.iter().map(|(_, rank, _)| rank.0);
+        let role = if self.has(12) { roles.max() } else { roles.min() }.unwrap();
         let rank = left.iter().map(|(_, rank, _)| *rank).filter(|rank| rank.0 == role).min().unwrap();
         let grants = left.iter().filter(|(_, given, _)| *given == rank).map(|(g, _, _)| *g).collect();
         (rank, grants)
@@ -385,7 +396,10 @@ impl Model {
 
     /// Rule 14.
     fn registers(&mut self, view: &mut View, counting: &[Id]) {
-        let name = |kind: &Kind| if let Kind::Settings { name, .. } = kind { *name } else { None };
+        let name = |kind: &Kind| match kind {
+            Kind::Create { name, .. } | Kind::Settings { name, .. } => *name,
+            _ => None,
+        };
         let add = |kind: &Kind| if let Kind::Settings { add, .. } = kind { *add } else { None };
         view.name = self.register(counting, &name);
         view.add = self.register(counting, &add).unwrap_or(ADMIN);
@@ -399,7 +413,9 @@ impl Model {
                 continue;
             }
             let rank = self.rank(*id).unwrap();
-            if best.is_none_or(|(least, highest)| rank < least || rank == least && *id > highest) {
+            if best.is_none_or(|(least, highest)| {
+                rank < least || rank == least && *id > highest || !self.has(14)
+            }) {
                 best = Some((rank, *id));
             }
         }
@@ -410,6 +426,9 @@ impl Model {
     pub(super) fn entry_counts(&mut self, entry: &Entry) -> bool {
         let known = self.closed(&entry.heads);
         let all = self.everything();
+        if !self.has(15) {
+            return true;
+        }
         let is_in = self.view(&known);
         if !is_in.members.contains_key(&entry.user) || is_in.revoked.contains(&(entry.user, entry.device)) {
             return false;

@@ -75,3 +75,57 @@ proptest! {
         }
     }
 }
+
+/// What a member without a role signs, beside everything and backdated as they like.
+fn of_a_member() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(
+        (0..20_u8, 0..USERS, 0..3_u32, prop::collection::vec(0..40_usize, 1..4), 0..64_usize),
+        1..8,
+    )
+    .prop_map(|steps| {
+        let step = |(kind, target, role, back, extra): (u8, usize, u32, Vec<usize>, usize)| Step {
+            user: 7,
+            device: 0,
+            // Not their identity key's word, which is about their own devices alone.
+            kind: if (14..=15).contains(&kind) { 0 } else { kind },
+            target,
+            role,
+            back,
+            extra,
+        };
+        steps.into_iter().map(step).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    /// Nobody else loses anything by what a plain member signs: neither their place nor their rank.
+    #[test]
+    fn a_plain_member_takes_nothing_from_others(steps in steps(25), theirs in of_a_member(), open: bool) {
+        let mut world = Growing::new(100);
+        let policy = Step { user: 0, device: 0, kind: 17, target: 0, role: 2, back: Vec::new(), extra: 0 };
+        let join = Step { user: 0, device: 0, kind: 0, target: 7, role: 2, back: Vec::new(), extra: 0 };
+        if open {
+            world.step(&policy);
+        }
+        world.step(&join);
+        // The others do as they like, but give user 7 no role.
+        for step in steps.iter().filter(|step| step.user != 7 && !(step.target == 7 && (step.role < 2 || step.kind == 13))) {
+            world.step(step);
+        }
+        let before = resolved(&world, &world.order).view();
+        for step in &theirs {
+            world.step(step);
+        }
+        let after = resolved(&world, &world.order).view();
+        let ever_more = after.members.keys().chain(after.past_members.keys()).any(|id| {
+            *id == user(7) && after.role(id).is_some_and(|role| role < Role::Member)
+        });
+        prop_assume!(!ever_more && before.acting_owner.is_none());
+        for (id, member) in before.members.iter().filter(|(id, _)| **id != user(7)) {
+            let now = after.members.get(id);
+            prop_assert!(now.is_some_and(|now| now.rank <= member.rank), "{:?} {:?} {:?}", id, member, now);
+        }
+    }
+}

@@ -52,7 +52,7 @@ pub(super) struct Growing {
 impl Growing {
     pub(super) fn new(cap: usize) -> Self {
         let mut world = Self::default();
-        world.push(Op { user: 0, device: 0, parents: Vec::new(), kind: Kind::Create { cap } });
+        world.push(Op { user: 0, device: 0, parents: Vec::new(), kind: Kind::Create { cap, name: None } });
         world
     }
 
@@ -174,7 +174,7 @@ pub(super) fn placed(id: Id, op: &Op) -> Placed {
 
 pub(super) fn action(kind: &Kind) -> Action {
     match kind {
-        Kind::Create { cap } => {
+        Kind::Create { cap, .. } => {
             Action::Create(Create { salt: [0; 16], cap: *cap, settings: SettingsChange::default() })
         }
         Kind::Add { target, role: given } => Action::Add { user: user(*target), role: role(*given) },
