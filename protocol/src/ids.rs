@@ -109,6 +109,14 @@ id!(
     DeviceListHash, 32
 );
 id!(
+    /// An operation on a group's membership: the hash of the change that carries it (`spec/groups.md`).
+    OperationHash, 32
+);
+id!(
+    /// A device certificate: BLAKE3 of its signed body's exact bytes.
+    CertificateHash, 32
+);
+id!(
     /// A payload as a relay sees it: BLAKE3 of its bytes.
     PayloadHash, 32
 );

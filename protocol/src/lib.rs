@@ -14,6 +14,7 @@ pub mod ids;
 pub mod keys;
 pub mod limits;
 pub mod log;
+pub mod membership;
 pub mod receipts;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

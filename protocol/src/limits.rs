@@ -96,6 +96,25 @@ pub const FRONTIER_RANGES_MAX: usize = 32;
 /// Devices in one frontier.
 pub const FRONTIER_DEVICES_MAX: usize = 4_096;
 
+/// Bytes of one operation on a group's membership.
+pub const OPERATION_BYTES_MAX: usize = 8 * KIB;
+/// Operations that an operation follows directly.
+pub const OPERATION_PARENTS_MAX: usize = 8;
+/// Operations of one device in one group; their numbers are below it.
+pub const OPERATIONS_PER_DEVICE_MAX: usize = 4_096;
+/// Operations of one supplier that wait for what they stand on.
+pub const WAITING_OPERATIONS_MAX: usize = 1_024;
+/// Suppliers of operations that wait.
+pub const WAITING_SUPPLIERS_MAX: usize = 64;
+/// Members of a group, unless its Create says less. Concurrent additions may exceed it.
+pub const GROUP_MEMBERS_MAX: usize = 1_024;
+/// Bytes of a group's description, UTF-8.
+pub const GROUP_DESCRIPTION_BYTES_MAX: usize = 2_048;
+/// Bytes that say where a group's picture lies and what opens it.
+pub const GROUP_PICTURE_BYTES_MAX: usize = 512;
+/// Views at earlier heads that a resolver remembers.
+pub const REMEMBERED_VIEWS_MAX: usize = 64;
+
 /// Envelopes in one pairwise channel that may be unacknowledged before a new channel is opened.
 pub const CHANNEL_UNACKNOWLEDGED_MAX: u64 = 32;
 /// A pairwise channel is used for at most this long.

@@ -24,6 +24,8 @@ pub enum Label {
     KeyPackage,
     /// An entry's header, by the device.
     Entry,
+    /// An operation on a group's membership, by the device.
+    Operation,
     /// An acknowledgement entry, by the device.
     Acknowledgement,
     /// A custody receipt, by the relay.
@@ -42,6 +44,7 @@ impl Label {
             Self::Introduction => "undertone v1 introduction",
             Self::KeyPackage => "undertone v1 key package",
             Self::Entry => "undertone v1 entry",
+            Self::Operation => "undertone v1 operation",
             Self::Acknowledgement => "undertone v1 acknowledgement",
             Self::Custody => "undertone v1 custody receipt",
         }

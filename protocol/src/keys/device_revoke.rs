@@ -3,7 +3,7 @@ use prost::Message;
 use super::error::KeysError;
 use super::identity::IdentityKey;
 use crate::codec::{Label, Malformed, Signed, decode, sign, version_and_suite};
-use crate::ids::{ConversationId, DeviceId, DeviceListHash, EntryId, UserId};
+use crate::ids::{ConversationId, DeviceId, DeviceListHash, EntryId, OperationHash, UserId};
 use crate::limits::{PROTOCOL_VERSION, SUITE};
 use crate::wire;
 
@@ -14,6 +14,8 @@ const DEVICE_REVOKE_BYTES_MAX: usize = 512;
 pub struct DeviceRevoke {
     /// What it says.
     pub fields: DeviceRevokeFields,
+    /// In a group: the device's last operation on the membership that counts; `None`: none does.
+    pub operation_head: Option<OperationHash>,
     /// The exact bytes.
     pub signed: Signed,
 }
@@ -36,6 +38,15 @@ pub struct DeviceRevokeFields {
 impl DeviceRevoke {
     /// Signs a revocation. The user in `fields` is the identity's.
     pub fn issue(identity: &IdentityKey, fields: DeviceRevokeFields) -> Self {
+        Self::issue_in_group(identity, fields, None)
+    }
+
+    /// Signs a revocation in a group, which also says which of the device's operations count.
+    pub fn issue_in_group(
+        identity: &IdentityKey,
+        fields: DeviceRevokeFields,
+        operation_head: Option<OperationHash>,
+    ) -> Self {
         let body = wire::DeviceRevoke {
             version: PROTOCOL_VERSION,
             suite: u32::from(SUITE),
@@ -45,9 +56,10 @@ impl DeviceRevoke {
             conversation: fields.conversation.to_wire(),
             through: fields.cut.map_or(0, |(seq, _)| seq),
             head: fields.cut.map(|(_, head)| head.to_wire()).unwrap_or_default(),
+            operation_head: operation_head.map(|head| head.to_wire()).unwrap_or_default(),
         };
         let signed = sign(Label::DeviceRevoke, identity.signing_key(), body.encode_to_vec());
-        Self { fields, signed }
+        Self { fields, operation_head, signed }
     }
 
     /// Checks form and signature. Whether user and conversation are the ones expected is the caller's question.
@@ -61,6 +73,9 @@ impl DeviceRevoke {
             return Err(Malformed::new("device revoke", why).into());
         }
         let head = (!body.head.is_empty()).then(|| EntryId::from_slice(&body.head)).transpose()?;
+        let operation = &body.operation_head;
+        let operation_head =
+            (!operation.is_empty()).then(|| OperationHash::from_slice(operation)).transpose()?;
         let fields = DeviceRevokeFields {
             user,
             list: DeviceListHash::from_slice(&body.device_list)?,
@@ -68,6 +83,6 @@ impl DeviceRevoke {
             conversation: ConversationId::from_slice(&body.conversation)?,
             cut: head.map(|head| (body.through, head)),
         };
-        Ok(Self { fields, signed })
+        Ok(Self { fields, operation_head, signed })
     }
 }

@@ -1,0 +1,21 @@
+//! Groups: signed operations on who is in, and what follows from them (`spec/groups.md`).
+
+mod action;
+mod json;
+mod operation;
+mod resolver;
+mod role;
+mod settings;
+
+pub use action::{Action, Create, Cut, CutHeads};
+pub use json::{JsonError, resolve_json};
+pub use operation::{Operation, OperationError, SignedOperation};
+pub use resolver::{
+    EntryPlace, EntryVerdict, Forbidden, Link, Member, PlaceError, Placed, Resolver, UnknownHead, Verdict,
+    View,
+};
+pub use role::{Rank, Role};
+pub use settings::{Settings, SettingsChange};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+mod model;
+mod properties;
+mod vectors;
+mod worlds;
