@@ -3,12 +3,23 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use undertone_protocol::ids::RelayId;
-use undertone_protocol::keys::RelayAddress;
+use undertone_protocol::codec::Signed;
+use undertone_protocol::crypto::Vodozemac;
+use undertone_protocol::entry::{Content, DeviceChange, EntryBody, EntryHeader, SignedEntry};
+use undertone_protocol::ids::{CurveKey, DeviceId, Handle, RelayId};
+use undertone_protocol::keys::{
+    Certificate, DeviceKey, DeviceList, DeviceRevoke, DeviceRevokeFields, IdentityKey, ListedDevice, Name,
+    RecoveryPhrase, RelayAddress,
+};
 use undertone_protocol::time::Timestamp;
 
+use super::agenda::Agenda;
+use super::context::{Context, Me};
+use super::direct;
 use super::links::{Links, MAX_LINKS};
+use super::setup::{NewAccount, Origin, create_account};
 use super::types::{NetOutput, Outputs};
+use crate::store::{Contact, ContactState, Cut, MemoryStore, NodeStore};
 
 const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
 
@@ -134,4 +145,93 @@ fn connections_that_nobody_uses_make_room_for_others() {
     called(&mut links, START.after(Duration::from_secs(16)));
     let later = START.after(Duration::from_secs(30));
     assert_eq!(called(&mut links, later), [relay(100).relay]);
+}
+
+/// A contact who lists their own device, and two more as revoked: one of theirs, and one that they say is.
+struct Liar {
+    identity: IdentityKey,
+    key: DeviceKey,
+    list: DeviceList,
+}
+
+impl Liar {
+    fn new(rng: &mut ChaCha20Rng, claimed: [DeviceId; 2]) -> Self {
+        let identity = IdentityKey::from_phrase(&RecoveryPhrase::random(rng));
+        let key = DeviceKey::random(rng);
+        let listed = |device: DeviceId, revoked: bool| {
+            let name = Name::new("any").unwrap();
+            let curve = CurveKey::new([9; 32]);
+            ListedDevice { certificate: Certificate::issue(&identity, device, curve, name, START), revoked }
+        };
+        let devices = vec![listed(key.device(), false), listed(claimed[0], true), listed(claimed[1], true)];
+        let list = DeviceList::issue(&identity, None, devices);
+        Self { identity, key, list }
+    }
+
+    /// An entry that says that nothing of these devices counts.
+    fn revokes(&self, rng: &mut ChaCha20Rng, me: &Me, devices: [DeviceId; 2]) -> SignedEntry {
+        let (user, conversation) = (self.identity.user(), me.direct(&self.identity.user()));
+        let revoke = |device: DeviceId| -> Signed {
+            let list = self.list.hash();
+            let fields = DeviceRevokeFields { user, list, device, conversation, cut: None };
+            DeviceRevoke::issue(&self.identity, fields).signed
+        };
+        let revocations = devices.map(revoke).to_vec();
+        let change = DeviceChange { device_list: self.list.signed.clone(), revocations };
+        let body = EntryBody::new(Content::Devices(change), rng).unwrap();
+        let header = EntryHeader {
+            conversation,
+            device: self.key.device(),
+            seq: 1,
+            prev: None,
+            heads: Vec::new(),
+            claimed: START,
+            membership_heads: vec![self.list.hash()],
+            body_hash: body.hash(),
+            expires: None,
+        };
+        SignedEntry::issue(self.key.signing_key(), header, body)
+    }
+}
+
+#[test]
+fn nobody_takes_out_devices_of_somebody_else() {
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let new = NewAccount {
+        name: Name::new("Alice").unwrap(),
+        device_name: Name::new("desktop").unwrap(),
+        relays: vec![relay(1)],
+        origin: Origin::New,
+    };
+    let mut store = MemoryStore::default();
+    let cuts: [Option<Cut>; 2] = store
+        .transaction(|tx| {
+            create_account(tx, &mut Vodozemac, &mut rng, new, START).unwrap();
+            let me = Me::new(tx.account()?.unwrap());
+            let devices = [me.device, DeviceId::new([8; 32])];
+            let liar = Liar::new(&mut rng, devices);
+            let user = liar.identity.user();
+            let (name, token) = (Name::new("Mallory").unwrap(), Handle::random(&mut rng));
+            let contact = Contact::new(user, name, ContactState::Accepted, token, START);
+            let contact = Contact { device_list: Some(liar.list.clone()), ..contact };
+            tx.put_contact(&contact)?;
+            let entry = liar.revokes(&mut rng, &me, devices);
+            let (mut agenda, mut events) = (Agenda::default(), Vec::new());
+            agenda.directory.insert(me.direct(&user), user);
+            let mut ctx = Context {
+                tx,
+                now: START,
+                me: &me,
+                crypto: &mut Vodozemac,
+                rng: &mut rng,
+                agenda: &mut agenda,
+                events: &mut events,
+            };
+            direct::take(&mut ctx, contact, entry)?;
+            let [mine, theirs] = devices.map(|device| ctx.tx.cut(&me.direct(&user), &device));
+            Ok([mine?, theirs?])
+        })
+        .unwrap();
+    assert_eq!(cuts[0], None);
+    assert!(cuts[1].is_some(), "a revocation of one's own device holds");
 }
