@@ -324,6 +324,33 @@ fn three_devices_know_each_other() {
 }
 
 #[test]
+fn devices_that_are_added_before_either_spoke_get_to_know_each_other() {
+    let mut stage = friends();
+    let new = ["phone", "tablet"].map(|name| stage.add(name, Origin::Link).unwrap());
+    let codes = new.map(|node| stage.code(node).unwrap());
+    for node in new {
+        stage.unplug(node).unwrap();
+    }
+    for code in codes {
+        stage.ask(DESKTOP, Command::DeviceAdd { code }).unwrap().unwrap();
+    }
+    // Of both answers neither can say how the other new device is reached.
+    for node in new {
+        stage.plug(node).unwrap();
+    }
+    stage.run(MINUTES).unwrap();
+    stage.stop(DESKTOP).unwrap();
+    stage.send(PHONE, "Bob", "from the phone").unwrap();
+    stage.run(MINUTES).unwrap();
+    let [phone, tablet] = new;
+    assert_eq!(stage.said(phone, "Bob").unwrap().len(), 7);
+    assert_eq!(stage.said(tablet, "Bob").unwrap(), stage.said(phone, "Bob").unwrap());
+    // Both show what Bob has: neither waits for the primary one to be told.
+    stage.send(PHONE, "me", "a note").unwrap();
+    assert_eq!(stage.said(tablet, "me").unwrap(), ["a note"]);
+}
+
+#[test]
 fn only_the_primary_device_adds_and_a_code_is_no_link() {
     let mut stage = with_phone();
     let tablet = stage.add("tablet", Origin::Link).unwrap();

@@ -12,17 +12,15 @@ use crate::store::{Contact, HomeRelay, StoreError};
 /// Bundles, and mailboxes, of other own devices in one introduction.
 const SIBLING_ADDRESSES_MAX: usize = 64;
 
-/// How to reach this user, for one device of a contact: this device by its own word, and, unless the contact is
-/// oneself, the other ones by what they let this one hand on.
+/// How to reach this user, for one device of theirs or of a contact: this device by its own word, and the other ones by
+/// what they let this one hand on.
 pub(super) fn own_addresses(
     ctx: &Context<'_>,
     contact: &Contact,
     device: &DeviceId,
 ) -> Result<(Vec<BundleAccess>, Vec<DeliveryGrant>), StoreError> {
     let homes = ctx.tx.home_relays()?;
-    let own = own::own_contact(ctx)?;
-    let is_me = own::is_me(ctx, contact);
-    let handle = if is_me { own::sibling_handle(contact, device) } else { contact.token };
+    let handle = if own::is_me(ctx, contact) { own::sibling_handle(contact, device) } else { contact.token };
     let mut bundles: Vec<BundleAccess> = homes.iter().map(|home| own_bundle(ctx, home)).collect();
     let mut grants: Vec<DeliveryGrant> = homes
         .iter()
@@ -32,12 +30,13 @@ pub(super) fn own_addresses(
             token: TokenGrant::issue(&home.secret, Step::named(handle)),
         })
         .collect();
-    if let Some(own) = own.filter(|_| !is_me) {
+    if let Some(own) = own::own_contact(ctx)? {
         // Of these only their own word can be handed on: they take back what stands on it.
-        let siblings = own.bundles.iter().filter(|access| own.has_introduced(&access.device));
+        let is_handed_on = |sibling: &DeviceId| sibling != device && own.has_introduced(sibling);
+        let siblings = own.bundles.iter().filter(|access| is_handed_on(&access.device));
         bundles.extend(siblings.take(SIBLING_ADDRESSES_MAX).cloned());
-        let siblings = own.grants.iter().filter(|grant| own.has_introduced(&grant.device)).cloned();
-        let siblings = siblings.take(SIBLING_ADDRESSES_MAX);
+        let siblings = own.grants.iter().filter(|grant| is_handed_on(&grant.device));
+        let siblings = siblings.take(SIBLING_ADDRESSES_MAX).cloned();
         grants.extend(siblings.filter_map(|grant| {
             let token = grant.token.extend(Step::named(handle))?;
             Some(DeliveryGrant { token, ..grant })

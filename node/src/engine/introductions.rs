@@ -151,7 +151,8 @@ pub(super) fn admit(
     Ok(Ok(()))
 }
 
-/// Another device of this user says how to reach it. One that is heard of first is answered.
+/// Another device of this user says how to reach it, and the others as far as it knows them. One that speaks for the
+/// first time, or that this one could not reach before, is told how to reach this one.
 fn admit_sibling(
     ctx: &mut Context<'_>,
     fields: &IntroductionFields,
@@ -164,8 +165,9 @@ fn admit_sibling(
         return Ok(Err("it is no other active device of this user".to_owned()));
     }
     let is_first = !own.has_introduced(&device);
+    let reached = own.reached();
     addresses::take(ctx, &mut own, fields);
-    if is_first {
+    if is_first || !own.reached().is_subset(&reached) {
         answer(ctx, &mut own);
     }
     ctx.tx.put_contact(&own)?;

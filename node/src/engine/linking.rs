@@ -108,14 +108,7 @@ fn answer(ctx: &mut Context<'_>, code: &DeviceCode) -> Result<(), StoreError> {
     ctx.agenda.links_refused.remove(&code.device);
     addresses::merge(&mut own, Vec::new(), code.grants.clone());
     ctx.tx.put_contact(&own)?;
-    let (mut bundles, mut grants) = addresses::own_addresses(ctx, &own, &code.device)?;
-    // The other devices will answer the new one themselves; until then it may reach them by what they gave this one.
-    bundles.extend(own.bundles.iter().filter(|access| access.device != code.device).cloned());
-    let others = own.grants.iter().filter(|grant| grant.device != code.device);
-    let step = Step::named(own::sibling_handle(&own, &code.device));
-    grants.extend(others.filter_map(|grant| {
-        Some(DeliveryGrant { token: grant.token.extend(step.clone())?, ..grant.clone() })
-    }));
+    let (bundles, grants) = addresses::own_addresses(ctx, &own, &code.device)?;
     let fields = IntroductionFields {
         kind: IntroductionKind::Link,
         recipient_user: ctx.me.user,

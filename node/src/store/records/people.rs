@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use undertone_protocol::entry::BlockedFrom;
 use undertone_protocol::ids::{CurveKey, DeviceId, Handle, RelayId, UserId};
 use undertone_protocol::keys::{Bundle, BundleAccess, DeliveryGrant, DeviceList, Name};
@@ -155,6 +157,11 @@ impl Contact {
     /// The name as contacts are ordered by and told apart by: letter case aside.
     pub fn name_folded(&self) -> String {
         self.name.as_str().to_lowercase()
+    }
+
+    /// Devices whose mailboxes this one may deliver to.
+    pub fn reached(&self) -> BTreeSet<DeviceId> {
+        self.grants.iter().map(|grant| grant.device).collect()
     }
 
     /// Whether an introduction of this device was taken.

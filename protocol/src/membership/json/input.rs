@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-use super::read::JsonError;
+use super::error::JsonError;
 
 /// Operations, and entries where there are any.
 #[derive(Debug, Default, Deserialize)]

@@ -1,6 +1,7 @@
 //! Operations and what follows from them as JSON, for people and for tests of other implementations: the resolver
 //! without keys, hashes and signatures (`spec/groups.md`, "Resolving JSON").
 
+mod error;
 mod input;
 mod names;
 mod output;
@@ -12,7 +13,7 @@ use super::resolver::{PlaceError, Resolver};
 use names::Names;
 use read::{ReadEntry, ReadOperation};
 
-pub use read::JsonError;
+pub use error::JsonError;
 
 /// Why an operation is not in the set (rule 1).
 type Left = BTreeMap<String, &'static str>;
