@@ -90,7 +90,8 @@ pub(super) fn upkeep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs
         put_bundle(ctx, links, &home, out)?;
         put_introductions(ctx, links, &home, out)?;
         revocations::tell(ctx, links, &home, out)?;
-        if ctx.agenda.prekeys.contains(&relay) && put_prekeys(ctx, links, &home, out) {
+        // The relay takes none without the bundle that they are for.
+        if home.bundle_stored && ctx.agenda.prekeys.contains(&relay) && put_prekeys(ctx, links, &home, out) {
             ctx.agenda.prekeys.remove(&relay);
         }
     }

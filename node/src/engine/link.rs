@@ -153,6 +153,11 @@ impl Link {
         (is_down && !self.home && now >= self.since.after(RETRY_MAX)).then_some(self.used)
     }
 
+    /// Whether there is a transport.
+    pub(super) const fn is_up(&self) -> bool {
+        matches!(self.state, State::Greeting | State::Ready { .. })
+    }
+
     pub(super) const fn is_ready(&self) -> bool {
         matches!(self.state, State::Ready { .. })
     }

@@ -106,8 +106,12 @@ impl Links {
         self.in_flight.contains(&(outbox, device))
     }
 
-    /// The transport is there: greet.
+    /// The transport is there: greet. It may stand in the place of one that nobody said is gone: what was asked there is
+    /// asked anew.
     pub(super) fn up(&mut self, relay: &RelayId, now: Timestamp, out: &mut Outputs) {
+        if self.links.get(relay).is_some_and(Link::is_up) {
+            self.down(relay, "another connection took its place", now);
+        }
         match self.links.get_mut(relay) {
             Some(link) => link.up(*relay, now, out),
             None => out.net.push(NetOutput::Disconnect(*relay)),

@@ -162,6 +162,8 @@ fn is_older_if_failed(ctx: &Context<'_>, delivery: &Delivery, moment: Timestamp)
 struct Theirs {
     /// What each holds of this device's entries.
     held: Vec<FrontierItem>,
+    /// Whether they are who they were: none began anew, and what all of them lack is not what was before them.
+    were_there: bool,
     /// An introduction to them is on its way.
     introducing: bool,
 }
@@ -175,20 +177,21 @@ impl Theirs {
                 held.extend(known.fields.delivered.get(&ctx.me.device).cloned());
             }
         }
+        // Whoever began anew lacks all from before, and is not sent that; but devices that were added lack what only those
+        // had that were revoked since.
+        let were_there = held.iter().any(|item| item.seq > 0 || (!contact.reinstalled && item.last() > 0));
         let introducing = !ctx.tx.outbox_of(&Purpose::Introduction(contact.user))?.is_empty();
-        Ok(Self { held, introducing })
+        Ok(Self { held, were_there, introducing })
     }
 
     /// Whether all of them lack an entry that no outbox item tells of: it went along with a request, or it expired for
     /// all but a device that was revoked since.
     fn lack(&self, delivery: &Delivery) -> bool {
-        // Whoever came anew lacks all from before, and is not sent that.
-        let were_there = self.held.iter().any(|item| item.seq > 0);
         let is_held = self.held.iter().any(|item| item.covers(delivery.seq));
         let is_on_its_way = !delivery.sealed || self.introducing;
         !is_on_its_way
             && !is_refused(delivery)
-            && (delivery.tick < Tick::Delivered || (were_there && !is_held))
+            && (delivery.tick < Tick::Delivered || (self.were_there && !is_held))
     }
 }
 

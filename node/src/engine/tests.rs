@@ -94,6 +94,20 @@ fn a_relay_that_held_is_called_again_soon() {
 }
 
 #[test]
+fn a_connection_in_the_place_of_another_begins_anew() {
+    let mut links = links();
+    links.want(&relay(1), true, START);
+    let relay = relay(1).relay;
+    links.up(&relay, START, &mut Outputs::default());
+    let link = links.get_mut(&relay).unwrap();
+    assert!(link.greeted(START));
+    link.attached(START);
+    links.up(&relay, START, &mut Outputs::default());
+    let link = links.get_mut(&relay).unwrap();
+    assert!(link.greeted(START) && link.needs_mailbox());
+}
+
+#[test]
 fn all_that_want_a_place_have_their_turn() {
     let mut links = links();
     links.want(&relay(200), true, START);
