@@ -76,6 +76,15 @@ impl Circle {
         self.wanted.insert((inviter, invited));
     }
 
+    /// Somebody used this user's link, and who knew of it may have been a device that is lost: then the user asks
+    /// them for one of theirs.
+    pub(super) fn meet_again(&mut self, user: usize, other: usize) {
+        let used = self.links.get(&(user, other)).is_some_and(|link| link.used);
+        if used && !self.links.contains_key(&(other, user)) {
+            self.wanted.insert((other, user));
+        }
+    }
+
     /// For whom a user makes a link when this one wants it; empty: this one wants none.
     pub(super) fn invited(&self, inviter: usize, invited: usize) -> Vec<usize> {
         if !self.wanted.contains(&(inviter, invited)) {

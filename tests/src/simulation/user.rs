@@ -164,6 +164,9 @@ impl User {
                 return Ok(Vec::new());
             }
             let met = self.meet(peer, circle, rng);
+            if met.is_none() && long {
+                circle.meet_again(self.index, peer.index);
+            }
             return Ok(met.into_iter().map(|command| self.ask_about(command, peer, circle)).collect());
         };
         let name = screen.name.clone();
