@@ -207,7 +207,7 @@ pub struct DeviceView {
 pub struct StatusView {
     /// Who this node is.
     pub id: IdView,
-    /// `active`; `linking`: it waits to be added by another device of its user; `revoked`.
+    /// `active`; `linking`: it waits to be added by another device of its user; `revoked`; `rolled back`.
     pub device_state: String,
     /// What the user has to know of their own identity or device.
     pub warning: Option<String>,

@@ -44,6 +44,8 @@ pub const INVITATION_LIFE_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600)
 /// Relays in one invitation.
 pub const INVITATION_RELAYS_MAX: usize = 4;
 
+/// The largest body of a device's checkpoint.
+pub const CHECKPOINT_BYTES_MAX: usize = 64;
 /// The largest bundle blob at a relay, encrypted.
 pub const BUNDLE_BYTES_MAX: usize = 48 * KIB;
 /// The largest one-time prekey blob at a relay, encrypted.

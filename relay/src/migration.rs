@@ -3,6 +3,7 @@
 //! | from | what changed |
 //! |---|---|
 //! | 3 | the disk quota counts all that is stored for somebody, until it is forgotten; sequences count what they remember |
+//! | 4 | a mailbox has a checkpoint, and is counted with it |
 
 use crate::mailbox;
 use crate::store::format::{self, FORMAT};

@@ -135,9 +135,7 @@ fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
     Ok(StatusView {
         id: views::id(ctx),
         device_state: device_state(ctx).to_owned(),
-        warning: own::own_contact(ctx)?
-            .filter(|own| own.identity_warning)
-            .map(|_| views::OWN_WARNING.to_owned()),
+        warning: views::warning(ctx)?,
         relays: relays.collect(),
         outbox: views::outbox_pending(ctx, 1_000)?,
         requests,
@@ -146,10 +144,11 @@ fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
 }
 
 fn device_state(ctx: &Context<'_>) -> &'static str {
-    match (ctx.me.is_linking(), ctx.me.is_revoked()) {
-        (true, _) => "linking",
-        (false, true) => "revoked",
-        (false, false) => "active",
+    match ctx.me {
+        me if me.is_linking() => "linking",
+        me if me.is_revoked() => "revoked",
+        me if me.account.rolled_back => "rolled back",
+        _ => "active",
     }
 }
 

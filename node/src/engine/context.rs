@@ -50,6 +50,11 @@ impl Me {
         !self.is_linking() && self.account.device_list.active_device(&self.device).is_none()
     }
 
+    /// Whether nothing goes out of this device any more: it was revoked, or its store is an old copy.
+    pub fn is_silenced(&self) -> bool {
+        self.is_revoked() || self.account.rolled_back
+    }
+
     /// The identity key, on the primary device.
     pub(super) fn identity(&self) -> Option<IdentityKey> {
         self.account.identity_seed.as_ref().filter(|_| !self.is_linking()).map(IdentityKey::from_seed)

@@ -14,6 +14,8 @@ use crate::store::{Contact, StoreError};
 
 /// Of messages written on other devices, as many ticks are told at a time, the last ones.
 pub(super) const TICKS_TOLD: usize = 64;
+/// Between so many gaps there are as many ranges as a frontier takes.
+const GAPS_MAX: usize = FRONTIER_RANGES_MAX + 1;
 
 /// Which of this device's entries are in custody for the contact, or have come further; `None`: none.
 pub(super) fn in_custody(
@@ -21,9 +23,8 @@ pub(super) fn in_custody(
     conversation: &ConversationId,
 ) -> Result<Option<FrontierItem>, StoreError> {
     let written = log::frontier_of(ctx.tx, conversation, &ctx.me.device)?;
-    let unread = ctx.tx.deliveries_unread(conversation)?;
-    let waiting = unread.iter().filter(|delivery| delivery.tick < Tick::Sent).map(|delivery| delivery.seq);
-    let (seq, ranges) = all_but(written.seq, waiting);
+    let waiting = ctx.tx.deliveries_waiting(conversation, GAPS_MAX)?;
+    let (seq, ranges) = all_but(written.seq, &waiting);
     let head = match written.head {
         Some(head) if seq == written.seq => Some(head),
         _ => entry_at(ctx, conversation, seq)?,
@@ -42,12 +43,14 @@ fn entry_at(
     Ok(entries.first().map(|stored| stored.entry.id))
 }
 
-/// The numbers 1 to `last` but for some, which ascend: the highest before the first gap, and the ranges beyond. What
-/// the ranges have no room for is left out.
-fn all_but(last: u64, gaps: impl Iterator<Item = u64>) -> (u64, Vec<SeqRange>) {
+/// The numbers 1 to `last` but for some gaps, which ascend: the highest before the first gap, and the ranges beyond.
+/// What the ranges have no room for is left out, and so is what may have gaps that were not asked for.
+fn all_but(last: u64, gaps: &[SeqRange]) -> (u64, Vec<SeqRange>) {
+    let beyond = SeqRange { from: last.saturating_add(1), through: u64::MAX };
+    let end = (gaps.len() < GAPS_MAX).then_some(beyond);
     let (mut seq, mut ranges, mut from) = (None, Vec::new(), 1);
-    for gap in gaps.chain([last.saturating_add(1)]) {
-        let through = gap.saturating_sub(1);
+    for gap in gaps.iter().chain(&end) {
+        let through = gap.from.saturating_sub(1);
         match seq {
             None => seq = Some(through),
             Some(_) if from <= through && ranges.len() < FRONTIER_RANGES_MAX => {
@@ -55,7 +58,7 @@ fn all_but(last: u64, gaps: impl Iterator<Item = u64>) -> (u64, Vec<SeqRange>) {
             }
             Some(_) => {}
         }
-        from = gap.saturating_add(1);
+        from = gap.through.saturating_add(1);
     }
     (seq.unwrap_or_default(), ranges)
 }
@@ -101,7 +104,8 @@ mod tests {
         #[test]
         fn all_but_the_gaps_are_covered(last in 0u64..60, gaps in proptest::collection::btree_set(1u64..60, 0..20)) {
             let gaps: BTreeSet<u64> = gaps.into_iter().filter(|gap| *gap <= last).collect();
-            let (seq, ranges) = all_but(last, gaps.iter().copied());
+            let runs: Vec<_> = gaps.iter().map(|gap| SeqRange { from: *gap, through: *gap }).collect();
+            let (seq, ranges) = all_but(last, &runs);
             let item = FrontierItem { seq, head: None, ranges };
             for number in 1..70 {
                 prop_assert_eq!(item.covers(number), number <= last && !gaps.contains(&number), "{}", number);
@@ -109,5 +113,13 @@ mod tests {
             let apart = item.ranges.windows(2).all(|pair| pair[1].from > pair[0].through + 1);
             prop_assert!(apart && item.ranges.first().is_none_or(|first| first.from > seq + 1), "{:?}", item);
         }
+    }
+    /// Every other number is a gap, and there are more of them than were asked for.
+    #[test]
+    fn what_may_have_gaps_is_left_out() {
+        let gaps: Vec<_> = (1..).map(|n| SeqRange { from: 2 * n, through: 2 * n }).take(GAPS_MAX).collect();
+        let (seq, ranges) = all_but(10_000, &gaps);
+        assert_eq!((seq, ranges.len()), (1, FRONTIER_RANGES_MAX));
+        assert_eq!(ranges.last(), Some(&SeqRange { from: 65, through: 65 }));
     }
 }

@@ -20,8 +20,11 @@ pub(super) fn hindrance(ctx: &Context<'_>, command: &Command) -> Option<CommandE
     let message = if ctx.me.is_linking() && !looks {
         "this device waits to be added by another one of yours: show its code by `undertone device link`, and \
          use it there by `undertone device add CODE`"
+            .to_owned()
     } else if ctx.me.is_revoked() && !looks && !reads {
-        "this device was revoked by another one of yours: it only shows what it has"
+        "this device was revoked by another one of yours: it only shows what it has".to_owned()
+    } else if ctx.me.account.rolled_back && !looks && !reads {
+        views::rolled_back(ctx)
     } else {
         return None;
     };

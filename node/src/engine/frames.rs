@@ -7,6 +7,7 @@ use undertone_protocol::limits::PROTOCOL_VERSION;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::bundles::{self, Fetches};
+use super::checkpoints;
 use super::context::Context;
 use super::home;
 use super::inbox;
@@ -77,10 +78,15 @@ fn answered(
         (Asked::Register, Body::Registered(registered)) => {
             home::registered(ctx, links, &relay, &registered, out)
         }
-        (Asked::Attach, Body::Attached(_)) => {
+        (Asked::Attach, Body::Attached(attached)) => {
             if let Some(link) = links.get_mut(&relay) {
                 link.attached(ctx.now);
             }
+            ctx.agenda.publish = true;
+            checkpoints::found(ctx, links, &relay, attached.checkpoint)
+        }
+        (Asked::PutCheckpoint(next), Body::Done(_)) => {
+            checkpoints::stored(links, &relay, next);
             Ok(())
         }
         (Asked::PutBundle, Body::Done(_)) => home::bundle_stored(ctx, &relay),
@@ -125,8 +131,13 @@ fn refused(
             if matches!(asked, Asked::PutPrekeys) {
                 ctx.agenda.prekeys.insert(*relay);
             }
+            // What was held back until the relay answered goes out.
+            ctx.agenda.publish = true;
             if let Some(link) = links.get_mut(relay) {
                 link.refused(&text, retry_after, ctx.now);
+            }
+            if matches!(asked, Asked::Register) && refusal.code() == wire::RefusalCode::Epoch {
+                return home::not_registered(ctx, links, relay, out);
             }
         }
     }

@@ -49,7 +49,36 @@ pub(super) fn registered(
     let contacts = ctx.tx.contacts()?;
     let due = contacts.into_iter().filter(|contact| contact.introduction_due);
     ctx.agenda.introduce.extend(due.map(|contact| contact.user));
-    let Some(link) = links.get_mut(relay) else { return Ok(()) };
+    attach(ctx, links, &home, generation, out);
+    Ok(())
+}
+
+/// The relay has another secret of the mailbox than this store, so nothing that this device issued lets anybody in. It
+/// delivers all the same; and by the checkpoint that it has, the store may turn out to be an old copy.
+pub(super) fn not_registered(
+    ctx: &Context<'_>,
+    links: &mut Links,
+    relay: &RelayId,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    if let Some(home) = ctx.tx.home_relay(relay)?
+        && let Some(generation) = home.generation
+    {
+        attach(ctx, links, &home, generation, out);
+    }
+    Ok(())
+}
+
+/// Asks for deliveries.
+fn attach(
+    ctx: &Context<'_>,
+    links: &mut Links,
+    home: &HomeRelay,
+    generation: Generation,
+    out: &mut Outputs,
+) {
+    let relay = &home.address.relay;
+    let Some(link) = links.get_mut(relay) else { return };
     let credits = link.intakes.attach(home.received.clone());
     let attach = wire::Attach {
         mailbox: home.mailbox.to_wire(),
@@ -58,7 +87,6 @@ pub(super) fn registered(
         credits,
     };
     links.ask(relay, Asked::Attach, Body::Attach(attach), ctx.now, out);
-    Ok(())
 }
 
 fn introductions_forgotten(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
@@ -108,7 +136,7 @@ fn put_bundle(
     let asking =
         links.get(&relay).is_some_and(|link| link.is_asking(|asked| matches!(asked, Asked::PutBundle)));
     // Before it is linked the device has no identity to be found by.
-    if home.bundle_stored || asking || ctx.me.is_linking() || ctx.me.is_revoked() {
+    if home.bundle_stored || asking || ctx.me.is_linking() {
         return Ok(());
     }
     let account = &ctx.me.account;

@@ -46,6 +46,8 @@ pub(super) struct BundleWant {
 pub(super) enum Asked {
     Register,
     Attach,
+    /// With the number that it says.
+    PutCheckpoint(u64),
     PutBundle,
     PutPrekeys,
     PutIntroduction(Handle),
@@ -99,6 +101,8 @@ pub(super) struct Link {
     paused_until: Option<Timestamp>,
     /// Whether the relay delivers, on a home link.
     attached: bool,
+    /// The number in the checkpoint that the relay has, on a home link.
+    pub(super) checkpoint: u64,
     /// When one-time prekeys were last made for it.
     batch_made: Option<Timestamp>,
     asked: BTreeMap<u64, (Asked, Timestamp)>,
@@ -125,6 +129,7 @@ impl Link {
             problem: None,
             paused_until: None,
             attached: false,
+            checkpoint: 0,
             batch_made: None,
             asked: BTreeMap::new(),
             next_request: 1,
@@ -187,9 +192,18 @@ impl Link {
         self.delivered = now;
     }
 
+    /// Whether the relay delivers.
+    pub(super) const fn is_attached(&self) -> bool {
+        self.attached
+    }
+
     /// Whether the relay has to be asked for this device's mailbox.
     pub(super) fn needs_mailbox(&self) -> bool {
-        !self.attached && !self.is_asking(|asked| matches!(asked, Asked::Register | Asked::Attach))
+        !self.attached && !self.is_asking_for_mailbox()
+    }
+
+    fn is_asking_for_mailbox(&self) -> bool {
+        self.is_asking(|asked| matches!(asked, Asked::Register | Asked::Attach))
     }
 
     /// Whether one-time prekeys may be made for the relay; then they are counted as made.
@@ -299,10 +313,11 @@ impl Link {
             && (!matches!(asked, Asked::Publish(_)) || self.takes_publishes())
     }
 
-    /// Whether it is ready, and one more publish may be on its way.
+    /// Whether it is ready, and one more publish may be on its way. First of all a home relay says what it knows of this
+    /// device: by that the store may turn out to be an old copy.
     pub(super) fn takes_publishes(&self) -> bool {
         let publishes = self.asked.values().filter(|(asked, _)| matches!(asked, Asked::Publish(_)));
-        self.is_ready() && publishes.count() < PUBLISHES_IN_FLIGHT_MAX
+        self.is_ready() && !self.is_asking_for_mailbox() && publishes.count() < PUBLISHES_IN_FLIGHT_MAX
     }
 
     /// Whether such a question is on its way already.

@@ -98,6 +98,11 @@ impl Links {
         self.links.iter()
     }
 
+    /// Where this device has, or wants, a mailbox.
+    pub(super) fn homes(&self) -> Vec<RelayId> {
+        self.links.iter().filter(|(_, link)| link.home).map(|(relay, _)| *relay).collect()
+    }
+
     pub(super) fn is_ready(&self, relay: &RelayId) -> bool {
         self.links.get(relay).is_some_and(Link::is_ready)
     }

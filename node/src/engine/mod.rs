@@ -57,6 +57,7 @@ mod arrivals;
 mod bundles;
 mod outcomes;
 
+mod checkpoints;
 mod publish;
 mod records;
 

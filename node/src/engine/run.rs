@@ -12,7 +12,7 @@ use super::publish::{self, Walk};
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
-    bundles, commands, frames, healing, history, home, inbox, introductions, keys, linking, outcomes,
+    bundles, checkpoints, commands, frames, healing, history, home, inbox, introductions, keys, linking, outcomes,
     own_list, receipts, records, sealing,
 };
 use crate::event::Event;
@@ -150,7 +150,7 @@ impl Engine {
         records::tell_due(&mut ctx)?;
         self.reload(tx)?;
         let Parts { mut ctx, links, fetches, waiters, walk } = self.parts(tx, now);
-        if ctx.me.is_revoked() {
+        if ctx.me.is_silenced() {
             // Nothing goes out any more, nor is anything asked for.
             waiters.check(&mut ctx, links, out)?;
             out.notices.extend(self.events.drain(..).map(Notice::Event));
@@ -163,6 +163,7 @@ impl Engine {
         sealing::seal_due(&mut ctx)?;
         receipts::seal_due(&mut ctx)?;
         home::upkeep(&mut ctx, links, out)?;
+        checkpoints::put_due(&mut ctx, links, out)?;
         bundles::fetch_due(&mut ctx, links, fetches, out)?;
         publish::publish(&mut ctx, links, walk, out)?;
         inbox::acknowledge(&mut ctx, links, out)?;
@@ -192,8 +193,8 @@ impl Engine {
     pub fn next_deadline(&self) -> Timestamp {
         let lasting = self.links.next_deadline().into_iter().chain(self.waiters.next_deadline());
         let lasting = lasting.fold(self.sweep_at, Timestamp::min);
-        // A revoked device does nothing of the rest any more.
-        if self.me.is_revoked() { lasting } else { self.next_work().fold(lasting, Timestamp::min) }
+        // A device that is silenced does nothing of the rest any more.
+        if self.me.is_silenced() { lasting } else { self.next_work().fold(lasting, Timestamp::min) }
     }
 
     /// When what an active device has to do is due.

@@ -18,6 +18,29 @@ use crate::store::{
 pub(super) const OWN_WARNING: &str = "a copy of this device's store is in use, or somebody else has your recovery \
      phrase: what is written in two places does not count. Set up this device anew, and never restore or copy its files";
 
+/// What is said when this device's store is an old copy, and what to do.
+pub(super) fn rolled_back(ctx: &Context<'_>) -> String {
+    let remedy = if ctx.me.account.identity_seed.is_some() {
+        "start anew in another directory with your recovery phrase: `undertone --home DIR init --recover`"
+    } else {
+        "revoke it on your primary device (`undertone device revoke NAME`), and link it anew from another directory: \
+         `undertone --home DIR device link`"
+    };
+    format!(
+        "this device's files are an old copy: a relay knows of what was sent since. Nothing goes out of it any more, as \
+         keys would be used twice; it shows what it has. To go on, {remedy}"
+    )
+}
+
+/// What the user has to know of their own identity or device.
+pub(super) fn warning(ctx: &Context<'_>) -> Result<Option<String>, StoreError> {
+    if ctx.me.account.rolled_back {
+        return Ok(Some(rolled_back(ctx)));
+    }
+    let own = own::own_contact(ctx)?;
+    Ok(own.filter(|own| own.identity_warning).map(|_| OWN_WARNING.to_owned()))
+}
+
 /// The contact of a direct conversation.
 pub(super) fn contact_of(
     ctx: &Context<'_>,

@@ -23,14 +23,18 @@ pub use transaction::{
     AccountTx, InboxTx, LogTx, NodeTx, OutboxTx, PairwiseTx, PeopleTx, ReceiptsTx, SenderKeysTx,
 };
 
+/// What to do when the database is damaged. A backup is an older store: nothing may go out of it.
+const REMEDY: &str = "check the disk, then make a new device: `undertone init --recover` with your recovery phrase, or \
+     `undertone device link`. A backup only shows what it holds";
+
 /// What keeps a store from reading or writing. The disk, or whoever altered the file, is at fault.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database failed.
-    #[error("the database failed: {0}")]
+    #[error("the database failed ({0}): check that the disk is there and has room")]
     Database(String),
     /// A record does not make sense.
-    #[error("the database holds a damaged {what}: {why}")]
+    #[error("the database holds a damaged {what} ({why}): {REMEDY}")]
     Damaged {
         /// Which record.
         what: &'static str,

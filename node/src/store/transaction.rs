@@ -4,7 +4,7 @@ use undertone_protocol::crypto::{AccountState, InboundChannel, OutboundChannel};
 use undertone_protocol::ids::{
     ChannelHash, ConversationId, DeviceId, EntryId, Handle, PayloadHash, RelayId, SessionId, Tag, UserId,
 };
-use undertone_protocol::log::{FrontierItem, OrderKey};
+use undertone_protocol::log::{FrontierItem, OrderKey, SeqRange};
 use undertone_protocol::receipts::Acknowledgement;
 use undertone_protocol::time::Timestamp;
 
@@ -246,6 +246,13 @@ pub trait ReceiptsTx {
     ) -> Result<Vec<Delivery>, StoreError>;
     /// Messages of a conversation that are not read yet, failed ones included, by number.
     fn deliveries_unread(&self, conversation: &ConversationId) -> Result<Vec<Delivery>, StoreError>;
+    /// The numbers of a conversation's messages that are not in custody and came no further, by runs without a gap,
+    /// ascending, at most `limit` runs.
+    fn deliveries_waiting(
+        &self,
+        conversation: &ConversationId,
+        limit: usize,
+    ) -> Result<Vec<SeqRange>, StoreError>;
     /// Messages of a conversation that are not sealed yet and did not fail, by number, at most `limit`.
     fn deliveries_unsealed(
         &self,
@@ -278,6 +285,8 @@ pub trait OutboxTx {
     fn outbox_expired(&self, moment: Timestamp, limit: usize) -> Result<Vec<OutboxItem>, StoreError>;
     /// Takes an item out.
     fn delete_outbox(&mut self, id: u64) -> Result<(), StoreError>;
+    /// The number of the last item that was ever put; 0: none was.
+    fn outbox_last(&self) -> Result<u64, StoreError>;
     /// How many items there are.
     fn outbox_len(&self) -> Result<usize, StoreError>;
 }

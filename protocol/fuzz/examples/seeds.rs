@@ -50,6 +50,7 @@ fn identity() {
     seeds("device_list", list(&vectors["device_lists"]).iter().map(|list| &list["signed"]["body"]));
     seeds("bundle", [&vectors["bundle"]["signed"]["body"]]);
     seeds("prekey", [&vectors["prekey"]["signed"]["body"]]);
+    seeds("checkpoint", [&vectors["checkpoint"]["body"]]);
     seeds("sealed_blob", ["bundle", "prekey"].map(|blob| &vectors[blob]["sealed"]));
     seeds("introduction", ["request", "accept"].map(|kind| &vectors[kind]["body"]));
     seed("introduction", "link", bytes(&vectors["link"]["signed"]["body"]));

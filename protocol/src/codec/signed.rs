@@ -18,6 +18,8 @@ pub enum Label {
     Bundle,
     /// A one-time prekey, by the device.
     Prekey,
+    /// A device's checkpoint, by the device.
+    Checkpoint,
     /// A request, an accept or a link, by the device.
     Introduction,
     /// A key package, by the device.
@@ -41,6 +43,7 @@ impl Label {
             Self::DeviceRevoke => "undertone v1 device revoke",
             Self::Bundle => "undertone v1 bundle",
             Self::Prekey => "undertone v1 prekey",
+            Self::Checkpoint => "undertone v1 checkpoint",
             Self::Introduction => "undertone v1 introduction",
             Self::KeyPackage => "undertone v1 key package",
             Self::Entry => "undertone v1 entry",

@@ -6,6 +6,7 @@
 mod address;
 mod bundle;
 mod certificate;
+mod checkpoint;
 mod conversation;
 mod device_code;
 mod device_list;
@@ -20,6 +21,7 @@ mod name;
 pub use address::{BundleAccess, DeliveryGrant, MailboxAddress, RelayAddress};
 pub use bundle::{Bundle, BundleFields, Prekey, SealedBlob, open_blob, seal_blob};
 pub use certificate::Certificate;
+pub use checkpoint::Checkpoint;
 pub use conversation::direct_conversation;
 pub use device_code::DeviceCode;
 pub use device_list::{DeviceList, ListVerdict, ListedDevice};

@@ -59,6 +59,7 @@ fn attach() -> Attach {
 
 fn bodies() -> Vec<(&'static str, Body)> {
     let receipt = Signed { body: bytes(6, 10), signature: bytes(7, 64) };
+    let checkpoint = Signed { body: bytes(8, 7), signature: bytes(9, 64) };
     let refusal =
         Refusal { code: RefusalCode::RetryAfter.into(), text: "too much".into(), retry_after_ms: 5_000 };
     let goodbye = Goodbye { code: GoodbyeCode::Superseded.into(), text: "a newer connection".into() };
@@ -79,7 +80,12 @@ fn bodies() -> Vec<(&'static str, Body)> {
         ("register", Body::Register(Register { mailbox: bytes(1, 16), secret: bytes(3, 32), epoch: 1 })),
         ("registered", Body::Registered(Registered { generation: bytes(2, 8) })),
         ("attach", Body::Attach(attach())),
-        ("attached", Body::Attached(Attached { generation: bytes(2, 8) })),
+        ("attached", Body::Attached(Attached { generation: bytes(2, 8), checkpoint: None })),
+        (
+            "attached_again",
+            Body::Attached(Attached { generation: bytes(2, 8), checkpoint: Some(checkpoint.clone()) }),
+        ),
+        ("put_checkpoint", Body::PutCheckpoint(PutCheckpoint { checkpoint: Some(checkpoint) })),
         ("publish", Body::Publish(publish())),
         ("published", Body::Published(Published { receipt: Some(receipt) })),
         ("deliver", Body::Deliver(Deliver { class: 1, seq: 8, payload: bytes(9, 20) })),
@@ -110,8 +116,8 @@ fn bodies() -> Vec<(&'static str, Body)> {
 }
 
 /// Every frame that there is, by its number in `Frame`.
-const NUMBERS: [u32; 23] =
-    [2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 20, 21, 22, 23, 24, 30, 31, 32, 33, 34, 40, 41];
+const NUMBERS: [u32; 24] =
+    [2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 20, 21, 22, 23, 24, 30, 31, 32, 33, 34, 40, 41];
 
 /// The number of the first field: its key is a varint of `number << 3 | 2`.
 fn number(frame: &Frame) -> u32 {

@@ -5,6 +5,7 @@
 //! secret K with its epoch, revoked prefixes, and the uses of introductions.
 
 mod attaches;
+mod checkpoint;
 mod connections;
 mod introductions;
 mod ownership;
@@ -14,6 +15,7 @@ mod revocation;
 mod tokens;
 
 pub(crate) use attaches::AttachRates;
+pub(crate) use checkpoint::{checkpoint, put_checkpoint};
 pub(crate) use connections::Connections;
 pub(crate) use introductions::{Charged, put_introduction, take_use};
 pub(crate) use ownership::{Registering, register};

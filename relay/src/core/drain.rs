@@ -1,4 +1,4 @@
-//! A device and its mailbox: attach, acknowledgements, credit.
+//! A device and its mailbox: attach, acknowledgements, checkpoints, credit.
 
 use undertone_protocol::codec::Malformed;
 use undertone_protocol::ids::{DeviceId, MailboxId};
@@ -43,7 +43,8 @@ impl Relay {
             self.sessions.grant(&mailbox, class, &credit);
         }
         self.metrics.attaches += 1;
-        Ok(wire::Attached { generation: record.generation })
+        let checkpoint = admission::checkpoint(tx, &mailbox)?;
+        Ok(wire::Attached { generation: record.generation, checkpoint })
     }
 
     fn start_session<S: Store + ?Sized>(
@@ -74,6 +75,16 @@ impl Relay {
         self.metrics.acknowledged += mailbox::acknowledge(tx, &mailbox, &spans, now)?;
         self.sessions.acknowledged(&mailbox, &spans);
         Ok(())
+    }
+
+    pub(super) fn put_checkpoint<S: Store + ?Sized>(
+        &self,
+        conn: ConnId,
+        asked: wire::PutCheckpoint,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<(), Failed> {
+        let mailbox = self.attached(conn)?;
+        Ok(admission::put_checkpoint(tx, &mailbox, asked)?)
     }
 
     pub(super) fn credit(&mut self, conn: ConnId, credit: &wire::Credit) -> Result<(), Failed> {

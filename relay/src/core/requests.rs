@@ -126,6 +126,10 @@ impl Relay {
                 self.credit(conn, &credit)?;
                 return Ok(asked.then_some(Body::Done(wire::Done {})));
             }
+            Some(Body::PutCheckpoint(asked)) => {
+                self.put_checkpoint(conn, asked, tx)?;
+                Body::Done(wire::Done {})
+            }
             Some(Body::GetBundle(get)) => Body::Bundle(self.get_bundle(conn, &get, tx)?),
             Some(body) => self.owner_request(conn, device, body, now, tx, out)?,
             None => return Err(Refused::unknown_request().into()),

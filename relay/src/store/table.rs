@@ -48,10 +48,12 @@ pub(crate) enum Table {
     /// Its one key holds the number of commits, written by a backend that counts them. A keyspace of its own,
     /// never flushed, would keep every journal from being deleted.
     Commits = 19,
+    /// mailbox → its device's checkpoint.
+    Checkpoint = 20,
 }
 
 impl Table {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Format,
         Self::Usage,
         Self::Owner,
@@ -72,6 +74,7 @@ impl Table {
         Self::Prekey,
         Self::BundleSeen,
         Self::Commits,
+        Self::Checkpoint,
     ];
 
     /// The table that a key is of; `None` for a key that this build does not know.

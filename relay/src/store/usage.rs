@@ -11,9 +11,9 @@ use super::{Overlay, Store, StoreError};
 
 const WHAT: &str = "usage record";
 
-/// Bytes counted for a mailbox: its record, its owner's, its two sequences, and the old epoch that may wait to be
-/// swept.
-pub(crate) const MAILBOX_DISK_BYTES: u64 = 448;
+/// Bytes counted for a mailbox: its record, its owner's, its two sequences, its checkpoint, and the old epoch that may
+/// wait to be swept.
+pub(crate) const MAILBOX_DISK_BYTES: u64 = 640;
 /// Bytes counted for a revoked prefix, for an introduction, and for each of its uses.
 pub(crate) const PREFIX_DISK_BYTES: u64 = 64;
 /// Bytes counted for a queue entry beside its payload: the entry, its mark, its place in the expiry index.
@@ -103,6 +103,7 @@ pub(crate) fn counted(table: Table, value_bytes: u64) -> u64 {
         | Table::References
         | Table::Expiry
         | Table::BundleSeen
-        | Table::Commits => 0,
+        | Table::Commits
+        | Table::Checkpoint => 0,
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
         outbox_expired(t(5), ALL);
         outbox_expired(t(u64::MAX), 2);
         outbox_len();
+        outbox_last();
         quarantine(ALL);
         quarantine(2);
     }
@@ -68,6 +69,8 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             deliveries_between(&conversation(n), 1, 2);
             deliveries_between(&conversation(n), 2, 1);
             deliveries_unread(&conversation(n));
+            deliveries_waiting(&conversation(n), ALL);
+            deliveries_waiting(&conversation(n), 1);
             deliveries_unsealed(&conversation(n), ALL);
             deliveries_unsealed(&conversation(n), 1);
             outbox(n.into());

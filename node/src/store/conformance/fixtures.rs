@@ -124,6 +124,7 @@ pub(super) fn account(variant: u8) -> Account {
         certificate: certificate(0),
         device_list: device_list(0),
         linking: (variant == 2).then(|| secret(7)),
+        rolled_back: variant == 1,
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn items_are_numbered_ascending() -> Case {
             assert_eq!(tx.outbox(3).unwrap(), Some(OutboxItem { id: 3, ..acknowledging(&[]) }));
             assert_eq!(tx.outbox(4).unwrap(), None);
             assert_eq!(tx.outbox(u64::MAX).unwrap(), None);
-            assert_eq!(tx.outbox_len().unwrap(), 3);
+            assert_eq!((tx.outbox_len().unwrap(), tx.outbox_last().unwrap()), (3, 3));
         },
     }
 }
@@ -46,15 +46,17 @@ pub(super) fn items_are_numbered_ascending() -> Case {
 pub(super) fn numbers_are_not_given_twice() -> Case {
     Case {
         fill: |tx| {
+            assert_eq!(tx.outbox_last().unwrap(), 0);
             put(tx, &acknowledging(&[pending(1)]));
             let last = put(tx, &acknowledging(&[pending(1)]));
             tx.delete_outbox(last).unwrap();
+            assert_eq!(tx.outbox_last().unwrap(), last);
             tx.delete_outbox(u64::MAX).unwrap();
             assert_eq!(put(tx, &acknowledging(&[])), last + 1);
         },
         check: |tx| {
             assert_eq!(tx.outbox(2).unwrap(), None);
-            assert_eq!(tx.outbox_len().unwrap(), 2);
+            assert_eq!((tx.outbox_len().unwrap(), tx.outbox_last().unwrap()), (2, 3));
         },
     }
 }

@@ -52,6 +52,10 @@ impl OutboxTx for Tables {
         Ok(())
     }
 
+    fn outbox_last(&self) -> Result<u64, StoreError> {
+        Ok(self.counters.get(&Counter::Outbox).copied().unwrap_or(0))
+    }
+
     fn outbox_len(&self) -> Result<usize, StoreError> {
         Ok(self.outbox.len())
     }

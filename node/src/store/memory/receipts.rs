@@ -1,4 +1,5 @@
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
+use undertone_protocol::log::SeqRange;
 use undertone_protocol::receipts::{Acknowledgement, Tick};
 
 use super::table::all;
@@ -58,6 +59,24 @@ impl ReceiptsTx for Tables {
 
     fn deliveries_unread(&self, conversation: &ConversationId) -> Result<Vec<Delivery>, StoreError> {
         Ok(self.deliveries_where(conversation, |delivery| delivery.tick < Tick::Read))
+    }
+
+    fn deliveries_waiting(
+        &self,
+        conversation: &ConversationId,
+        limit: usize,
+    ) -> Result<Vec<SeqRange>, StoreError> {
+        let mut runs: Vec<SeqRange> = Vec::new();
+        for Delivery { seq, .. } in
+            self.deliveries_where(conversation, |delivery| delivery.tick < Tick::Sent)
+        {
+            match runs.last_mut() {
+                Some(run) if seq <= run.through.saturating_add(1) => run.through = seq,
+                _ => runs.push(SeqRange { from: seq, through: seq }),
+            }
+        }
+        runs.truncate(limit);
+        Ok(runs)
     }
 
     fn deliveries_unsealed(

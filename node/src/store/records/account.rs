@@ -30,6 +30,8 @@ pub struct Account {
     /// The key of the code that waits to be added by another device of the user; until then identity and list
     /// are placeholders.
     pub linking: Option<Secret>,
+    /// Whether a home relay knows of more envelopes than this store: it is an old copy, and nothing goes out of it.
+    pub rolled_back: bool,
 }
 
 /// An X-Wing key that another took the place of.

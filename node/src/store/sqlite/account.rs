@@ -46,14 +46,14 @@ impl AccountTx for SqliteTx<'_> {
 
 fn account(connection: &Connection) -> Result<Option<Account>, StoreError> {
     let sql = "SELECT name, identity_seed, device_seed, xwing_seed, fallback_prekey, bundle_key, certificate, \
-               device_list, keys_made, superseded_seed, superseded_made, linking FROM account";
+               device_list, keys_made, superseded_seed, superseded_made, linking, rolled_back FROM account";
     one(connection, sql, [], read_account)
 }
 
 fn put_account(connection: &Connection, account: &Account) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO account (one, name, identity_seed, device_seed, xwing_seed, \
                fallback_prekey, bundle_key, certificate, device_list, keys_made, superseded_seed, \
-               superseded_made, linking) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               superseded_made, linking, rolled_back) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let superseded = account.superseded.as_ref();
     run(
         connection,
@@ -71,6 +71,7 @@ fn put_account(connection: &Connection, account: &Account) -> Result<(), StoreEr
             superseded.map(|key| key.xwing_seed.expose().as_slice()),
             superseded.map(|key| ms(key.made)),
             account.linking.as_ref().map(|key| key.expose().as_slice()),
+            account.rolled_back,
         ],
     )?;
     Ok(())
@@ -91,6 +92,7 @@ fn read_account(row: &Row<'_>) -> Result<Account, StoreError> {
         keys_made: get_ms(row, 8)?,
         superseded: read_superseded(row)?,
         linking: get_id_opt(row, 11, ACCOUNT)?,
+        rolled_back: row.get(12)?,
     })
 }
 

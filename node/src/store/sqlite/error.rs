@@ -3,6 +3,8 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
+use crate::store::REMEDY;
+
 /// Why a database can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -18,12 +20,12 @@ pub enum OpenError {
     /// Another key encrypts it, or its beginning is damaged.
     #[error(
         "the account's key does not open the database: `account.key` and the database belong to different \
-         accounts, or the database's first page is damaged. Restore both from one backup"
+         accounts, or the database's first page is damaged. Put the key file back that belongs to it; else {REMEDY}"
     )]
     WrongKey,
     /// It is something else than an encrypted database.
     #[error(
-        "the file is no encrypted database: another program wrote it, or it was cut off. Restore it from a backup"
+        "the file is no encrypted database: another program wrote it, or it was cut off. Put the account's own back, as it was; else {REMEDY}"
     )]
     NotADatabase,
     /// The key is right, but it is no node's database.
@@ -38,7 +40,7 @@ pub enum OpenError {
         known: u32,
     },
     /// Pages are damaged.
-    #[error("the database is damaged ({0}): restore it from a backup, and check the disk")]
+    #[error("the database is damaged ({0}): {REMEDY}")]
     Damaged(String),
     /// The disk refuses.
     #[error("{}: {error}", .path.display())]

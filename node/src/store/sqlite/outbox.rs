@@ -49,6 +49,10 @@ impl OutboxTx for SqliteTx<'_> {
         delete(self.connection, id)
     }
 
+    fn outbox_last(&self) -> Result<u64, StoreError> {
+        last(self.connection)
+    }
+
     fn outbox_len(&self) -> Result<usize, StoreError> {
         len(self.connection)
     }
@@ -172,6 +176,12 @@ fn delete(connection: &Connection, id: u64) -> Result<(), StoreError> {
         run(connection, "DELETE FROM outbox WHERE id = ?", [id])?;
     }
     Ok(())
+}
+
+fn last(connection: &Connection) -> Result<u64, StoreError> {
+    let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'outbox'";
+    let last: i64 = one(connection, sql, [], |row| Ok(row.get(0)?))?.unwrap_or(0);
+    Ok(last.cast_unsigned())
 }
 
 fn len(connection: &Connection) -> Result<usize, StoreError> {

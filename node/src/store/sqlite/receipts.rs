@@ -1,7 +1,7 @@
 use prost::Message;
 use rusqlite::{Connection, Row, params};
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
-use undertone_protocol::log::Frontier;
+use undertone_protocol::log::{Frontier, SeqRange};
 use undertone_protocol::receipts::{Acknowledgement, Tick};
 
 use super::SqliteTx;
@@ -62,6 +62,14 @@ impl ReceiptsTx for SqliteTx<'_> {
 
     fn deliveries_unread(&self, conversation: &ConversationId) -> Result<Vec<Delivery>, StoreError> {
         deliveries_unread(self.connection, conversation)
+    }
+
+    fn deliveries_waiting(
+        &self,
+        conversation: &ConversationId,
+        limit: usize,
+    ) -> Result<Vec<SeqRange>, StoreError> {
+        deliveries_waiting(self.connection, conversation, limit)
     }
 
     fn deliveries_unsealed(
@@ -176,6 +184,20 @@ fn deliveries_unread(
     all(connection, &sql, [conversation.as_bytes()], read_delivery)
 }
 
+/// In a run the number less the place is the same.
+fn deliveries_waiting(
+    connection: &Connection,
+    conversation: &ConversationId,
+    at_most: usize,
+) -> Result<Vec<SeqRange>, StoreError> {
+    let sql = "SELECT min(seq), max(seq) FROM (SELECT seq, seq - (row_number() OVER (ORDER BY seq) - 1) AS run \
+               FROM (SELECT DISTINCT seq FROM deliveries WHERE conversation = ? AND tick < 2)) \
+               GROUP BY run ORDER BY run LIMIT ?";
+    all(connection, sql, params![conversation.as_bytes(), limit(at_most)], |row| {
+        Ok(SeqRange { from: get_int(row, 0)?, through: get_int(row, 1)? })
+    })
+}
+
 fn deliveries_unsealed(
     connection: &Connection,
     conversation: &ConversationId,
@@ -208,7 +230,7 @@ fn failure_from(number: i64, row: &Row<'_>) -> Result<Failure, StoreError> {
     })
 }
 
-/// The partial index `deliveries_unread` knows these.
+/// The partial indexes `deliveries_unread` and `deliveries_waiting` know these.
 const fn tick_number(tick: Tick) -> i64 {
     match tick {
         Tick::Queued => 0,

@@ -115,6 +115,7 @@ fn computed() -> Value {
         "device_lists": device_lists(),
         "bundle": blob(SealedBlob::Bundle, "Bundle", &bundle(&identity(1), 11).signed),
         "prekey": blob(SealedBlob::Prekey, "Prekey", &Prekey::issue(&device(11), CurveKey::new([3; 32])).signed),
+        "checkpoint": signed("Checkpoint", &Checkpoint::issue(&device(11), 300).signed),
         "invitation": link("Invitation", &invitation().to_string()),
         "request": introduction(request()),
         "accept": introduction(IntroductionKind::Accept),

@@ -92,6 +92,16 @@ fn publishes() {
 }
 
 #[test]
+fn checkpoints() {
+    let recorded = recorded("checkpoint.json");
+    let put = frame!(recorded, "put_checkpoint", PutCheckpoint).checkpoint.unwrap();
+    assert_eq!(frame!(recorded, "attached", Attached).checkpoint.as_ref(), Some(&put));
+    let device = DeviceId::new(array(&recorded["device"]));
+    let checkpoint = Checkpoint::verify(Signed::from_wire(put).unwrap(), &device).unwrap();
+    assert_eq!(checkpoint.next, 300);
+}
+
+#[test]
 fn bundles_and_tokens() {
     let frames = recorded("frames.json");
     let put = frame!(frames, "put_bundle", PutBundle);

@@ -87,4 +87,15 @@ proptest! {
         let other = DeviceId::new([7; 32]);
         prop_assert_eq!(Prekey::verify(prekey.signed, &other), Err(KeysError::WrongDevice));
     }
+
+    #[test]
+    fn checkpoints(next: u64, seed: [u8; 32], damage in damage()) {
+        let device = DeviceKey::from_seed(&Secret::new(seed));
+        let checkpoint = Checkpoint::issue(&device, next);
+        let signer = Signer(Label::Checkpoint, device.signing_key());
+        holds_as_signed(&checkpoint.signed, signer, &damage, |signed| {
+            Checkpoint::verify(signed, &device.device()).is_ok()
+        })?;
+        prop_assert_eq!(Checkpoint::verify(checkpoint.signed.clone(), &device.device()), Ok(checkpoint));
+    }
 }

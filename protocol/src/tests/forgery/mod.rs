@@ -69,15 +69,17 @@ fn holds_as_signed(
     Ok(())
 }
 
-const LABELS: [Label; 10] = [
+const LABELS: [Label; 12] = [
     Label::Certificate,
     Label::DeviceList,
     Label::DeviceRevoke,
     Label::Bundle,
     Label::Prekey,
+    Label::Checkpoint,
     Label::Introduction,
     Label::KeyPackage,
     Label::Entry,
+    Label::Operation,
     Label::Acknowledgement,
     Label::Custody,
 ];

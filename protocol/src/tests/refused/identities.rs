@@ -154,6 +154,9 @@ fn bundles(vectors: &Value) -> Vec<Value> {
     let mut of_another = signed(&prekey);
     of_another["device"] = vectors["devices"][1]["public_key"].clone();
     cases.push(case("prekey", "another device's than the one asked for", of_another));
+    let checkpoint = stored(&vectors["checkpoint"]);
+    let of_another = sign(Label::Checkpoint, &key(12), checkpoint.body.clone());
+    cases.extend(forged("checkpoint", &checkpoint, &of_another, &with));
     cases
 }
 

@@ -31,6 +31,7 @@ pub(super) fn accepts(structure: &str, case: &Value) -> bool {
             Bundle::verify(signed, &UserId::new(id("user")), &DeviceId::new(id("device"))).is_ok()
         }),
         "prekey" => of_signed(&|signed| Prekey::verify(signed, &DeviceId::new(id("device"))).is_ok()),
+        "checkpoint" => of_signed(&|signed| Checkpoint::verify(signed, &DeviceId::new(id("device"))).is_ok()),
         "introduction" => of_signed(&|signed| {
             Introduction::verify(signed, &UserId::new(id("user")), &DeviceId::new(id("device"))).is_ok()
         }),

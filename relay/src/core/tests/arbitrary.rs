@@ -93,6 +93,10 @@ fn body() -> impl Strategy<Value = Option<Body>> {
             .prop_map(|(publish_id, items)| Some(Body::Publish(wire::Publish { publish_id, items }))),
         ack().prop_map(|ack| Some(Body::Ack(ack))),
         credit().prop_map(|credit| Some(Body::Credit(credit))),
+        proptest::option::weighted(0.8, (blob(7), blob(64))).prop_map(|checkpoint| {
+            let checkpoint = checkpoint.map(|(body, signature)| wire::Signed { body, signature });
+            Some(Body::PutCheckpoint(wire::PutCheckpoint { checkpoint }))
+        }),
         (blob(32), blob(50))
             .prop_map(|(locator, bundle)| Some(Body::PutBundle(wire::PutBundle { locator, bundle }))),
         blob(32).prop_map(|locator| Some(Body::GetBundle(wire::GetBundle { locator }))),

@@ -1,5 +1,6 @@
 mod arbitrary;
 mod bundles;
+mod checkpoints;
 mod disk;
 mod frames;
 mod publish;

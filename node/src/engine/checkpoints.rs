@@ -1,0 +1,70 @@
+//! Checkpoints at the home relays: what they know of this device proves a store that was rolled back
+//! (`spec/devices.md`, "Rolled back").
+
+use undertone_protocol::codec::Signed;
+use undertone_protocol::ids::RelayId;
+use undertone_protocol::keys::Checkpoint;
+use undertone_protocol::wire::{self, frame::Body};
+
+use super::context::Context;
+use super::link::{Asked, Link};
+use super::links::Links;
+use super::types::Outputs;
+use crate::event::Event;
+use crate::store::StoreError;
+
+/// The number of the next envelope: each stands in the outbox once, and no number is given twice.
+fn next(ctx: &Context<'_>) -> Result<u64, StoreError> {
+    Ok(ctx.tx.outbox_last()?.saturating_add(1))
+}
+
+/// Says to each home relay how far this device is, before the envelopes go out. One at a time: what is made meanwhile
+/// is in the next one.
+pub(super) fn put_due(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) -> Result<(), StoreError> {
+    let next = next(ctx)?;
+    let mut checkpoint = None;
+    for relay in links.homes() {
+        let is_due = |link: &mut Link| {
+            let is_asking = link.is_asking(|asked| matches!(asked, Asked::PutCheckpoint(_)));
+            link.is_attached() && !is_asking && link.checkpoint < next && link.begins_upkeep(ctx.now)
+        };
+        if links.get_mut(&relay).is_some_and(is_due) {
+            let checkpoint = checkpoint.get_or_insert_with(|| Checkpoint::issue(&ctx.me.key, next));
+            let put = wire::PutCheckpoint { checkpoint: Some(checkpoint.signed.to_wire()) };
+            links.ask(&relay, Asked::PutCheckpoint(next), Body::PutCheckpoint(put), ctx.now, out);
+        }
+    }
+    Ok(())
+}
+
+/// The relay has it durably.
+pub(super) fn stored(links: &mut Links, relay: &RelayId, next: u64) {
+    if let Some(link) = links.get_mut(relay) {
+        link.checkpoint = next;
+    }
+}
+
+/// What the relay has. One that is ahead of the store, and signed by this device, proves that the store was rolled back
+/// or is a copy: its keys and numbers were used already. Nothing goes out of it any more.
+pub(super) fn found(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    relay: &RelayId,
+    checkpoint: Option<wire::Signed>,
+) -> Result<(), StoreError> {
+    let signed = checkpoint.and_then(|signed| Signed::from_wire(signed).ok());
+    let checkpoint = signed.and_then(|signed| Checkpoint::verify(signed, &ctx.me.device).ok());
+    // None, or one that this device did not sign: it is given a new one.
+    let found = checkpoint.map_or(0, |checkpoint| checkpoint.next);
+    stored(links, relay, found);
+    if found <= next(ctx)? || ctx.me.account.rolled_back {
+        return Ok(());
+    }
+    tracing::error!(relay = %relay.short(), "the store is an old copy: the relay knows what this device sent since");
+    let mut account = ctx.me.account.clone();
+    account.rolled_back = true;
+    ctx.tx.put_account(&account)?;
+    ctx.agenda.reload = true;
+    ctx.events.push(Event::RolledBack {});
+    Ok(())
+}
