@@ -10,8 +10,7 @@ use super::context::Context;
 use super::link::{Asked, Link};
 use super::links::Links;
 use super::types::Outputs;
-use crate::event::Event;
-use crate::store::StoreError;
+use crate::store::{Fault, StoreError};
 
 /// The number of the next envelope: each stands in the outbox once, and no number is given twice.
 fn next(ctx: &Context<'_>) -> Result<u64, StoreError> {
@@ -57,14 +56,9 @@ pub(super) fn found(
     // None, or one that this device did not sign: it is given a new one.
     let found = checkpoint.map_or(0, |checkpoint| checkpoint.next);
     stored(links, relay, found);
-    if found <= next(ctx)? || ctx.me.account.rolled_back {
+    if found <= next(ctx)? || ctx.me.account.fault.is_some() {
         return Ok(());
     }
     tracing::error!(relay = %relay.short(), "the store is an old copy: the relay knows what this device sent since");
-    let mut account = ctx.me.account.clone();
-    account.rolled_back = true;
-    ctx.tx.put_account(&account)?;
-    ctx.agenda.reload = true;
-    ctx.events.push(Event::RolledBack {});
-    Ok(())
+    ctx.silence(Fault::RolledBack)
 }

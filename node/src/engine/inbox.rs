@@ -169,6 +169,7 @@ fn open_message(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
                     Admission::Taken(contact) => direct::take(ctx, *contact, entry).map(|()| Opened::Handled),
                     Admission::Later => Ok(Opened::Later(*tag)),
                     Admission::Refused(reason) => Ok(Opened::Refused(reason.to_owned())),
+                    Admission::NotWritten => direct::was_copied(ctx, &entry.header).map(|()| Opened::Handled),
                 };
             }
             Err(reason) => refusal = Some(reason),

@@ -161,7 +161,7 @@ impl Side {
             }
             // Nobody here has a second one.
             Event::Devices {} => {}
-            Event::RolledBack {} => bail!("the store of {} is an old copy", self.name),
+            Event::Silenced {} => bail!("the store of {} is an old copy, or in use twice", self.name),
             Event::RelayUp { .. } => self.connected = true,
             Event::RelayDown { .. } => self.connected = false,
             Event::Missed { .. } => self.look().await?,

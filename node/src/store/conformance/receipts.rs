@@ -40,7 +40,7 @@ pub(super) fn own_receipts_start_at_the_default() -> Case {
     }
 }
 
-const FAILURES: [Failure; 9] = [
+const FAILURES: [Failure; 10] = [
     Failure::Expired,
     Failure::Denied(Denial::UnknownMailbox),
     Failure::Denied(Denial::Epoch),
@@ -50,9 +50,10 @@ const FAILURES: [Failure; 9] = [
     Failure::Denied(Denial::UsedUp),
     Failure::Denied(Denial::Rights),
     Failure::TooLarge { bytes_max: u32::MAX },
+    Failure::Copied,
 ];
 
-/// Numbers 1 to 5 by tick, all sealed; 6 to 14 by failure, 15 and 16 whole, all not sealed.
+/// Numbers 1 to 5 by tick, all sealed; 6 to 15 by failure, 16 and 17 whole, all not sealed.
 fn deliveries() -> Vec<Delivery> {
     let ticks = [Tick::Queued, Tick::Waiting, Tick::Sent, Tick::Delivered, Tick::Read];
     let mut deliveries: Vec<Delivery> =
