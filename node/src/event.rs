@@ -42,8 +42,10 @@ pub enum Event {
     },
     /// The user's own devices are others than before: one was added, or revoked.
     Devices {},
-    /// This device's store turned out to be an old copy, or to be in use twice: nothing goes out of it any more.
-    Silenced {},
+    /// This device's store turned out to be an old copy: nothing goes out of it any more.
+    RolledBack {},
+    /// A copy of this device's store turned out to be in use: nothing goes out of this one any more.
+    Copied {},
     /// The connection to a relay is up and greeted.
     RelayUp {
         /// The relay's key, in hexadecimal.

@@ -94,7 +94,10 @@ impl Context<'_> {
         account.fault = Some(fault);
         self.tx.put_account(&account)?;
         self.agenda.reload = true;
-        self.events.push(Event::Silenced {});
+        self.events.push(match fault {
+            Fault::RolledBack => Event::RolledBack {},
+            Fault::Copied => Event::Copied {},
+        });
         Ok(())
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn fault(ctx: &Context<'_>, fault: Fault) -> String {
 }
 
 /// What the user has to know of their own identity or device.
-pub(super) fn warning(ctx: &Context<'_>) -> Result<Option<String>, StoreError> {
+pub(super) fn own_warning(ctx: &Context<'_>) -> Result<Option<String>, StoreError> {
     if let Some(found) = ctx.me.account.fault {
         return Ok(Some(fault(ctx, found)));
     }

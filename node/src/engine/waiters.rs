@@ -1,5 +1,7 @@
 //! Commands whose answer waits for the network.
 
+use std::collections::BTreeSet;
+
 use undertone_protocol::ids::{DeviceId, EntryId, Handle, UserId};
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::time::Timestamp;

@@ -24,7 +24,7 @@ use undertone_protocol::token::{Step, TokenGrant};
 use zeroize::Zeroizing;
 
 use crate::store::{
-    Account, Block, Contact, ContactState, HomeRelay, OlmSession, PeerDevice, Received, ReceiverKey,
+    Account, Block, Contact, ContactState, Fault, HomeRelay, OlmSession, PeerDevice, Received, ReceiverKey,
     Revocation, SenderKey, StoredInvitation, SupersededKey,
 };
 

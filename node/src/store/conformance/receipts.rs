@@ -81,12 +81,12 @@ pub(super) fn deliveries_are_told_apart() -> Case {
             }
             let unread: Vec<Delivery> = all.iter().filter(|one| one.tick != Tick::Read).cloned().collect();
             assert_eq!(tx.deliveries_unread(&conversation(1)).unwrap(), unread);
-            let waiting = [(1, 2), (6, 16)].map(|(from, through)| SeqRange { from, through });
+            let waiting = [(1, 2), (6, 17)].map(|(from, through)| SeqRange { from, through });
             assert_eq!(tx.deliveries_waiting(&conversation(1), 9).unwrap(), waiting);
             assert_eq!(tx.deliveries_waiting(&conversation(1), 1).unwrap(), waiting[..1]);
             assert_eq!(tx.deliveries_waiting(&conversation(9), 9).unwrap(), []);
-            assert_eq!(tx.deliveries_unsealed(&conversation(1), 9).unwrap(), all[14..]);
-            assert_eq!(tx.deliveries_unsealed(&conversation(1), 1).unwrap(), all[14..15]);
+            assert_eq!(tx.deliveries_unsealed(&conversation(1), 9).unwrap(), all[15..]);
+            assert_eq!(tx.deliveries_unsealed(&conversation(1), 1).unwrap(), all[15..16]);
             assert_eq!(tx.deliveries_between(&conversation(1), 3, 6).unwrap(), all[2..6]);
             assert_eq!(tx.deliveries_between(&conversation(1), 15, u64::MAX).unwrap(), all[14..]);
             assert_eq!(tx.deliveries_between(&conversation(1), 2, 1).unwrap(), []);
