@@ -219,6 +219,8 @@ pub struct StatusView {
     pub outbox: usize,
     /// Requests that wait for the user.
     pub requests: usize,
+    /// Requests beyond these, which show when some of these were answered.
+    pub requests_kept: usize,
     /// Contacts, those not counted that were declined or blocked.
     pub contacts: usize,
 }

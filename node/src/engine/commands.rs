@@ -139,6 +139,7 @@ fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
         relays: relays.collect(),
         outbox: views::outbox_pending(ctx, 1_000)?,
         requests,
+        requests_kept: ctx.agenda.kept_requests.len(),
         contacts: contacts.iter().filter(|contact| is_contact(contact.state)).count(),
     })
 }

@@ -235,7 +235,7 @@ struct Parts<'a> {
 /// At a start anything may be due.
 fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreError> {
     let mut agenda = Agenda { publish: true, receipts: true, quarantine: true, ..Agenda::default() };
-    agenda.quarantined = inbox::quarantined_tags(tx)?;
+    inbox::count_quarantine(tx, &mut agenda)?;
     for contact in tx.contacts()? {
         agenda.directory.insert(me.direct(&contact.user), contact.user);
         receipts::look_behind(tx, &mut agenda, &me.direct(&contact.user))?;

@@ -21,6 +21,15 @@ impl ReceiptsTx for Tables {
         Ok(())
     }
 
+    fn delete_acknowledgement(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+    ) -> Result<(), StoreError> {
+        self.acknowledgements.remove(&(*conversation, *device));
+        Ok(())
+    }
+
     fn own_receipts(&self, conversation: &ConversationId) -> Result<OwnReceipts, StoreError> {
         Ok(self.own_receipts.get(conversation).cloned().unwrap_or_default())
     }

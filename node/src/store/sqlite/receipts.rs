@@ -27,6 +27,16 @@ impl ReceiptsTx for SqliteTx<'_> {
         put_acknowledgement(self.connection, acknowledgement)
     }
 
+    fn delete_acknowledgement(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM acknowledgements WHERE conversation = ? AND device = ?";
+        run(self.connection, sql, params![conversation.as_bytes(), device.as_bytes()])?;
+        Ok(())
+    }
+
     fn own_receipts(&self, conversation: &ConversationId) -> Result<OwnReceipts, StoreError> {
         own_receipts(self.connection, conversation)
     }
