@@ -82,7 +82,7 @@ pub(super) fn delivered(
 
 /// Remembers that a payload was handled. What comes again, or is forgotten too early, does no harm: entries, channels
 /// and sessions know what they took.
-fn note_seen(ctx: &mut Context<'_>, hash: &PayloadHash) -> Result<(), StoreError> {
+pub(super) fn note_seen(ctx: &mut Context<'_>, hash: &PayloadHash) -> Result<(), StoreError> {
     ctx.tx.put_seen(hash, ctx.now)?;
     match ctx.agenda.seen_room.checked_sub(1) {
         Some(room) => ctx.agenda.seen_room = room,

@@ -5,7 +5,7 @@ use undertone_protocol::time::Timestamp;
 
 use super::SqliteTx;
 use super::columns::{
-    all, blob, damaged, get_id, get_int, get_joined, get_ms, get_secret, int, limit, join, ms, one, run,
+    all, blob, damaged, get_id, get_int, get_joined, get_ms, get_secret, int, join, limit, ms, one, run,
 };
 use crate::store::{ReceiverKey, SenderKey, SenderKeysTx, StoreError};
 
