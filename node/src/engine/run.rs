@@ -201,7 +201,9 @@ impl Engine {
     fn next_work(&self) -> impl Iterator<Item = Timestamp> {
         let work = self.fetches.next_deadline().into_iter().chain(self.walk.next_deadline());
         let compare = self.agenda.compare.values().copied();
-        work.chain(compare).chain(self.agenda.retry_again.values().map(|(_, at)| *at))
+        work.chain(self.links.next_upkeep())
+            .chain(compare)
+            .chain(self.agenda.retry_again.values().map(|(_, at)| *at))
     }
 
     fn parts<'a>(&'a mut self, tx: &'a mut dyn NodeTx, now: Timestamp) -> Parts<'a> {
