@@ -4,7 +4,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use undertone_protocol::codec::Signed;
-use undertone_protocol::crypto::{Crypto, HeaderKey, KeyPackage, PackageEnds, Vodozemac};
+use undertone_protocol::crypto::{HeaderKey, KeyPackage, PackageEnds, Vodozemac};
 use undertone_protocol::entry::{Content, DeviceChange, EntryBody, EntryHeader, SignedEntry};
 use undertone_protocol::ids::{CurveKey, DeviceId, Handle, PayloadHash, RelayId, SessionId, UserId};
 use undertone_protocol::keys::{
@@ -299,7 +299,8 @@ fn of_what_was_handled_the_newest_are_remembered() {
 
 /// A sender key as a contact's device shares it with the device.
 fn shared_key(ctx: &mut Context<'_>, user: UserId, device: &DeviceKey) -> (SessionId, wire::Signed) {
-    let info = ctx.crypto.sender_key_info(&ctx.crypto.new_sender_key()).unwrap();
+    let key = ctx.crypto.new_sender_key();
+    let info = ctx.crypto.sender_key_info(&key).unwrap();
     let package = KeyPackage {
         ends: PackageEnds {
             sender_user: user,
