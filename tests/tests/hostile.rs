@@ -176,7 +176,9 @@ fn anything() -> impl Strategy<Value = Frame> {
         let lengths = prop_oneof![Just(0usize), Just(8), Just(16), Just(32), Just(64), 0..200usize];
         lengths.prop_flat_map(|length| prop::collection::vec(any::<u8>(), length).prop_map(Bytes::from))
     };
-    let signed = (bytes(), bytes()).prop_map(|(body, signature)| wire::Signed { body, signature });
+    let signed = move || {
+        prop::option::of((bytes(), bytes()).prop_map(|(body, signature)| wire::Signed { body, signature }))
+    };
     let small = || any::<u8>().prop_map(i32::from);
     // A delivery under a number to come takes the place of that one: a relay can swallow what it holds anyway.
     let past = prop_oneof![Just(0), Just(1), Just(u64::MAX)];
@@ -185,8 +187,10 @@ fn anything() -> impl Strategy<Value = Frame> {
             bytes().prop_map(move |payload| Body::Deliver(wire::Deliver { class: class % 4, seq, payload }))
         }),
         bytes().prop_map(|generation| Body::Registered(wire::Registered { generation })),
-        bytes().prop_map(|generation| Body::Attached(wire::Attached { generation })),
-        prop::option::of(signed).prop_map(|receipt| Body::Published(wire::Published { receipt })),
+        (bytes(), signed()).prop_map(|(generation, checkpoint)| {
+            Body::Attached(wire::Attached { generation, checkpoint })
+        }),
+        signed().prop_map(|receipt| Body::Published(wire::Published { receipt })),
         (bytes(), bytes()).prop_map(|(bundle, prekey)| Body::Bundle(wire::BundleAnswer { bundle, prekey })),
         (any::<u32>(), number())
             .prop_map(|(left, batch)| Body::PrekeysLeft(wire::PrekeysLeft { left, batch })),
