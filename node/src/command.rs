@@ -200,6 +200,8 @@ pub struct DeviceView {
     pub state: String,
     /// When it was added, in milliseconds since 1970.
     pub added_ms: u64,
+    /// What the user has to know of it.
+    pub warning: Option<String>,
 }
 
 /// How the node is.
@@ -207,7 +209,7 @@ pub struct DeviceView {
 pub struct StatusView {
     /// Who this node is.
     pub id: IdView,
-    /// `active`; `linking`: it waits to be added by another device of its user; `revoked`; `rolled back`.
+    /// `active`; `linking`: it waits to be added by another device of its user; `revoked`; `rolled back`; `copied`.
     pub device_state: String,
     /// What the user has to know of their own identity or device.
     pub warning: Option<String>,
@@ -217,6 +219,8 @@ pub struct StatusView {
     pub outbox: usize,
     /// Requests that wait for the user.
     pub requests: usize,
+    /// Requests beyond these, which show when some of these were answered.
+    pub requests_kept: usize,
     /// Contacts, those not counted that were declined or blocked.
     pub contacts: usize,
 }

@@ -44,6 +44,8 @@ pub enum Event {
     Devices {},
     /// This device's store turned out to be an old copy: nothing goes out of it any more.
     RolledBack {},
+    /// A copy of this device's store turned out to be in use: nothing goes out of this one any more.
+    Copied {},
     /// The connection to a relay is up and greeted.
     RelayUp {
         /// The relay's key, in hexadecimal.

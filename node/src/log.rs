@@ -43,6 +43,20 @@ pub fn counts(tx: &dyn LogTx, stored: &StoredEntry) -> Result<bool, StoreError> 
     Ok(tx.cut(conversation, device)?.is_none_or(|cut| *seq <= cut.through))
 }
 
+/// What is held of a device, but for what is beyond its cut.
+pub fn up_to(item: &FrontierItem, cut: &Cut) -> FrontierItem {
+    let mut item = item.clone();
+    if item.seq > cut.through {
+        item.seq = cut.through;
+        item.head = cut.head;
+    }
+    item.ranges.retain(|range| range.from <= cut.through);
+    for range in &mut item.ranges {
+        range.through = range.through.min(cut.through);
+    }
+    item
+}
+
 /// Merges a verified entry, whatever came before it; what stands on it may move. `None` when it is there already.
 pub fn insert(
     tx: &mut dyn LogTx,

@@ -133,6 +133,12 @@ pub const OLM_SESSIONS_PER_PEER_MAX: usize = 5;
 pub const QUARANTINE_ITEMS_MAX: usize = 1_024;
 /// Contact requests that wait for the user.
 pub const REQUESTS_MAX: usize = 256;
+/// Contact requests beyond these that are kept sealed until there is room, among the payloads that can't be opened yet.
+pub const REQUESTS_KEPT_MAX: usize = 256;
+/// Hashes of handled payloads that a node remembers: several times what its relays may hold for it.
+pub const SEEN_ITEMS_MAX: usize = 65_536;
+/// Receiving sender keys that are kept of one peer device.
+pub const RECEIVER_KEYS_PER_DEVICE_MAX: usize = 512;
 /// Outgoing items that a node keeps.
 pub const OUTBOX_ITEMS_MAX: usize = 100_000;
 

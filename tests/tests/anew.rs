@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
-use undertone::command::{Command, ContactView};
+use undertone::command::{Command, ContactView, ErrorKind};
 use undertone::engine::Origin;
+use undertone::event::Event;
 use undertone::store::NodeStore;
+use undertone_protocol::keys::direct_conversation;
 use undertone_tests::simulation::Stage;
 
 const ALICE: usize = 0;
@@ -135,6 +137,7 @@ fn a_copied_store_forks_and_everybody_sees_it() {
     stage.relay_forgets().unwrap();
     stage.start(BOB).unwrap();
     stage.send(BOB, "Alice", "written by Bob").unwrap();
+    stage.send(BOB, "Alice", "more by Bob").unwrap();
     stage.start(phone).unwrap();
     stage.run(MINUTES).unwrap();
     // What the copy used up of Bob's keys is healed as they go on talking; then the proof comes.
@@ -146,6 +149,157 @@ fn a_copied_store_forks_and_everybody_sees_it() {
         let warning = first_contact(&mut stage, node).warning.unwrap_or_default();
         assert!(warning.contains("copied store"), "at {node}: {warning}");
     }
-    let warning = stage.status(BOB).unwrap().warning.unwrap();
-    assert!(warning.contains("copy of this device"), "{warning}");
+    // What does not count was told to nobody who knew, and is read by nobody.
+    let told = messages_told(&mut stage, ALICE);
+    assert!(told.contains(&"written by the copy".to_owned()), "{told:?}");
+    assert!(!told.iter().any(|text| text.contains("by Bob")), "{told:?}");
+    stage.ask(ALICE, Command::Read { name: "Bob".to_owned() }).unwrap().unwrap();
+    stage.run(MINUTES).unwrap();
+    assert!(reads_up_to_the_cut(&mut stage, ALICE));
+    is_silenced_as_copied(&mut stage);
+    stage.stop(BOB).unwrap();
+    stage.start(BOB).unwrap();
+    is_silenced_as_copied(&mut stage);
+}
+
+/// Bob's device says what happened, and what of its own counts nowhere.
+fn is_silenced_as_copied(stage: &mut Stage) {
+    let status = stage.status(BOB).unwrap();
+    assert_eq!(status.device_state, "copied");
+    let warning = status.warning.unwrap();
+    assert!(warning.contains("copy of this device") && warning.contains("init --recover"), "{warning}");
+    let send = Command::Send { name: "Alice".to_owned(), text: "more".to_owned() };
+    assert_eq!(stage.refusal(BOB, send).unwrap().kind, ErrorKind::Conflict);
+    let mine: Vec<_> = stage.history(BOB, "Alice").unwrap().into_iter().filter(|one| one.mine).collect();
+    let failed: Vec<_> = mine.iter().map(|one| (one.text.as_str(), one.failed.is_some())).collect();
+    assert_eq!(failed, [("before, too", false), ("written by Bob", true), ("more by Bob", true)]);
+    assert!(mine.iter().all(|one| one.failed.is_none() || one.state != "read"), "{mine:?}");
+}
+
+/// The texts that a watcher was told of.
+fn messages_told(stage: &mut Stage, node: usize) -> Vec<String> {
+    let events = stage.events(node).into_iter();
+    let texts = events.filter_map(|event| match event {
+        Event::Message { message } => Some(message.text),
+        _ => None,
+    });
+    texts.collect()
+}
+
+/// Whether there are forks, and nothing beyond them is acknowledged as read.
+fn reads_up_to_the_cut(stage: &mut Stage, node: usize) -> bool {
+    let found = stage.disk(node).unwrap().transaction(|tx| {
+        let own = tx.account()?.unwrap().certificate.user;
+        let contact = tx.contacts()?.into_iter().find(|contact| contact.user != own).unwrap();
+        let conversation = direct_conversation(&own, &contact.user);
+        let read = tx.own_receipts(&conversation)?.read;
+        let cuts = tx.cuts(&conversation)?;
+        Ok(!cuts.is_empty() && cuts.iter().all(|(device, cut)| !read.covers(device, cut.through + 1)))
+    });
+    found.unwrap()
+}
+
+/// The phone of a user is copied: their other devices, and their contacts, see which one it is.
+#[test]
+fn a_copied_phone_shows_at_ones_own_devices() {
+    let mut stage = friends();
+    let phone = stage.add_linked(ALICE, "phone").unwrap();
+    let copy = stage.add("copy", Origin::New).unwrap();
+    stage.stop(phone).unwrap();
+    stage.stop(copy).unwrap();
+    stage.copy_disk(phone, copy).unwrap();
+    stage.start(copy).unwrap();
+    stage.send(copy, "Bob", "written by the copy").unwrap();
+    stage.stop(copy).unwrap();
+    stage.relay_forgets().unwrap();
+    stage.start(phone).unwrap();
+    stage.send(phone, "Bob", "written by the phone").unwrap();
+    stage.run(MINUTES).unwrap();
+    // What the copy used up of the phone's keys is healed as they go on talking.
+    stage.send(BOB, "Alice", "are you there?").unwrap();
+    stage.send(ALICE, "Bob", "where?").unwrap();
+    stage.run(MINUTES).unwrap();
+    let warning = stage.status(ALICE).unwrap().warning.unwrap_or_default();
+    assert!(warning.contains("your device phone") && warning.contains("device revoke"), "{warning}");
+    assert_eq!(warned(&mut stage, ALICE), [("desktop".to_owned(), false), ("phone".to_owned(), true)]);
+    assert_eq!(first_contact(&mut stage, ALICE).warning, None, "nothing is wrong with Bob");
+    let warning = first_contact(&mut stage, BOB).warning.unwrap_or_default();
+    assert!(warning.contains("Alice's device phone"), "{warning}");
+    assert_eq!(stage.status(phone).unwrap().device_state, "copied");
+    // It is revoked, and all is well.
+    stage.ask(ALICE, Command::DeviceRevoke { name: "phone".to_owned() }).unwrap().unwrap();
+    stage.run(MINUTES).unwrap();
+    assert_eq!(stage.status(ALICE).unwrap().warning, None);
+    assert_eq!(warned(&mut stage, ALICE), [("desktop".to_owned(), false), ("phone".to_owned(), false)]);
+    assert_eq!(first_contact(&mut stage, BOB).warning, None);
+}
+
+/// The devices of a user, and whether something is wrong with each.
+fn warned(stage: &mut Stage, node: usize) -> Vec<(String, bool)> {
+    stage.devices(node).unwrap().into_iter().map(|device| (device.name, device.warning.is_some())).collect()
+}
+
+/// A device that writes in the account conversation from two places shows, too.
+#[test]
+fn a_fork_among_ones_own_devices_shows() {
+    let mut stage = friends();
+    let phone = stage.add_linked(ALICE, "phone").unwrap();
+    let copy = stage.add("copy", Origin::New).unwrap();
+    stage.stop(phone).unwrap();
+    stage.stop(copy).unwrap();
+    stage.copy_disk(phone, copy).unwrap();
+    stage.start(copy).unwrap();
+    stage.ask(copy, Command::ContactVerify { name: "Bob".to_owned(), confirm: true }).unwrap().unwrap();
+    stage.run(MINUTES).unwrap();
+    stage.stop(copy).unwrap();
+    stage.relay_forgets().unwrap();
+    stage.start(phone).unwrap();
+    stage.ask(phone, Command::ContactBlock { name: "Bob".to_owned() }).unwrap().unwrap();
+    stage.run(MINUTES).unwrap();
+    // Keys that the copy used up are healed as the devices go on talking.
+    stage.ask(ALICE, Command::Invite { uses: 1, life: MINUTES }).unwrap().unwrap();
+    let carol = stage.add("Carol", Origin::New).unwrap();
+    stage.meet(ALICE, carol).unwrap();
+    stage.run(MINUTES).unwrap();
+    let warning = stage.status(ALICE).unwrap().warning.unwrap_or_default();
+    assert!(warning.contains("your device phone"), "{warning}");
+}
+
+/// The primary device revokes one before it has the last that this wrote. Another device has it, and brings it: it
+/// shows nowhere, and nobody is told.
+#[test]
+fn what_a_sibling_brings_from_beyond_a_cut_is_told_nobody() {
+    let mut stage = friends();
+    let phone = stage.add_linked(ALICE, "phone").unwrap();
+    let tablet = stage.add_linked(ALICE, "tablet").unwrap();
+    stage.send(tablet, "Bob", "from the tablet").unwrap();
+    stage.run(MINUTES).unwrap();
+    stage.unplug(ALICE).unwrap();
+    stage.send(tablet, "Bob", "beyond the cut").unwrap();
+    stage.run(MINUTES).unwrap();
+    drop(stage.ask(ALICE, Command::DeviceRevoke { name: "tablet".to_owned() }).unwrap());
+    drop((stage.events(ALICE), stage.events(phone)));
+    stage.plug(ALICE).unwrap();
+    stage.run(MINUTES * 5).unwrap();
+    assert_eq!(held_of_all(&mut stage, ALICE), held_of_all(&mut stage, phone), "it was brought");
+    for node in [ALICE, phone, BOB] {
+        let name = if node == BOB { "Alice" } else { "Bob" };
+        let texts = stage.said(node, name).unwrap();
+        assert_eq!(texts, ["before", "before, too", "from the tablet"], "at {node}");
+    }
+    let told: Vec<Event> = stage.events(ALICE);
+    let of_it =
+        |event: &&Event| matches!(event, Event::Message { message } if message.text == "beyond the cut");
+    assert_eq!(told.iter().find(of_it), None);
+}
+
+/// How many entries of each device a device holds of the conversation with its contact.
+fn held_of_all(stage: &mut Stage, node: usize) -> Vec<u64> {
+    let found = stage.disk(node).unwrap().transaction(|tx| {
+        let own = tx.account()?.unwrap().certificate.user;
+        let contact = tx.contacts()?.into_iter().find(|contact| contact.user != own).unwrap();
+        let frontier = tx.frontier(&direct_conversation(&own, &contact.user))?;
+        Ok(frontier.into_iter().map(|(_, item)| item.seq).collect())
+    });
+    found.unwrap()
 }

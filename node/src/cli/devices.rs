@@ -64,7 +64,8 @@ fn described(device: &DeviceView) -> String {
         "waiting" => "added; its relay is not reached yet".to_owned(),
         other => other.to_owned(),
     };
-    format!("{} ({id}): {state}, since {}", show::safe(&device.name), show::time(device.added_ms))
+    let warning = device.warning.as_ref().map_or_else(String::new, |text| format!(" ! {}", show::safe(text)));
+    format!("{} ({id}): {state}, since {}{warning}", show::safe(&device.name), show::time(device.added_ms))
 }
 
 fn added_text(name: &str, waits: bool) -> String {

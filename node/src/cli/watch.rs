@@ -58,6 +58,7 @@ fn described(event: &Event) -> String {
         Event::Accepted { contact } => format!("{} is a contact now", show::safe(&contact.name)),
         Event::Contact { contact } => changed(contact),
         Event::RolledBack {} => "this device's files are an old copy: see `undertone status`".to_owned(),
+        Event::Copied {} => "a copy of this device's files is in use: see `undertone status`".to_owned(),
         Event::Devices {} => "your devices changed: see `undertone device list`".to_owned(),
         Event::RelayUp { relay } => format!("relay {}: connected", short(relay)),
         Event::RelayDown { relay, reason } => {

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use undertone_protocol::limits::REQUESTS_MAX;
 
 use super::args::Options;
 use super::session::{Session, ask};
@@ -61,8 +60,10 @@ fn print(Status { running, status }: &Status) -> anyhow::Result<()> {
     }
     show::line(&format!("contacts {}", status.contacts))?;
     if status.requests > 0 {
-        let full =
-            if status.requests < REQUESTS_MAX { "" } else { "; no more are taken until some are answered" };
+        let full = match status.requests_kept {
+            0 => String::new(),
+            kept => format!("; {kept} more show when you accepted or declined some"),
+        };
         show::line(&format!("requests {}: see `undertone contact list`{full}", status.requests))?;
     }
     show::line(&format!("to send  {}", status.outbox))

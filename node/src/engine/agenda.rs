@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use undertone_protocol::ids::{ConversationId, DeviceId, RelayId, Tag, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, PayloadHash, RelayId, Tag, UserId};
 use undertone_protocol::time::Timestamp;
 
 use crate::store::Failure;
@@ -33,6 +33,10 @@ pub(super) struct Agenda {
     pub(super) quarantine: bool,
     /// The tags of what is in quarantine, so that a key that opens none of it costs nothing.
     pub(super) quarantined: BTreeSet<Tag>,
+    /// Requests among them: they wait until the user has room for more.
+    pub(super) kept_requests: BTreeSet<PayloadHash>,
+    /// How many payloads may be handled before the store looks whether it remembers too many.
+    pub(super) seen_room: usize,
     /// When devices of contacts were, or will be, last asked to send again what could not be read.
     pub(super) asked_to_retry: BTreeMap<DeviceId, Timestamp>,
     /// When devices of contacts were last sent again what they could not read.
@@ -73,6 +77,18 @@ pub(super) struct Offer {
 }
 
 impl Agenda {
+    /// A device was revoked: nothing is due to it.
+    pub(super) fn forget(&mut self, device: &DeviceId) {
+        self.behind.retain(|(_, behind)| behind != device);
+        self.compare.retain(|(of, _), _| of != device);
+        self.spoke.retain(|(of, _), _| of != device);
+        self.offered.retain(|(of, _), _| of != device);
+        self.asked_to_retry.remove(device);
+        self.retried.remove(device);
+        self.retry_again.remove(device);
+        self.unfetchable.remove(device);
+    }
+
     /// These tags are expected from now on.
     pub(super) fn expected<'a>(&mut self, mut tags: impl Iterator<Item = &'a Tag>) {
         self.quarantine |= tags.any(|tag| self.quarantined.contains(tag));

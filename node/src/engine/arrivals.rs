@@ -8,6 +8,7 @@ use undertone_protocol::limits::PAYLOAD_BYTES_MAX;
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
+use super::introductions::NotTaken;
 use super::pairwise::{OlmRefusal, Refusal, Sender};
 use super::{direct, healing, introductions, lists, pairwise, receipts, sealing};
 use crate::store::StoreError;
@@ -18,25 +19,25 @@ pub(super) fn receive(
     channel: &InboundChannel,
     peer: Option<DeviceId>,
     content: Vec<u8>,
-) -> Result<Result<DeviceId, Refusal>, StoreError> {
+) -> Result<Result<DeviceId, NotTaken>, StoreError> {
     let content: wire::ChannelContent = match decode("channel content", &content.into(), PAYLOAD_BYTES_MAX) {
         Ok(content) => content,
-        Err(error) => return Ok(Err(error.to_string())),
+        Err(error) => return Ok(Err(error.to_string().into())),
     };
     let introduction = match content.introduction.map(|signed| verify_introduction(ctx, signed)).transpose() {
         Ok(introduction) => introduction,
-        Err(refusal) => return Ok(Err(refusal)),
+        Err(refusal) => return Ok(Err(refusal.into())),
     };
     let Some(sender) = sender(ctx, peer, introduction.as_ref(), &content.sender)? else {
-        return Ok(Err("it names no device that we know".to_owned()));
+        return Ok(Err("it names no device that we know".to_owned().into()));
     };
     if peer.is_some_and(|peer| peer != sender.device) {
-        return Ok(Err("it speaks for another device than its channel".to_owned()));
+        return Ok(Err("it speaks for another device than its channel".to_owned().into()));
     }
     if let Some(introduction) = &introduction
-        && let Err(refusal) = introductions::admit(ctx, introduction)?
+        && let Err(why) = introductions::admit(ctx, introduction)?
     {
-        return Ok(Err(refusal));
+        return Ok(Err(why));
     }
     let message = match content.olm {
         Some(olm) => pairwise::decrypt(ctx, channel, &sender, olm)?,
@@ -55,7 +56,7 @@ pub(super) fn receive(
             if let OlmRefusal::Wedged(_) = refusal {
                 healing::wedged(ctx, &sender.user, &sender.device)?;
             }
-            return Ok(Err(refusal.to_string()));
+            return Ok(Err(refusal.to_string().into()));
         }
     }
     if introduction.is_some() {

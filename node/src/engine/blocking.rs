@@ -117,6 +117,7 @@ pub(super) fn let_in(
 }
 
 fn changed(ctx: &mut Context<'_>, contact: &Contact) -> Result<(), StoreError> {
+    introductions::answered(ctx);
     ctx.agenda.changed.insert(contact.user);
     let view = views::contact(ctx, contact)?;
     ctx.events.push(Event::Contact { contact: view });

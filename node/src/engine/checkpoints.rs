@@ -13,8 +13,7 @@ use super::context::Context;
 use super::link::{Asked, Link};
 use super::links::Links;
 use super::types::Outputs;
-use crate::event::Event;
-use crate::store::StoreError;
+use crate::store::{Fault, StoreError};
 
 /// Between two checkpoints at one relay: well below its `requests_per_minute`.
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(200);
@@ -74,14 +73,9 @@ pub(super) fn found(
     let found = checkpoint.map_or(0, |checkpoint| checkpoint.next);
     stored(links, relay, found);
     links.told();
-    if found <= next(ctx)? || ctx.me.account.rolled_back {
+    if found <= next(ctx)? || ctx.me.account.fault.is_some() {
         return Ok(());
     }
     tracing::error!(relay = %relay.short(), "the store is an old copy: the relay knows what this device sent since");
-    let mut account = ctx.me.account.clone();
-    account.rolled_back = true;
-    ctx.tx.put_account(&account)?;
-    ctx.agenda.reload = true;
-    ctx.events.push(Event::RolledBack {});
-    Ok(())
+    ctx.silence(Fault::RolledBack)
 }

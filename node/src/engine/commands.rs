@@ -21,7 +21,7 @@ use crate::command::{
     Ask, Command, CommandError, CommandId, CountView, ErrorKind, InvitationView, RelayView, Response,
     SafetyNumberView, StatusView,
 };
-use crate::store::{Contact, ContactState, Failure, StoreError, StoredEntry};
+use crate::store::{Contact, ContactState, Failure, Fault, StoreError, StoredEntry};
 
 const HISTORY_MAX: usize = 10_000;
 /// Their bytes, as entries: an answer of the local API has room for them, even where each byte takes six as JSON.
@@ -139,6 +139,7 @@ fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
         relays: relays.collect(),
         outbox: views::outbox_pending(ctx, 1_000)?,
         requests,
+        requests_kept: ctx.agenda.kept_requests.len(),
         contacts: contacts.iter().filter(|contact| is_contact(contact.state)).count(),
     })
 }
@@ -147,8 +148,11 @@ fn device_state(ctx: &Context<'_>) -> &'static str {
     match ctx.me {
         me if me.is_linking() => "linking",
         me if me.is_revoked() => "revoked",
-        me if me.account.rolled_back => "rolled back",
-        _ => "active",
+        me => match me.account.fault {
+            Some(Fault::RolledBack) => "rolled back",
+            Some(Fault::Copied) => "copied",
+            None => "active",
+        },
     }
 }
 

@@ -6,7 +6,7 @@ use undertone_protocol::time::Timestamp;
 
 use super::agenda::Agenda;
 use crate::event::Event;
-use crate::store::{Account, NodeTx};
+use crate::store::{Account, Fault, NodeTx, StoreError};
 
 /// Who this node is, with its keys.
 pub struct Me {
@@ -50,9 +50,9 @@ impl Me {
         !self.is_linking() && self.account.device_list.active_device(&self.device).is_none()
     }
 
-    /// Whether nothing goes out of this device any more: it was revoked, or its store is an old copy.
+    /// Whether nothing goes out of this device any more: it was revoked, or its store is an old copy or was copied.
     pub fn is_silenced(&self) -> bool {
-        self.is_revoked() || self.account.rolled_back
+        self.is_revoked() || self.account.fault.is_some()
     }
 
     /// The identity key, on the primary device.
@@ -77,4 +77,27 @@ pub(super) struct Context<'a> {
     pub(super) agenda: &'a mut Agenda,
     /// What happened; told after the transaction is durable.
     pub(super) events: &'a mut Vec<Event>,
+}
+
+impl Context<'_> {
+    /// The account as it is stored now: something that came before in the same input may have changed it.
+    pub(super) fn account(&self) -> Result<Account, StoreError> {
+        Ok(self.tx.account()?.unwrap_or_else(|| self.me.account.clone()))
+    }
+
+    /// The store turned out to be an old copy, or to be copied: nothing goes out of it any more.
+    pub(super) fn silence(&mut self, fault: Fault) -> Result<(), StoreError> {
+        let mut account = self.account()?;
+        if account.fault.is_some() {
+            return Ok(());
+        }
+        account.fault = Some(fault);
+        self.tx.put_account(&account)?;
+        self.agenda.reload = true;
+        self.events.push(match fault {
+            Fault::RolledBack => Event::RolledBack {},
+            Fault::Copied => Event::Copied {},
+        });
+        Ok(())
+    }
 }

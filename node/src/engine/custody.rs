@@ -77,7 +77,7 @@ pub(super) fn told(
     let from = known.seq.max(item.last().saturating_sub(TICKS_TOLD as u64)).saturating_add(1);
     for stored in ctx.tx.entries_of(conversation, device, from, TICKS_TOLD)? {
         let header = &stored.entry.header;
-        if !item.covers(header.seq) || known.covers(header.seq) {
+        if !item.covers(header.seq) || known.covers(header.seq) || !log::counts(ctx.tx, &stored)? {
             continue;
         }
         if views::siblings_tick(ctx, contact, header, None)? == Tick::Sent {

@@ -1,5 +1,7 @@
 //! Commands about the user's own devices.
 
+use std::collections::BTreeSet;
+
 use undertone_protocol::keys::{DeviceCode, ListedDevice};
 
 use super::answers::{Answer, error, later, now};
@@ -23,8 +25,8 @@ pub(super) fn hindrance(ctx: &Context<'_>, command: &Command) -> Option<CommandE
             .to_owned()
     } else if ctx.me.is_revoked() && !looks && !reads {
         "this device was revoked by another one of yours: it only shows what it has".to_owned()
-    } else if ctx.me.account.rolled_back && !looks && !reads {
-        views::rolled_back(ctx)
+    } else if let Some(fault) = ctx.me.account.fault.filter(|_| !looks && !reads) {
+        views::fault(ctx, fault)
     } else {
         return None;
     };
@@ -56,7 +58,8 @@ pub(super) fn add(ctx: &mut Context<'_>, code: &str) -> Result<Answer, StoreErro
 pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, StoreError> {
     let listed = &ctx.me.account.device_list.devices;
     let own = own::own_contact(ctx)?;
-    let views = listed.iter().map(|listed| views::device(ctx, own.as_ref(), listed));
+    let forked = views::own_forked(ctx)?;
+    let views = listed.iter().map(|listed| views::device(ctx, own.as_ref(), &forked, listed));
     now(Response::Devices(views.collect::<Result<_, _>>()?))
 }
 
@@ -65,7 +68,7 @@ pub(super) fn revoke(ctx: &mut Context<'_>, name: &str) -> Result<Answer, StoreE
         Ok(certificate) => {
             let own = own::own_contact(ctx)?;
             let listed = ListedDevice { certificate, revoked: true };
-            now(Response::Device(views::device(ctx, own.as_ref(), &listed)?))
+            now(Response::Device(views::device(ctx, own.as_ref(), &BTreeSet::new(), &listed)?))
         }
         Err(problem) => Ok(Err(problem)),
     }

@@ -8,10 +8,10 @@ use undertone_protocol::limits::ENTRIES_MAX;
 use undertone_protocol::wire;
 
 use super::context::Context;
-use super::{introductions, lists, own, receipts, resend, views, writing};
+use super::{history, introductions, lists, own, receipts, resend, views, writing};
 use crate::event::Event;
 use crate::log;
-use crate::store::{Contact, ContactState, Cut, CutReason, StoreError, StoredEntry};
+use crate::store::{Contact, ContactState, Cut, CutReason, Fault, StoreError, StoredEntry};
 
 /// Adds a text of this user to the log; it is sealed when it can be.
 pub(super) fn compose(
@@ -33,6 +33,8 @@ pub(super) enum Admission {
     Later,
     /// It is not allowed.
     Refused(&'static str),
+    /// This device signed it, but it is not in its store: somebody uses a copy of that.
+    NotWritten,
 }
 
 /// Who brings an entry.
@@ -60,7 +62,7 @@ pub(super) fn admit(ctx: &Context<'_>, entry: &SignedEntry, bearer: Bearer) -> R
         });
     };
     if *device == ctx.me.device && ctx.tx.entry(&entry.id)?.is_none() {
-        return Ok(Admission::Refused("an entry that this device did not write under its name"));
+        return Ok(Admission::NotWritten);
     }
     // One's own first: a contact may list whom they like.
     let lists = [Some(&ctx.me.account.device_list), contact.device_list.as_ref()];
@@ -125,16 +127,18 @@ fn carry(ctx: &mut Context<'_>, entry: SignedEntry, bearer: Bearer) -> Result<()
         Admission::Later => Ok(()),
         Admission::Refused(reason) => {
             tracing::warn!(device = %entry.header.device.short(), reason, "an entry was refused");
-            if entry.header.device == ctx.me.device { was_copied(ctx) } else { Ok(()) }
+            Ok(())
         }
+        Admission::NotWritten => was_copied(ctx, &entry.header),
     }
 }
 
-/// Somebody else writes under this device's name.
-fn was_copied(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    let Some(mut own) = own::own_contact(ctx)? else { return Ok(()) };
-    own.identity_warning = true;
-    ctx.tx.put_contact(&own)
+/// This device's key signed what is not in its store: that was copied, or is an old copy. From this number on nothing
+/// that it wrote counts, and nothing goes out of it any more.
+pub(super) fn was_copied(ctx: &mut Context<'_>, shown: &EntryHeader) -> Result<(), StoreError> {
+    tracing::error!(seq = shown.seq, "somebody holds an entry of this device that is not in its store");
+    receipts::void_from(ctx, &shown.conversation, shown.seq)?;
+    ctx.silence(Fault::Copied)
 }
 
 /// Takes in an entry that was admitted.
@@ -175,11 +179,26 @@ pub(super) fn take(
         Content::Account(_) => return Ok(()),
         Content::Text(_) | Content::Unknown => {}
     }
+    if !shows(ctx, &stored)? {
+        return Ok(());
+    }
     if contact.state == ContactState::Accepted {
         let message = views::message(ctx, &contact, &stored)?;
         ctx.events.push(Event::Message { message });
     }
     Ok(())
+}
+
+/// Whether a new entry counts. One beyond a fork does not: its device may not know yet.
+fn shows(ctx: &mut Context<'_>, stored: &StoredEntry) -> Result<bool, StoreError> {
+    let EntryHeader { conversation, device, seq, .. } = &stored.entry.header;
+    let Some(cut) = ctx.tx.cut(conversation, device)?.filter(|cut| *seq > cut.through) else {
+        return Ok(true);
+    };
+    if cut.why == CutReason::Forked {
+        history::show_again(ctx, conversation, device, cut.through.saturating_add(1));
+    }
+    Ok(false)
 }
 
 /// Two entries with one number prove that the device's key is in two places: from the lowest such number on
@@ -197,7 +216,9 @@ fn note_fork(ctx: &mut Context<'_>, contact: &Contact, entry: &SignedEntry) -> R
     let through = seq.saturating_sub(1);
     log::cut(ctx.tx, conversation, device, Cut { through, head: entry.header.prev, why: CutReason::Forked })?;
     ctx.agenda.forks.insert((*conversation, *device, *seq));
-    if !contact.state.is_blocked() {
+    if own::is_own(ctx, device) {
+        ctx.events.push(Event::Devices {});
+    } else if !contact.state.is_blocked() {
         let view = views::contact(ctx, contact)?;
         ctx.events.push(Event::Contact { contact: view });
     }

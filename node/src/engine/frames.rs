@@ -130,6 +130,9 @@ fn refused(
         asked => {
             if matches!(asked, Asked::PutPrekeys) {
                 ctx.agenda.prekeys.insert(*relay);
+                if refusal.code() == wire::RefusalCode::Unknown {
+                    home::bundle_lost(ctx, relay)?;
+                }
             }
             // What was held back until the relay answered goes out.
             ctx.agenda.publish = true;

@@ -17,6 +17,7 @@ use super::context::{Context, Me};
 use super::outgoing::{self, NO_GROUP};
 use super::own::{self, ARRIVAL};
 use super::{pairwise, resend, views};
+use crate::log;
 use crate::store::{Contact, ContactState, NodeTx, OutboxState, Purpose, StoreError, StoredEntry};
 
 /// Envelopes of history that go out for one look at what a device lacks.
@@ -243,6 +244,10 @@ fn lacking(
                 if item.covers(stored.entry.header.seq) {
                     continue;
                 }
+                // Contacts refuse what is beyond a cut.
+                if !own::is_me(ctx, to) && !log::counts(ctx.tx, &stored)? {
+                    continue;
+                }
                 // A device that holds nothing of it yet was not there when it was sent.
                 if item.seq > 0 && ctx.now.since(stored.received) < ARRIVAL {
                     lacking.waits(stored.received.after(ARRIVAL));
@@ -291,6 +296,16 @@ fn send(
     let body = Body::Entries(wire::Entries { entries });
     let Some(payload) = pairwise::seal(ctx, to, device, body, None)? else { return Ok(()) };
     outgoing::put(ctx, &to.user, &[*device], Purpose::History(*conversation), NO_GROUP, payload)
+}
+
+/// A device goes on writing beyond a fork: it does not know of it yet. It is shown the proof again, with all others.
+pub(super) fn show_again(ctx: &mut Context<'_>, conversation: &ConversationId, author: &DeviceId, seq: u64) {
+    let (which, now) = ((*author, *conversation), ctx.now);
+    ctx.agenda.forks_shown.retain(|_, at| now.since(*at) < OFFER_LIFE);
+    if !ctx.agenda.forks_shown.contains_key(&which) {
+        ctx.agenda.forks_shown.insert(which, now);
+        ctx.agenda.forks.insert((*conversation, *author, seq));
+    }
 }
 
 /// Shows every device of a conversation the proof that one of them is in two places.

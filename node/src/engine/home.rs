@@ -70,13 +70,7 @@ pub(super) fn not_registered(
 }
 
 /// Asks for deliveries.
-fn attach(
-    ctx: &Context<'_>,
-    links: &mut Links,
-    home: &HomeRelay,
-    generation: Generation,
-    out: &mut Outputs,
-) {
+fn attach(ctx: &Context<'_>, links: &mut Links, home: &HomeRelay, generation: Generation, out: &mut Outputs) {
     let relay = &home.address.relay;
     let Some(link) = links.get_mut(relay) else { return };
     let credits = link.intakes.attach(home.received.clone());
@@ -214,6 +208,15 @@ pub(super) fn bundle_stored(ctx: &mut Context<'_>, relay: &RelayId) -> Result<()
     Ok(())
 }
 
+/// The relay has no bundle that prekeys could go with: it is put again.
+pub(super) fn bundle_lost(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
+    if let Some(mut home) = ctx.tx.home_relay(relay)? {
+        home.bundle_stored = false;
+        ctx.tx.put_home_relay(&home)?;
+    }
+    Ok(())
+}
+
 /// The relay bounds the invitation.
 pub(super) fn introduction_stored(
     ctx: &mut Context<'_>,
@@ -276,8 +279,11 @@ fn make_batch(ctx: &mut Context<'_>, home: &mut HomeRelay, count: usize) -> Resu
     Ok(())
 }
 
-/// Forgets invitations that ended.
+/// Forgets invitations that ended, but while a request may wait that came by one in time.
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    if !ctx.agenda.kept_requests.is_empty() {
+        return Ok(());
+    }
     for invitation in ctx.tx.invitations()? {
         if invitation.not_after < ctx.now {
             ctx.tx.delete_invitation(&invitation.handle)?;

@@ -1,18 +1,19 @@
 //! What home relays deliver: opened once, put aside while it can't be opened, acknowledged once committed.
 
-use std::collections::BTreeSet;
-
 use undertone_protocol::codec::decode;
 use undertone_protocol::crypto::{InboundChannel, PayloadKind, classify, decrypt_content, opening_hash};
 use undertone_protocol::entry::SignedEntry;
 use undertone_protocol::ids::{DeviceId, PayloadHash, RelayId, SessionId, Tag};
 use undertone_protocol::limits::{
     CHANNEL_UNACKNOWLEDGED_MAX, CHANNELS_PER_PEER_MAX, PAYLOAD_BYTES_MAX, QUARANTINE_ITEMS_MAX,
+    REQUESTS_KEPT_MAX, SEEN_ITEMS_MAX,
 };
 use undertone_protocol::wire::{self, frame::Body};
 
+use super::agenda::Agenda;
 use super::context::Context;
 use super::direct::{self, Admission, Bearer};
+use super::introductions::{self, NotTaken};
 use super::links::{Links, drop_link};
 use super::types::Outputs;
 use super::{arrivals, linking, sealing};
@@ -21,13 +22,18 @@ use crate::store::{NodeTx, Quarantined, StoreError};
 /// The class of what nobody keeps.
 const VOLATILE: u32 = 2;
 
+/// After so many handled payloads the store looks whether it remembers too many.
+const SEEN_TRIM_EVERY: usize = 1_024;
+
 /// What became of a payload.
 enum Opened {
     /// It did what it says.
     Handled,
-    /// Its key has not come yet.
-    Later(Tag),
-    /// It will never open, or says something that is not allowed.
+    /// Its key has not come yet, or there is no room for a request (which has no tag).
+    Later(Option<Tag>),
+    /// It opened, but says something that is not allowed.
+    Idle(String),
+    /// It does not open.
     Refused(String),
 }
 
@@ -59,13 +65,31 @@ pub(super) fn delivered(
     if ctx.tx.seen(&hash)? {
         return Ok(());
     }
-    ctx.tx.put_seen(&hash, ctx.now)?;
     match open(ctx, &deliver.payload)? {
         Opened::Handled => {}
         Opened::Later(tag) => {
             put_aside(ctx, tag, Quarantined { hash, payload: deliver.payload, received: ctx.now })?
         }
-        Opened::Refused(reason) => tracing::warn!(payload = %hash.short(), reason, "a payload was refused"),
+        Opened::Idle(reason) => tracing::warn!(payload = %hash.short(), reason, "a payload was refused"),
+        Opened::Refused(reason) => {
+            tracing::warn!(payload = %hash.short(), reason, "a payload was refused");
+            // It comes to the same each time: nothing is kept of it, or anybody's garbage would fill the disk.
+            return Ok(());
+        }
+    }
+    note_seen(ctx, &hash)
+}
+
+/// Remembers that a payload was handled. What comes again, or is forgotten too early, does no harm: entries, channels
+/// and sessions know what they took.
+pub(super) fn note_seen(ctx: &mut Context<'_>, hash: &PayloadHash) -> Result<(), StoreError> {
+    ctx.tx.put_seen(hash, ctx.now)?;
+    match ctx.agenda.seen_room.checked_sub(1) {
+        Some(room) => ctx.agenda.seen_room = room,
+        None => {
+            ctx.agenda.seen_room = SEEN_TRIM_EVERY;
+            ctx.tx.trim_seen(SEEN_ITEMS_MAX)?;
+        }
     }
     Ok(())
 }
@@ -114,7 +138,7 @@ fn open_channel(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
             return take(ctx, channel, Some(before), peer, content);
         }
     }
-    Ok(Opened::Later(*tag))
+    Ok(Opened::Later(Some(*tag)))
 }
 
 /// Takes what a channel carried, and keeps the channel once it is proved whose it is. `before` is what
@@ -130,9 +154,11 @@ fn take(
     let (device, opened) = match arrivals::receive(ctx, &channel, peer, content)? {
         Ok(device) => (device, Opened::Handled),
         // A known channel moves on all the same, or the payload could be opened again and again.
-        Err(reason) => match peer {
-            Some(device) => (device, Opened::Refused(reason)),
-            None => return Ok(Opened::Refused(reason)),
+        Err(why) => match (peer, why) {
+            (Some(device), NotTaken::Refused(reason)) => (device, Opened::Idle(reason)),
+            (None, NotTaken::Refused(reason)) => return Ok(Opened::Idle(reason)),
+            // Nothing is kept of the channel: it opens as it did now.
+            (_, NotTaken::Later) => return Ok(Opened::Later(None)),
         },
     };
     ctx.tx.put_inbound_channel(&hash, &channel, Some(&device))?;
@@ -162,19 +188,20 @@ fn open_message(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
                 let admission = direct::admit(ctx, &entry, Bearer::Author)?;
                 let Some(key) = ctx.tx.receiver_key(&session)? else { continue };
                 if let Admission::Later = admission {
-                    return Ok(Opened::Later(*tag));
+                    return Ok(Opened::Later(Some(*tag)));
                 }
                 sealing::consume(ctx, key, index, tag)?;
                 return match admission {
                     Admission::Taken(contact) => direct::take(ctx, *contact, entry).map(|()| Opened::Handled),
-                    Admission::Later => Ok(Opened::Later(*tag)),
-                    Admission::Refused(reason) => Ok(Opened::Refused(reason.to_owned())),
+                    Admission::Later => Ok(Opened::Later(Some(*tag))),
+                    Admission::Refused(reason) => Ok(Opened::Idle(reason.to_owned())),
+                    Admission::NotWritten => direct::was_copied(ctx, &entry.header).map(|()| Opened::Handled),
                 };
             }
             Err(reason) => refusal = Some(reason),
         }
     }
-    Ok(refusal.map_or(Opened::Later(*tag), Opened::Refused))
+    Ok(refusal.map_or(Opened::Later(Some(*tag)), Opened::Refused))
 }
 
 fn open_under(
@@ -202,25 +229,47 @@ fn open_under(
     })
 }
 
-/// Keeps a payload until its key comes.
-fn put_aside(ctx: &mut Context<'_>, tag: Tag, item: Quarantined) -> Result<(), StoreError> {
+/// Keeps a payload until its key comes, or until there is room for a request.
+fn put_aside(ctx: &mut Context<'_>, tag: Option<Tag>, item: Quarantined) -> Result<(), StoreError> {
+    let Some(tag) = tag else { return keep_request(ctx, item) };
     ctx.tx.put_quarantine(&item)?;
     ctx.agenda.quarantined.insert(tag);
     // The store drops the oldest beyond its bound; their tags go with the next count.
     if ctx.agenda.quarantined.len() > 2 * QUARANTINE_ITEMS_MAX {
-        ctx.agenda.quarantined = quarantined_tags(ctx.tx)?;
+        count_quarantine(ctx.tx, ctx.agenda)?;
     }
     Ok(())
 }
 
-/// The tags of all that is in quarantine.
-pub(super) fn quarantined_tags(tx: &dyn NodeTx) -> Result<BTreeSet<Tag>, StoreError> {
-    let items = tx.quarantine(QUARANTINE_ITEMS_MAX)?;
-    let tags = items.iter().filter_map(|item| match classify(&item.payload) {
-        Ok(PayloadKind::Channel { tag } | PayloadKind::Message { tag }) => Some(tag),
-        Ok(PayloadKind::Opening { .. } | PayloadKind::Link) | Err(_) => None,
-    });
-    Ok(tags.collect())
+/// Those that one has no room for expire at the asker, who is told so then.
+fn keep_request(ctx: &mut Context<'_>, item: Quarantined) -> Result<(), StoreError> {
+    if ctx.agenda.kept_requests.len() >= REQUESTS_KEPT_MAX {
+        count_quarantine(ctx.tx, ctx.agenda)?;
+    }
+    if ctx.agenda.kept_requests.len() >= REQUESTS_KEPT_MAX {
+        tracing::warn!(payload = %item.hash.short(), "a request was dropped: too many wait");
+        return Ok(());
+    }
+    ctx.agenda.kept_requests.insert(item.hash);
+    ctx.tx.put_quarantine(&item)
+}
+
+/// Notes what is in quarantine.
+pub(super) fn count_quarantine(tx: &dyn NodeTx, agenda: &mut Agenda) -> Result<(), StoreError> {
+    agenda.quarantined.clear();
+    agenda.kept_requests.clear();
+    for item in tx.quarantine(QUARANTINE_ITEMS_MAX)? {
+        match classify(&item.payload) {
+            Ok(PayloadKind::Channel { tag } | PayloadKind::Message { tag }) => {
+                agenda.quarantined.insert(tag);
+            }
+            Ok(PayloadKind::Opening { .. }) => {
+                agenda.kept_requests.insert(item.hash);
+            }
+            Ok(PayloadKind::Link) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Tries payloads that were put aside, after keys came.
@@ -228,15 +277,24 @@ pub(super) fn retry_quarantine(ctx: &mut Context<'_>) -> Result<(), StoreError> 
     // Opening one can bring the key for another.
     while std::mem::take(&mut ctx.agenda.quarantine) {
         let mut progress = false;
+        let mut room = if ctx.agenda.kept_requests.is_empty() { 0 } else { introductions::room(ctx)? };
         for item in ctx.tx.quarantine(QUARANTINE_ITEMS_MAX)? {
+            let is_request = ctx.agenda.kept_requests.contains(&item.hash);
+            if is_request && room == 0 {
+                continue;
+            }
             match open(ctx, &item.payload)? {
                 Opened::Later(_) => continue,
                 Opened::Handled => {}
-                Opened::Refused(reason) => {
+                Opened::Idle(reason) | Opened::Refused(reason) => {
                     tracing::warn!(payload = %item.hash.short(), reason, "a payload was refused");
                 }
             }
             progress = true;
+            if is_request {
+                room = room.saturating_sub(1);
+                ctx.agenda.kept_requests.remove(&item.hash);
+            }
             ctx.tx.delete_quarantine(&item.hash)?;
         }
         ctx.agenda.quarantine = progress;

@@ -10,9 +10,24 @@ use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
+use super::pairwise::Refusal;
 use super::{addresses, lists, names, own, own_list, pairwise, receipts, resend, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, Purpose, StoreError};
+
+/// Why an introduction is not taken.
+pub(super) enum NotTaken {
+    /// It is a request, and too many wait for the user already.
+    Later,
+    /// It is not allowed.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for NotTaken {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
 
 /// Entries that wait, among which a text is looked for that goes with a request.
 const FIRST_TEXT_AMONG: usize = 16;
@@ -135,17 +150,17 @@ fn introduction(
 pub(super) fn admit(
     ctx: &mut Context<'_>,
     introduction: &Introduction,
-) -> Result<Result<(), String>, StoreError> {
+) -> Result<Result<(), NotTaken>, StoreError> {
     let fields = &introduction.fields;
     let user = fields.certificate.user;
     if user == ctx.me.user {
-        return admit_sibling(ctx, fields);
+        return Ok(admit_sibling(ctx, fields)?.map_err(NotTaken::from));
     }
     match (ctx.tx.contact(&user)?, fields.kind) {
         (Some(contact), kind) => again(ctx, contact, fields, kind)?,
         (None, IntroductionKind::Request { invitation }) => return first(ctx, fields, &invitation),
         (None, IntroductionKind::Accept | IntroductionKind::Link) => {
-            return Ok(Err("an accept of nothing that we asked".to_owned()));
+            return Ok(Err("an accept of nothing that we asked".to_owned().into()));
         }
     }
     Ok(Ok(()))
@@ -182,22 +197,25 @@ fn first(
     ctx: &mut Context<'_>,
     fields: &IntroductionFields,
     invitation: &Handle,
-) -> Result<Result<(), String>, StoreError> {
+) -> Result<Result<(), NotTaken>, StoreError> {
     let user = fields.certificate.user;
     let Some(mut invitation) = ctx.tx.invitation(invitation)? else {
-        return Ok(Err("a request by an invitation that we don't have (any more)".to_owned()));
+        return Ok(Err("a request by an invitation that we don't have (any more)".to_owned().into()));
     };
+    // One that came before, in time, and was kept.
+    let is_counted = invitation.used_by.contains(&user);
     let used_up = invitation.used_by.len() >= usize::try_from(invitation.uses_max).unwrap_or(usize::MAX);
-    if invitation.not_after < ctx.now || used_up {
-        return Ok(Err("a request by an invitation that is over".to_owned()));
+    if !is_counted && (invitation.not_after < ctx.now || used_up) {
+        return Ok(Err("a request by an invitation that is over".to_owned().into()));
+    }
+    if !is_counted {
+        invitation.used_by.push(user);
+        ctx.tx.put_invitation(&invitation)?;
     }
     let contacts = ctx.tx.contacts()?;
-    let waiting = contacts.iter().filter(|contact| contact.state == ContactState::Requested).count();
-    if waiting >= REQUESTS_MAX {
-        return Ok(Err("too many requests wait for the user".to_owned()));
+    if room_among(&contacts) == 0 {
+        return Ok(Err(NotTaken::Later));
     }
-    invitation.used_by.push(user);
-    ctx.tx.put_invitation(&invitation)?;
     let name = names::unique_name(&contacts, &fields.name, &user);
     let mut contact = names::stranger(ctx, user, name, ContactState::Requested);
     contact.invitation = Some(invitation.handle);
@@ -206,6 +224,21 @@ fn first(
     ctx.agenda.changed.insert(user);
     ctx.agenda.directory.insert(ctx.me.direct(&user), user);
     Ok(Ok(()))
+}
+
+/// How many more requests may wait for the user.
+pub(super) fn room(ctx: &Context<'_>) -> Result<usize, StoreError> {
+    Ok(room_among(&ctx.tx.contacts()?))
+}
+
+fn room_among(contacts: &[Contact]) -> usize {
+    let waiting = contacts.iter().filter(|contact| contact.state == ContactState::Requested).count();
+    REQUESTS_MAX.saturating_sub(waiting)
+}
+
+/// A request may wait no more: one of those that are kept may come in its place.
+pub(super) fn answered(ctx: &mut Context<'_>) {
+    ctx.agenda.quarantine |= !ctx.agenda.kept_requests.is_empty();
 }
 
 /// Somebody known says how to reach them, and maybe more.
@@ -303,6 +336,7 @@ pub(super) fn answer(ctx: &mut Context<'_>, contact: &mut Contact) {
 /// Both sides want to talk from here on: what waited for it goes on.
 pub(super) fn accepted(ctx: &mut Context<'_>, contact: &mut Contact) -> Result<(), StoreError> {
     contact.state = ContactState::Accepted;
+    answered(ctx);
     // What this device said of itself came to nothing.
     if contact.refused.take().is_some() {
         answer(ctx, contact);

@@ -381,7 +381,17 @@ impl Link {
                 let answer = self.asked.values().map(|(_, at)| at.after(ANSWER_WAIT_MAX));
                 let beats = [self.said.after(HEARTBEAT), self.heard.after(SILENCE_MAX)];
                 let lasting = answer.chain(self.idle_at(false)).chain(beats);
-                lasting.chain(self.paused_until).chain(self.checkpoint.due).min()
+                lasting.min()
+            }
+        }
+    }
+
+    /// When the relay may be asked to keep something again. Only whoever then asks looks beyond it.
+    pub(super) fn next_upkeep(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Down { .. } | State::Connecting { .. } => None,
+            State::Greeting | State::Ready { .. } => {
+                self.paused_until.into_iter().chain(self.checkpoint.due).min()
             }
         }
     }

@@ -226,6 +226,11 @@ impl Links {
         let look_at = (!self.waiting.is_empty()).then_some(self.look_at);
         self.links.values().filter_map(Link::next_deadline).chain(look_at).min()
     }
+
+    /// When some relay may be asked to keep something again.
+    pub(super) fn next_upkeep(&self) -> Option<Timestamp> {
+        self.links.values().filter_map(Link::next_upkeep).min()
+    }
 }
 
 /// Drops the connection to a relay that breaks the protocol, or says goodbye.

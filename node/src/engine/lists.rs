@@ -82,7 +82,14 @@ fn newly_revoked(known: &DeviceList, list: &DeviceList) -> Vec<DeviceId> {
 
 fn replace(ctx: &mut Context<'_>, contact: &mut Contact, list: &DeviceList) -> Result<(), StoreError> {
     let known = contact.device_list.replace(list.clone());
-    let revoked = known.map_or_else(Vec::new, |known| newly_revoked(&known, list));
+    let revoked = known.as_ref().map_or_else(Vec::new, |known| newly_revoked(known, list));
+    let conversation = ctx.me.direct(&contact.user);
+    for listed in known.iter().flat_map(|known| &known.devices) {
+        let device = &listed.certificate.device;
+        if list.device(device).is_none() {
+            outgoing::forget_all(ctx, &conversation, device)?;
+        }
+    }
     // What a new device sent before its list came can be read now.
     ctx.agenda.quarantine = true;
     ctx.agenda.fetch.insert(contact.user);

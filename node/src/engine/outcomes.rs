@@ -352,6 +352,17 @@ fn take_back_late(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The newest key of a device outlasts others, as it may be the live one: but not a revoked device's.
+fn forget_keys_of_revoked(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for contact in ctx.tx.contacts()? {
+        let listed = contact.device_list.iter().flat_map(|list| &list.devices);
+        for device in listed.filter(|listed| listed.revoked).map(|listed| &listed.certificate.device) {
+            ctx.tx.forget_receiver_keys_of(device, ctx.now.before(SEEN_LIFE))?;
+        }
+    }
+    Ok(())
+}
+
 /// Fails what no device acknowledged in time, and forgets what is too old to matter.
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for mut item in ctx.tx.outbox_expired(ctx.now.before(EXPIRY_GRACE), SWEEP_MAX)? {
@@ -376,6 +387,7 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     drop_old(ctx)?;
     take_back_late(ctx)?;
     ctx.tx.forget_receiver_keys(ctx.now.before(SEEN_LIFE))?;
+    forget_keys_of_revoked(ctx)?;
     // A prekey message of an earlier time was for a fallback prekey that is dead.
     let account = &ctx.me.account;
     let oldest = account.superseded.as_ref().map_or(account.keys_made, |key| key.made);

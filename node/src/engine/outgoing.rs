@@ -1,7 +1,7 @@
 //! The outbox: how something sealed begins its way out, and when it need not go any more.
 
 use prost::bytes::Bytes;
-use undertone_protocol::ids::{DeviceId, EntryId, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, UserId};
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
@@ -83,8 +83,26 @@ pub(super) fn forget(ctx: &mut Context<'_>, device: &DeviceId) -> Result<(), Sto
             }
         }
     }
-    ctx.agenda.behind.retain(|(_, behind)| behind != device);
+    ctx.agenda.forget(device);
+    // What is on its way from it is refused, or comes by other devices.
+    for session in ctx.tx.olm_sessions(device)? {
+        ctx.tx.delete_olm_session(device, &session.id)?;
+    }
+    ctx.tx.delete_outbound_channel(device)?;
+    for channel in ctx.tx.inbound_channels_of(device)? {
+        ctx.tx.delete_inbound_channel(&channel)?;
+    }
     ctx.tx.delete_peer_device(device)
+}
+
+/// A device is not even listed any more: nothing that it told, or gave the key of, is looked at again.
+pub(super) fn forget_all(
+    ctx: &mut Context<'_>,
+    conversation: &ConversationId,
+    device: &DeviceId,
+) -> Result<(), StoreError> {
+    ctx.tx.delete_acknowledgement(conversation, device)?;
+    ctx.tx.forget_receiver_keys_of(device, Timestamp::from_ms(u64::MAX))
 }
 
 /// The messages in the outbox that are so far on their way to a device.

@@ -72,7 +72,7 @@ pub(super) fn sign(
 
 /// Follows a newer list.
 fn adopt(ctx: &mut Context<'_>, list: &DeviceList) -> Result<(), StoreError> {
-    let mut account = ctx.me.account.clone();
+    let mut account = ctx.account()?;
     let known = std::mem::replace(&mut account.device_list, list.clone());
     ctx.tx.put_account(&account)?;
     ctx.agenda.reload = true;

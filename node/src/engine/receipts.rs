@@ -15,6 +15,7 @@ use super::custody::{self, TICKS_TOLD};
 use super::outgoing::{self, NO_GROUP};
 use super::{history, own, pairwise, resend, views};
 use crate::event::Event;
+use crate::log;
 use crate::store::{Contact, ContactState, Delivery, Failure, NodeTx, Purpose, StoreError};
 
 /// An acknowledgement from a device that Olm proved.
@@ -98,6 +99,9 @@ fn siblings_ticks(
         let newly = through.saturating_sub(settled).min(TICKS_TOLD as u64);
         let from = through.saturating_sub(newly).saturating_add(1);
         for stored in ctx.tx.entries_of(&after.conversation, &sibling, from, TICKS_TOLD)? {
+            if !log::counts(ctx.tx, &stored)? {
+                continue;
+            }
             let header = &stored.entry.header;
             let elsewhere = views::siblings_tick(ctx, contact, header, Some(&after.device))?;
             let was = before.map_or(elsewhere, |before| views::tick_by(before, header).max(elsewhere));
@@ -126,6 +130,11 @@ fn apply(
 ) -> Result<(), StoreError> {
     let own = ctx.me.device;
     let Some(after) = after.get(&own) else { return Ok(()) };
+    // They hold what somebody else wrote under this device's name: nothing of it vouches for what was written here.
+    let held = ctx.tx.entries_at(conversation, &own, after.seq)?;
+    if after.seq > 0 && !held.iter().any(|stored| Some(stored.entry.id) == after.head) {
+        return Ok(());
+    }
     let done = before.and_then(|before| before.get(&own)).map_or(0, |item| item.seq);
     for delivery in ctx.tx.deliveries_between(conversation, done.saturating_add(1), after.last())? {
         if after.covers(delivery.seq) {
@@ -143,6 +152,9 @@ fn acknowledged(
     tick: Tick,
 ) -> Result<(), StoreError> {
     outgoing::acknowledged(ctx, &delivery.entry, device)?;
+    if delivery.is_void() {
+        return Ok(());
+    }
     if tick > delivery.tick || delivery.failed.is_some() {
         delivery.tick = delivery.tick.max(tick);
         delivery.failed = None;
@@ -166,12 +178,29 @@ pub(super) fn raise_tick(ctx: &mut Context<'_>, entry: &EntryId, tick: Tick) -> 
 /// Flags a message as failed, unless a device has it by now.
 pub(super) fn fail(ctx: &mut Context<'_>, entry: &EntryId, failure: Failure) -> Result<(), StoreError> {
     match ctx.tx.delivery(entry)? {
-        Some(mut delivery) if delivery.tick < Tick::Delivered && delivery.failed != Some(failure) => {
+        Some(mut delivery)
+            if delivery.tick < Tick::Delivered && delivery.failed != Some(failure) && !delivery.is_void() =>
+        {
             delivery.failed = Some(failure);
             keep(ctx, &delivery)
         }
         _ => Ok(()),
     }
+}
+
+/// What this device wrote from a number on counts nowhere, whoever has it.
+pub(super) fn void_from(
+    ctx: &mut Context<'_>,
+    conversation: &ConversationId,
+    seq: u64,
+) -> Result<(), StoreError> {
+    for mut delivery in ctx.tx.deliveries_between(conversation, seq, u64::MAX)? {
+        if !delivery.is_void() {
+            delivery.failed = Some(Failure::Copied);
+            keep(ctx, &delivery)?;
+        }
+    }
+    Ok(())
 }
 
 fn keep(ctx: &mut Context<'_>, delivery: &Delivery) -> Result<(), StoreError> {
@@ -220,7 +249,7 @@ fn due(ctx: &mut Context<'_>, conversation: &ConversationId, theirs: bool) -> Re
     Ok(())
 }
 
-/// The user has read all that came from a contact. Gives how many messages that newly covers.
+/// The user has read all that shows of a contact. Gives how many messages that newly covers.
 pub(super) fn mark_read(ctx: &mut Context<'_>, contact: &Contact) -> Result<usize, StoreError> {
     let conversation = ctx.me.direct(&contact.user);
     let mut own = ctx.tx.own_receipts(&conversation)?;
@@ -228,7 +257,8 @@ pub(super) fn mark_read(ctx: &mut Context<'_>, contact: &Contact) -> Result<usiz
     let mut seen = Frontier::default();
     for (device, item) in ctx.tx.frontier(&conversation)? {
         if !own::is_own(ctx, &device) {
-            seen.set(device, item);
+            let cut = ctx.tx.cut(&conversation, &device)?;
+            seen.set(device, cut.map_or_else(|| item.clone(), |cut| log::up_to(&item, &cut)));
         }
     }
     own.read.merge(&seen);

@@ -252,6 +252,7 @@ fn change(ctx: &mut Context<'_>, mut contact: Contact, target: ContactState) -> 
         (_, target) => {
             contact.state = target;
             ctx.tx.put_contact(&contact)?;
+            introductions::answered(ctx);
             introductions::announce(ctx, &contact.user)
         }
     }

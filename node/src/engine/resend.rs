@@ -127,7 +127,7 @@ fn give_up(ctx: &mut Context<'_>, mut item: OutboxItem) -> Result<(), StoreError
 fn is_refused(delivery: &Delivery) -> bool {
     match delivery.failed {
         Some(Failure::Denied(denial)) => denial != Denial::Epoch,
-        Some(Failure::TooLarge { .. }) => true,
+        Some(Failure::TooLarge { .. } | Failure::Copied) => true,
         Some(Failure::Expired) | None => false,
     }
 }
@@ -202,6 +202,9 @@ fn owes(items: &[OutboxItem], device: &DeviceId, state: impl Fn(OutboxState) -> 
 
 /// Takes the sealed bytes out, so that the entry is sealed anew.
 pub(super) fn again(ctx: &mut Context<'_>, mut delivery: Delivery) -> Result<(), StoreError> {
+    if delivery.is_void() {
+        return Ok(());
+    }
     for purpose in [Purpose::Entry(delivery.entry), Purpose::Key(delivery.entry)] {
         for item in ctx.tx.outbox_of(&purpose)? {
             ctx.tx.delete_outbox(item.id)?;

@@ -12,8 +12,8 @@ use super::publish::{self, Walk};
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
-    bundles, checkpoints, commands, frames, healing, history, home, inbox, introductions, keys, linking, outcomes,
-    own_list, receipts, records, sealing,
+    bundles, checkpoints, commands, frames, healing, history, home, inbox, introductions, keys, linking,
+    outcomes, own_list, receipts, records, sealing,
 };
 use crate::event::Event;
 use crate::store::{Contact, ContactState, NodeTx, StoreError};
@@ -201,7 +201,9 @@ impl Engine {
     fn next_work(&self) -> impl Iterator<Item = Timestamp> {
         let work = self.fetches.next_deadline().into_iter().chain(self.walk.next_deadline());
         let compare = self.agenda.compare.values().copied();
-        work.chain(compare).chain(self.agenda.retry_again.values().map(|(_, at)| *at))
+        work.chain(self.links.next_upkeep())
+            .chain(compare)
+            .chain(self.agenda.retry_again.values().map(|(_, at)| *at))
     }
 
     fn parts<'a>(&'a mut self, tx: &'a mut dyn NodeTx, now: Timestamp) -> Parts<'a> {
@@ -235,7 +237,7 @@ struct Parts<'a> {
 /// At a start anything may be due.
 fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreError> {
     let mut agenda = Agenda { publish: true, receipts: true, quarantine: true, ..Agenda::default() };
-    agenda.quarantined = inbox::quarantined_tags(tx)?;
+    inbox::count_quarantine(tx, &mut agenda)?;
     for contact in tx.contacts()? {
         agenda.directory.insert(me.direct(&contact.user), contact.user);
         receipts::look_behind(tx, &mut agenda, &me.direct(&contact.user))?;

@@ -8,7 +8,9 @@ use undertone_protocol::crypto::{
 };
 use undertone_protocol::entry::SignedEntry;
 use undertone_protocol::ids::{ConversationId, DeviceId, Tag, UserId};
-use undertone_protocol::limits::{DIRECT_ROTATION_MESSAGES, SENDER_KEY_MESSAGES_MAX};
+use undertone_protocol::limits::{
+    DIRECT_ROTATION_MESSAGES, RECEIVER_KEYS_PER_DEVICE_MAX, SENDER_KEY_MESSAGES_MAX,
+};
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::wire::{self, pairwise::Body};
 
@@ -305,7 +307,9 @@ pub(super) fn key_package(
         received: ctx.now,
     };
     expect(ctx, &mut key, package.first_index)?;
-    ctx.tx.put_receiver_key(&key)
+    ctx.tx.put_receiver_key(&key)?;
+    // One that leaves ever more keys drops its own.
+    ctx.tx.trim_receiver_keys(device, RECEIVER_KEYS_PER_DEVICE_MAX)
 }
 
 /// A message of this index was opened: its tag is used up, and in order its key is forgotten.

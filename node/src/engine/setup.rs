@@ -86,7 +86,7 @@ pub fn create_account(
         bundle_key: Secret::random(rng),
         device_list,
         linking,
-        rolled_back: false,
+        fault: None,
         certificate,
     })?;
     for (address, priority) in new.relays.into_iter().zip(0..) {

@@ -4,21 +4,23 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use undertone_protocol::codec::Signed;
-use undertone_protocol::crypto::Vodozemac;
+use undertone_protocol::crypto::{HeaderKey, KeyPackage, PackageEnds, Vodozemac};
 use undertone_protocol::entry::{Content, DeviceChange, EntryBody, EntryHeader, SignedEntry};
-use undertone_protocol::ids::{CurveKey, DeviceId, Handle, RelayId};
+use undertone_protocol::ids::{CurveKey, DeviceId, Handle, PayloadHash, RelayId, SessionId, UserId};
 use undertone_protocol::keys::{
     Certificate, DeviceKey, DeviceList, DeviceRevoke, DeviceRevokeFields, IdentityKey, ListedDevice, Name,
     RecoveryPhrase, RelayAddress,
 };
+use undertone_protocol::limits::{RECEIVER_KEYS_PER_DEVICE_MAX, SEEN_ITEMS_MAX};
 use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire;
 
 use super::agenda::Agenda;
 use super::context::{Context, Me};
-use super::direct;
 use super::links::{Links, MAX_LINKS};
 use super::setup::{NewAccount, Origin, create_account};
 use super::types::{NetOutput, Outputs};
+use super::{direct, inbox, sealing};
 use crate::store::{Contact, ContactState, Cut, MemoryStore, NodeStore};
 
 const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
@@ -248,4 +250,92 @@ fn nobody_takes_out_devices_of_somebody_else() {
         .unwrap();
     assert_eq!(cuts[0], None);
     assert!(cuts[1].is_some(), "a revocation of one's own device holds");
+}
+
+/// Does something with a new user's device.
+fn on_a_device(work: impl FnOnce(&mut Context<'_>)) {
+    let mut rng = ChaCha20Rng::seed_from_u64(3);
+    let new = NewAccount {
+        name: Name::new("Alice").unwrap(),
+        device_name: Name::new("desktop").unwrap(),
+        relays: vec![relay(1)],
+        origin: Origin::New,
+    };
+    let done = MemoryStore::default().transaction(|tx| {
+        create_account(tx, &mut Vodozemac, &mut rng, new, START).unwrap();
+        let me = Me::new(tx.account()?.unwrap());
+        let (mut agenda, mut events) = (Agenda::default(), Vec::new());
+        work(&mut Context {
+            tx,
+            now: START,
+            me: &me,
+            crypto: &mut Vodozemac,
+            rng: &mut rng,
+            agenda: &mut agenda,
+            events: &mut events,
+        });
+        Ok(())
+    });
+    done.unwrap();
+}
+
+fn hash(n: usize) -> PayloadHash {
+    PayloadHash::of(&n.to_be_bytes())
+}
+
+#[test]
+fn of_what_was_handled_the_newest_are_remembered() {
+    on_a_device(|ctx| {
+        let all = SEEN_ITEMS_MAX + 3_000;
+        for n in 0..all {
+            ctx.now = START.after(Duration::from_millis(n as u64));
+            inbox::note_seen(ctx, &hash(n)).unwrap();
+        }
+        let kept: Vec<usize> = (0..all).filter(|n| ctx.tx.seen(&hash(*n)).unwrap()).collect();
+        assert!((SEEN_ITEMS_MAX..=SEEN_ITEMS_MAX + 1_025).contains(&kept.len()), "{}", kept.len());
+        assert_eq!(kept, Vec::from_iter(all - kept.len()..all));
+    });
+}
+
+/// A sender key as a contact's device shares it with the device.
+fn shared_key(ctx: &mut Context<'_>, user: UserId, device: &DeviceKey) -> (SessionId, wire::Signed) {
+    let key = ctx.crypto.new_sender_key();
+    let info = ctx.crypto.sender_key_info(&key).unwrap();
+    let package = KeyPackage {
+        ends: PackageEnds {
+            sender_user: user,
+            sender_device: device.device(),
+            recipient_user: ctx.me.user,
+            recipient_device: ctx.me.device,
+        },
+        conversation: ctx.me.direct(&user),
+        session: info.session,
+        first_index: info.next_index,
+        next_seq: 1,
+        membership_heads: vec![ctx.me.account.device_list.hash()],
+        session_key: info.session_key,
+        header_key: HeaderKey::random(ctx.rng),
+    };
+    (info.session, package.sign(device.signing_key()).to_wire())
+}
+
+#[test]
+fn a_device_that_leaves_ever_more_keys_drops_its_own() {
+    on_a_device(|ctx| {
+        let user = IdentityKey::from_phrase(&RecoveryPhrase::random(ctx.rng)).user();
+        let (flooding, quiet) = (DeviceKey::random(ctx.rng), DeviceKey::random(ctx.rng));
+        let (of_quiet, signed) = shared_key(ctx, user, &quiet);
+        sealing::key_package(ctx, &user, &quiet.device(), signed).unwrap();
+        let mut sessions = Vec::new();
+        for n in 0..RECEIVER_KEYS_PER_DEVICE_MAX as u64 + 3 {
+            ctx.now = START.after(Duration::from_millis(n + 1));
+            let (session, signed) = shared_key(ctx, user, &flooding);
+            sealing::key_package(ctx, &user, &flooding.device(), signed).unwrap();
+            sessions.push(session);
+        }
+        let is_kept = |session: &SessionId| ctx.tx.receiver_key(session).unwrap().is_some();
+        assert!(!sessions[..3].iter().any(is_kept));
+        assert!(sessions[3..].iter().all(is_kept));
+        assert!(is_kept(&of_quiet), "nobody else's");
+    });
 }

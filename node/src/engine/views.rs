@@ -1,5 +1,7 @@
 //! What users see: records turned into the views of commands and events.
 
+use std::collections::BTreeSet;
+
 use undertone_protocol::entry::{Content, DeviceChange, EntryHeader};
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::keys::{Certificate, DeviceList, ListedDevice, Name};
@@ -10,35 +12,76 @@ use super::context::Context;
 use super::own;
 use crate::command::{ContactView, DeviceCodeView, DeviceView, IdView, MessageView};
 use crate::store::{
-    Contact, ContactState, CutReason, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError,
+    Contact, ContactState, CutReason, Delivery, Failure, Fault, OutboxItem, OutboxState, Purpose, StoreError,
     StoredEntry,
 };
 
 /// What is said when this user's identity, or this device, is in two places.
-pub(super) const OWN_WARNING: &str = "a copy of this device's store is in use, or somebody else has your recovery \
-     phrase: what is written in two places does not count. Set up this device anew, and never restore or copy its files";
+pub(super) const OWN_WARNING: &str = "your identity is in use in two places: a primary device was set up anew by \
+     your recovery phrase, or its files were copied. Was it not you, begin a new identity in another directory \
+     (`undertone --home DIR init`), and tell your contacts";
 
-/// What is said when this device's store is an old copy, and what to do.
-pub(super) fn rolled_back(ctx: &Context<'_>) -> String {
+/// What is said when nothing goes out of this device's store any more, and what to do.
+pub(super) fn fault(ctx: &Context<'_>, fault: Fault) -> String {
+    let what = match fault {
+        Fault::RolledBack => {
+            "this device's files are an old copy: a relay knows of what was sent since. Nothing goes out of it any \
+             more, as keys would be used twice; it shows what it has"
+        }
+        Fault::Copied => {
+            "a copy of this device's files is in use, or they are an old copy: others hold what this device did not \
+             write here. Nothing goes out of it any more: what is written in two places does not count, and shows as \
+             failed"
+        }
+    };
     let remedy = if ctx.me.account.identity_seed.is_some() {
         "start anew in another directory with your recovery phrase: `undertone --home DIR init --recover`"
     } else {
         "revoke it on your primary device (`undertone device revoke NAME`), and link it anew from another directory: \
          `undertone --home DIR device link`"
     };
-    format!(
-        "this device's files are an old copy: a relay knows of what was sent since. Nothing goes out of it any more, as \
-         keys would be used twice; it shows what it has. To go on, {remedy}"
-    )
+    format!("{what}. To go on, {remedy}; never restore or copy its files")
 }
 
 /// What the user has to know of their own identity or device.
 pub(super) fn own_warning(ctx: &Context<'_>) -> Result<Option<String>, StoreError> {
-    if ctx.me.account.rolled_back {
-        return Ok(Some(rolled_back(ctx)));
+    if let Some(found) = ctx.me.account.fault {
+        return Ok(Some(fault(ctx, found)));
     }
     let own = own::own_contact(ctx)?;
-    Ok(own.filter(|own| own.identity_warning).map(|_| OWN_WARNING.to_owned()))
+    if own.is_some_and(|own| own.identity_warning) {
+        return Ok(Some(OWN_WARNING.to_owned()));
+    }
+    let forked = own_forked(ctx)?;
+    let certificate = forked.iter().find_map(|device| ctx.me.account.device_list.active_device(device));
+    Ok(certificate.map(|certificate| {
+        let name = &certificate.name;
+        format!(
+            "{}: `undertone device revoke \"{name}\"` on your primary device, and link it anew",
+            device_forked(&format!("your device {name}"))
+        )
+    }))
+}
+
+/// Other active devices of this user that wrote two things in one place, in any conversation.
+pub(super) fn own_forked(ctx: &Context<'_>) -> Result<BTreeSet<DeviceId>, StoreError> {
+    let mut devices = BTreeSet::new();
+    for conversation in ctx.agenda.directory.keys() {
+        let forked = forked(ctx, conversation)?;
+        devices.extend(forked.into_iter().filter(|device| own::is_sibling(ctx, device)));
+    }
+    Ok(devices)
+}
+
+fn forked(ctx: &Context<'_>, conversation: &ConversationId) -> Result<Vec<DeviceId>, StoreError> {
+    let cuts = ctx.tx.cuts(conversation)?.into_iter();
+    Ok(cuts.filter(|(_, cut)| cut.why == CutReason::Forked).map(|(device, _)| device).collect())
+}
+
+fn device_forked(whose: &str) -> String {
+    format!(
+        "{whose} wrote two things in one place, as a copied store does: what it writes from there on is left out"
+    )
 }
 
 /// The contact of a direct conversation.
@@ -96,16 +139,13 @@ fn warning(ctx: &Context<'_>, contact: &Contact) -> Result<Option<String>, Store
     if let Some(warning) = identity_warning(contact) {
         return Ok(Some(warning));
     }
-    let conversation = ctx.me.direct(&contact.user);
-    let forked = ctx.tx.cuts(&conversation)?.into_iter().find(|(_, cut)| cut.why == CutReason::Forked);
-    let forked = forked.and_then(|(device, _)| contact.device_list.as_ref()?.device(&device).cloned());
-    Ok(forked.map(|Certificate { name, .. }| {
-        format!(
-            "{}'s device {name} wrote two things in one place, as a copied store does: what it writes from there \
-             on is left out",
-            contact.name
-        )
-    }))
+    let forked = forked(ctx, &ctx.me.direct(&contact.user))?;
+    let certificate = contact
+        .device_list
+        .as_ref()
+        .and_then(|list| forked.iter().find_map(|device| list.active_device(device)));
+    Ok(certificate
+        .map(|certificate| device_forked(&format!("{}'s device {}", contact.name, certificate.name))))
 }
 
 fn identity_warning(contact: &Contact) -> Option<String> {
@@ -177,6 +217,11 @@ pub(super) fn failure(failure: Failure) -> String {
         Failure::Expired => "expired: no device of the contact fetched it in time".to_owned(),
         Failure::Denied(denial) => format!("denied: {}", denied(denial)),
         Failure::TooLarge { bytes_max } => format!("too large: the relay takes {bytes_max} bytes"),
+        Failure::Copied => {
+            "a copy of this device wrote in its place, so nobody is shown it: write it again on a \
+                            device that was set up anew (see `undertone status`)"
+                .to_owned()
+        }
     }
 }
 
@@ -340,10 +385,11 @@ pub(super) fn outbox_pending(ctx: &Context<'_>, limit: usize) -> Result<usize, S
     Ok(pending.iter().filter(|item| item.recipients.iter().any(|to| waits(&to.state))).count())
 }
 
-/// A device of this user. `own`: what is known of the other ones.
+/// A device of this user. `own`: what is known of the other ones; `forked`: those that wrote two things in one place.
 pub(super) fn device(
     ctx: &Context<'_>,
     own: Option<&Contact>,
+    forked: &BTreeSet<DeviceId>,
     listed: &ListedDevice,
 ) -> Result<DeviceView, StoreError> {
     let Certificate { device, name, created, .. } = &listed.certificate;
@@ -361,6 +407,7 @@ pub(super) fn device(
         this,
         state: state.to_owned(),
         added_ms: created.as_ms(),
+        warning: forked.contains(device).then(|| device_forked("it")),
     })
 }
 

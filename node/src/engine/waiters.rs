@@ -1,5 +1,7 @@
 //! Commands whose answer waits for the network.
 
+use std::collections::BTreeSet;
+
 use undertone_protocol::ids::{DeviceId, EntryId, Handle, UserId};
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::time::Timestamp;
@@ -114,7 +116,7 @@ fn answer(
             let Some(listed) = listed.clone().find(|listed| listed.certificate.device == *device) else {
                 return Ok(None);
             };
-            let view = views::device(ctx, own::own_contact(ctx)?.as_ref(), listed)?;
+            let view = views::device(ctx, own::own_contact(ctx)?.as_ref(), &BTreeSet::new(), listed)?;
             // One that has spoken since was added all the same.
             let refused = ctx.agenda.links_refused.get(device).filter(|_| !there || view.state == "linking");
             if let Some(failure) = refused {

@@ -112,6 +112,8 @@ pub trait PairwiseTx {
         device: &DeviceId,
         channel: &OutboundChannel,
     ) -> Result<(), StoreError>;
+    /// Forgets the channel to a device.
+    fn delete_outbound_channel(&mut self, device: &DeviceId) -> Result<(), StoreError>;
     /// A channel from a device, with the device once it is known.
     fn inbound_channel(
         &self,
@@ -149,6 +151,11 @@ pub trait SenderKeysTx {
     /// Forgets inbound sender keys, and their tags, that came before `moment`, but for each device's newest in
     /// its conversation: all that came at one time, as any of them may be the live one.
     fn forget_receiver_keys(&mut self, moment: Timestamp) -> Result<(), StoreError>;
+    /// Forgets all inbound sender keys of a device, and their tags, that came before `moment`.
+    fn forget_receiver_keys_of(&mut self, device: &DeviceId, moment: Timestamp) -> Result<(), StoreError>;
+    /// Forgets the inbound sender keys of a device, and their tags, that came first, until `keys_max` are left: ties by
+    /// session.
+    fn trim_receiver_keys(&mut self, device: &DeviceId, keys_max: usize) -> Result<(), StoreError>;
     /// Which sessions expect this tag, and at which index.
     fn sessions_by_tag(&self, tag: &Tag) -> Result<Vec<(SessionId, u32)>, StoreError>;
     /// Expects tags of a session; known ones stay.
@@ -223,6 +230,12 @@ pub trait ReceiptsTx {
     ) -> Result<Option<Acknowledgement>, StoreError>;
     /// Keeps a device's acknowledgement, in the place of an older one.
     fn put_acknowledgement(&mut self, acknowledgement: &Acknowledgement) -> Result<(), StoreError>;
+    /// Forgets a device's acknowledgement.
+    fn delete_acknowledgement(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+    ) -> Result<(), StoreError>;
     /// What this device acknowledges; the default before the first.
     fn own_receipts(&self, conversation: &ConversationId) -> Result<OwnReceipts, StoreError>;
     /// Keeps what this device acknowledges.
@@ -299,6 +312,8 @@ pub trait InboxTx {
     fn put_seen(&mut self, hash: &PayloadHash, at: Timestamp) -> Result<(), StoreError>;
     /// Forgets payloads that were handled before `moment`.
     fn forget_seen(&mut self, moment: Timestamp) -> Result<(), StoreError>;
+    /// Forgets the payloads that were handled first, until `items_max` are left: ties by hash.
+    fn trim_seen(&mut self, items_max: usize) -> Result<(), StoreError>;
     /// Payloads that can't be opened yet, the oldest first, at most `limit`.
     fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>, StoreError>;
     /// Puts a payload aside; beyond [`undertone_protocol::limits::QUARANTINE_ITEMS_MAX`] the oldest goes.

@@ -6,11 +6,15 @@ use undertone_protocol::limits as protocol;
 use super::error::ConfigError;
 use super::settings::Config;
 
+/// A device that is away for a month, and writes only when its next keys are due, must stay within reach.
+const BUNDLE_UNSEEN_DAYS_MIN: i64 = 60;
+
 /// Numbers with a maximum of their own, or a minimum other than 1.
-const RANGES: [(&str, i64, i64); 7] = [
+const RANGES: [(&str, i64, i64); 8] = [
     ("limits.payload_bytes_max", 1, protocol::PAYLOAD_BYTES_MAX as i64),
     ("limits.envelope_ttl_ms_max", 60_000, protocol::ENVELOPE_TTL_MAX.as_millis() as i64),
     ("limits.disk_class_1_percent", 1, 100),
+    ("limits.bundle_unseen_days_max", BUNDLE_UNSEEN_DAYS_MIN, i64::MAX),
     ("limits.backlog_bytes_max", protocol::FRAME_BYTES_MAX as i64, i64::MAX),
     ("limits.backlog_total_bytes_max", protocol::FRAME_BYTES_MAX as i64, i64::MAX),
     ("network.handshake_ms_max", 100, 600_000),

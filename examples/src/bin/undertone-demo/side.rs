@@ -161,7 +161,9 @@ impl Side {
             }
             // Nobody here has a second one.
             Event::Devices {} => {}
-            Event::RolledBack {} => bail!("the store of {} is an old copy", self.name),
+            Event::RolledBack {} | Event::Copied {} => {
+                bail!("the store of {} is an old copy, or was copied", self.name)
+            }
             Event::RelayUp { .. } => self.connected = true,
             Event::RelayDown { .. } => self.connected = false,
             Event::Missed { .. } => self.look().await?,

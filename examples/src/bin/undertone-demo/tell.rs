@@ -78,7 +78,7 @@ fn described(event: &Event, text: Option<&str>) -> Option<String> {
         }
         Event::Accepted { contact } => format!("{} is a contact now", contact.name),
         Event::Contact { contact } => format!("{}: {}", contact.name, contact.warning.as_deref()?),
-        Event::RolledBack {} => "the store is an old copy".to_owned(),
+        Event::RolledBack {} | Event::Copied {} => "the store is an old copy, or was copied".to_owned(),
         Event::Devices {} => "the devices changed".to_owned(),
         Event::RelayUp { .. } => "connected to the relay".to_owned(),
         Event::RelayDown { .. } => "lost the relay".to_owned(),

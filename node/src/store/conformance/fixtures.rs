@@ -24,7 +24,7 @@ use undertone_protocol::token::{Step, TokenGrant};
 use zeroize::Zeroizing;
 
 use crate::store::{
-    Account, Block, Contact, ContactState, HomeRelay, OlmSession, PeerDevice, Received, ReceiverKey,
+    Account, Block, Contact, ContactState, Fault, HomeRelay, OlmSession, PeerDevice, Received, ReceiverKey,
     Revocation, SenderKey, StoredInvitation, SupersededKey,
 };
 
@@ -124,7 +124,10 @@ pub(super) fn account(variant: u8) -> Account {
         certificate: certificate(0),
         device_list: device_list(0),
         linking: (variant == 2).then(|| secret(7)),
-        rolled_back: variant == 1,
+        fault: [None, Some(Fault::RolledBack), Some(Fault::Copied)]
+            .into_iter()
+            .nth(usize::from(variant))
+            .flatten(),
     }
 }
 

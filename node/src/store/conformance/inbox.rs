@@ -22,6 +22,23 @@ pub(super) fn handled_payloads_are_forgotten_in_time() -> Case {
     }
 }
 
+pub(super) fn handled_payloads_are_bounded() -> Case {
+    Case {
+        fill: |tx| {
+            for (n, at) in [(1, 10), (2, 12), (3, 11)] {
+                tx.put_seen(&payload_hash(n), t(at)).unwrap();
+            }
+            tx.trim_seen(3).unwrap();
+            assert!(tx.seen(&payload_hash(1)).unwrap());
+            tx.trim_seen(1).unwrap();
+        },
+        check: |tx| {
+            let seen = [1, 2, 3].map(|n| tx.seen(&payload_hash(n)).unwrap());
+            assert_eq!(seen, [false, true, false]);
+        },
+    }
+}
+
 fn numbered(n: usize) -> Quarantined {
     let n = n as u64;
     let payload = Bytes::copy_from_slice(&n.to_be_bytes());

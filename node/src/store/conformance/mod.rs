@@ -49,7 +49,7 @@ fn run(store: &mut impl NodeStore, case: &Case) {
         (case.check)(tx);
         Err::<(), _>(StoreError::Database("the test says so".to_owned()))
     });
-    assert_eq!(refused.unwrap_err().to_string(), "the database failed: the test says so");
+    assert!(refused.unwrap_err().to_string().contains("the test says so"));
     store.transaction(|tx| assert_empty(tx)).unwrap();
     store
         .transaction(|tx| {
@@ -123,6 +123,7 @@ cases! {
     sender_keys::keys_are_kept_whole,
     sender_keys::known_message_tags_stay,
     sender_keys::a_device_keeps_its_newest_key,
+    sender_keys::keys_of_one_device_are_bounded,
     changes::a_replaced_change_does_not_stand,
     changes::what_is_replaced_may_come_later,
     changes::users_have_changes_of_their_own,
@@ -147,5 +148,6 @@ cases! {
     outbox::items_come_by_purpose,
     outbox::items_for_a_device_come_by_id,
     inbox::handled_payloads_are_forgotten_in_time,
+    inbox::handled_payloads_are_bounded,
     inbox::quarantine_is_bounded,
 }

@@ -40,7 +40,7 @@ pub(super) fn own_receipts_start_at_the_default() -> Case {
     }
 }
 
-const FAILURES: [Failure; 9] = [
+const FAILURES: [Failure; 10] = [
     Failure::Expired,
     Failure::Denied(Denial::UnknownMailbox),
     Failure::Denied(Denial::Epoch),
@@ -50,9 +50,10 @@ const FAILURES: [Failure; 9] = [
     Failure::Denied(Denial::UsedUp),
     Failure::Denied(Denial::Rights),
     Failure::TooLarge { bytes_max: u32::MAX },
+    Failure::Copied,
 ];
 
-/// Numbers 1 to 5 by tick, all sealed; 6 to 14 by failure, 15 and 16 whole, all not sealed.
+/// Numbers 1 to 5 by tick, all sealed; 6 to 15 by failure, 16 and 17 whole, all not sealed.
 fn deliveries() -> Vec<Delivery> {
     let ticks = [Tick::Queued, Tick::Waiting, Tick::Sent, Tick::Delivered, Tick::Read];
     let mut deliveries: Vec<Delivery> =
@@ -80,12 +81,12 @@ pub(super) fn deliveries_are_told_apart() -> Case {
             }
             let unread: Vec<Delivery> = all.iter().filter(|one| one.tick != Tick::Read).cloned().collect();
             assert_eq!(tx.deliveries_unread(&conversation(1)).unwrap(), unread);
-            let waiting = [(1, 2), (6, 16)].map(|(from, through)| SeqRange { from, through });
+            let waiting = [(1, 2), (6, 17)].map(|(from, through)| SeqRange { from, through });
             assert_eq!(tx.deliveries_waiting(&conversation(1), 9).unwrap(), waiting);
             assert_eq!(tx.deliveries_waiting(&conversation(1), 1).unwrap(), waiting[..1]);
             assert_eq!(tx.deliveries_waiting(&conversation(9), 9).unwrap(), []);
-            assert_eq!(tx.deliveries_unsealed(&conversation(1), 9).unwrap(), all[14..]);
-            assert_eq!(tx.deliveries_unsealed(&conversation(1), 1).unwrap(), all[14..15]);
+            assert_eq!(tx.deliveries_unsealed(&conversation(1), 9).unwrap(), all[15..]);
+            assert_eq!(tx.deliveries_unsealed(&conversation(1), 1).unwrap(), all[15..16]);
             assert_eq!(tx.deliveries_between(&conversation(1), 3, 6).unwrap(), all[2..6]);
             assert_eq!(tx.deliveries_between(&conversation(1), 15, u64::MAX).unwrap(), all[14..]);
             assert_eq!(tx.deliveries_between(&conversation(1), 2, 1).unwrap(), []);

@@ -61,3 +61,26 @@ pub(super) fn a_device_keeps_its_newest_key() -> Case {
         },
     }
 }
+
+pub(super) fn keys_of_one_device_are_bounded() -> Case {
+    Case {
+        fill: |tx| {
+            // 0, 1 and 2 are of one device, 3 and 4 of another.
+            for (n, received) in [(0, 5), (1, 9), (2, 7), (3, 1), (4, 1)] {
+                tx.put_receiver_key(&receiver_key(n, 0, received)).unwrap();
+                tx.put_message_tags(&session_id(n), &[(tag(1), 3)]).unwrap();
+            }
+            let (one, other) = (receiver_key(0, 0, 0).device, receiver_key(3, 0, 0).device);
+            tx.trim_receiver_keys(&one, 3).unwrap();
+            tx.trim_receiver_keys(&one, 2).unwrap();
+            tx.trim_receiver_keys(&other, 1).unwrap();
+            tx.forget_receiver_keys_of(&one, t(9)).unwrap();
+        },
+        check: |tx| {
+            let kept: Vec<u8> =
+                (0..5).filter(|n| tx.receiver_key(&session_id(*n)).unwrap().is_some()).collect();
+            assert_eq!(kept, [1, 4]);
+            assert_eq!(tx.sessions_by_tag(&tag(1)).unwrap(), [1, 4].map(|n| (session_id(n), 3)));
+        },
+    }
+}

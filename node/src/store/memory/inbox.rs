@@ -21,6 +21,13 @@ impl InboxTx for Tables {
         Ok(())
     }
 
+    fn trim_seen(&mut self, items_max: usize) -> Result<(), StoreError> {
+        let mut by_age: Vec<_> = self.seen.iter().map(|(hash, at)| (*at, *hash)).collect();
+        by_age.sort_unstable_by(|a, b| b.cmp(a));
+        by_age.iter().skip(items_max).for_each(|(_, hash)| self.seen.remove(hash));
+        Ok(())
+    }
+
     fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>, StoreError> {
         let mut items = all(self.quarantine.iter());
         items.sort_by_key(|item| (item.received, item.hash));

@@ -53,6 +53,11 @@ impl PairwiseTx for Tables {
         Ok(())
     }
 
+    fn delete_outbound_channel(&mut self, device: &DeviceId) -> Result<(), StoreError> {
+        self.outbound_channels.remove(device);
+        Ok(())
+    }
+
     fn inbound_channel(
         &self,
         hash: &ChannelHash,

@@ -21,6 +21,15 @@ impl ReceiptsTx for Tables {
         Ok(())
     }
 
+    fn delete_acknowledgement(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+    ) -> Result<(), StoreError> {
+        self.acknowledgements.remove(&(*conversation, *device));
+        Ok(())
+    }
+
     fn own_receipts(&self, conversation: &ConversationId) -> Result<OwnReceipts, StoreError> {
         Ok(self.own_receipts.get(conversation).cloned().unwrap_or_default())
     }
@@ -67,8 +76,7 @@ impl ReceiptsTx for Tables {
         limit: usize,
     ) -> Result<Vec<SeqRange>, StoreError> {
         let mut runs: Vec<SeqRange> = Vec::new();
-        for Delivery { seq, .. } in
-            self.deliveries_where(conversation, |delivery| delivery.tick < Tick::Sent)
+        for Delivery { seq, .. } in self.deliveries_where(conversation, |delivery| delivery.tick < Tick::Sent)
         {
             match runs.last_mut() {
                 Some(run) if seq <= run.through.saturating_add(1) => run.through = seq,

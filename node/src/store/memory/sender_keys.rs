@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use undertone_protocol::ids::{ConversationId, SessionId, Tag};
+use undertone_protocol::ids::{ConversationId, DeviceId, SessionId, Tag};
 use undertone_protocol::time::Timestamp;
 
 use super::tables::Tables;
@@ -27,6 +27,21 @@ impl SenderKeysTx for Tables {
 
     fn forget_receiver_keys(&mut self, moment: Timestamp) -> Result<(), StoreError> {
         self.forget_old_receiver_keys(moment);
+        Ok(())
+    }
+
+    fn forget_receiver_keys_of(&mut self, device: &DeviceId, moment: Timestamp) -> Result<(), StoreError> {
+        self.delete_sessions(|_, key| key.device == *device && key.received < moment);
+        Ok(())
+    }
+
+    fn trim_receiver_keys(&mut self, device: &DeviceId, keys_max: usize) -> Result<(), StoreError> {
+        let of_device = self.receiver_keys.iter().filter(|(_, key)| key.device == *device);
+        let mut by_age: Vec<_> = of_device.map(|(session, key)| (key.received, *session)).collect();
+        by_age.sort_unstable_by(|a, b| b.cmp(a));
+        let old: BTreeSet<SessionId> =
+            by_age.into_iter().skip(keys_max).map(|(_, session)| session).collect();
+        self.delete_sessions(|session, _| old.contains(session));
         Ok(())
     }
 
@@ -59,10 +74,13 @@ impl Tables {
             let of_device = newest.entry((key.conversation, key.device)).or_insert(key.received);
             *of_device = (*of_device).max(key.received);
         }
-        let is_old = |_: &SessionId, key: &ReceiverKey| {
+        self.delete_sessions(|_, key| {
             let newest = newest.get(&(key.conversation, key.device));
             key.received < moment && newest.is_some_and(|newest| key.received < *newest)
-        };
+        });
+    }
+
+    fn delete_sessions(&mut self, is_old: impl Fn(&SessionId, &ReceiverKey) -> bool) {
         let gone = self.receiver_keys.forget(is_old);
         self.message_tags.forget(|(_, session), _| gone.contains(session));
     }

@@ -30,8 +30,17 @@ pub struct Account {
     /// The key of the code that waits to be added by another device of the user; until then identity and list
     /// are placeholders.
     pub linking: Option<Secret>,
-    /// Whether a home relay knows of more envelopes than this store: it is an old copy, and nothing goes out of it.
-    pub rolled_back: bool,
+    /// What is wrong with this store, so that nothing goes out of it any more; `None`: nothing.
+    pub fault: Option<Fault>,
+}
+
+/// Why nothing may go out of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A home relay knows of more envelopes: it is an old copy.
+    RolledBack,
+    /// Somebody holds entries that this device signed and that are not in it: it was copied, or is an old copy.
+    Copied,
 }
 
 /// An X-Wing key that another took the place of.

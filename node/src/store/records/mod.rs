@@ -8,7 +8,7 @@ mod outbox;
 mod people;
 mod receipts;
 
-pub use account::{Account, HomeRelay, Received, SupersededKey};
+pub use account::{Account, Fault, HomeRelay, Received, SupersededKey};
 pub use encryption::{OlmSession, ReceiverKey, SenderKey};
 pub use inbox::{Quarantined, SEEN_LIFE};
 pub use log::{Cut, CutReason, StoredEntry};

@@ -19,6 +19,13 @@ pub struct Delivery {
     pub failed: Option<Failure>,
 }
 
+impl Delivery {
+    /// Whether the message counts nowhere, whatever becomes of it.
+    pub fn is_void(&self) -> bool {
+        self.failed == Some(Failure::Copied)
+    }
+}
+
 /// Why a message does not get further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
@@ -31,6 +38,8 @@ pub enum Failure {
         /// What it takes.
         bytes_max: u32,
     },
+    /// A copy of this device's store wrote an entry with its number, or a lower one: it counts nowhere.
+    Copied,
 }
 
 /// What this device says about a conversation in its acknowledgement entries.

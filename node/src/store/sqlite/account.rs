@@ -9,7 +9,7 @@ use super::columns::{
     all, damaged, get_id, get_id_opt, get_int, get_message, get_ms, get_packed, get_ranges, get_secret,
     get_signed, int, ms, one, pack, pack_ranges, run, signed,
 };
-use crate::store::{Account, AccountTx, HomeRelay, Received, StoreError, SupersededKey};
+use crate::store::{Account, AccountTx, Fault, HomeRelay, Received, StoreError, SupersededKey};
 
 const ACCOUNT: &str = "account";
 const HOME_RELAY: &str = "home relay";
@@ -46,14 +46,14 @@ impl AccountTx for SqliteTx<'_> {
 
 fn account(connection: &Connection) -> Result<Option<Account>, StoreError> {
     let sql = "SELECT name, identity_seed, device_seed, xwing_seed, fallback_prekey, bundle_key, certificate, \
-               device_list, keys_made, superseded_seed, superseded_made, linking, rolled_back FROM account";
+               device_list, keys_made, superseded_seed, superseded_made, linking, fault FROM account";
     one(connection, sql, [], read_account)
 }
 
 fn put_account(connection: &Connection, account: &Account) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO account (one, name, identity_seed, device_seed, xwing_seed, \
                fallback_prekey, bundle_key, certificate, device_list, keys_made, superseded_seed, \
-               superseded_made, linking, rolled_back) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               superseded_made, linking, fault) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let superseded = account.superseded.as_ref();
     run(
         connection,
@@ -71,7 +71,7 @@ fn put_account(connection: &Connection, account: &Account) -> Result<(), StoreEr
             superseded.map(|key| key.xwing_seed.expose().as_slice()),
             superseded.map(|key| ms(key.made)),
             account.linking.as_ref().map(|key| key.expose().as_slice()),
-            account.rolled_back,
+            account.fault.map(fault_number),
         ],
     )?;
     Ok(())
@@ -92,7 +92,22 @@ fn read_account(row: &Row<'_>) -> Result<Account, StoreError> {
         keys_made: get_ms(row, 8)?,
         superseded: read_superseded(row)?,
         linking: get_id_opt(row, 11, ACCOUNT)?,
-        rolled_back: row.get(12)?,
+        fault: row.get::<_, Option<i64>>(12)?.map(fault_from).transpose()?,
+    })
+}
+
+const fn fault_number(fault: Fault) -> i64 {
+    match fault {
+        Fault::RolledBack => 1,
+        Fault::Copied => 2,
+    }
+}
+
+fn fault_from(number: i64) -> Result<Fault, StoreError> {
+    Ok(match number {
+        1 => Fault::RolledBack,
+        2 => Fault::Copied,
+        _ => return Err(damaged(ACCOUNT, format!("unknown fault {number}"))),
     })
 }
 

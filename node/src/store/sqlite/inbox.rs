@@ -22,6 +22,10 @@ impl InboxTx for SqliteTx<'_> {
         forget_seen(self.connection, moment)
     }
 
+    fn trim_seen(&mut self, items_max: usize) -> Result<(), StoreError> {
+        trim_seen(self.connection, items_max)
+    }
+
     fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>, StoreError> {
         quarantine(self.connection, limit)
     }
@@ -50,6 +54,13 @@ fn put_seen(connection: &Connection, hash: &PayloadHash, at: Timestamp) -> Resul
 
 fn forget_seen(connection: &Connection, moment: Timestamp) -> Result<(), StoreError> {
     run(connection, "DELETE FROM seen WHERE at < ?", [ms(moment)])?;
+    Ok(())
+}
+
+fn trim_seen(connection: &Connection, items_max: usize) -> Result<(), StoreError> {
+    let sql = "DELETE FROM seen WHERE hash IN \
+               (SELECT hash FROM seen ORDER BY at DESC, hash DESC LIMIT -1 OFFSET ?)";
+    run(connection, sql, [limit(items_max)])?;
     Ok(())
 }
 

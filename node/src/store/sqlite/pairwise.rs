@@ -48,6 +48,11 @@ impl PairwiseTx for SqliteTx<'_> {
         put_outbound_channel(self.connection, device, channel)
     }
 
+    fn delete_outbound_channel(&mut self, device: &DeviceId) -> Result<(), StoreError> {
+        run(self.connection, "DELETE FROM outbound_channels WHERE device = ?", [device.as_bytes()])?;
+        Ok(())
+    }
+
     fn inbound_channel(
         &self,
         hash: &ChannelHash,

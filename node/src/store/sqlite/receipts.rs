@@ -27,6 +27,16 @@ impl ReceiptsTx for SqliteTx<'_> {
         put_acknowledgement(self.connection, acknowledgement)
     }
 
+    fn delete_acknowledgement(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM acknowledgements WHERE conversation = ? AND device = ?";
+        run(self.connection, sql, params![conversation.as_bytes(), device.as_bytes()])?;
+        Ok(())
+    }
+
     fn own_receipts(&self, conversation: &ConversationId) -> Result<OwnReceipts, StoreError> {
         own_receipts(self.connection, conversation)
     }
@@ -149,6 +159,7 @@ fn put_delivery(connection: &Connection, delivery: &Delivery) -> Result<(), Stor
         Some(Failure::Expired) => (Some(1), 0),
         Some(Failure::Denied(reason)) => (Some(2), denial(reason)),
         Some(Failure::TooLarge { bytes_max }) => (Some(3), i64::from(bytes_max)),
+        Some(Failure::Copied) => (Some(4), 0),
     };
     run(
         connection,
@@ -226,6 +237,7 @@ fn failure_from(number: i64, row: &Row<'_>) -> Result<Failure, StoreError> {
         1 => Failure::Expired,
         2 => Failure::Denied(denial_from(row.get(6)?, DELIVERY)?),
         3 => Failure::TooLarge { bytes_max: row.get(6)? },
+        4 => Failure::Copied,
         _ => return Err(damaged(DELIVERY, format!("unknown failure {number}"))),
     })
 }

@@ -5,7 +5,7 @@ use undertone_protocol::time::Timestamp;
 
 use super::SqliteTx;
 use super::columns::{
-    all, blob, damaged, get_id, get_int, get_joined, get_ms, get_secret, int, join, ms, one, run,
+    all, blob, damaged, get_id, get_int, get_joined, get_ms, get_secret, int, join, limit, ms, one, run,
 };
 use crate::store::{ReceiverKey, SenderKey, SenderKeysTx, StoreError};
 
@@ -31,6 +31,14 @@ impl SenderKeysTx for SqliteTx<'_> {
 
     fn forget_receiver_keys(&mut self, moment: Timestamp) -> Result<(), StoreError> {
         forget_receiver_keys(self.connection, moment)
+    }
+
+    fn forget_receiver_keys_of(&mut self, device: &DeviceId, moment: Timestamp) -> Result<(), StoreError> {
+        forget_receiver_keys_of(self.connection, device, moment)
+    }
+
+    fn trim_receiver_keys(&mut self, device: &DeviceId, keys_max: usize) -> Result<(), StoreError> {
+        trim_receiver_keys(self.connection, device, keys_max)
     }
 
     fn sessions_by_tag(&self, tag: &Tag) -> Result<Vec<(SessionId, u32)>, StoreError> {
@@ -130,7 +138,27 @@ fn forget_receiver_keys(connection: &Connection, moment: Timestamp) -> Result<()
     let sql = "SELECT session FROM receiver_keys AS old WHERE received < ? AND EXISTS \
                (SELECT 1 FROM receiver_keys AS newer WHERE newer.conversation = old.conversation AND \
                newer.device = old.device AND newer.received > old.received)";
-    let sessions: Vec<SessionId> = all(connection, sql, [ms(moment)], |row| get_id(row, 0, RECEIVER_KEY))?;
+    delete_sessions(connection, all(connection, sql, [ms(moment)], |row| get_id(row, 0, RECEIVER_KEY))?)
+}
+
+fn forget_receiver_keys_of(
+    connection: &Connection,
+    device: &DeviceId,
+    moment: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "SELECT session FROM receiver_keys WHERE device = ? AND received < ?";
+    let params = params![device.as_bytes(), ms(moment)];
+    delete_sessions(connection, all(connection, sql, params, |row| get_id(row, 0, RECEIVER_KEY))?)
+}
+
+fn trim_receiver_keys(connection: &Connection, device: &DeviceId, keys_max: usize) -> Result<(), StoreError> {
+    let sql = "SELECT session FROM receiver_keys WHERE device = ? ORDER BY received DESC, session DESC \
+               LIMIT -1 OFFSET ?";
+    let params = params![device.as_bytes(), limit(keys_max)];
+    delete_sessions(connection, all(connection, sql, params, |row| get_id(row, 0, RECEIVER_KEY))?)
+}
+
+fn delete_sessions(connection: &Connection, sessions: Vec<SessionId>) -> Result<(), StoreError> {
     for session in sessions {
         run(connection, "DELETE FROM message_tags WHERE session = ?", [session.as_bytes()])?;
         run(connection, "DELETE FROM receiver_keys WHERE session = ?", [session.as_bytes()])?;

@@ -23,6 +23,12 @@ impl Stage {
         self.restart_relay()
     }
 
+    /// The relay starts anew, and drops bundles that were not written for so many days.
+    pub fn relay_keeps_bundles(&mut self, days: u32) -> Result<(), Failed> {
+        self.relay.limits.bundle_unseen_days_max = days;
+        self.restart_relay()
+    }
+
     /// The same for acknowledgements.
     pub fn relay_holds_acknowledgements(&mut self, messages_max: u64) -> Result<(), Failed> {
         self.relay.limits.mailbox_class_1_messages_max = messages_max;
