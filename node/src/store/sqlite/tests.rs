@@ -217,7 +217,7 @@ fn a_damaged_record_is_named() {
         .unwrap();
     let mut store = SqliteStore::open(&place.path, &KEY).unwrap();
     let error = store.transaction(|tx| tx.quarantine(1)).unwrap_err();
-    let text = "damaged payload in quarantine: PayloadHash must be 32 bytes, got 2";
+    let text = "a damaged payload in quarantine (PayloadHash must be 32 bytes, got 2)";
     assert!(error.to_string().contains(text), "{error}");
 }
 
