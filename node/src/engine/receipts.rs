@@ -15,6 +15,7 @@ use super::custody::{self, TICKS_TOLD};
 use super::outgoing::{self, NO_GROUP};
 use super::{history, own, pairwise, resend, views};
 use crate::event::Event;
+use crate::log;
 use crate::store::{Contact, ContactState, Delivery, Failure, NodeTx, Purpose, StoreError};
 
 /// An acknowledgement from a device that Olm proved.
@@ -226,7 +227,7 @@ pub(super) fn mark_read(ctx: &mut Context<'_>, contact: &Contact) -> Result<usiz
     let mut own = ctx.tx.own_receipts(&conversation)?;
     let before = own.read.count();
     let mut seen = Frontier::default();
-    for (device, item) in ctx.tx.frontier(&conversation)? {
+    for (device, item) in log::held(ctx.tx, &conversation)? {
         if !own::is_own(ctx, &device) {
             seen.set(device, item);
         }
@@ -243,7 +244,7 @@ pub(super) fn mark_read(ctx: &mut Context<'_>, contact: &Contact) -> Result<usiz
 /// What is held of all other devices.
 fn received_frontier(ctx: &Context<'_>, conversation: &ConversationId) -> Result<Frontier, StoreError> {
     let mut frontier = Frontier::default();
-    for (device, item) in ctx.tx.frontier(conversation)? {
+    for (device, item) in log::held(ctx.tx, conversation)? {
         if device != ctx.me.device {
             frontier.set(device, item);
         }

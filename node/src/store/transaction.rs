@@ -9,7 +9,7 @@ use undertone_protocol::receipts::Acknowledgement;
 use undertone_protocol::time::Timestamp;
 
 use super::{
-    Account, Contact, Cut, Delivery, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Purpose,
+    Account, Contact, Cut, Delivery, Gap, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Purpose,
     Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
 };
 
@@ -199,6 +199,22 @@ pub trait LogTx {
         conversation: &ConversationId,
         device: &DeviceId,
         item: &FrontierItem,
+    ) -> Result<(), StoreError>;
+    /// What is missing of each device, by device, then number.
+    fn gaps(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, Gap)>, StoreError>;
+    /// Keeps a gap, in the place of one that begins with the same number.
+    fn put_gap(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        gap: &Gap,
+    ) -> Result<(), StoreError>;
+    /// Forgets the gap that begins with a number.
+    fn delete_gap(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        from: u64,
     ) -> Result<(), StoreError>;
     /// Where a device's entries end.
     fn cut(&self, conversation: &ConversationId, device: &DeviceId) -> Result<Option<Cut>, StoreError>;

@@ -133,6 +133,7 @@ cases! {
     log::heads_are_what_no_held_entry_follows,
     log::a_moved_entry_stands_elsewhere,
     log::frontiers_come_by_device,
+    log::gaps_come_by_device_then_number,
     cuts::cuts_come_by_device_the_newest_of_each,
     cuts::history_leaves_out_what_is_beyond_a_cut,
     cuts::a_page_is_filled_with_what_counts,

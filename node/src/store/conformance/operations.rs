@@ -20,7 +20,7 @@ struct Operation {
     c: u8,
 }
 
-const METHODS: u8 = 34;
+const METHODS: u8 = 36;
 
 fn operation() -> impl Strategy<Value = Operation> {
     (0..METHODS, 0..COUNT, 0..COUNT, 0..COUNT).prop_map(|(method, a, b, c)| Operation { method, a, b, c })
@@ -86,6 +86,8 @@ impl Operation {
             31 => tx.delete_peer_device(&device(a + COUNT * (b % 2)))?,
             32 => self.put_cut(tx)?,
             33 => tx.put_account_change(&user(a % 2), &EntryId::new([b; 32]), &[EntryId::new([c; 32])])?,
+            34 => tx.put_gap(&conversation(a), &device(b), &gap(c.into(), b.into()))?,
+            35 => tx.delete_gap(&conversation(a), &device(b), c.into())?,
             _ => self.put_inbox(tx)?,
         }
         Ok(0)

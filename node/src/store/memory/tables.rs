@@ -10,7 +10,7 @@ use undertone_protocol::time::Timestamp;
 
 use super::table::Table;
 use crate::store::{
-    Account, Contact, Cut, Delivery, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Quarantined,
+    Account, Contact, Cut, Delivery, Gap, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Quarantined,
     ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation,
 };
 
@@ -87,6 +87,7 @@ tables! {
     heads: (ConversationId, OrderKey) => (),
     parents: (EntryId, EntryId) => (),
     cuts: (ConversationId, DeviceId) => Cut,
+    gaps: (ConversationId, DeviceId, u64) => Gap,
     frontiers: (ConversationId, DeviceId) => FrontierItem,
     acknowledgements: (ConversationId, DeviceId) => Acknowledgement,
     own_receipts: ConversationId => OwnReceipts,

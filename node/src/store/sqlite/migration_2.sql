@@ -3,3 +3,17 @@
 ALTER TABLE account ADD COLUMN rolled_back INTEGER NOT NULL DEFAULT 0;
 
 CREATE INDEX deliveries_waiting ON deliveries (conversation, seq) WHERE tick < 2;
+
+-- What is missing of a device, both ends included.
+CREATE TABLE gaps (
+    conversation BLOB NOT NULL,
+    device       BLOB NOT NULL,
+    first        INTEGER NOT NULL, -- u64
+    last         INTEGER NOT NULL, -- u64
+    days         INTEGER NOT NULL, -- on which it was looked for in vain
+    looked       INTEGER NOT NULL, -- u64
+    PRIMARY KEY (conversation, device, first)
+) STRICT, WITHOUT ROWID;
+
+-- An earlier sender key is of no known age: the least number there is, so that it is renewed (u64).
+ALTER TABLE sender_keys ADD COLUMN made INTEGER NOT NULL DEFAULT (-9223372036854775807 - 1);
