@@ -6,7 +6,7 @@ use std::time::Duration;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::delivery::{Next, retry_delay};
 use undertone_protocol::ids::{DeviceId, EntryId, RelayId, UserId};
-use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE};
+use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE, RETENTION};
 use undertone_protocol::receipts::{CustodyReceipt, Denial, Outcome, Tick};
 use undertone_protocol::wire;
 
@@ -15,7 +15,7 @@ use super::link::InFlight;
 use super::receipts::{fail, raise_tick};
 use super::{introductions, outgoing, resend, revocations, views};
 use crate::event::Event;
-use crate::store::{Contact, ContactState, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE, StoreError};
+use crate::store::{Contact, ContactState, Failure, OutboxItem, OutboxState, Purpose, StoreError};
 
 /// Items looked at in one sweep.
 const SWEEP_MAX: usize = 1_024;
@@ -375,10 +375,10 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     }
     drop_old(ctx)?;
     take_back_late(ctx)?;
-    ctx.tx.forget_receiver_keys(ctx.now.before(SEEN_LIFE))?;
+    ctx.tx.forget_receiver_keys(ctx.now.before(RETENTION))?;
     // A prekey message of an earlier time was for a fallback prekey that is dead.
     let account = &ctx.me.account;
     let oldest = account.superseded.as_ref().map_or(account.keys_made, |key| key.made);
     ctx.tx.forget_prekey_bases(oldest)?;
-    ctx.tx.forget_seen(ctx.now.before(SEEN_LIFE))
+    ctx.tx.forget_seen(ctx.now.before(RETENTION))
 }

@@ -8,7 +8,7 @@ use undertone_protocol::crypto::{
 };
 use undertone_protocol::entry::SignedEntry;
 use undertone_protocol::ids::{ConversationId, DeviceId, Tag, UserId};
-use undertone_protocol::limits::{DIRECT_ROTATION_MESSAGES, SENDER_KEY_MESSAGES_MAX};
+use undertone_protocol::limits::{DIRECT_ROTATION_AGE, DIRECT_ROTATION_MESSAGES, SENDER_KEY_MESSAGES_MAX};
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::wire::{self, pairwise::Body};
 
@@ -177,6 +177,7 @@ fn put(
 fn must_rotate(ctx: &Context<'_>, key: &SenderKey, contact: &Contact) -> bool {
     let (devices, siblings) = (own::authorised(ctx, contact), own::siblings(ctx));
     key.turned
+        || ctx.now.since(key.made) >= DIRECT_ROTATION_AGE
         || key.messages >= DIRECT_ROTATION_MESSAGES.min(SENDER_KEY_MESSAGES_MAX)
         || key.holders.iter().any(|holder| !devices.contains(holder))
         || key.own_holders.iter().any(|holder| !siblings.contains(holder))
@@ -190,6 +191,7 @@ fn new_key(ctx: &mut Context<'_>, conversation: ConversationId) -> SenderKey {
         holders: Vec::new(),
         own_header_key: HeaderKey::random(ctx.rng),
         own_holders: Vec::new(),
+        made: ctx.now,
         messages: 0,
         turned: false,
     }

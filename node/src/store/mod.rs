@@ -16,7 +16,7 @@ pub use memory::MemoryStore;
 pub use records::{
     Account, Block, Contact, ContactState, Cut, CutReason, Delivery, Failure, Gap, HomeRelay, OlmSession,
     OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received,
-    ReceiverKey, Revocation, SEEN_LIFE, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
+    ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
 };
 pub use sqlite::{OpenError, SqliteStore};
 pub use transaction::{

@@ -146,8 +146,7 @@ pub trait SenderKeysTx {
     fn receiver_key(&self, session: &SessionId) -> Result<Option<ReceiverKey>, StoreError>;
     /// Keeps an inbound sender key.
     fn put_receiver_key(&mut self, key: &ReceiverKey) -> Result<(), StoreError>;
-    /// Forgets inbound sender keys, and their tags, that came before `moment`, but for each device's newest in
-    /// its conversation: all that came at one time, as any of them may be the live one.
+    /// Forgets inbound sender keys, and their tags, that came before `moment`.
     fn forget_receiver_keys(&mut self, moment: Timestamp) -> Result<(), StoreError>;
     /// Which sessions expect this tag, and at which index.
     fn sessions_by_tag(&self, tag: &Tag) -> Result<Vec<(SessionId, u32)>, StoreError>;

@@ -122,7 +122,7 @@ cases! {
     pairwise::a_deleted_channel_takes_its_tags_along,
     sender_keys::keys_are_kept_whole,
     sender_keys::known_message_tags_stay,
-    sender_keys::a_device_keeps_its_newest_key,
+    sender_keys::old_receiver_keys_go,
     changes::a_replaced_change_does_not_stand,
     changes::what_is_replaced_may_come_later,
     changes::users_have_changes_of_their_own,

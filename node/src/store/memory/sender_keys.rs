@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use undertone_protocol::ids::{ConversationId, SessionId, Tag};
 use undertone_protocol::time::Timestamp;
 
@@ -54,16 +52,7 @@ impl SenderKeysTx for Tables {
 
 impl Tables {
     fn forget_old_receiver_keys(&mut self, moment: Timestamp) {
-        let mut newest = BTreeMap::new();
-        for (_, key) in self.receiver_keys.iter() {
-            let of_device = newest.entry((key.conversation, key.device)).or_insert(key.received);
-            *of_device = (*of_device).max(key.received);
-        }
-        let is_old = |_: &SessionId, key: &ReceiverKey| {
-            let newest = newest.get(&(key.conversation, key.device));
-            key.received < moment && newest.is_some_and(|newest| key.received < *newest)
-        };
-        let gone = self.receiver_keys.forget(is_old);
+        let gone = self.receiver_keys.forget(|_, key| key.received < moment);
         self.message_tags.forget(|(_, session), _| gone.contains(session));
     }
 }

@@ -16,4 +16,7 @@ CREATE TABLE gaps (
 ) STRICT, WITHOUT ROWID;
 
 -- An earlier sender key is of no known age: the least number there is, so that it is renewed (u64).
-ALTER TABLE sender_keys ADD COLUMN made INTEGER NOT NULL DEFAULT (-9223372036854775807 - 1);
+ALTER TABLE sender_keys ADD COLUMN made INTEGER NOT NULL DEFAULT -9223372036854775808;
+
+-- All are forgotten by their age alone.
+DROP INDEX receiver_keys_by_device;

@@ -50,7 +50,7 @@ fn sender_key(
     connection: &Connection,
     conversation: &ConversationId,
 ) -> Result<Option<SenderKey>, StoreError> {
-    let sql = "SELECT state, header_key, holders, messages, turned, own_header_key, own_holders \
+    let sql = "SELECT state, header_key, holders, messages, turned, own_header_key, own_holders, made \
                FROM sender_keys WHERE conversation = ?";
     one(connection, sql, [conversation.as_bytes()], |row| {
         Ok(SenderKey {
@@ -60,6 +60,7 @@ fn sender_key(
             holders: get_joined::<32, _>(row, 2, SENDER_KEY)?,
             own_header_key: get_header_key(row, 5, SENDER_KEY)?,
             own_holders: get_joined::<32, _>(row, 6, SENDER_KEY)?,
+            made: get_ms(row, 7)?,
             messages: get_int(row, 3)?,
             turned: row.get(4)?,
         })
@@ -68,7 +69,7 @@ fn sender_key(
 
 fn put_sender_key(connection: &Connection, key: &SenderKey) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO sender_keys (conversation, state, header_key, holders, messages, turned, \
-               own_header_key, own_holders) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+               own_header_key, own_holders, made) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     run(
         connection,
         sql,
@@ -81,6 +82,7 @@ fn put_sender_key(connection: &Connection, key: &SenderKey) -> Result<(), StoreE
             key.turned,
             key.own_header_key.expose(),
             join(key.own_holders.iter().map(DeviceId::as_bytes)),
+            ms(key.made),
         ],
     )?;
     Ok(())
@@ -127,9 +129,7 @@ fn put_receiver_key(connection: &Connection, key: &ReceiverKey) -> Result<(), St
 }
 
 fn forget_receiver_keys(connection: &Connection, moment: Timestamp) -> Result<(), StoreError> {
-    let sql = "SELECT session FROM receiver_keys AS old WHERE received < ? AND EXISTS \
-               (SELECT 1 FROM receiver_keys AS newer WHERE newer.conversation = old.conversation AND \
-               newer.device = old.device AND newer.received > old.received)";
+    let sql = "SELECT session FROM receiver_keys WHERE received < ?";
     let sessions: Vec<SessionId> = all(connection, sql, [ms(moment)], |row| get_id(row, 0, RECEIVER_KEY))?;
     for session in sessions {
         run(connection, "DELETE FROM message_tags WHERE session = ?", [session.as_bytes()])?;
