@@ -23,17 +23,14 @@ pub(crate) fn of(
     Ok(gaps.filter(|(of, _)| of == device).map(|(_, gap)| gap).collect())
 }
 
-/// Brings the record of what is missing of a device up to date with its frontier, after the entry `came` did.
-pub(crate) fn follow(
+/// Keeps what is missing of a device, in the place of what was known to be.
+pub(crate) fn keep(
     tx: &mut dyn LogTx,
     conversation: &ConversationId,
     device: &DeviceId,
-    item: &FrontierItem,
-    came: u64,
-    now: Timestamp,
+    known: &[Gap],
+    after: &[Gap],
 ) -> Result<(), StoreError> {
-    let known = of(tx, conversation, device)?;
-    let after = followed(&known, item, came, now);
     for gap in known.iter().filter(|gap| !after.iter().any(|kept| kept.from == gap.from)) {
         tx.delete_gap(conversation, device, gap.from)?;
     }
@@ -43,8 +40,9 @@ pub(crate) fn follow(
     Ok(())
 }
 
-/// What is lost stays so, but for what came; what is missing besides has the age of the gap that it was part of.
-fn followed(known: &[Gap], item: &FrontierItem, came: u64, now: Timestamp) -> Vec<Gap> {
+/// What is missing after the entry `came` did, which moved the frontier to `item`. What is lost stays so, but for what
+/// came; what is missing besides has the age of the gap that it was part of.
+pub(crate) fn followed(known: &[Gap], item: &FrontierItem, came: u64, now: Timestamp) -> Vec<Gap> {
     let lost: Vec<Gap> = known.iter().filter(|gap| gap.is_lost()).copied().collect();
     let has_room = lost.len() < GAPS_PER_DEVICE_MAX;
     let rest = |gap: &Gap| if gap.covers(came) && has_room { without(gap, came) } else { vec![*gap] };
@@ -135,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_part_of_a_gap_is_as_old_as_the_gap() {
-        let item = FrontierItem { seq: 2, head: None, ranges: vec![range(5, 5), range(9, 10), range(12, 12)] };
+        let item =
+            FrontierItem { seq: 2, head: None, ranges: vec![range(5, 5), range(9, 10), range(12, 12)] };
         let after = followed(&[gap(3, 8, 7)], &item, 5, NOW);
         assert_eq!(after, [gap(3, 4, 7), gap(6, 8, 7), gap(11, 11, 0)]);
     }

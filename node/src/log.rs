@@ -148,13 +148,15 @@ fn settle(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let was_full = item.ranges.len() == FRONTIER_RANGES_MAX;
+    let missing = gaps::of(tx, conversation, device)?;
     note_beyond(&mut item, came);
-    climb(tx, conversation, device, &mut item)?;
+    climb(tx, conversation, device, &missing, &mut item)?;
     if was_full {
         note_left_out(tx, conversation, device, &mut item)?;
     }
     tx.put_frontier(conversation, device, &item)?;
-    gaps::follow(tx, conversation, device, &item, came, now)
+    let after = gaps::followed(&missing, &item, came, now);
+    gaps::keep(tx, conversation, device, &missing, &after)
 }
 
 /// Moves a frontier to the next number that is neither held nor lost.
@@ -162,16 +164,15 @@ fn climb(
     tx: &dyn LogTx,
     conversation: &ConversationId,
     device: &DeviceId,
+    missing: &[Gap],
     item: &mut FrontierItem,
 ) -> Result<(), StoreError> {
-    let mut lost = gaps::of(tx, conversation, device)?;
-    lost.retain(Gap::is_lost);
     loop {
         let next = item.seq.saturating_add(1);
         // The store knows better than the ranges, which are bounded.
         if let Some(held) = tx.entries_at(conversation, device, next)?.first() {
             (item.seq, item.head) = (next, Some(held.entry.id));
-        } else if let Some(gap) = lost.iter().find(|gap| gap.from == next)
+        } else if let Some(gap) = missing.iter().find(|gap| gap.is_lost() && gap.from == next)
             && item.last() > gap.through
         {
             item.seq = gap.through;

@@ -265,11 +265,13 @@ fn whole(stage: &mut Stage) -> Vec<String> {
 fn passed(stage: &mut Stage) -> (u64, bool) {
     let (alice, bob) = (stage.id(ALICE).unwrap(), stage.id(BOB).unwrap());
     let [device, other] = [&alice.device, &bob.device].map(|id| DeviceId::from_hex(id).unwrap());
-    let [user, contact] = [&alice.user, &bob.user].map(|id| undertone_protocol::ids::UserId::from_hex(id).unwrap());
+    let [user, contact] =
+        [&alice.user, &bob.user].map(|id| undertone_protocol::ids::UserId::from_hex(id).unwrap());
     let conversation = direct_conversation(&user, &contact);
     let frontier = stage.disk(BOB).unwrap().transaction(|tx| tx.frontier(&conversation)).unwrap();
     let seq = frontier.iter().find(|(of, _)| *of == device).map_or(0, |(_, item)| item.seq);
-    let told = stage.disk(ALICE).unwrap().transaction(|tx| tx.acknowledgement(&conversation, &other)).unwrap();
+    let told =
+        stage.disk(ALICE).unwrap().transaction(|tx| tx.acknowledgement(&conversation, &other)).unwrap();
     let told = told.unwrap().fields.delivered;
     assert!(told.covers(&device, 1) && told.covers(&device, seq));
     (seq, told.covers(&device, 2))
@@ -296,7 +298,8 @@ fn what_nobody_supplies_for_long_is_lost_until_it_comes_after_all() {
     stage.run(LATER).unwrap();
     assert_eq!(passed(&mut stage), (5, false));
     assert_eq!(whole(&mut stage), ["one", "2", "four", "five"]);
-    let states: Vec<String> = stage.history(ALICE, "Bob").unwrap().into_iter().map(|view| view.state).collect();
+    let states: Vec<String> =
+        stage.history(ALICE, "Bob").unwrap().into_iter().map(|view| view.state).collect();
     assert_eq!(states, ["read", "sent", "sent", "read", "read"]);
     // What comes after all is shown, and the mark goes.
     stage.ask(ALICE, Command::Retry { name: "Bob".to_owned() }).unwrap().unwrap();

@@ -3,7 +3,9 @@ use std::time::Duration;
 use super::args::Options;
 use super::session::ask;
 use super::show;
-use crate::command::{Command, CommandError, CountView, ErrorKind, HistoryItem, LostView, MessageView, Response};
+use crate::command::{
+    Command, CommandError, CountView, ErrorKind, HistoryItem, LostView, MessageView, Response,
+};
 
 /// How long an answer waits for the network, in seconds.
 const WAIT_S: u64 = 5;

@@ -18,8 +18,8 @@ use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
 use super::{blocking, contacts, devices, direct, introductions, losses, own, receipts, resend, views};
 use crate::command::{
-    Ask, Command, CommandError, CommandId, CountView, ErrorKind, HistoryItem, InvitationView, RelayView, Response,
-    SafetyNumberView, StatusView,
+    Ask, Command, CommandError, CommandId, CountView, ErrorKind, HistoryItem, InvitationView, RelayView,
+    Response, SafetyNumberView, StatusView,
 };
 use crate::store::{Contact, ContactState, Failure, StoreError, StoredEntry};
 

@@ -70,13 +70,7 @@ pub(super) fn not_registered(
 }
 
 /// Asks for deliveries.
-fn attach(
-    ctx: &Context<'_>,
-    links: &mut Links,
-    home: &HomeRelay,
-    generation: Generation,
-    out: &mut Outputs,
-) {
+fn attach(ctx: &Context<'_>, links: &mut Links, home: &HomeRelay, generation: Generation, out: &mut Outputs) {
     let relay = &home.address.relay;
     let Some(link) = links.get_mut(relay) else { return };
     let credits = link.intakes.attach(home.received.clone());

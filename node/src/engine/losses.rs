@@ -25,7 +25,9 @@ pub(super) fn look(ctx: &mut Context<'_>, links: &Links) -> Result<(), StoreErro
             continue;
         }
         let contact = views::contact_of(ctx, &conversation)?;
-        let Some(contact) = contact.filter(|contact| contact.state == ContactState::Accepted) else { continue };
+        let Some(contact) = contact.filter(|contact| contact.state == ContactState::Accepted) else {
+            continue;
+        };
         for (device, gap) in gaps {
             look_for(ctx, &contact, &conversation, &device, gap)?;
         }

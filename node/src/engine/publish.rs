@@ -5,7 +5,9 @@ use std::collections::btree_map::Entry;
 
 use undertone_protocol::ids::{DeviceId, PayloadHash, PublishId, RelayId, UserId};
 use undertone_protocol::keys::DeliveryGrant;
-use undertone_protocol::limits::{ENVELOPE_TTL_MAX, PUBLISH_ITEMS_MAX, PUBLISH_PAYLOAD_BYTES_MAX, SEALED_LIFE};
+use undertone_protocol::limits::{
+    ENVELOPE_TTL_MAX, PUBLISH_ITEMS_MAX, PUBLISH_PAYLOAD_BYTES_MAX, SEALED_LIFE,
+};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::ProofInput;
 use undertone_protocol::wire::{self, frame::Body};
@@ -13,8 +15,8 @@ use undertone_protocol::wire::{self, frame::Body};
 use super::context::Context;
 use super::link::{Asked, InFlight, InFlightItem, Link};
 use super::links::Links;
-use super::{outcomes, resend};
 use super::types::Outputs;
+use super::{outcomes, resend};
 use crate::store::{Contact, OutboxItem, OutboxState, Purpose, StoreError};
 
 /// Items read in one go, and about as many are sent in one stage.
@@ -113,7 +115,8 @@ fn leave_to_seal_anew(
     drafts: &mut BTreeMap<RelayId, Vec<Draft>>,
 ) -> Result<(), StoreError> {
     let is_late = |draft: &&Draft| ctx.now.since(draft.item.created) >= SEALED_LIFE;
-    let late: Vec<Purpose> = drafts.values().flatten().filter(is_late).map(|draft| draft.item.purpose).collect();
+    let late: Vec<Purpose> =
+        drafts.values().flatten().filter(is_late).map(|draft| draft.item.purpose).collect();
     for purpose in &late {
         if let Purpose::Entry(entry) = purpose {
             resend::anew(ctx, entry)?;

@@ -12,8 +12,8 @@ use super::publish::{self, Walk};
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
-    bundles, checkpoints, commands, frames, healing, history, home, inbox, introductions, keys, linking, losses, outcomes,
-    own_list, receipts, records, sealing,
+    bundles, checkpoints, commands, frames, healing, history, home, inbox, introductions, keys, linking,
+    losses, outcomes, own_list, receipts, records, sealing,
 };
 use crate::event::Event;
 use crate::store::{Contact, ContactState, NodeTx, StoreError};

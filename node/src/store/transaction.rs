@@ -9,8 +9,8 @@ use undertone_protocol::receipts::Acknowledgement;
 use undertone_protocol::time::Timestamp;
 
 use super::{
-    Account, Contact, Cut, Delivery, Gap, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Purpose,
-    Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
+    Account, Contact, Cut, Delivery, Gap, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice,
+    Purpose, Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
 };
 
 /// A transaction: reads see its own writes. "put" inserts or replaces.

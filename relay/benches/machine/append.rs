@@ -59,7 +59,7 @@ fn produce(world: &mut World, work: Vec<Vec<Input>>) -> Duration {
     thread::scope(|scope| {
         let mut receipts = BTreeMap::new();
         for (side, messages) in (0..).zip(work) {
-            let (receipt, received) = answers::channel();
+            let (receipt, received) = answers::sync_channel(1);
             receipts.insert(conn(side), receipt);
             let queue = queue.clone();
             scope.spawn(move || {
@@ -76,7 +76,11 @@ fn produce(world: &mut World, work: Vec<Vec<Input>>) -> Duration {
 }
 
 /// The server's loop without its connections: takes what waits, and lets the receipts go when they are durable.
-fn write(world: &mut World, mut waiting: mpsc::Receiver<Input>, receipts: &BTreeMap<ConnId, answers::Sender<()>>) {
+fn write(
+    world: &mut World,
+    mut waiting: mpsc::Receiver<Input>,
+    receipts: &BTreeMap<ConnId, answers::SyncSender<()>>,
+) {
     let mut inputs = Vec::new();
     while waiting.blocking_recv_many(&mut inputs, DRAIN_EVENTS_MAX) > 0 {
         let mut taken = Vec::new();

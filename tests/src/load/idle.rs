@@ -14,7 +14,7 @@ use super::report::Report;
 use super::stage::{Cue, Measured};
 
 /// A share of the devices: they connect and attach; then each is still there.
-pub(super) async fn serve(mut cue: Cue, relay: &RelayAddress, numbers: Range<u32>) -> anyhow::Result<()> {
+pub(super) async fn serve(cue: Cue, relay: &RelayAddress, numbers: Range<u32>) -> anyhow::Result<()> {
     let devices = Device::many(numbers);
     cue.ready().await?;
     let mut clients = Client::connect_all(&devices, relay, true).await?;

@@ -18,7 +18,7 @@ use super::stage::{Cue, Measured};
 
 /// A share of the mailboxes: they are filled, then drained.
 pub(super) async fn serve(
-    mut cue: Cue,
+    cue: Cue,
     relay: &RelayAddress,
     asked: &Offline,
     numbers: Range<u32>,
@@ -30,8 +30,7 @@ pub(super) async fn serve(
     let mut sending = Client::connect_all(&senders, relay, true).await?;
     Client::attach_all(&mut sending, &senders).await?;
     let letters = |series| Letters { series, bytes, since: Instant::now() };
-    let mailboxes: Vec<(Device, Letters)> =
-        devices.iter().cloned().zip(numbers.map(letters)).collect();
+    let mailboxes: Vec<(Device, Letters)> = devices.iter().cloned().zip(numbers.map(letters)).collect();
     let publisher = |((client, sender), (device, letters)): ((Client, &Device), &(Device, Letters))| {
         Publisher::new(client, relay.relay, sender, device, *letters)
     };

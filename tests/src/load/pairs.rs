@@ -20,7 +20,7 @@ use super::stage::{Cue, Measured};
 
 /// A share of the pairs.
 pub(super) async fn serve(
-    mut cue: Cue,
+    cue: Cue,
     relay: &RelayAddress,
     asked: &Pairs,
     numbers: Range<u32>,

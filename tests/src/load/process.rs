@@ -62,7 +62,9 @@ impl RelayProcess {
     pub(super) async fn start(parent: Option<&Path>) -> anyhow::Result<Self> {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
         let dir = tempfile::Builder::new().prefix("undertone-load-").tempdir_in(parent)?;
-        let made = command(&["relay".as_ref(), "init".as_ref(), "--dir".as_ref(), dir.path().as_os_str()])?.output().await?;
+        let made = command(&["relay".as_ref(), "init".as_ref(), "--dir".as_ref(), dir.path().as_os_str()])?
+            .output()
+            .await?;
         ensure!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
         let config = dir.path().join("relay.toml");
         fs::write(&config, CONFIG)?;

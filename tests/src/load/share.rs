@@ -39,7 +39,7 @@ pub fn clients_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>)
 
 async fn run(share: &Share) -> anyhow::Result<()> {
     let bytes = usize::try_from(share.options.payload_bytes)?;
-    let (relay, cue) = (&share.relay, Cue::new());
+    let (relay, cue) = (&share.relay, Cue);
     let numbers = share.of(share.options.mode.clients());
     match &share.options.mode {
         Mode::Idle(_) => idle::serve(cue, relay, numbers).await,

@@ -50,7 +50,13 @@ pub(super) struct Publisher {
 
 impl Publisher {
     /// Publishes to a device's mailbox. The publishing device is attached to its own.
-    pub(super) fn new(client: Client, relay: RelayId, device: &Device, to: &Device, letters: Letters) -> Self {
+    pub(super) fn new(
+        client: Client,
+        relay: RelayId,
+        device: &Device,
+        to: &Device,
+        letters: Letters,
+    ) -> Self {
         Self {
             client,
             device: device.clone(),

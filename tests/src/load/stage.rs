@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
+use tokio::task::spawn_blocking;
 
 /// Said when a process is ready for its next stage, and when it is done with one; a [`Measured`] follows that.
 pub(super) const READY: &str = "ready";
@@ -38,17 +38,13 @@ impl Measured {
 }
 
 /// The process that began this one and tells it when to begin.
-pub(super) struct Cue(Lines<BufReader<Stdin>>);
+pub(super) struct Cue;
 
 impl Cue {
-    pub(super) fn new() -> Self {
-        Self(BufReader::new(tokio::io::stdin()).lines())
-    }
-
     /// Says that the next stage may begin, and waits for it.
-    pub(super) async fn ready(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn ready(&self) -> anyhow::Result<()> {
         say(READY)?;
-        let told = self.0.next_line().await?;
+        let told = spawn_blocking(|| std::io::stdin().lines().next()).await?.transpose()?;
         ensure!(told.as_deref() == Some(BEGIN), "told {told:?} in the place of {BEGIN}");
         Ok(())
     }

@@ -10,8 +10,8 @@ use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick}
 
 use super::fixtures::{conversation, device, device_key, payload_hash, relay, rng, t, user};
 use crate::store::{
-    Cut, CutReason, Delivery, Gap, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, Purpose, Quarantined,
-    StoredEntry,
+    Cut, CutReason, Delivery, Gap, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, Purpose,
+    Quarantined, StoredEntry,
 };
 
 /// An entry that follows `heads`. The text tells entries with the same place apart.

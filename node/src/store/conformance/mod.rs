@@ -13,6 +13,7 @@ mod outbox;
 mod pairwise;
 mod people;
 mod receipts;
+mod recorded;
 mod sender_keys;
 
 use tempfile::TempDir;
@@ -49,7 +50,7 @@ fn run(store: &mut impl NodeStore, case: &Case) {
         (case.check)(tx);
         Err::<(), _>(StoreError::Database("the test says so".to_owned()))
     });
-    assert_eq!(refused.unwrap_err().to_string(), "the database failed: the test says so");
+    assert!(refused.unwrap_err().to_string().contains("the test says so"));
     store.transaction(|tx| assert_empty(tx)).unwrap();
     store
         .transaction(|tx| {

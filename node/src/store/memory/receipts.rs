@@ -67,8 +67,7 @@ impl ReceiptsTx for Tables {
         limit: usize,
     ) -> Result<Vec<SeqRange>, StoreError> {
         let mut runs: Vec<SeqRange> = Vec::new();
-        for Delivery { seq, .. } in
-            self.deliveries_where(conversation, |delivery| delivery.tick < Tick::Sent)
+        for Delivery { seq, .. } in self.deliveries_where(conversation, |delivery| delivery.tick < Tick::Sent)
         {
             match runs.last_mut() {
                 Some(run) if seq <= run.through.saturating_add(1) => run.through = seq,

@@ -10,8 +10,8 @@ use undertone_protocol::time::Timestamp;
 
 use super::table::Table;
 use crate::store::{
-    Account, Contact, Cut, Delivery, Gap, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Quarantined,
-    ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation,
+    Account, Contact, Cut, Delivery, Gap, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice,
+    Quarantined, ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation,
 };
 
 /// A channel from a device.

@@ -10,7 +10,8 @@ pub(super) fn of(
     connection: &Connection,
     conversation: &ConversationId,
 ) -> Result<Vec<(DeviceId, Gap)>, StoreError> {
-    let sql = "SELECT device, first, last, days, looked FROM gaps WHERE conversation = ? ORDER BY device, first";
+    let sql =
+        "SELECT device, first, last, days, looked FROM gaps WHERE conversation = ? ORDER BY device, first";
     all(connection, sql, [conversation.as_bytes()], |row| {
         let gap = Gap {
             from: get_int(row, 1)?,
@@ -28,8 +29,7 @@ pub(super) fn put(
     device: &DeviceId,
     gap: &Gap,
 ) -> Result<(), StoreError> {
-    let sql =
-        "INSERT OR REPLACE INTO gaps (conversation, device, first, last, days, looked) VALUES (?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT OR REPLACE INTO gaps (conversation, device, first, last, days, looked) VALUES (?, ?, ?, ?, ?, ?)";
     run(
         connection,
         sql,

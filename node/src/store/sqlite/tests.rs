@@ -217,8 +217,8 @@ fn a_damaged_record_is_named() {
         .unwrap();
     let mut store = SqliteStore::open(&place.path, &KEY).unwrap();
     let error = store.transaction(|tx| tx.quarantine(1)).unwrap_err();
-    let text = "the database holds a damaged payload in quarantine: PayloadHash must be 32 bytes, got 2";
-    assert_eq!(error.to_string(), text);
+    let text = "the database holds a damaged payload in quarantine (PayloadHash must be 32 bytes, got 2)";
+    assert!(error.to_string().starts_with(text), "{error}");
 }
 
 fn plan(connection: &Connection, sql: &str) -> String {

@@ -42,7 +42,9 @@ fn the_last_checkpoint_comes_with_the_attach() {
 #[test]
 fn a_bad_checkpoint_is_refused_and_changes_nothing() {
     let mut world = World::ready(Limits::default());
-    let Body::Refusal(refusal) = answer(&world.send(A, put(checkpoint(7, 64)))) else { panic!("not refused") };
+    let Body::Refusal(refusal) = answer(&world.send(A, put(checkpoint(7, 64)))) else {
+        panic!("not refused")
+    };
     assert_eq!(refusal.code(), RefusalCode::Malformed, "no mailbox is attached");
     world.attach(A, 1);
     world.send(A, put(checkpoint(7, 64)));
