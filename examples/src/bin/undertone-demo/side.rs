@@ -161,6 +161,7 @@ impl Side {
             }
             // Nobody here has a second one.
             Event::Devices {} => {}
+            Event::Lost { lost } => bail!("{} messages of {} are lost", lost.messages, lost.from),
             Event::RolledBack {} => bail!("the store of {} is an old copy", self.name),
             Event::RelayUp { .. } => self.connected = true,
             Event::RelayDown { .. } => self.connected = false,

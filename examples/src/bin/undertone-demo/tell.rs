@@ -78,6 +78,7 @@ fn described(event: &Event, text: Option<&str>) -> Option<String> {
         }
         Event::Accepted { contact } => format!("{} is a contact now", contact.name),
         Event::Contact { contact } => format!("{}: {}", contact.name, contact.warning.as_deref()?),
+        Event::Lost { lost } => format!("{} messages of {} are lost", lost.messages, lost.from),
         Event::RolledBack {} => "the store is an old copy".to_owned(),
         Event::Devices {} => "the devices changed".to_owned(),
         Event::RelayUp { .. } => "connected to the relay".to_owned(),
