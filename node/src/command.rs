@@ -154,7 +154,7 @@ pub enum Response {
     /// To [`Command::Send`].
     Message(MessageView),
     /// To [`Command::History`].
-    History(Vec<MessageView>),
+    History(Vec<HistoryItem>),
     /// To [`Command::Read`] and [`Command::Retry`].
     Count(CountView),
     /// To [`Command::DeviceCode`].
@@ -306,6 +306,39 @@ pub struct MessageView {
     pub failed: Option<String>,
     /// What it waits for, while queued.
     pub note: Option<String>,
+}
+
+/// What stands in a history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum HistoryItem {
+    /// A message.
+    Message(MessageView),
+    /// Messages that are lost, at their place.
+    Lost(LostView),
+}
+
+impl HistoryItem {
+    /// The message, if it is one.
+    pub fn message(self) -> Option<MessageView> {
+        match self {
+            Self::Message(view) => Some(view),
+            Self::Lost(_) => None,
+        }
+    }
+}
+
+/// Messages that one device wrote in a row and that nobody supplied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostView {
+    /// The contact.
+    pub contact: String,
+    /// Who wrote them: the contact's name, or one's own.
+    pub from: String,
+    /// Whether this user wrote them.
+    pub mine: bool,
+    /// How many messages.
+    pub messages: u64,
 }
 
 /// How many messages a command touched.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::{ContactView, MessageView};
+use crate::command::{ContactView, LostView, MessageView};
 
 /// Something that happened. It is told only after it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,11 @@ pub enum Event {
     Accepted {
         /// Who.
         contact: ContactView,
+    },
+    /// What another device wrote is lost: nobody supplied it for long.
+    Lost {
+        /// What.
+        lost: LostView,
     },
     /// Something about a contact changed: its identity, or a request that was refused.
     Contact {

@@ -10,6 +10,7 @@ pub mod command;
 mod disk;
 pub mod engine;
 pub mod event;
+mod gaps;
 pub mod log;
 pub mod net;
 pub mod runtime;

@@ -9,7 +9,8 @@ use undertone_protocol::limits::FRONTIER_RANGES_MAX;
 use undertone_protocol::log::{FrontierItem, SeqRange, effective_time};
 use undertone_protocol::time::Timestamp;
 
-use crate::store::{Cut, LogTx, StoreError, StoredEntry};
+use crate::gaps;
+use crate::store::{Cut, Gap, LogTx, StoreError, StoredEntry};
 
 /// Entries looked at in one go.
 const PAGE: usize = 256;
@@ -70,7 +71,7 @@ pub fn insert(
     let stored = StoredEntry { entry, effective, received: now };
     tx.put_entry(&stored)?;
     move_children(tx, &stored)?;
-    advance(tx, &stored.entry.header)?;
+    advance(tx, &stored.entry.header, now)?;
     Ok(Some(stored))
 }
 
@@ -115,21 +116,108 @@ pub fn frontier_of(
     Ok(frontier.into_iter().find(|(other, _)| other == device).map(|(_, item)| item).unwrap_or_default())
 }
 
+/// What is held of each device, as others may be told: what is lost is no part of it, though the frontier passed over
+/// it here.
+pub fn held(
+    tx: &dyn LogTx,
+    conversation: &ConversationId,
+) -> Result<Vec<(DeviceId, FrontierItem)>, StoreError> {
+    let mut frontier = tx.frontier(conversation)?;
+    let gaps = tx.gaps(conversation)?;
+    for (device, item) in &mut frontier {
+        let gaps: Vec<Gap> = gaps.iter().filter(|(of, _)| of == device).map(|(_, gap)| *gap).collect();
+        let unpassed = gaps::unpassed(item, &gaps);
+        if unpassed.seq != item.seq {
+            let head = tx.entries_at(conversation, device, unpassed.seq)?;
+            *item = FrontierItem { head: head.first().map(|stored| stored.entry.id), ..unpassed };
+        }
+    }
+    Ok(frontier)
+}
+
+/// Passes over what is lost of a device, to what is held behind it.
+pub fn pass_over(
+    tx: &mut dyn LogTx,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let item = frontier_of(tx, conversation, device)?;
+    settle(tx, conversation, device, item, 0, now)
+}
+
 /// Moves what is held of a device forward by a new entry.
-fn advance(tx: &mut dyn LogTx, header: &EntryHeader) -> Result<(), StoreError> {
+fn advance(tx: &mut dyn LogTx, header: &EntryHeader, now: Timestamp) -> Result<(), StoreError> {
     let EntryHeader { conversation, device, seq, .. } = header;
-    let mut item = frontier_of(tx, conversation, device)?;
-    note_beyond(&mut item, *seq);
-    // The store knows better than the ranges, which are bounded.
-    while let Some(next) = tx.entries_at(conversation, device, item.seq.saturating_add(1))?.first() {
-        item.seq = item.seq.saturating_add(1);
-        item.head = Some(next.entry.id);
+    let item = frontier_of(tx, conversation, device)?;
+    settle(tx, conversation, device, item, *seq, now)
+}
+
+fn settle(
+    tx: &mut dyn LogTx,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    mut item: FrontierItem,
+    came: u64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let was_full = item.ranges.len() == FRONTIER_RANGES_MAX;
+    let missing = gaps::of(tx, conversation, device)?;
+    note_beyond(&mut item, came);
+    climb(tx, conversation, device, &missing, &mut item)?;
+    if was_full {
+        note_left_out(tx, conversation, device, &mut item)?;
+    }
+    tx.put_frontier(conversation, device, &item)?;
+    let after = gaps::followed(&missing, &item, came, now);
+    gaps::keep(tx, conversation, device, &missing, &after)
+}
+
+/// Moves a frontier to the next number that is neither held nor lost.
+fn climb(
+    tx: &dyn LogTx,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    missing: &[Gap],
+    item: &mut FrontierItem,
+) -> Result<(), StoreError> {
+    loop {
+        let next = item.seq.saturating_add(1);
+        // The store knows better than the ranges, which are bounded.
+        if let Some(held) = tx.entries_at(conversation, device, next)?.first() {
+            (item.seq, item.head) = (next, Some(held.entry.id));
+        } else if let Some(gap) = missing.iter().find(|gap| gap.is_lost() && gap.from == next)
+            && item.last() > gap.through
+        {
+            item.seq = gap.through;
+        } else {
+            break;
+        }
     }
     item.ranges.retain(|range| range.through > item.seq);
     for range in &mut item.ranges {
         range.from = range.from.max(item.seq.saturating_add(1));
     }
-    tx.put_frontier(conversation, device, &item)
+    Ok(())
+}
+
+/// Notes what the ranges had no room for.
+fn note_left_out(
+    tx: &dyn LogTx,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    item: &mut FrontierItem,
+) -> Result<(), StoreError> {
+    while item.ranges.len() < FRONTIER_RANGES_MAX {
+        let last = item.last();
+        for stored in tx.entries_of(conversation, device, last.saturating_add(1), PAGE)? {
+            note_beyond(item, stored.entry.header.seq);
+        }
+        if item.last() == last {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Adds a number beyond a gap to the ranges; where they are full it is left out, and only acknowledged

@@ -95,6 +95,10 @@ pub const CLAIMED_MS_MAX: u64 = 1 << 48;
 pub const CLAIMED_LEAD_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Ranges beyond the gap-free part of a frontier.
 pub const FRONTIER_RANGES_MAX: usize = 32;
+/// Entries that nobody supplied on so many days are lost.
+pub const LOST_AFTER_DAYS: u32 = 30;
+/// Gaps, lost ones included, that are recorded of one device in one conversation.
+pub const GAPS_PER_DEVICE_MAX: usize = 256;
 /// Devices in one frontier.
 pub const FRONTIER_DEVICES_MAX: usize = 4_096;
 
@@ -127,6 +131,12 @@ pub const CHANNELS_PER_PEER_MAX: usize = 8;
 pub const SENDER_KEY_MESSAGES_MAX: u64 = 128;
 /// A direct chat starts a new sender key after this many messages without a turn.
 pub const DIRECT_ROTATION_MESSAGES: u64 = 20;
+/// A direct chat starts a new sender key when the present one is so old.
+pub const DIRECT_ROTATION_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// What was sealed so long ago and no relay took yet is sealed anew: the key has to live until the envelope expires.
+pub const SEALED_LIFE: Duration = Duration::from_secs(2 * 24 * 3600);
+/// A receiving sender key is dropped so long after it came; so long the hash of a payload is remembered.
+pub const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Olm sessions that are kept for one peer device.
 pub const OLM_SESSIONS_PER_PEER_MAX: usize = 5;
 /// Payloads that can't be opened yet (their key has not come), kept by a node.

@@ -18,6 +18,7 @@ mod session;
 
 pub mod core;
 pub mod migration;
+pub mod writer;
 
 pub mod config;
 mod data_dir;

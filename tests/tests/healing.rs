@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
-use undertone::command::{Command, Response};
+use undertone::command::{Command, HistoryItem, LostView, Response};
 use undertone::engine::Origin;
-use undertone::store::NodeStore;
-use undertone_protocol::ids::DeviceId;
-use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE, KEY_LIFE};
+use undertone::event::Event;
+use undertone::store::{Failure, NodeStore, Purpose};
+use undertone_protocol::ids::{DeviceId, EntryId};
+use undertone_protocol::keys::direct_conversation;
+use undertone_protocol::limits::{DRAINED_AFTER, ENVELOPE_TTL_MAX, EXPIRY_GRACE, KEY_LIFE, LOST_AFTER_DAYS};
+use undertone_protocol::receipts::Denial;
 use undertone_tests::simulation::Stage;
 
 const ALICE: usize = 0;
@@ -30,10 +33,7 @@ fn say(stage: &mut Stage, node: usize, to: &str, text: &str) {
 }
 
 fn shown(stage: &mut Stage, node: usize, name: &str) -> Vec<String> {
-    match stage.ask(node, Command::History { name: name.to_owned(), limit: 100 }).unwrap().unwrap() {
-        Response::History(views) => views.into_iter().map(|view| view.text).collect(),
-        other => panic!("{other:?}"),
-    }
+    stage.texts(node, name).unwrap()
 }
 
 /// Bob speaks, so that what Alice says next needs a new key, and loses the sessions that could bring it.
@@ -214,4 +214,115 @@ fn what_found_a_full_mailbox_arrives_soon_after_its_device_is_back() {
     let mut texts = texts;
     texts.sort();
     assert_eq!(arrived, texts);
+}
+
+/// Alice says something that does not get to Bob, and does not send it again by itself: a relay refused it.
+fn alice_loses(stage: &mut Stage, text: &str) {
+    stage.unplug(ALICE).unwrap();
+    let sent = EntryId::from_hex(&stage.send(ALICE, "Bob", text).unwrap().id).unwrap();
+    stage.stop(ALICE).unwrap();
+    let refuse = stage.disk(ALICE).unwrap().transaction(|tx| {
+        for purpose in [Purpose::Entry(sent), Purpose::Key(sent)] {
+            for item in tx.outbox_of(&purpose)? {
+                tx.delete_outbox(item.id)?;
+            }
+        }
+        let mut delivery = tx.delivery(&sent)?.unwrap();
+        delivery.failed = Some(Failure::Denied(Denial::Revoked));
+        tx.put_delivery(&delivery)?;
+        let mut key = tx.sender_key(&delivery.conversation)?.unwrap();
+        key.turned = true;
+        tx.put_sender_key(&key)
+    });
+    refuse.unwrap();
+    stage.start(ALICE).unwrap();
+    stage.plug(ALICE).unwrap();
+}
+
+/// On so many days all devices are there for a while.
+fn days(stage: &mut Stage, days: u32) {
+    for _ in 0..days {
+        stage.sleep(Duration::from_secs(24 * 3_600)).unwrap();
+        // Until a mailbox counts as drained, and the next look.
+        stage.run(2 * DRAINED_AFTER + Duration::from_secs(60)).unwrap();
+    }
+}
+
+/// What Bob sees of what Alice said; a number stands for that many messages that are lost.
+fn whole(stage: &mut Stage) -> Vec<String> {
+    let items = stage.history_whole(BOB, "Alice").unwrap();
+    let shown = items.into_iter().map(|item| match item {
+        HistoryItem::Message(view) => view.text,
+        HistoryItem::Lost(LostView { contact, from, mine, messages }) => {
+            assert_eq!((contact.as_str(), from.as_str(), mine), ("Alice", "Alice", false));
+            messages.to_string()
+        }
+    });
+    shown.collect()
+}
+
+/// The highest number that Bob has passed of what Alice said, and whether he tells her that he has the second.
+fn passed(stage: &mut Stage) -> (u64, bool) {
+    let (alice, bob) = (stage.id(ALICE).unwrap(), stage.id(BOB).unwrap());
+    let [device, other] = [&alice.device, &bob.device].map(|id| DeviceId::from_hex(id).unwrap());
+    let [user, contact] =
+        [&alice.user, &bob.user].map(|id| undertone_protocol::ids::UserId::from_hex(id).unwrap());
+    let conversation = direct_conversation(&user, &contact);
+    let frontier = stage.disk(BOB).unwrap().transaction(|tx| tx.frontier(&conversation)).unwrap();
+    let seq = frontier.iter().find(|(of, _)| *of == device).map_or(0, |(_, item)| item.seq);
+    let told =
+        stage.disk(ALICE).unwrap().transaction(|tx| tx.acknowledgement(&conversation, &other)).unwrap();
+    let told = told.unwrap().fields.delivered;
+    assert!(told.covers(&device, 1) && told.covers(&device, seq));
+    (seq, told.covers(&device, 2))
+}
+
+#[test]
+fn what_nobody_supplies_for_long_is_lost_until_it_comes_after_all() {
+    let mut stage = friends();
+    say(&mut stage, ALICE, "Bob", "one");
+    alice_loses(&mut stage, "two");
+    alice_loses(&mut stage, "three");
+    say(&mut stage, ALICE, "Bob", "four");
+    days(&mut stage, LOST_AFTER_DAYS - 1);
+    assert_eq!(whole(&mut stage), ["one", "four"]);
+    assert_eq!(passed(&mut stage), (1, false));
+    stage.events(BOB);
+    days(&mut stage, 2);
+    assert_eq!(whole(&mut stage), ["one", "2", "four"]);
+    assert_eq!(stage.events(BOB).iter().filter(|event| matches!(event, Event::Lost { .. })).count(), 1);
+    // Bob passes over it, and does not tell Alice that he has it.
+    say(&mut stage, ALICE, "Bob", "five");
+    stage.ask(BOB, Command::Read { name: "Alice".to_owned() }).unwrap().unwrap();
+    crash(&mut stage, BOB);
+    stage.run(LATER).unwrap();
+    assert_eq!(passed(&mut stage), (5, false));
+    assert_eq!(whole(&mut stage), ["one", "2", "four", "five"]);
+    let states: Vec<String> =
+        stage.history(ALICE, "Bob").unwrap().into_iter().map(|view| view.state).collect();
+    assert_eq!(states, ["read", "sent", "sent", "read", "read"]);
+    // What comes after all is shown, and the mark goes.
+    stage.ask(ALICE, Command::Retry { name: "Bob".to_owned() }).unwrap().unwrap();
+    stage.run(LATER).unwrap();
+    assert_eq!(whole(&mut stage), ["one", "two", "three", "four", "five"]);
+    assert_eq!(passed(&mut stage), (5, true));
+    assert_eq!(last_state(&mut stage, ALICE, "Bob"), "read");
+}
+
+#[test]
+fn days_on_which_a_device_was_away_do_not_count() {
+    let mut stage = friends();
+    say(&mut stage, ALICE, "Bob", "one");
+    alice_loses(&mut stage, "two");
+    say(&mut stage, ALICE, "Bob", "three");
+    stage.stop(BOB).unwrap();
+    stage.sleep(Duration::from_secs(24 * 3_600) * 2 * LOST_AFTER_DAYS).unwrap();
+    stage.start(BOB).unwrap();
+    days(&mut stage, 3);
+    assert_eq!(whole(&mut stage), ["one", "three"]);
+    // Nor do those on which it reached no relay.
+    stage.unplug(BOB).unwrap();
+    days(&mut stage, LOST_AFTER_DAYS);
+    stage.plug(BOB).unwrap();
+    assert_eq!(whole(&mut stage), ["one", "three"]);
 }

@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
-use undertone::command::{Command, Response};
-use undertone::store::{Account, NodeStore};
-use undertone_protocol::limits::KEY_LIFE;
+use undertone::command::{Command, HistoryItem, Response};
+use undertone::store::{Account, NodeStore, SenderKey};
+use undertone_protocol::ids::UserId;
+use undertone_protocol::keys::direct_conversation;
+use undertone_protocol::limits::{DIRECT_ROTATION_AGE, ENVELOPE_TTL_MAX, KEY_LIFE, RETENTION};
 use undertone_tests::simulation::Stage;
 
 const ALICE: usize = 0;
@@ -32,9 +34,9 @@ fn say(stage: &mut Stage, node: usize, to: &str, text: &str) {
 
 /// The texts and states at a node.
 fn shown(stage: &mut Stage, node: usize, name: &str) -> Vec<(String, String)> {
-    let history = Command::History { name: name.to_owned(), limit: 1_000 };
-    let Response::History(views) = stage.ask(node, history).unwrap().unwrap() else { panic!("no history") };
-    views.into_iter().map(|view| (view.text, view.state)).collect()
+    let items = stage.history_whole(node, name).unwrap();
+    assert!(!items.iter().any(|item| matches!(item, HistoryItem::Lost(_))), "{items:?}");
+    items.into_iter().filter_map(HistoryItem::message).map(|view| (view.text, view.state)).collect()
 }
 
 fn account(stage: &mut Stage, node: usize) -> Account {
@@ -160,4 +162,62 @@ fn what_was_sealed_for_a_superseded_key_opens() {
     assert!(account(&mut stage, BOB).superseded.is_some());
     stage.plug(BOB).unwrap();
     assert_eq!(shown(&mut stage, BOB, "Alice"), [("for the first key".to_owned(), "received".to_owned())]);
+}
+
+/// The key under which Alice speaks to Bob.
+fn sender_key(stage: &mut Stage) -> SenderKey {
+    let [alice, bob] = [ALICE, BOB].map(|node| UserId::from_hex(&stage.id(node).unwrap().user).unwrap());
+    let conversation = direct_conversation(&alice, &bob);
+    stage.disk(ALICE).unwrap().transaction(|tx| tx.sender_key(&conversation)).unwrap().unwrap()
+}
+
+/// Whether Bob has the key to what comes next under it.
+fn bob_can_open(stage: &mut Stage, key: &SenderKey) -> bool {
+    let next = key.header_key.tag(u32::try_from(key.messages).unwrap());
+    !stage.disk(BOB).unwrap().transaction(|tx| tx.sessions_by_tag(&next)).unwrap().is_empty()
+}
+
+#[test]
+fn an_idle_chat_gets_a_new_key_and_the_old_one_dies() {
+    let mut stage = friends(true);
+    say(&mut stage, ALICE, "Bob", "one");
+    let first = sender_key(&mut stage);
+    say(&mut stage, ALICE, "Bob", "two");
+    assert_eq!(sender_key(&mut stage).header_key, first.header_key);
+    sleep(&mut stage, DIRECT_ROTATION_AGE);
+    say(&mut stage, ALICE, "Bob", "three");
+    let second = sender_key(&mut stage);
+    assert!(second.header_key != first.header_key && bob_can_open(&mut stage, &second));
+    // All that could be read with the newest key that Bob has is gone in time.
+    sleep(&mut stage, RETENTION);
+    assert!(!bob_can_open(&mut stage, &first) && !bob_can_open(&mut stage, &second));
+    say(&mut stage, ALICE, "Bob", "four");
+    let texts: Vec<String> = shown(&mut stage, BOB, "Alice").into_iter().map(|(text, _)| text).collect();
+    assert_eq!(texts, ["one", "two", "three", "four"]);
+}
+
+/// Alice says something under a key that Bob has, and no relay takes it for so long; when one did, Bob is away.
+fn comes_late(waits: Duration, away: Duration) {
+    let mut stage = friends(true);
+    say(&mut stage, ALICE, "Bob", "one");
+    sleep(&mut stage, DIRECT_ROTATION_AGE - Duration::from_secs(3_600));
+    stage.unplug(ALICE).unwrap();
+    say(&mut stage, ALICE, "Bob", "late");
+    sleep(&mut stage, waits);
+    stage.stop(BOB).unwrap();
+    stage.plug(ALICE).unwrap();
+    assert_eq!(shown(&mut stage, ALICE, "Bob").pop().unwrap().1, "sent");
+    stage.sleep(away).unwrap();
+    // Nothing that Alice does when she hears of Bob: he must be able to read what waits for him.
+    stage.unplug(ALICE).unwrap();
+    stage.start(BOB).unwrap();
+    stage.run(AWAKE).unwrap();
+    assert_eq!(shown(&mut stage, BOB, "Alice").pop().unwrap().0, "late");
+}
+
+#[test]
+fn what_was_sealed_long_before_a_relay_took_it_can_be_read() {
+    comes_late(Duration::from_secs(47 * 3_600), ENVELOPE_TTL_MAX - Duration::from_secs(3_600));
+    comes_late(RETENTION, Duration::ZERO);
+    comes_late(RETENTION, ENVELOPE_TTL_MAX - Duration::from_secs(3_600));
 }

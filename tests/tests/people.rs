@@ -67,10 +67,7 @@ fn send(stage: &mut Stage, node: usize, name: &str, text: &str) -> MessageView {
 }
 
 fn history(stage: &mut Stage, node: usize, name: &str) -> Vec<MessageView> {
-    match stage.ask(node, Command::History { name: name.to_owned(), limit: 100 }).unwrap().unwrap() {
-        Response::History(views) => views,
-        other => panic!("{other:?}"),
-    }
+    stage.history(node, name).unwrap()
 }
 
 fn texts(stage: &mut Stage, node: usize, name: &str) -> Vec<String> {

@@ -148,3 +148,15 @@ fn what_is_no_key_file_is_said() {
     let error = unlock(home.path(), PASSPHRASE).unwrap_err();
     assert!(matches!(error, AccountError::NewerKeyFile { found: 2, known: 1, .. }), "{error:?}");
 }
+
+/// What an earlier build wrote: see `node/recorded/README.md`.
+#[test]
+fn a_recorded_key_file_is_opened() {
+    let home = TempDir::new().unwrap();
+    fs::write(home.path().join("account.key"), include_str!("../../recorded/account.key")).unwrap();
+    assert_eq!(unlock(home.path(), "correct horse, Übergröße").unwrap(), Secret::new([7; 32]));
+    assert!(matches!(unlock(home.path(), "correct horse, Ubergroße"), Err(AccountError::WrongPassphrase)));
+    // Each parameter is bound to the key: a file that was altered is not opened.
+    alter(home.path(), "/argon2id/passes", json!(4));
+    assert!(matches!(unlock(home.path(), "correct horse, Übergröße"), Err(AccountError::WrongPassphrase)));
+}

@@ -3,7 +3,9 @@ use std::time::Duration;
 use super::args::Options;
 use super::session::ask;
 use super::show;
-use crate::command::{Command, CommandError, CountView, ErrorKind, MessageView, Response};
+use crate::command::{
+    Command, CommandError, CountView, ErrorKind, HistoryItem, LostView, MessageView, Response,
+};
 
 /// How long an answer waits for the network, in seconds.
 const WAIT_S: u64 = 5;
@@ -70,7 +72,19 @@ pub(super) async fn history(options: &Options, name: String, limit: usize) -> an
     if options.json {
         return show::json(&messages);
     }
-    messages.iter().try_for_each(|message| show::line(&written(message)))
+    messages.iter().try_for_each(|item| match item {
+        HistoryItem::Message(message) => show::line(&written(message)),
+        HistoryItem::Lost(lost) => show::line(&missing(lost)),
+    })
+}
+
+/// What stands in the place of messages that are lost.
+pub(super) fn missing(lost: &LostView) -> String {
+    let from = show::safe(&lost.from);
+    match lost.messages {
+        1 => format!("-- 1 message of {from} was lost --"),
+        messages => format!("-- {messages} messages of {from} were lost --"),
+    }
 }
 
 /// A message in a line, or more where its text has more.

@@ -16,10 +16,10 @@ use super::context::Context;
 use super::links::Links;
 use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
-use super::{blocking, contacts, devices, direct, introductions, own, receipts, resend, views};
+use super::{blocking, contacts, devices, direct, introductions, losses, own, receipts, resend, views};
 use crate::command::{
-    Ask, Command, CommandError, CommandId, CountView, ErrorKind, InvitationView, RelayView, Response,
-    SafetyNumberView, StatusView,
+    Ask, Command, CommandError, CommandId, CountView, ErrorKind, HistoryItem, InvitationView, RelayView,
+    Response, SafetyNumberView, StatusView,
 };
 use crate::store::{Contact, ContactState, Failure, Fault, StoreError, StoredEntry};
 
@@ -319,10 +319,11 @@ fn history(ctx: &mut Context<'_>, contact: &Contact, limit: usize) -> Result<Ans
         );
     }
     let conversation = ctx.me.direct(&contact.user);
-    let mut bytes = 0;
-    let mut shown: VecDeque<StoredEntry> = VecDeque::new();
+    let mut lost = losses::before(ctx, contact, &conversation)?;
+    let (mut bytes, mut messages) = (0, 0);
+    let mut shown: VecDeque<HistoryItem> = VecDeque::new();
     let mut before = None;
-    while shown.len() < limit {
+    while messages < limit {
         let page = ctx.tx.history(&conversation, before.as_ref(), limit)?;
         let Some(first) = page.first() else { break };
         before = Some(OrderKey {
@@ -330,15 +331,24 @@ fn history(ctx: &mut Context<'_>, contact: &Contact, limit: usize) -> Result<Ans
             device: first.entry.header.device,
             entry: first.entry.id,
         });
-        for stored in page.into_iter().rev().filter(shows).take(limit.saturating_sub(shown.len())) {
-            bytes += stored.entry.to_wire().body.len();
-            if bytes > HISTORY_BYTES_MAX {
-                let message = format!("they are too long for one answer: the last {} would fit", shown.len());
-                return error(ErrorKind::Limit, message);
+        for stored in page.into_iter().rev() {
+            if messages == limit {
+                break;
             }
-            shown.push_front(stored);
+            if shows(&stored) {
+                bytes += stored.entry.to_wire().body.len();
+                if bytes > HISTORY_BYTES_MAX {
+                    let message = format!("they are too long for one answer: the last {messages} would fit");
+                    return error(ErrorKind::Limit, message);
+                }
+                messages += 1;
+                shown.push_front(HistoryItem::Message(views::message(ctx, contact, &stored)?));
+            }
+            let place = (stored.entry.header.device, stored.entry.header.seq);
+            if let Some(lost) = lost.remove(&place) {
+                shown.push_front(HistoryItem::Lost(lost));
+            }
         }
     }
-    let views = shown.iter().map(|entry| views::message(ctx, contact, entry)).collect::<Result<_, _>>()?;
-    now(Response::History(views))
+    now(Response::History(shown.into()))
 }

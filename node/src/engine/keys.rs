@@ -59,7 +59,7 @@ fn renew(account: &mut Account, fallback: CurveKey, rng: &mut ChaCha20Rng, now: 
 }
 
 /// Whether every home relay that can be reached delivered all that it had; one at least.
-fn is_drained(links: &Links, now: Timestamp) -> bool {
+pub(super) fn is_drained(links: &Links, now: Timestamp) -> bool {
     let reachable: Vec<bool> = links
         .iter()
         .filter(|(_, link)| link.home && link.is_ready())

@@ -42,6 +42,7 @@ mod sealing;
 
 mod custody;
 mod history;
+mod losses;
 mod receipts;
 
 mod healing;

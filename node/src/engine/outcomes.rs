@@ -6,7 +6,7 @@ use std::time::Duration;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::delivery::{Next, retry_delay};
 use undertone_protocol::ids::{DeviceId, EntryId, RelayId, UserId};
-use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE};
+use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE, RETENTION};
 use undertone_protocol::receipts::{CustodyReceipt, Denial, Outcome, Tick};
 use undertone_protocol::wire;
 
@@ -15,7 +15,7 @@ use super::link::InFlight;
 use super::receipts::{fail, raise_tick};
 use super::{introductions, outgoing, resend, revocations, views};
 use crate::event::Event;
-use crate::store::{Contact, ContactState, Failure, OutboxItem, OutboxState, Purpose, SEEN_LIFE, StoreError};
+use crate::store::{Contact, ContactState, Failure, OutboxItem, OutboxState, Purpose, StoreError};
 
 /// Items looked at in one sweep.
 const SWEEP_MAX: usize = 1_024;
@@ -352,17 +352,6 @@ fn take_back_late(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The newest key of a device outlasts others, as it may be the live one: but not a revoked device's.
-fn forget_keys_of_revoked(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    for contact in ctx.tx.contacts()? {
-        let listed = contact.device_list.iter().flat_map(|list| &list.devices);
-        for device in listed.filter(|listed| listed.revoked).map(|listed| &listed.certificate.device) {
-            ctx.tx.forget_receiver_keys_of(device, ctx.now.before(SEEN_LIFE))?;
-        }
-    }
-    Ok(())
-}
-
 /// Fails what no device acknowledged in time, and forgets what is too old to matter.
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for mut item in ctx.tx.outbox_expired(ctx.now.before(EXPIRY_GRACE), SWEEP_MAX)? {
@@ -386,11 +375,10 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     }
     drop_old(ctx)?;
     take_back_late(ctx)?;
-    ctx.tx.forget_receiver_keys(ctx.now.before(SEEN_LIFE))?;
-    forget_keys_of_revoked(ctx)?;
+    ctx.tx.forget_receiver_keys(ctx.now.before(RETENTION))?;
     // A prekey message of an earlier time was for a fallback prekey that is dead.
     let account = &ctx.me.account;
     let oldest = account.superseded.as_ref().map_or(account.keys_made, |key| key.made);
     ctx.tx.forget_prekey_bases(oldest)?;
-    ctx.tx.forget_seen(ctx.now.before(SEEN_LIFE))
+    ctx.tx.forget_seen(ctx.now.before(RETENTION))
 }

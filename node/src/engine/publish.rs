@@ -5,7 +5,9 @@ use std::collections::btree_map::Entry;
 
 use undertone_protocol::ids::{DeviceId, PayloadHash, PublishId, RelayId, UserId};
 use undertone_protocol::keys::DeliveryGrant;
-use undertone_protocol::limits::{ENVELOPE_TTL_MAX, PUBLISH_ITEMS_MAX, PUBLISH_PAYLOAD_BYTES_MAX};
+use undertone_protocol::limits::{
+    ENVELOPE_TTL_MAX, PUBLISH_ITEMS_MAX, PUBLISH_PAYLOAD_BYTES_MAX, SEALED_LIFE,
+};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::ProofInput;
 use undertone_protocol::wire::{self, frame::Body};
@@ -13,9 +15,9 @@ use undertone_protocol::wire::{self, frame::Body};
 use super::context::Context;
 use super::link::{Asked, InFlight, InFlightItem, Link};
 use super::links::Links;
-use super::outcomes;
 use super::types::Outputs;
-use crate::store::{Contact, OutboxItem, OutboxState, StoreError};
+use super::{outcomes, resend};
+use crate::store::{Contact, OutboxItem, OutboxState, Purpose, StoreError};
 
 /// Items read in one go, and about as many are sent in one stage.
 const SCAN_PAGE: usize = 128;
@@ -97,11 +99,42 @@ pub(super) fn publish(
         }
         drafted = drafts.values().map(Vec::len).sum();
     }
+    leave_to_seal_anew(ctx, walk, &mut drafts)?;
     for (relay, drafts) in drafts {
         for frame in frames(drafts) {
             send(ctx, links, relay, frame, out);
         }
     }
+    Ok(())
+}
+
+/// Takes out what was sealed too long ago, and what is sealed anew with it: that goes out next.
+fn leave_to_seal_anew(
+    ctx: &mut Context<'_>,
+    walk: &mut Walk,
+    drafts: &mut BTreeMap<RelayId, Vec<Draft>>,
+) -> Result<(), StoreError> {
+    let is_late = |draft: &&Draft| ctx.now.since(draft.item.created) >= SEALED_LIFE;
+    let late: Vec<Purpose> =
+        drafts.values().flatten().filter(is_late).map(|draft| draft.item.purpose).collect();
+    for purpose in &late {
+        if let Purpose::Entry(entry) = purpose {
+            resend::anew(ctx, entry)?;
+        }
+    }
+    if late.is_empty() {
+        return Ok(());
+    }
+    for drafts in drafts.values_mut() {
+        let mut left = Vec::with_capacity(drafts.len());
+        for draft in drafts.drain(..) {
+            if ctx.tx.outbox(draft.outbox)?.is_some() {
+                left.push(draft);
+            }
+        }
+        *drafts = left;
+    }
+    walk.again = true;
     Ok(())
 }
 

@@ -255,7 +255,7 @@ pub(super) fn mark_read(ctx: &mut Context<'_>, contact: &Contact) -> Result<usiz
     let mut own = ctx.tx.own_receipts(&conversation)?;
     let before = own.read.count();
     let mut seen = Frontier::default();
-    for (device, item) in ctx.tx.frontier(&conversation)? {
+    for (device, item) in log::held(ctx.tx, &conversation)? {
         if !own::is_own(ctx, &device) {
             let cut = ctx.tx.cut(&conversation, &device)?;
             seen.set(device, cut.map_or_else(|| item.clone(), |cut| log::up_to(&item, &cut)));
@@ -273,7 +273,7 @@ pub(super) fn mark_read(ctx: &mut Context<'_>, contact: &Contact) -> Result<usiz
 /// What is held of all other devices.
 fn received_frontier(ctx: &Context<'_>, conversation: &ConversationId) -> Result<Frontier, StoreError> {
     let mut frontier = Frontier::default();
-    for (device, item) in ctx.tx.frontier(conversation)? {
+    for (device, item) in log::held(ctx.tx, conversation)? {
         if device != ctx.me.device {
             frontier.set(device, item);
         }

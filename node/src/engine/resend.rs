@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use undertone_protocol::ids::{ConversationId, DeviceId};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::limits::OUTBOX_ITEMS_MAX;
 use undertone_protocol::log::{Frontier, FrontierItem};
 use undertone_protocol::receipts::{Denial, Tick};
@@ -111,6 +111,24 @@ pub(super) fn call_back(ctx: &mut Context<'_>, conversation: &ConversationId) ->
         }
     }
     renew_key(ctx, conversation)
+}
+
+/// A message that only now gets to a relay was sealed long ago: it is sealed anew, as its key may be dropped before it
+/// is fetched. So is all that nobody read, which can stand on keys that went with it. What was refused goes as it is.
+pub(super) fn anew(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError> {
+    let may_go = |delivery: &Delivery| delivery.sealed && !is_refused(delivery);
+    let Some(delivery) = ctx.tx.delivery(entry)?.filter(may_go) else { return Ok(()) };
+    let conversation = delivery.conversation;
+    again(ctx, delivery)?;
+    for delivery in ctx.tx.deliveries_unread(&conversation)? {
+        if may_go(&delivery) && !ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?.is_empty() {
+            again(ctx, delivery)?;
+        }
+    }
+    if let Some(user) = ctx.agenda.directory.get(&conversation) {
+        ctx.agenda.seal.insert(conversation, *user);
+    }
+    Ok(())
 }
 
 /// What no relay has yet is not tried again. A device that lacks it then is sent it anew when it says so.

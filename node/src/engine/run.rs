@@ -13,7 +13,7 @@ use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
     bundles, checkpoints, commands, frames, healing, history, home, inbox, introductions, keys, linking,
-    outcomes, own_list, receipts, records, sealing,
+    losses, outcomes, own_list, receipts, records, sealing,
 };
 use crate::event::Event;
 use crate::store::{Contact, ContactState, NodeTx, StoreError};
@@ -138,8 +138,9 @@ impl Engine {
         if sweep {
             self.renew_keys(now, tx)?;
         }
-        let Parts { mut ctx, .. } = self.parts(tx, now);
+        let Parts { mut ctx, links, .. } = self.parts(tx, now);
         if sweep {
+            losses::look(&mut ctx, links)?;
             outcomes::sweep(&mut ctx)?;
             home::sweep(&mut ctx)?;
             linking::sweep(&mut ctx)?;

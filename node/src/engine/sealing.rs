@@ -9,7 +9,7 @@ use undertone_protocol::crypto::{
 use undertone_protocol::entry::SignedEntry;
 use undertone_protocol::ids::{ConversationId, DeviceId, Tag, UserId};
 use undertone_protocol::limits::{
-    DIRECT_ROTATION_MESSAGES, RECEIVER_KEYS_PER_DEVICE_MAX, SENDER_KEY_MESSAGES_MAX,
+    DIRECT_ROTATION_AGE, DIRECT_ROTATION_MESSAGES, RECEIVER_KEYS_PER_DEVICE_MAX, SENDER_KEY_MESSAGES_MAX,
 };
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::wire::{self, pairwise::Body};
@@ -179,6 +179,7 @@ fn put(
 fn must_rotate(ctx: &Context<'_>, key: &SenderKey, contact: &Contact) -> bool {
     let (devices, siblings) = (own::authorised(ctx, contact), own::siblings(ctx));
     key.turned
+        || ctx.now.since(key.made) >= DIRECT_ROTATION_AGE
         || key.messages >= DIRECT_ROTATION_MESSAGES.min(SENDER_KEY_MESSAGES_MAX)
         || key.holders.iter().any(|holder| !devices.contains(holder))
         || key.own_holders.iter().any(|holder| !siblings.contains(holder))
@@ -192,6 +193,7 @@ fn new_key(ctx: &mut Context<'_>, conversation: ConversationId) -> SenderKey {
         holders: Vec::new(),
         own_header_key: HeaderKey::random(ctx.rng),
         own_holders: Vec::new(),
+        made: ctx.now,
         messages: 0,
         turned: false,
     }

@@ -9,8 +9,8 @@ use undertone_protocol::receipts::Acknowledgement;
 use undertone_protocol::time::Timestamp;
 
 use super::{
-    Account, Contact, Cut, Delivery, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Purpose,
-    Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
+    Account, Contact, Cut, Delivery, Gap, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice,
+    Purpose, Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
 };
 
 /// A transaction: reads see its own writes. "put" inserts or replaces.
@@ -148,8 +148,7 @@ pub trait SenderKeysTx {
     fn receiver_key(&self, session: &SessionId) -> Result<Option<ReceiverKey>, StoreError>;
     /// Keeps an inbound sender key.
     fn put_receiver_key(&mut self, key: &ReceiverKey) -> Result<(), StoreError>;
-    /// Forgets inbound sender keys, and their tags, that came before `moment`, but for each device's newest in
-    /// its conversation: all that came at one time, as any of them may be the live one.
+    /// Forgets inbound sender keys, and their tags, that came before `moment`.
     fn forget_receiver_keys(&mut self, moment: Timestamp) -> Result<(), StoreError>;
     /// Forgets all inbound sender keys of a device, and their tags, that came before `moment`.
     fn forget_receiver_keys_of(&mut self, device: &DeviceId, moment: Timestamp) -> Result<(), StoreError>;
@@ -206,6 +205,22 @@ pub trait LogTx {
         conversation: &ConversationId,
         device: &DeviceId,
         item: &FrontierItem,
+    ) -> Result<(), StoreError>;
+    /// What is missing of each device, by device, then number.
+    fn gaps(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, Gap)>, StoreError>;
+    /// Keeps a gap, in the place of one that begins with the same number.
+    fn put_gap(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        gap: &Gap,
+    ) -> Result<(), StoreError>;
+    /// Forgets the gap that begins with a number.
+    fn delete_gap(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        from: u64,
     ) -> Result<(), StoreError>;
     /// Where a device's entries end.
     fn cut(&self, conversation: &ConversationId, device: &DeviceId) -> Result<Option<Cut>, StoreError>;

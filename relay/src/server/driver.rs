@@ -1,5 +1,4 @@
-//! The thread that owns the machine and the store. It takes what waits, handles all of it on one overlay,
-//! commits once, and only then lets the outputs go: persist, then send. It never waits for a connection.
+//! The thread of the one writer: it takes what waits, hands it on, and never waits for a connection.
 
 use std::time::Duration;
 
@@ -12,10 +11,9 @@ use super::clock::SystemClock;
 use crate::admin::{Question, Snapshot};
 use crate::core::{Input, Relay};
 use crate::gateway::Gateway;
-use crate::store::{Overlay, Store, StoreError};
+use crate::store::{Store, StoreError};
+use crate::writer::Writer;
 
-/// Keys in one batch: a drain that writes more commits in between, so that memory stays bounded.
-const BATCH_KEYS_MAX: usize = 8_192;
 /// The clock may be set while the thread waits for a tick, so it looks at least this often.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -31,19 +29,16 @@ pub(crate) struct Inlets {
 
 /// The thread's state.
 pub(crate) struct Driver {
-    relay: Relay,
-    store: Box<dyn Store>,
+    writer: Writer,
     gateway: Gateway,
     inlets: Inlets,
     drain_events_max: usize,
-    drains: u64,
-    commits: u64,
 }
 
 impl Driver {
     pub(crate) fn new(relay: Relay, store: Box<dyn Store>, inlets: Inlets, drain_events_max: usize) -> Self {
         let gateway = Gateway::default();
-        Self { relay, store, gateway, inlets, drain_events_max, drains: 0, commits: 0 }
+        Self { writer: Writer::new(relay, store), gateway, inlets, drain_events_max }
     }
 
     /// Runs until the listener is gone. An error means that the store must be opened anew: the outputs
@@ -82,14 +77,12 @@ impl Driver {
     }
 
     fn until_tick(&self) -> Duration {
-        let due = self.relay.next_tick();
+        let due = self.writer.relay().next_tick();
         due.map_or(LOOK, |due| due.since(SystemClock.now()).min(LOOK))
     }
 
     fn drain(&mut self, waiting: &mut Vec<ServerEvent>) -> Result<(), StoreError> {
-        self.drains += 1;
         let now = SystemClock.now();
-        let mut outputs = Vec::new();
         let mut weights = Vec::new();
         let mut inputs: Vec<Input> = Vec::with_capacity(waiting.len() + 1);
         for event in waiting.drain(..) {
@@ -97,35 +90,21 @@ impl Driver {
             inputs.push(input);
             weights.extend(weight);
         }
-        if self.relay.next_tick().is_some_and(|due| due <= now) {
+        if self.writer.relay().next_tick().is_some_and(|due| due <= now) {
             inputs.push(Input::Tick);
         }
-        let mut inputs = inputs.into_iter().peekable();
-        while inputs.peek().is_some() {
-            let mut overlay = Overlay::new(self.store.as_ref());
-            while overlay.pending() < BATCH_KEYS_MAX
-                && let Some(input) = inputs.next()
-            {
-                self.relay.handle(input, now, &mut overlay, &mut outputs)?;
-            }
-            let batch = overlay.into_batch();
-            if !batch.is_empty() {
-                self.commits += 1;
-                self.store.commit(batch)?;
-            }
-            self.gateway.release(outputs.drain(..));
-        }
-        Ok(())
+        let Self { writer, gateway, .. } = self;
+        writer.drain(inputs, now, |outputs| gateway.release(outputs))
     }
 
     fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let gauges = self.relay.gauges(&Overlay::new(self.store.as_ref()))?;
+        let gauges = self.writer.relay().gauges(&self.writer.stored())?;
         let own = [
-            ("drains", self.drains),
-            ("commits", self.commits),
+            ("drains", self.writer.drains()),
+            ("commits", self.writer.commits()),
             ("connections_slow", self.gateway.slow_closed()),
         ];
-        let counters = self.relay.metrics().counters().chain(own);
+        let counters = self.writer.relay().metrics().counters().chain(own);
         Ok(Snapshot {
             connections: gauges.connections,
             attached: gauges.attached,

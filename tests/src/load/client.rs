@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use undertone_protocol::ids::{Handle, MailboxId, PayloadHash, Secret};
+use undertone_protocol::keys::{Checkpoint, DeviceKey};
 use undertone_protocol::limits::PROTOCOL_VERSION;
 use undertone_protocol::token::{Step, TokenGrant};
 use undertone_protocol::wire::{self, Frame, frame::Body};
@@ -16,6 +17,7 @@ const CONNECTING_MAX: usize = 32;
 #[derive(Debug, Clone)]
 pub(super) struct Device {
     identity: Identity,
+    key: DeviceKey,
     mailbox: MailboxId,
     secret: Secret,
 }
@@ -28,6 +30,7 @@ impl Device {
         mailbox.iter_mut().zip(seed("mailbox")).for_each(|(to, from)| *to = from);
         Self {
             identity: Identity::from_secret(&Secret::new(seed("device"))),
+            key: DeviceKey::from_seed(&Secret::new(seed("device"))),
             mailbox: MailboxId::new(mailbox),
             secret: Secret::new(seed("secret")),
         }
@@ -41,6 +44,12 @@ impl Device {
     /// The right to deliver to its mailbox.
     pub(super) fn grant(&self) -> TokenGrant {
         TokenGrant::issue(&self.secret, Step::named(Handle::new([1; Handle::LEN])))
+    }
+
+    /// Says that its next envelope has this number.
+    pub(super) fn checkpoint(&self, next: u64) -> Body {
+        let checkpoint = Checkpoint::issue(&self.key, next);
+        Body::PutCheckpoint(wire::PutCheckpoint { checkpoint: Some(checkpoint.signed.to_wire()) })
     }
 
     /// Its mailbox.
@@ -94,14 +103,26 @@ impl Client {
         }
     }
 
-    /// Starts deliveries from the device's mailbox as far as the credit goes.
-    pub(super) async fn attach(&mut self, device: &Device, credits: Vec<wire::Credit>) -> anyhow::Result<()> {
+    /// Attaches to the device's mailbox, without credit, and puts its first checkpoint, as a node does.
+    pub(super) async fn attach(&mut self, device: &Device) -> anyhow::Result<()> {
         let (mailbox, generation) = (device.mailbox.to_wire(), Bytes::new());
-        let attach = wire::Attach { mailbox, generation, acks: Vec::new(), credits };
+        let attach = wire::Attach { mailbox, generation, acks: Vec::new(), credits: Vec::new() };
         match self.ask(Body::Attach(attach)).await? {
-            Body::Attached(_) => Ok(()),
+            Body::Attached(_) => {}
             other => bail!("not attached but {other:?}"),
         }
+        match self.ask(device.checkpoint(1)).await? {
+            Body::Done(_) => Ok(()),
+            other => bail!("the checkpoint was not taken but {other:?}"),
+        }
+    }
+
+    /// Attaches many devices.
+    pub(super) async fn attach_all(clients: &mut [Self], devices: &[Device]) -> anyhow::Result<()> {
+        for (client, device) in clients.iter_mut().zip(devices) {
+            client.attach(device).await?;
+        }
+        Ok(())
     }
 
     /// Asks while nothing else is under way.

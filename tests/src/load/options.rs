@@ -14,6 +14,9 @@ pub(super) struct Options {
     /// Bytes of one payload.
     #[arg(long, global = true, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(64..=65_536))]
     pub(super) payload_bytes: u32,
+    /// Processes that share the clients; more, where one is busy all the time.
+    #[arg(long, global = true, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(super) processes: u32,
     /// Where the relay's temporary directory is made.
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) dir: Option<PathBuf>,
@@ -27,6 +30,17 @@ pub(super) enum Mode {
     Pairs(Pairs),
     /// Mailboxes that are filled while nobody is attached, and drained afterwards.
     Offline(Offline),
+}
+
+impl Mode {
+    /// How many clients, or pairs of them, there are to share.
+    pub(super) fn clients(&self) -> u32 {
+        match self {
+            Self::Idle(asked) => asked.connections,
+            Self::Pairs(asked) => asked.pairs,
+            Self::Offline(asked) => asked.mailboxes,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Args)]

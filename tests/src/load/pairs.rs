@@ -1,55 +1,71 @@
 //! Senders and receivers that are both online.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
+use undertone_transport::RelayAddress;
 
 use super::client::{Client, Device};
+use super::clients::{Clients, Stage};
 use super::letters::Letters;
 use super::options::Pairs;
 use super::process::RelayProcess;
-use super::report::{Latencies, Report, per};
+use super::report::{Report, per, percentiles};
 use super::sides::{Publisher, Taker};
+use super::stage::{Cue, Measured};
 
-pub(super) async fn run(relay: &RelayProcess, asked: &Pairs, bytes: usize) -> anyhow::Result<Report> {
-    let devices = Device::many(0..asked.pairs);
-    let senders = Device::many(asked.pairs..asked.pairs * 2);
-    let taking = Client::connect_all(&devices, relay.address(), true).await?;
-    let sending = Client::connect_all(&senders, relay.address(), false).await?;
+/// A share of the pairs.
+pub(super) async fn serve(
+    cue: Cue,
+    relay: &RelayAddress,
+    asked: &Pairs,
+    numbers: Range<u32>,
+    bytes: usize,
+) -> anyhow::Result<()> {
+    let devices = Device::many(numbers.clone());
+    let senders = Device::many(numbers.start + asked.pairs..numbers.end + asked.pairs);
+    let taking = Client::connect_all(&devices, relay, true).await?;
+    let mut sending = Client::connect_all(&senders, relay, true).await?;
+    Client::attach_all(&mut sending, &senders).await?;
     let since = Instant::now();
     let mut pairs = Vec::new();
-    for (number, ((device, taker), sender)) in (0u32..).zip(devices.iter().zip(taking).zip(sending)) {
+    let both = devices.iter().zip(taking).zip(senders.iter().zip(sending));
+    for (number, ((device, taker), (sender, sending))) in numbers.zip(both) {
         let letters = Letters { series: number, bytes, since };
         let taker = Taker::attach(taker, device, letters).await?;
-        pairs.push((Publisher::new(sender, relay.address().relay, device, letters), taker));
+        pairs.push((number, Publisher::new(sending, relay.relay, sender, device, letters), taker));
     }
-
-    let before = relay.usage()?;
+    cue.ready().await?;
     let start = Instant::now();
     let mut tasks = JoinSet::new();
-    for (number, (publisher, taker)) in (0u32..).zip(pairs) {
+    for (number, publisher, taker) in pairs {
         tasks.spawn(pair(publisher, taker, asked.window, Pace::new(start, number, asked)));
     }
-    let mut messages = 0;
-    let mut latencies = Latencies::default();
+    let mut measured = Measured::default();
     while let Some(pair) = tasks.join_next().await {
         let (count, delivered_after) = pair??;
-        messages += count;
-        latencies.add(delivered_after);
+        measured.add(count, delivered_after);
     }
-    let (took, after) = (start.elapsed(), relay.usage()?);
+    cue.done(&measured)
+}
+
+pub(super) async fn run(relay: &RelayProcess, clients: &mut Clients) -> anyhow::Result<Report> {
+    let Stage { before, after, took, measured, busiest_percent } = clients.stage(relay).await?;
+    let messages = measured.messages;
     let mut report = Report::new("pairs");
     report.count("messages", messages);
     report.number("messages_per_s", messages as f64 / took.as_secs_f64());
     report.number("server_cpu_us_per_message", per(after.cpu - before.cpu, messages));
-    latencies.report(&mut report, "");
+    percentiles(measured.latencies_us, &mut report);
     report.number(
         "written_bytes_per_message",
         (after.written_bytes - before.written_bytes) as f64 / messages as f64,
     );
+    report.number("busiest_client_cpu_percent", busiest_percent);
     Ok(report)
 }
 

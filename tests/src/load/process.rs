@@ -62,11 +62,14 @@ impl RelayProcess {
     pub(super) async fn start(parent: Option<&Path>) -> anyhow::Result<Self> {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
         let dir = tempfile::Builder::new().prefix("undertone-load-").tempdir_in(parent)?;
-        let made = command(&["init".as_ref(), "--dir".as_ref(), dir.path().as_os_str()])?.output().await?;
+        let made = command(&["relay".as_ref(), "init".as_ref(), "--dir".as_ref(), dir.path().as_os_str()])?
+            .output()
+            .await?;
         ensure!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
         let config = dir.path().join("relay.toml");
         fs::write(&config, CONFIG)?;
         let mut child = command(&[
+            "relay".as_ref(),
             "run".as_ref(),
             "--log".as_ref(),
             "warn".as_ref(),
@@ -90,17 +93,10 @@ impl RelayProcess {
 
     /// What it has used so far.
     pub(super) fn usage(&self) -> anyhow::Result<Usage> {
-        let stat = self.proc("stat")?;
-        // The program's name is in brackets and may hold anything; after it comes field 3.
-        let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat without a name")?;
-        let field = |number: usize| -> anyhow::Result<u64> {
-            Ok(fields.split_whitespace().nth(number - 3).context("/proc/PID/stat is too short")?.parse()?)
-        };
-        let ticks = field(14)? + field(15)?;
         Ok(Usage {
-            cpu: Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND),
-            memory_bytes: 1024 * named(&self.proc("status")?, "VmRSS:")?,
-            written_bytes: named(&self.proc("io")?, "write_bytes:")?,
+            cpu: cpu(self.pid)?,
+            memory_bytes: 1024 * named(&proc(self.pid, "status")?, "VmRSS:")?,
+            written_bytes: named(&proc(self.pid, "io")?, "write_bytes:")?,
             store_bytes: disk_bytes(&self.dir.path().join("data").join("store"))?,
         })
     }
@@ -112,16 +108,29 @@ impl RelayProcess {
         ensure!(asked.success() && status.success(), "the relay did not stop well: {status}");
         Ok(())
     }
-
-    fn proc(&self, file: &str) -> anyhow::Result<String> {
-        let path = PathBuf::from(format!("/proc/{}/{file}", self.pid));
-        fs::read_to_string(&path).with_context(|| format!("{} (is the relay gone?)", path.display()))
-    }
 }
 
-fn command(args: &[&OsStr]) -> anyhow::Result<Command> {
+/// CPU time of a process, user and system.
+pub(super) fn cpu(pid: u32) -> anyhow::Result<Duration> {
+    let stat = proc(pid, "stat")?;
+    // The program's name is in brackets and may hold anything; after it comes field 3.
+    let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat without a name")?;
+    let field = |number: usize| -> anyhow::Result<u64> {
+        Ok(fields.split_whitespace().nth(number - 3).context("/proc/PID/stat is too short")?.parse()?)
+    };
+    let ticks = field(14)? + field(15)?;
+    Ok(Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND))
+}
+
+fn proc(pid: u32, file: &str) -> anyhow::Result<String> {
+    let path = PathBuf::from(format!("/proc/{pid}/{file}"));
+    fs::read_to_string(&path).with_context(|| format!("{} (is the process gone?)", path.display()))
+}
+
+/// This program again, with another command line.
+pub(super) fn command(args: &[impl AsRef<OsStr>]) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("where is this program?")?);
-    command.arg("relay").args(args).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     command.process_group(0).env_remove("RUST_LOG");
     Ok(command)
 }

@@ -37,23 +37,13 @@ pub(super) fn per(time: Duration, count: u64) -> f64 {
     time.as_secs_f64() * 1e6 / count as f64
 }
 
-/// How long many things took.
-#[derive(Debug, Default)]
-pub(super) struct Latencies(Vec<Duration>);
-
-impl Latencies {
-    pub(super) fn add(&mut self, more: Vec<Duration>) {
-        self.0.extend(more);
-    }
-
-    /// The median and the 99th percentile.
-    pub(super) fn report(mut self, report: &mut Report, prefix: &str) {
-        self.0.sort_unstable();
-        for (name, percent) in [("p50_ms", 50), ("p99_ms", 99)] {
-            let place = self.0.len().saturating_sub(1) * percent / 100;
-            if let Some(time) = self.0.get(place) {
-                report.number(&format!("{prefix}{name}"), time.as_secs_f64() * 1e3);
-            }
+/// The median and the 99th percentile of how long many things took, in microseconds.
+pub(super) fn percentiles(mut latencies_us: Vec<u64>, report: &mut Report) {
+    latencies_us.sort_unstable();
+    for (name, percent) in [("p50_ms", 50), ("p99_ms", 99)] {
+        let place = latencies_us.len().saturating_sub(1) * percent / 100;
+        if let Some(micros) = latencies_us.get(place) {
+            report.number(name, *micros as f64 / 1e3);
         }
     }
 }

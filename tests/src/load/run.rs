@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::clients::Clients;
 use super::options::{Mode, Options};
 use super::process::RelayProcess;
 use super::report::Report;
@@ -17,12 +18,13 @@ const RUN_MAX: Duration = Duration::from_secs(900);
 /// Runs the given command line, the program's name first. An error if a message was lost, came twice or
 /// changed, if the relay failed, or if the run takes too long.
 pub fn run_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> anyhow::Result<()> {
-    let options = match Options::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let options = match Options::try_parse_from(&args) {
         Ok(options) => options,
         Err(error) => error.exit(),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let report = runtime.block_on(bounded(&options))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let report = runtime.block_on(bounded(&options, args.get(1..).unwrap_or_default()))?;
     let mut out = std::io::stdout().lock();
     if options.json {
         writeln!(out, "{}", report.json())?;
@@ -32,7 +34,7 @@ pub fn run_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
     Ok(())
 }
 
-async fn bounded(options: &Options) -> anyhow::Result<Report> {
+async fn bounded(options: &Options, args: &[OsString]) -> anyhow::Result<Report> {
     let sending = match &options.mode {
         Mode::Pairs(pairs) => pairs.seconds,
         Mode::Idle(_) | Mode::Offline(_) => 0,
@@ -40,7 +42,7 @@ async fn bounded(options: &Options) -> anyhow::Result<Report> {
     let whole = RUN_MAX + Duration::from_secs(sending.into());
     // Dropping the run, however it ends, ends the relay and removes its directory.
     tokio::select! {
-        report = measured(options) => report,
+        report = measured(options, args) => report,
         () = tokio::time::sleep(whole) => bail!("not over after {} s", whole.as_secs()),
         told = told_to_stop() => {
             told.context("signals can't be received")?;
@@ -58,14 +60,17 @@ async fn told_to_stop() -> std::io::Result<()> {
     }
 }
 
-async fn measured(options: &Options) -> anyhow::Result<Report> {
+async fn measured(options: &Options, args: &[OsString]) -> anyhow::Result<Report> {
     let relay = RelayProcess::start(options.dir.as_deref()).await?;
-    let bytes = usize::try_from(options.payload_bytes)?;
-    let report = match &options.mode {
-        Mode::Idle(asked) => idle::run(&relay, asked).await?,
-        Mode::Pairs(asked) => pairs::run(&relay, asked, bytes).await?,
-        Mode::Offline(asked) => offline::run(&relay, asked, bytes).await?,
+    let processes = options.processes.min(options.mode.clients());
+    let mut clients = Clients::start(&relay, processes, args)?;
+    let mut report = match &options.mode {
+        Mode::Idle(asked) => idle::run(&relay, &mut clients, asked).await?,
+        Mode::Pairs(_) => pairs::run(&relay, &mut clients).await?,
+        Mode::Offline(_) => offline::run(&relay, &mut clients).await?,
     };
+    report.count("processes", processes.into());
+    clients.end().await?;
     relay.stop().await?;
     Ok(report)
 }

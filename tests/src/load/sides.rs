@@ -21,9 +21,21 @@ const RECEIPTS_PER_CHECK: u64 = 64;
 /// What senders ask for.
 const CUSTODY: Duration = Duration::from_secs(24 * 3600);
 
+/// The request of a checkpoint; messages count from 1.
+const CHECKPOINT: u64 = u64::MAX;
+/// Between two checkpoints, as a node has it (`spec/devices.md`).
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(200);
+
+/// One checkpoint at a time.
+struct Checkpoints {
+    is_asking: bool,
+    not_before: Instant,
+}
+
 /// Publishes to one mailbox.
 pub(super) struct Publisher {
     client: Client,
+    device: Device,
     relay: RelayId,
     mailbox: MailboxId,
     grant: TokenGrant,
@@ -31,21 +43,30 @@ pub(super) struct Publisher {
     /// Requests without an answer: the message's hash, and when it was sent.
     open: BTreeMap<u64, (PayloadHash, Instant)>,
     next: u64,
+    checkpoint: Checkpoints,
     /// From publish to receipt.
     pub(super) answered_after: Vec<Duration>,
 }
 
 impl Publisher {
-    /// Publishes to the device's mailbox.
-    pub(super) fn new(client: Client, relay: RelayId, to: &Device, letters: Letters) -> Self {
+    /// Publishes to a device's mailbox. The publishing device is attached to its own.
+    pub(super) fn new(
+        client: Client,
+        relay: RelayId,
+        device: &Device,
+        to: &Device,
+        letters: Letters,
+    ) -> Self {
         Self {
             client,
+            device: device.clone(),
             relay,
             mailbox: to.mailbox(),
             grant: to.grant(),
             letters,
             open: BTreeMap::new(),
             next: 0,
+            checkpoint: Checkpoints { is_asking: false, not_before: Instant::now() },
             answered_after: Vec::new(),
         }
     }
@@ -77,14 +98,32 @@ impl Publisher {
         let item = wire::PublishItem { payload, class: 0, expiry_ms: input.expiry.as_ms(), route };
         let publish = wire::Publish { publish_id: input.publish_id.to_wire(), items: vec![item] };
         self.next += 1;
+        self.put_checkpoint()?;
         self.open.insert(self.next, (hash, Instant::now()));
         self.client.send(self.next, Body::Publish(publish))
     }
 
-    /// Waits for one receipt, then takes those that have come with it.
+    /// Says how far the device is before the message goes out, when it is time.
+    fn put_checkpoint(&mut self) -> anyhow::Result<()> {
+        let now = Instant::now();
+        if self.checkpoint.is_asking || now < self.checkpoint.not_before {
+            return Ok(());
+        }
+        self.checkpoint = Checkpoints { is_asking: true, not_before: now + CHECKPOINT_PAUSE };
+        // It stands in the outbox, so the next one is one more.
+        self.client.send(CHECKPOINT, self.device.checkpoint(self.next + 1))
+    }
+
+    /// Waits for one answer, then takes those that have come with it.
     pub(super) async fn receipts(&mut self) -> anyhow::Result<()> {
         let mut frame = Some(self.client.next().await?);
         while let Some(Frame { request, body }) = frame {
+            if request == CHECKPOINT {
+                ensure!(matches!(body, Some(Body::Done(_))), "the checkpoint was not taken but {body:?}");
+                self.checkpoint.is_asking = false;
+                frame = self.client.next_now()?;
+                continue;
+            }
             let Some(Body::Published(published)) = body else { bail!("no receipt but {body:?}") };
             self.receipt(request, &published)?;
             frame = self.client.next_now()?;
@@ -134,7 +173,8 @@ impl Taker {
         device: &Device,
         letters: Letters,
     ) -> anyhow::Result<Self> {
-        client.attach(device, vec![credit((0, 0))]).await?;
+        client.attach(device).await?;
+        client.send(0, Body::Credit(credit((0, 0))))?;
         let granted = CREDIT_CLASS_0.0;
         let (arrived, delivered_after) = (Arrived::default(), Vec::new());
         Ok(Self { client, letters, arrived, through: 0, taken: (0, 0), granted, delivered_after })

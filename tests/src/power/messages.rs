@@ -143,6 +143,7 @@ impl Author {
             header_key: HeaderKey::from_slice(&[8; 32]).map_err(|error| damaged(error.to_string()))?,
             own_header_key: HeaderKey::from_slice(&[8; 32]).map_err(|error| damaged(error.to_string()))?,
             holders: vec![self.recipient.1],
+            made: Timestamp::from_ms(number),
             messages: number,
             turned: false,
         })

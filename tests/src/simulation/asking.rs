@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use undertone::command::{
-    Command, CommandError, ContactView, DeviceView, IdView, MessageView, Response, StatusView,
+    Command, CommandError, ContactView, DeviceView, HistoryItem, IdView, MessageView, Response, StatusView,
 };
 use undertone::engine::Origin;
 
@@ -65,6 +65,11 @@ impl Stage {
 
     /// The last messages with a contact.
     pub fn history(&mut self, node: usize, name: &str) -> Result<Vec<MessageView>, Failed> {
+        Ok(self.history_whole(node, name)?.into_iter().filter_map(HistoryItem::message).collect())
+    }
+
+    /// The same with what is lost between them.
+    pub fn history_whole(&mut self, node: usize, name: &str) -> Result<Vec<HistoryItem>, Failed> {
         expect!(self.ask(node, Command::History { name: name.to_owned(), limit: 1_000 }), History)
     }
 

@@ -33,6 +33,8 @@ pub(super) struct View {
     /// One's own messages that are not read yet.
     unread: Vec<(u64, Tick)>,
     failed: usize,
+    /// Gaps that nobody is waited for to fill any more.
+    lost: usize,
     /// Of the whole device.
     outbox: usize,
     quarantine: usize,
@@ -87,6 +89,7 @@ fn fill(view: &mut View, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Resul
         view.unread.push((delivery.seq, delivery.tick));
         view.failed += usize::from(delivery.failed.is_some());
     }
+    view.lost = tx.gaps(&conversation)?.iter().filter(|(_, gap)| gap.is_lost()).count();
     Ok(())
 }
 
@@ -133,8 +136,8 @@ pub(super) fn at_the_end(views: &[View], answered: &[&String], may_be_shut: bool
     if let Some(lost) = answered.iter().find(|text| !once.contains(**text)) {
         return Err(Failed::new(format!("the user was told that \"{lost}\" is kept, and it is gone")));
     }
-    if views.iter().any(|view| view.failed > 0 || (view.quarantine > 0 && !may_be_shut)) {
-        return Err(Failed::new(format!("something failed or was never opened: {views:#?}")));
+    if views.iter().any(|view| view.failed > 0 || view.lost > 0 || (view.quarantine > 0 && !may_be_shut)) {
+        return Err(Failed::new(format!("something failed, is lost, or was never opened: {views:#?}")));
     }
     Ok(())
 }

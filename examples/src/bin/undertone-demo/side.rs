@@ -164,6 +164,7 @@ impl Side {
             Event::RolledBack {} | Event::Copied {} => {
                 bail!("the store of {} is an old copy, or was copied", self.name)
             }
+            Event::Lost { lost } => bail!("{} messages of {} are lost", lost.messages, lost.from),
             Event::RelayUp { .. } => self.connected = true,
             Event::RelayDown { .. } => self.connected = false,
             Event::Missed { .. } => self.look().await?,

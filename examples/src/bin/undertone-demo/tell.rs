@@ -79,6 +79,7 @@ fn described(event: &Event, text: Option<&str>) -> Option<String> {
         Event::Accepted { contact } => format!("{} is a contact now", contact.name),
         Event::Contact { contact } => format!("{}: {}", contact.name, contact.warning.as_deref()?),
         Event::RolledBack {} | Event::Copied {} => "the store is an old copy, or was copied".to_owned(),
+        Event::Lost { lost } => format!("{} messages of {} are lost", lost.messages, lost.from),
         Event::Devices {} => "the devices changed".to_owned(),
         Event::RelayUp { .. } => "connected to the relay".to_owned(),
         Event::RelayDown { .. } => "lost the relay".to_owned(),

@@ -64,6 +64,7 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             history(&conversation(n), None, 2);
             frontier(&conversation(n));
             cuts(&conversation(n));
+            gaps(&conversation(n));
             own_receipts(&conversation(n));
             delivery(&EntryId::new([n; 32]));
             deliveries_between(&conversation(n), 1, 2);

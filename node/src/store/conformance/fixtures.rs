@@ -279,6 +279,7 @@ pub(super) fn sender_key(n: u8, messages: u64) -> SenderKey {
         holders: (0..n).map(device).collect(),
         own_header_key: HeaderKey::from_slice(&[n + 50; 32]).unwrap(),
         own_holders: (n..COUNT).map(device).collect(),
+        made: t(messages),
         messages,
         turned: n == 1,
     }

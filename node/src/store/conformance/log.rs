@@ -193,3 +193,23 @@ pub(super) fn frontiers_come_by_device() -> Case {
         },
     }
 }
+
+pub(super) fn gaps_come_by_device_then_number() -> Case {
+    Case {
+        fill: |tx| {
+            for (n, from, days) in [(2, 9, 1), (1, u64::MAX, 0), (1, 1, 0), (2, 3, 1), (1, 1, u32::MAX)] {
+                tx.put_gap(&conversation(1), &device(n), &gap(from, days)).unwrap();
+            }
+            tx.delete_gap(&conversation(1), &device(2), 9).unwrap();
+            tx.delete_gap(&conversation(1), &device(2), 4).unwrap();
+            tx.delete_gap(&conversation(2), &device(2), 3).unwrap();
+        },
+        check: |tx| {
+            let mut gaps = [(1, 1, u32::MAX), (1, u64::MAX, 0), (2, 3, 1)]
+                .map(|(n, from, days)| (device(n), gap(from, days)));
+            gaps.sort_by_key(|(device, gap)| (*device, gap.from));
+            assert_eq!(tx.gaps(&conversation(1)).unwrap(), gaps);
+            assert_eq!(tx.gaps(&conversation(2)).unwrap(), []);
+        },
+    }
+}

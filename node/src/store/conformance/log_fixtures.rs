@@ -10,8 +10,8 @@ use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick}
 
 use super::fixtures::{conversation, device, device_key, payload_hash, relay, rng, t, user};
 use crate::store::{
-    Cut, CutReason, Delivery, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, Purpose, Quarantined,
-    StoredEntry,
+    Cut, CutReason, Delivery, Gap, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, Purpose,
+    Quarantined, StoredEntry,
 };
 
 /// An entry that follows `heads`. The text tells entries with the same place apart.
@@ -49,6 +49,10 @@ pub(super) static ENTRIES: LazyLock<Vec<SignedEntry>> = LazyLock::new(|| {
 
 pub(super) fn cut(through: u64, why: CutReason) -> Cut {
     Cut { through, head: (through > 0).then(|| EntryId::new([2; 32])), why }
+}
+
+pub(super) fn gap(from: u64, days: u32) -> Gap {
+    Gap { from, through: from.saturating_add(2), days, looked: t(from) }
 }
 
 pub(super) fn frontier_item(seq: u64) -> FrontierItem {

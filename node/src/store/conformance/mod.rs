@@ -13,6 +13,7 @@ mod outbox;
 mod pairwise;
 mod people;
 mod receipts;
+mod recorded;
 mod sender_keys;
 
 use tempfile::TempDir;
@@ -122,8 +123,8 @@ cases! {
     pairwise::a_deleted_channel_takes_its_tags_along,
     sender_keys::keys_are_kept_whole,
     sender_keys::known_message_tags_stay,
-    sender_keys::a_device_keeps_its_newest_key,
     sender_keys::keys_of_one_device_are_bounded,
+    sender_keys::old_receiver_keys_go,
     changes::a_replaced_change_does_not_stand,
     changes::what_is_replaced_may_come_later,
     changes::users_have_changes_of_their_own,
@@ -134,6 +135,7 @@ cases! {
     log::heads_are_what_no_held_entry_follows,
     log::a_moved_entry_stands_elsewhere,
     log::frontiers_come_by_device,
+    log::gaps_come_by_device_then_number,
     cuts::cuts_come_by_device_the_newest_of_each,
     cuts::history_leaves_out_what_is_beyond_a_cut,
     cuts::a_page_is_filled_with_what_counts,

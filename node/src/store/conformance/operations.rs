@@ -20,7 +20,7 @@ struct Operation {
     c: u8,
 }
 
-const METHODS: u8 = 39;
+const METHODS: u8 = 41;
 
 fn operation() -> impl Strategy<Value = Operation> {
     (0..METHODS, 0..COUNT, 0..COUNT, 0..COUNT).prop_map(|(method, a, b, c)| Operation { method, a, b, c })
@@ -87,10 +87,12 @@ impl Operation {
             32 => self.put_cut(tx)?,
             33 => tx.put_account_change(&user(a % 2), &EntryId::new([b; 32]), &[EntryId::new([c; 32])])?,
             34 => tx.delete_outbound_channel(&device(a))?,
-            35 => tx.forget_receiver_keys_of(&device(a), t(b.into()))?,
-            36 => tx.trim_receiver_keys(&device(a), b.into())?,
-            37 => tx.delete_acknowledgement(&conversation(a), &device(b))?,
-            38 if c == 0 => tx.trim_seen(b.into())?,
+            35 => tx.trim_receiver_keys(&device(a), b.into())?,
+            36 => tx.delete_acknowledgement(&conversation(a), &device(b))?,
+            37 if c == 0 => tx.trim_seen(b.into())?,
+            38 => tx.put_gap(&conversation(a), &device(b), &gap(c.into(), b.into()))?,
+            40 => tx.forget_receiver_keys_of(&device(a), t(b.into()))?,
+            39 => tx.delete_gap(&conversation(a), &device(b), c.into())?,
             _ => self.put_inbox(tx)?,
         }
         Ok(0)

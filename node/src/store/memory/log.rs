@@ -3,7 +3,7 @@ use undertone_protocol::log::{FrontierItem, OrderKey};
 use undertone_protocol::time::Timestamp;
 
 use super::tables::Tables;
-use crate::store::{Cut, LogTx, StoreError, StoredEntry};
+use crate::store::{Cut, Gap, LogTx, StoreError, StoredEntry};
 
 impl LogTx for Tables {
     fn entry(&self, id: &EntryId) -> Result<Option<StoredEntry>, StoreError> {
@@ -74,6 +74,32 @@ impl LogTx for Tables {
         item: &FrontierItem,
     ) -> Result<(), StoreError> {
         self.frontiers.put((*conversation, *device), item.clone());
+        Ok(())
+    }
+
+    fn gaps(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, Gap)>, StoreError> {
+        let first = (*conversation, DeviceId::new([0; 32]), 0);
+        let rows = self.gaps.from(first, move |(of, ..)| *of == first.0);
+        Ok(rows.map(|((_, device, _), gap)| (*device, *gap)).collect())
+    }
+
+    fn put_gap(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        gap: &Gap,
+    ) -> Result<(), StoreError> {
+        self.gaps.put((*conversation, *device, gap.from), *gap);
+        Ok(())
+    }
+
+    fn delete_gap(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        from: u64,
+    ) -> Result<(), StoreError> {
+        self.gaps.remove(&(*conversation, *device, from));
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, SessionId, Tag};
 use undertone_protocol::time::Timestamp;
@@ -69,15 +69,7 @@ impl SenderKeysTx for Tables {
 
 impl Tables {
     fn forget_old_receiver_keys(&mut self, moment: Timestamp) {
-        let mut newest = BTreeMap::new();
-        for (_, key) in self.receiver_keys.iter() {
-            let of_device = newest.entry((key.conversation, key.device)).or_insert(key.received);
-            *of_device = (*of_device).max(key.received);
-        }
-        self.delete_sessions(|_, key| {
-            let newest = newest.get(&(key.conversation, key.device));
-            key.received < moment && newest.is_some_and(|newest| key.received < *newest)
-        });
+        self.delete_sessions(|_, key| key.received < moment);
     }
 
     fn delete_sessions(&mut self, is_old: impl Fn(&SessionId, &ReceiverKey) -> bool) {

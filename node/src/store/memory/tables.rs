@@ -10,8 +10,8 @@ use undertone_protocol::time::Timestamp;
 
 use super::table::Table;
 use crate::store::{
-    Account, Contact, Cut, Delivery, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Quarantined,
-    ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation,
+    Account, Contact, Cut, Delivery, Gap, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice,
+    Quarantined, ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation,
 };
 
 /// A channel from a device.
@@ -87,6 +87,7 @@ tables! {
     heads: (ConversationId, OrderKey) => (),
     parents: (EntryId, EntryId) => (),
     cuts: (ConversationId, DeviceId) => Cut,
+    gaps: (ConversationId, DeviceId, u64) => Gap,
     frontiers: (ConversationId, DeviceId) => FrontierItem,
     acknowledgements: (ConversationId, DeviceId) => Acknowledgement,
     own_receipts: ConversationId => OwnReceipts,

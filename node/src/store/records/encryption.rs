@@ -30,6 +30,8 @@ pub struct SenderKey {
     pub own_header_key: HeaderKey,
     /// Which of the user's own other devices have the key.
     pub own_holders: Vec<DeviceId>,
+    /// When it was made.
+    pub made: Timestamp,
     /// Messages sealed under it.
     pub messages: u64,
     /// Whether an entry of somebody else came since it was made.

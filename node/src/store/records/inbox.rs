@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use bytes::Bytes;
 use undertone_protocol::ids::PayloadHash;
 use undertone_protocol::time::Timestamp;
@@ -14,6 +12,3 @@ pub struct Quarantined {
     /// When it came.
     pub received: Timestamp,
 }
-
-/// How long the hash of a handled payload is remembered: longer than a relay holds the payload.
-pub const SEEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);

@@ -1,5 +1,6 @@
 use undertone_protocol::entry::SignedEntry;
 use undertone_protocol::ids::EntryId;
+use undertone_protocol::limits::LOST_AFTER_DAYS;
 use undertone_protocol::time::Timestamp;
 
 /// An entry in the log.
@@ -11,6 +12,31 @@ pub struct StoredEntry {
     pub effective: Timestamp,
     /// When it came to this device, or was made here.
     pub received: Timestamp,
+}
+
+/// Numbers of a device's entries that are missing in a conversation while one beyond them is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The first.
+    pub from: u64,
+    /// The last; the entry behind it is held.
+    pub through: u64,
+    /// On how many days this device looked for them in vain; from [`LOST_AFTER_DAYS`] on they are lost.
+    pub days: u32,
+    /// When it last did, or first saw the gap.
+    pub looked: Timestamp,
+}
+
+impl Gap {
+    /// Whether they are waited for no more.
+    pub const fn is_lost(&self) -> bool {
+        self.days >= LOST_AFTER_DAYS
+    }
+
+    /// Whether a number is one of them.
+    pub const fn covers(&self, seq: u64) -> bool {
+        self.from <= seq && seq <= self.through
+    }
 }
 
 /// Where a device's part of a conversation ends.

@@ -10,8 +10,8 @@ mod receipts;
 
 pub use account::{Account, Fault, HomeRelay, Received, SupersededKey};
 pub use encryption::{OlmSession, ReceiverKey, SenderKey};
-pub use inbox::{Quarantined, SEEN_LIFE};
-pub use log::{Cut, CutReason, StoredEntry};
+pub use inbox::Quarantined;
+pub use log::{Cut, CutReason, Gap, StoredEntry};
 pub use outbox::{OutboxItem, OutboxRecipient, OutboxState, Purpose};
 pub use people::{Block, Contact, ContactState, PeerDevice, Revocation, StoredInvitation};
 pub use receipts::{Delivery, Failure, OwnReceipts};

@@ -7,8 +7,8 @@ use super::columns::{
     all, blob, damaged, exists, get_bytes, get_id, get_id_opt, get_int, get_ms, get_ranges, int, limit, ms,
     one, pack_ranges, run,
 };
-use super::{SqliteTx, cuts};
-use crate::store::{Cut, LogTx, StoreError, StoredEntry};
+use super::{SqliteTx, cuts, gaps};
+use crate::store::{Cut, Gap, LogTx, StoreError, StoredEntry};
 
 const ENTRY: &str = "entry";
 const FRONTIER: &str = "frontier";
@@ -71,6 +71,28 @@ impl LogTx for SqliteTx<'_> {
         item: &FrontierItem,
     ) -> Result<(), StoreError> {
         put_frontier(self.connection, conversation, device, item)
+    }
+
+    fn gaps(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, Gap)>, StoreError> {
+        gaps::of(self.connection, conversation)
+    }
+
+    fn put_gap(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        gap: &Gap,
+    ) -> Result<(), StoreError> {
+        gaps::put(self.connection, conversation, device, gap)
+    }
+
+    fn delete_gap(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        from: u64,
+    ) -> Result<(), StoreError> {
+        gaps::delete(self.connection, conversation, device, from)
     }
 
     fn cut(&self, conversation: &ConversationId, device: &DeviceId) -> Result<Option<Cut>, StoreError> {

@@ -8,6 +8,7 @@ mod changes;
 mod columns;
 mod cuts;
 mod error;
+mod gaps;
 mod inbox;
 mod log;
 mod open;

@@ -58,7 +58,7 @@ fn sender_key(
     connection: &Connection,
     conversation: &ConversationId,
 ) -> Result<Option<SenderKey>, StoreError> {
-    let sql = "SELECT state, header_key, holders, messages, turned, own_header_key, own_holders \
+    let sql = "SELECT state, header_key, holders, messages, turned, own_header_key, own_holders, made \
                FROM sender_keys WHERE conversation = ?";
     one(connection, sql, [conversation.as_bytes()], |row| {
         Ok(SenderKey {
@@ -68,6 +68,7 @@ fn sender_key(
             holders: get_joined::<32, _>(row, 2, SENDER_KEY)?,
             own_header_key: get_header_key(row, 5, SENDER_KEY)?,
             own_holders: get_joined::<32, _>(row, 6, SENDER_KEY)?,
+            made: get_ms(row, 7)?,
             messages: get_int(row, 3)?,
             turned: row.get(4)?,
         })
@@ -76,7 +77,7 @@ fn sender_key(
 
 fn put_sender_key(connection: &Connection, key: &SenderKey) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO sender_keys (conversation, state, header_key, holders, messages, turned, \
-               own_header_key, own_holders) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+               own_header_key, own_holders, made) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     run(
         connection,
         sql,
@@ -89,6 +90,7 @@ fn put_sender_key(connection: &Connection, key: &SenderKey) -> Result<(), StoreE
             key.turned,
             key.own_header_key.expose(),
             join(key.own_holders.iter().map(DeviceId::as_bytes)),
+            ms(key.made),
         ],
     )?;
     Ok(())
@@ -135,9 +137,7 @@ fn put_receiver_key(connection: &Connection, key: &ReceiverKey) -> Result<(), St
 }
 
 fn forget_receiver_keys(connection: &Connection, moment: Timestamp) -> Result<(), StoreError> {
-    let sql = "SELECT session FROM receiver_keys AS old WHERE received < ? AND EXISTS \
-               (SELECT 1 FROM receiver_keys AS newer WHERE newer.conversation = old.conversation AND \
-               newer.device = old.device AND newer.received > old.received)";
+    let sql = "SELECT session FROM receiver_keys WHERE received < ?";
     delete_sessions(connection, all(connection, sql, [ms(moment)], |row| get_id(row, 0, RECEIVER_KEY))?)
 }
 

@@ -34,7 +34,7 @@ fn the_last_checkpoint_comes_with_the_attach() {
         assert_eq!(attached(&world.attach(A, 1)), Some(checkpoint(body, 64)), "it survives the process");
     }
     // Another mailbox, of the same device or another one, has its own.
-    world.register(A, 1, 2);
+    world.register(A, 2, 1);
     world.hello(C, 1);
     assert_eq!(attached(&world.attach(C, 2)), None);
 }

@@ -4,6 +4,7 @@ mod checkpoints;
 mod disk;
 mod frames;
 mod publish;
+mod recorded;
 mod sessions;
 mod tokens;
 mod world;
