@@ -1,8 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, RelayId, Tag, UserId};
 use undertone_protocol::time::Timestamp;
 
+use super::looks::Looks;
 use crate::store::Failure;
 
 /// What the engine remembers so that it need not search: what [`super::Engine::settle`] has to look at, and
@@ -51,6 +53,12 @@ pub(super) struct Agenda {
     pub(super) compare: BTreeMap<(DeviceId, ConversationId), Timestamp>,
     /// When a contact's device spoke of a conversation, if what it lacks was not looked at since.
     pub(super) spoke: BTreeMap<(DeviceId, ConversationId), Timestamp>,
+    /// Devices that acknowledged something that is not taken in yet.
+    pub(super) take_in: BTreeSet<(DeviceId, ConversationId)>,
+    /// Looks for messages that must go again to devices.
+    pub(super) looks: Looks,
+    /// Devices that can be reached and may have been left out, and when to look.
+    pub(super) left_out: BTreeMap<(DeviceId, ConversationId), Timestamp>,
     /// What a device was sent last of a conversation's history.
     pub(super) offered: BTreeMap<(DeviceId, ConversationId), Offer>,
     /// Devices of this user that their relay did not take the answer to their code for, and why.
@@ -73,6 +81,20 @@ pub(super) struct Offer {
 }
 
 impl Agenda {
+    /// The clock was set back by so much.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        let by_device =
+            [&mut self.asked_to_retry, &mut self.retried].into_iter().flat_map(BTreeMap::values_mut);
+        let again = self.retry_again.values_mut().map(|(_, at)| at);
+        let looks = [&mut self.compare, &mut self.spoke, &mut self.left_out, &mut self.forks_shown];
+        let looks = looks.into_iter().flat_map(BTreeMap::values_mut);
+        let offered = self.offered.values_mut().map(|offer| &mut offer.at);
+        for at in by_device.chain(again).chain(looks).chain(offered) {
+            *at = at.before(by);
+        }
+        self.looks.set_back(by);
+    }
+
     /// These tags are expected from now on.
     pub(super) fn expected<'a>(&mut self, mut tags: impl Iterator<Item = &'a Tag>) {
         self.quarantine |= tags.any(|tag| self.quarantined.contains(tag));

@@ -14,7 +14,7 @@ mod conformance;
 
 pub use memory::MemoryStore;
 pub use records::{
-    Account, Block, Contact, ContactState, Cut, CutReason, Delivery, Failure, HomeRelay, OlmSession,
+    Account, Acknowledged, Block, Contact, ContactState, Cut, CutReason, Delivery, Failure, HomeRelay, OlmSession,
     OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose, Quarantined, Received,
     ReceiverKey, Revocation, SEEN_LIFE, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
 };

@@ -20,7 +20,7 @@ struct Operation {
     c: u8,
 }
 
-const METHODS: u8 = 34;
+const METHODS: u8 = 35;
 
 fn operation() -> impl Strategy<Value = Operation> {
     (0..METHODS, 0..COUNT, 0..COUNT, 0..COUNT).prop_map(|(method, a, b, c)| Operation { method, a, b, c })
@@ -36,6 +36,7 @@ fn state(n: u8, moment: u8) -> OutboxState {
         0 => pending(moment.into()),
         1 => custody(moment.into()),
         2 => OutboxState::Acknowledged,
+        3 if moment % 2 == 0 => OutboxState::LeftOut,
         _ => OutboxState::Failed,
     }
 }
@@ -86,6 +87,7 @@ impl Operation {
             31 => tx.delete_peer_device(&device(a + COUNT * (b % 2)))?,
             32 => self.put_cut(tx)?,
             33 => tx.put_account_change(&user(a % 2), &EntryId::new([b; 32]), &[EntryId::new([c; 32])])?,
+            34 => tx.put_acknowledged(&conversation(a), &device(b), &acknowledged(c.into()))?,
             _ => self.put_inbox(tx)?,
         }
         Ok(0)

@@ -4,7 +4,7 @@ use undertone_protocol::receipts::{Acknowledgement, Tick};
 
 use super::table::all;
 use super::tables::Tables;
-use crate::store::{Delivery, OwnReceipts, ReceiptsTx, StoreError};
+use crate::store::{Acknowledged, Delivery, OwnReceipts, ReceiptsTx, StoreError};
 
 impl ReceiptsTx for Tables {
     fn acknowledgement(
@@ -18,6 +18,24 @@ impl ReceiptsTx for Tables {
     fn put_acknowledgement(&mut self, acknowledgement: &Acknowledgement) -> Result<(), StoreError> {
         let key = (acknowledgement.fields.conversation, acknowledgement.fields.device);
         self.acknowledgements.put(key, acknowledgement.clone());
+        Ok(())
+    }
+
+    fn acknowledged(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+    ) -> Result<Option<Acknowledged>, StoreError> {
+        Ok(self.acknowledged.get(&(*conversation, *device)).cloned())
+    }
+
+    fn put_acknowledged(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        acknowledged: &Acknowledged,
+    ) -> Result<(), StoreError> {
+        self.acknowledged.put((*conversation, *device), acknowledged.clone());
         Ok(())
     }
 
@@ -53,8 +71,12 @@ impl ReceiptsTx for Tables {
         conversation: &ConversationId,
         from: u64,
         through: u64,
+        limit: usize,
     ) -> Result<Vec<Delivery>, StoreError> {
-        Ok(self.deliveries_where(conversation, |delivery| (from..=through).contains(&delivery.seq)))
+        let mut deliveries =
+            self.deliveries_where(conversation, |delivery| (from..=through).contains(&delivery.seq));
+        deliveries.truncate(limit);
+        Ok(deliveries)
     }
 
     fn deliveries_unread(&self, conversation: &ConversationId) -> Result<Vec<Delivery>, StoreError> {
@@ -67,8 +89,7 @@ impl ReceiptsTx for Tables {
         limit: usize,
     ) -> Result<Vec<SeqRange>, StoreError> {
         let mut runs: Vec<SeqRange> = Vec::new();
-        for Delivery { seq, .. } in
-            self.deliveries_where(conversation, |delivery| delivery.tick < Tick::Sent)
+        for Delivery { seq, .. } in self.deliveries_where(conversation, |delivery| delivery.tick < Tick::Sent)
         {
             match runs.last_mut() {
                 Some(run) if seq <= run.through.saturating_add(1) => run.through = seq,

@@ -10,8 +10,8 @@ use undertone_protocol::time::Timestamp;
 
 use super::table::Table;
 use crate::store::{
-    Account, Contact, Cut, Delivery, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice, Quarantined,
-    ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation,
+    Account, Acknowledged, Contact, Cut, Delivery, HomeRelay, OlmSession, OutboxItem, OwnReceipts,
+    PeerDevice, Quarantined, ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation,
 };
 
 /// A channel from a device.
@@ -89,6 +89,7 @@ tables! {
     cuts: (ConversationId, DeviceId) => Cut,
     frontiers: (ConversationId, DeviceId) => FrontierItem,
     acknowledgements: (ConversationId, DeviceId) => Acknowledgement,
+    acknowledged: (ConversationId, DeviceId) => Acknowledged,
     own_receipts: ConversationId => OwnReceipts,
     deliveries: EntryId => Delivery,
     outbox: u64 => OutboxItem,

@@ -14,4 +14,4 @@ pub use inbox::{Quarantined, SEEN_LIFE};
 pub use log::{Cut, CutReason, StoredEntry};
 pub use outbox::{OutboxItem, OutboxRecipient, OutboxState, Purpose};
 pub use people::{Block, Contact, ContactState, PeerDevice, Revocation, StoredInvitation};
-pub use receipts::{Delivery, Failure, OwnReceipts};
+pub use receipts::{Acknowledged, Delivery, Failure, OwnReceipts};
