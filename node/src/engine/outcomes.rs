@@ -8,6 +8,7 @@ use undertone_protocol::delivery::{Next, retry_delay};
 use undertone_protocol::ids::{DeviceId, EntryId, RelayId, UserId};
 use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE};
 use undertone_protocol::receipts::{CustodyReceipt, Denial, Outcome, Tick};
+use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
 use super::context::Context;
