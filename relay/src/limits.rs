@@ -25,7 +25,7 @@ pub struct Limits {
     pub frames_per_minute: u32,
     /// Publishes that one connection may send in a minute, and at once.
     pub publishes_per_minute: u32,
-    /// Other requests (registrations, attaches, bundles, tokens) that one connection may send in a minute.
+    /// Other requests (registrations, attaches, checkpoints, bundles, tokens) that one connection may send in a minute.
     pub requests_per_minute: u32,
     /// Times that one mailbox may be attached in a minute, and at once, by whatever connections.
     pub attaches_per_minute: u32,

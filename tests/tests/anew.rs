@@ -131,6 +131,8 @@ fn a_copied_store_forks_and_everybody_sees_it() {
     stage.start(copy).unwrap();
     stage.send(copy, "Alice", "written by the copy").unwrap();
     stage.stop(copy).unwrap();
+    // The relay would tell Bob's device of it.
+    stage.relay_forgets().unwrap();
     stage.start(BOB).unwrap();
     stage.send(BOB, "Alice", "written by Bob").unwrap();
     stage.start(phone).unwrap();

@@ -1,9 +1,12 @@
 //! Checkpoints at the home relays: what they know of this device proves a store that was rolled back
 //! (`spec/devices.md`, "Rolled back").
 
+use std::time::Duration;
+
 use undertone_protocol::codec::Signed;
 use undertone_protocol::ids::RelayId;
 use undertone_protocol::keys::Checkpoint;
+use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::context::Context;
@@ -13,34 +16,47 @@ use super::types::Outputs;
 use crate::event::Event;
 use crate::store::StoreError;
 
+/// Between two checkpoints at one relay: well below its `requests_per_minute`.
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(200);
+
 /// The number of the next envelope: each stands in the outbox once, and no number is given twice.
 fn next(ctx: &Context<'_>) -> Result<u64, StoreError> {
     Ok(ctx.tx.outbox_last()?.saturating_add(1))
 }
 
-/// Says to each home relay how far this device is, before the envelopes go out. One at a time: what is made meanwhile
-/// is in the next one.
+/// Says to each home relay how far this device is, before the envelopes go out. One at a time, and not too often: what
+/// is made meanwhile is in the next one.
 pub(super) fn put_due(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) -> Result<(), StoreError> {
     let next = next(ctx)?;
     let mut checkpoint = None;
     for relay in links.homes() {
-        let is_due = |link: &mut Link| {
-            let is_asking = link.is_asking(|asked| matches!(asked, Asked::PutCheckpoint(_)));
-            link.is_attached() && !is_asking && link.checkpoint < next && link.begins_upkeep(ctx.now)
-        };
-        if links.get_mut(&relay).is_some_and(is_due) {
-            let checkpoint = checkpoint.get_or_insert_with(|| Checkpoint::issue(&ctx.me.key, next));
-            let put = wire::PutCheckpoint { checkpoint: Some(checkpoint.signed.to_wire()) };
-            links.ask(&relay, Asked::PutCheckpoint(next), Body::PutCheckpoint(put), ctx.now, out);
+        if !links.get_mut(&relay).is_some_and(|link| begins(link, next, ctx.now)) {
+            continue;
         }
+        let checkpoint = checkpoint.get_or_insert_with(|| Checkpoint::issue(&ctx.me.key, next));
+        let put = wire::PutCheckpoint { checkpoint: Some(checkpoint.signed.to_wire()) };
+        links.ask(&relay, Asked::PutCheckpoint(next), Body::PutCheckpoint(put), ctx.now, out);
     }
     Ok(())
+}
+
+/// Whether the relay is to have another checkpoint now; else it is noted when.
+fn begins(link: &mut Link, next: u64, now: Timestamp) -> bool {
+    let is_asking = link.is_asking(|asked| matches!(asked, Asked::PutCheckpoint(_)));
+    let is_behind = link.is_attached() && link.checkpoint.next < next && !is_asking;
+    let is_early = now < link.checkpoint.not_before;
+    link.checkpoint.due = (is_behind && is_early).then_some(link.checkpoint.not_before);
+    if !is_behind || is_early || !link.begins_upkeep(now) {
+        return false;
+    }
+    link.checkpoint.not_before = now.after(CHECKPOINT_PAUSE);
+    true
 }
 
 /// The relay has it durably.
 pub(super) fn stored(links: &mut Links, relay: &RelayId, next: u64) {
     if let Some(link) = links.get_mut(relay) {
-        link.checkpoint = next;
+        link.checkpoint.next = next;
     }
 }
 
@@ -57,6 +73,7 @@ pub(super) fn found(
     // None, or one that this device did not sign: it is given a new one.
     let found = checkpoint.map_or(0, |checkpoint| checkpoint.next);
     stored(links, relay, found);
+    links.told();
     if found <= next(ctx)? || ctx.me.account.rolled_back {
         return Ok(());
     }

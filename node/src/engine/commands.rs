@@ -135,7 +135,7 @@ fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
     Ok(StatusView {
         id: views::id(ctx),
         device_state: device_state(ctx).to_owned(),
-        warning: views::warning(ctx)?,
+        warning: views::own_warning(ctx)?,
         relays: relays.collect(),
         outbox: views::outbox_pending(ctx, 1_000)?,
         requests,

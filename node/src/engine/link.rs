@@ -71,6 +71,17 @@ pub(super) struct InFlightItem {
     pub(super) devices: Vec<DeviceId>,
 }
 
+/// The checkpoint that a home relay has.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// The number in it; 0: none.
+    pub(super) next: u64,
+    /// No other is put before.
+    pub(super) not_before: Timestamp,
+    /// When another is to be put.
+    pub(super) due: Option<Timestamp>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Down { retry_at: Timestamp },
@@ -101,8 +112,8 @@ pub(super) struct Link {
     paused_until: Option<Timestamp>,
     /// Whether the relay delivers, on a home link.
     attached: bool,
-    /// The number in the checkpoint that the relay has, on a home link.
-    pub(super) checkpoint: u64,
+    /// What the relay knows of how far this device is, on a home link.
+    pub(super) checkpoint: Known,
     /// When one-time prekeys were last made for it.
     batch_made: Option<Timestamp>,
     asked: BTreeMap<u64, (Asked, Timestamp)>,
@@ -129,7 +140,7 @@ impl Link {
             problem: None,
             paused_until: None,
             attached: false,
-            checkpoint: 0,
+            checkpoint: Known::default(),
             batch_made: None,
             asked: BTreeMap::new(),
             next_request: 1,
@@ -258,6 +269,7 @@ impl Link {
         self.state = State::Down { retry_at: now.after(delay) };
         self.problem = Some(reason.to_owned());
         self.attached = false;
+        self.checkpoint = Known::default();
         let asked = std::mem::take(&mut self.asked).into_values();
         let publishes = asked.filter_map(|(asked, _)| match asked {
             Asked::Publish(publish) => Some(publish),
@@ -386,7 +398,7 @@ impl Link {
                 let answer = self.asked.values().map(|(_, at)| at.after(ANSWER_WAIT_MAX));
                 let beats = [self.said.after(HEARTBEAT), self.heard.after(SILENCE_MAX)];
                 let lasting = answer.chain(self.idle_at(false)).chain(beats);
-                lasting.chain(self.paused_until).min()
+                lasting.chain(self.paused_until).chain(self.checkpoint.due).min()
             }
         }
     }

@@ -20,6 +20,8 @@ pub const MAX_LINKS: usize = 64;
 
 /// Relays that wait for a place; what is for further ones asks again later.
 const WAITING_MAX: usize = 256;
+/// After a start nothing is published before a home relay has spoken, but for no longer than this.
+const HOME_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often it is looked whether there is a place for them.
 const WAITING_LOOK: Duration = Duration::from_secs(10);
 
@@ -33,6 +35,10 @@ pub(super) struct Links {
     /// When it is looked whether there is one.
     look_at: Timestamp,
     jitter: u64,
+    /// Whether some home relay said since the start what it knows of this device.
+    is_told: bool,
+    /// Since when there are connections.
+    since: Option<Timestamp>,
 }
 
 impl Links {
@@ -43,6 +49,8 @@ impl Links {
             waiting: VecDeque::new(),
             look_at: Timestamp::ZERO,
             jitter: rng.next_u64(),
+            is_told: false,
+            since: None,
         }
     }
 
@@ -96,6 +104,19 @@ impl Links {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&RelayId, &Link)> {
         self.links.iter()
+    }
+
+    /// A home relay said what it knows of this device.
+    pub(super) const fn told(&mut self) {
+        self.is_told = true;
+    }
+
+    /// Until when nothing is published after a start: a home relay may know that the store is an old copy. `None`: one
+    /// has spoken, or none can.
+    pub(super) fn silent_until(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let until = self.since.get_or_insert(now).after(HOME_WAIT_MAX);
+        let is_awaited = |link: &Link| link.home && link.problem.is_none();
+        (!self.is_told && now < until && self.links.values().any(is_awaited)).then_some(until)
     }
 
     /// Where this device has, or wants, a mailbox.

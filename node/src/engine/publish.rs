@@ -42,12 +42,15 @@ pub(super) struct Walk {
     again: bool,
     /// When something that was put off may be tried.
     retry_at: Option<Timestamp>,
+    /// Until then nothing is published at all.
+    silent_until: Option<Timestamp>,
 }
 
 impl Walk {
     /// When to go on, or to begin anew.
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        if self.after_id > 0 || self.again { Some(Timestamp::ZERO) } else { self.retry_at }
+        let due = if self.after_id > 0 || self.again { Some(Timestamp::ZERO) } else { self.retry_at };
+        self.silent_until.or(due)
     }
 
     /// The clock was set back: what was put off by it may be due.
@@ -76,6 +79,10 @@ pub(super) fn publish(
     walk: &mut Walk,
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
+    walk.silent_until = links.silent_until(ctx.now);
+    if walk.silent_until.is_some() {
+        return Ok(());
+    }
     let is_due = std::mem::take(&mut ctx.agenda.publish);
     let Some(mut after_id) = walk.begin(is_due, ctx.now) else { return Ok(()) };
     outcomes::conclude_due(ctx)?;

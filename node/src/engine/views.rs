@@ -33,7 +33,7 @@ pub(super) fn rolled_back(ctx: &Context<'_>) -> String {
 }
 
 /// What the user has to know of their own identity or device.
-pub(super) fn warning(ctx: &Context<'_>) -> Result<Option<String>, StoreError> {
+pub(super) fn own_warning(ctx: &Context<'_>) -> Result<Option<String>, StoreError> {
     if ctx.me.account.rolled_back {
         return Ok(Some(rolled_back(ctx)));
     }

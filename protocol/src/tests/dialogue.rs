@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{bytes, list, read, text};
 use crate::codec::Signed;
 use crate::ids::{Handle, MailboxId, PayloadHash, PublishId, RelayId, Secret};
+use crate::keys::{Checkpoint, DeviceKey};
 use crate::limits::{CREDIT_CLASS_0, CREDIT_CLASS_1, ENVELOPE_TTL_MAX};
 use crate::receipts::{CustodyReceipt, Denial, ItemOutcome, Outcome};
 use crate::testing::schema::fields;
@@ -98,7 +99,8 @@ fn upkeep(script: &mut Script) {
     script.client(5, Body::PutIntroduction(introduction), "An open invitation, for one use and a week.");
     let prekeys = |batch, prekeys| wire::PutPrekeys { locator: of(8, 32), batch, prekeys };
     script.client(6, Body::PutPrekeys(prekeys(0, Vec::new())), "Asks how many prekeys are left.");
-    script.relay(3, Body::Attached(wire::Attached { generation: of(9, 8) }), "Deliveries come from here on.");
+    let attached = wire::Attached { generation: of(9, 8), checkpoint: None };
+    script.relay(3, Body::Attached(attached), "Deliveries come from here on.");
     script.relay(4, Body::Done(wire::Done {}), "The bundle is stored durably.");
     script.relay(5, Body::Done(wire::Done {}), "Now the link may be shown.");
     script.relay(
@@ -110,6 +112,10 @@ fn upkeep(script: &mut Script) {
     let why = "Batch 1, stored by the client before it is sent. (40 prekeys; two are shown.)";
     script.client(7, Body::PutPrekeys(prekeys(1, batch)), why);
     script.relay(7, Body::PrekeysLeft(wire::PrekeysLeft { left: 2, batch: 1 }), "Batch 1 is confirmed.");
+    let checkpoint = Checkpoint::issue(&DeviceKey::from_seed(&Secret::new([12; 32])), 3).signed.to_wire();
+    let put = wire::PutCheckpoint { checkpoint: Some(checkpoint) };
+    script.client(8, Body::PutCheckpoint(put), "Two envelopes were made: they go out behind it.");
+    script.relay(8, Body::Done(wire::Done {}), "It comes back with the next attach.");
 }
 
 /// The token that the owner of the other mailbox gave this client.
@@ -150,16 +156,16 @@ fn published(publish: &wire::Publish, outcome: Outcome) -> wire::Published {
 }
 
 fn sending(script: &mut Script) {
-    script.client(8, Body::GetBundle(wire::GetBundle { locator: of(81, 32) }), "The other device's bundle.");
+    script.client(9, Body::GetBundle(wire::GetBundle { locator: of(81, 32) }), "The other device's bundle.");
     let bundle = Bytes::from_static(b"stands for their sealed bundle");
     let answer = wire::BundleAnswer { bundle, prekey: of(12, 30) };
-    script.relay(8, Body::Bundle(answer), "With a one-time prekey that nobody else gets.");
+    script.relay(9, Body::Bundle(answer), "With a one-time prekey that nobody else gets.");
     let first = publish(5, &[KEY, MESSAGE], NOW);
     let stored = published(&first, Outcome::Stored { held_until: NOW.after(ENVELOPE_TTL_MAX) });
     let why = "A key package and its message in one publish, the key first; each with a proof of its own.";
-    script.client(9, Body::Publish(first), why);
+    script.client(10, Body::Publish(first), why);
     script.relay(
-        9,
+        10,
         Body::Published(stored),
         "A receipt signed by the relay: both are in custody for 21 days.",
     );
@@ -167,12 +173,12 @@ fn sending(script: &mut Script) {
     let again = publish(6, &[MESSAGE], later);
     let held = published(&again, Outcome::Duplicate { held_until: later.after(ENVELOPE_TTL_MAX) });
     let why = "As after a lost answer: the same payload, a new publish id and expiry, so a new proof.";
-    script.client(10, Body::Publish(again), why);
-    script.relay(10, Body::Published(held), "It was held already, and is now for longer.");
+    script.client(11, Body::Publish(again), why);
+    script.relay(11, Body::Published(held), "It was held already, and is now for longer.");
     let last = publish(7, &[KEY], later);
     let revoked = published(&last, Outcome::Denied(Denial::Revoked));
-    script.client(11, Body::Publish(last), "After the owner took the token back.");
-    script.relay(11, Body::Published(revoked), "Published all the same: the denial stands in the receipt.");
+    script.client(12, Body::Publish(last), "After the owner took the token back.");
+    script.relay(12, Body::Published(revoked), "Published all the same: the denial stands in the receipt.");
 }
 
 fn receiving(script: &mut Script) {
@@ -189,14 +195,14 @@ fn receiving(script: &mut Script) {
 
 fn ending(script: &mut Script) {
     let revoke = wire::RevokeToken { mailbox: OWN.0.to_wire(), epoch: 1, handles: vec![of(6, 8)] };
-    script.client(12, Body::RevokeToken(revoke), "Takes a token of the own mailbox back.");
-    script.relay(12, Body::Done(wire::Done {}), "Every path that begins so is refused from now on.");
+    script.client(13, Body::RevokeToken(revoke), "Takes a token of the own mailbox back.");
+    script.relay(13, Body::Done(wire::Done {}), "Every path that begins so is refused from now on.");
     let introduction =
         wire::PutIntroduction { mailbox: of(3, 16), handle: of(7, 8), uses: 1, not_after_ms: 1 };
-    script.client(13, Body::PutIntroduction(introduction), "For a mailbox that was never registered.");
+    script.client(14, Body::PutIntroduction(introduction), "For a mailbox that was never registered.");
     let text = "no such mailbox".to_owned();
     let refusal = wire::Refusal { code: wire::RefusalCode::Unknown.into(), text, retry_after_ms: 0 };
-    script.relay(13, Body::Refusal(refusal), "Nothing of it was carried out; the connection stays.");
+    script.relay(14, Body::Refusal(refusal), "Nothing of it was carried out; the connection stays.");
     script.client(0, Body::Ping(wire::Ping { nonce: 5 }), "Nothing was sent for 25 s.");
     script.relay(0, Body::Pong(wire::Pong { nonce: 5 }), "The same nonce.");
     let text = "the relay stops".to_owned();
@@ -254,7 +260,7 @@ fn the_dialogue_keeps_the_rules() {
         }
     }
     assert!(open.is_empty() && publishes.is_empty());
-    assert_eq!(kinds.len(), 23, "a frame of each kind");
+    assert_eq!(kinds.len(), 24, "a frame of each kind");
 }
 
 fn list_of_fields(fields: &Value) -> String {

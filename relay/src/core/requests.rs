@@ -126,10 +126,6 @@ impl Relay {
                 self.credit(conn, &credit)?;
                 return Ok(asked.then_some(Body::Done(wire::Done {})));
             }
-            Some(Body::PutCheckpoint(asked)) => {
-                self.put_checkpoint(conn, asked, tx)?;
-                Body::Done(wire::Done {})
-            }
             Some(Body::GetBundle(get)) => Body::Bundle(self.get_bundle(conn, &get, tx)?),
             Some(body) => self.owner_request(conn, device, body, now, tx, out)?,
             None => return Err(Refused::unknown_request().into()),
@@ -154,6 +150,10 @@ impl Relay {
         Ok(match body {
             Body::Register(asked) => self.register(device, &asked, tx)?,
             Body::Attach(asked) => Body::Attached(self.attach(conn, device, &asked, now, tx, out)?),
+            Body::PutCheckpoint(asked) => {
+                self.put_checkpoint(conn, asked, tx)?;
+                done
+            }
             Body::PutBundle(asked) => {
                 bundles::put_bundle(tx, &device, &asked, &self.limits, now)?;
                 self.metrics.bundles_stored += 1;

@@ -55,6 +55,7 @@ impl Author {
         let listed = ListedDevice { certificate: certificate.clone(), revoked: false };
         Ok(Account {
             linking: None,
+            rolled_back: false,
             name,
             identity_seed: Some(self.identity.seed()),
             device_seed: self.key.seed(),

@@ -2,7 +2,10 @@ use bytes::Bytes;
 use prost::Message;
 use serde_json::Value;
 
-use super::{owned, recorded};
+use super::{array, owned, recorded};
+use crate::codec::Signed;
+use crate::ids::DeviceId;
+use crate::keys::Checkpoint;
 use crate::token::{CLASS_0, CLASS_1, DELIVER, Proof};
 use crate::wire::frame::Body;
 use crate::wire::route::Kind;
