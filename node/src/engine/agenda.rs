@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, RelayId, Tag, UserId};
@@ -55,6 +56,8 @@ pub(super) struct Agenda {
     pub(super) spoke: BTreeMap<(DeviceId, ConversationId), Timestamp>,
     /// Devices that acknowledged something that is not taken in yet.
     pub(super) take_in: BTreeSet<(DeviceId, ConversationId)>,
+    /// Whose turn it was last.
+    took_in: Option<(DeviceId, ConversationId)>,
     /// Looks for messages that must go again to devices.
     pub(super) looks: Looks,
     /// Devices that can be reached and may have been left out, and when to look.
@@ -81,6 +84,14 @@ pub(super) struct Offer {
 }
 
 impl Agenda {
+    /// Whose acknowledgement is taken in next: each has its turn.
+    pub(super) fn next_to_take_in(&mut self) -> Option<(DeviceId, ConversationId)> {
+        let behind = self.took_in.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.take_in.range((behind, Bound::Unbounded)).next().or_else(|| self.take_in.first());
+        self.took_in = next.copied();
+        self.took_in
+    }
+
     /// The clock was set back by so much.
     pub(super) fn set_back(&mut self, by: Duration) {
         let by_device =

@@ -162,8 +162,15 @@ impl Link {
             State::Ready { since } => Some(since),
         };
         let asked = self.asked.values_mut().map(|(_, at)| at);
-        let optional = [&mut self.paused_until, &mut self.batch_made];
-        let always = [&mut self.heard, &mut self.said, &mut self.used, &mut self.since, &mut self.delivered];
+        let optional = [&mut self.paused_until, &mut self.batch_made, &mut self.checkpoint.due];
+        let always = [
+            &mut self.heard,
+            &mut self.said,
+            &mut self.used,
+            &mut self.since,
+            &mut self.delivered,
+            &mut self.checkpoint.not_before,
+        ];
         let all = state.into_iter().chain(asked).chain(optional.into_iter().flatten()).chain(always);
         for at in all {
             *at = at.before(by);

@@ -225,6 +225,7 @@ impl Links {
     /// The clock was set back by so much.
     pub(super) fn set_back(&mut self, by: Duration) {
         self.look_at = self.look_at.before(by);
+        self.since = self.since.map(|since| since.before(by));
         for link in self.links.values_mut() {
             link.set_back(by);
         }

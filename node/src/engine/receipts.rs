@@ -138,12 +138,11 @@ pub(super) fn look_at_rest(
 pub(super) fn take_in_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     let mut room = LOOK_DELIVERIES_MAX;
     while room > 0
-        && let Some(which) = ctx.agenda.take_in.pop_first()
+        && let Some(which) = ctx.agenda.next_to_take_in()
     {
         let (device, conversation) = which;
-        let is_over = take_in(ctx, &device, &conversation, &mut room)?;
-        if !is_over {
-            ctx.agenda.take_in.insert(which);
+        if take_in(ctx, &device, &conversation, &mut room)? {
+            ctx.agenda.take_in.remove(&which);
         }
     }
     Ok(())
