@@ -57,7 +57,7 @@ pub(super) struct Agenda {
     /// Devices that acknowledged something that is not taken in yet.
     pub(super) take_in: BTreeSet<(DeviceId, ConversationId)>,
     /// Whose turn it was last.
-    took_in: Option<(DeviceId, ConversationId)>,
+    pub(super) took_in: Option<(DeviceId, ConversationId)>,
     /// Looks for messages that must go again to devices.
     pub(super) looks: Looks,
     /// Devices that can be reached and may have been left out, and when to look.
