@@ -151,6 +151,8 @@ pub const SEEN_ITEMS_MAX: usize = 65_536;
 pub const RECEIVER_KEYS_PER_DEVICE_MAX: usize = 512;
 /// Outgoing items that a node keeps.
 pub const OUTBOX_ITEMS_MAX: usize = 100_000;
+/// Messages that go again to one device in an hour, beyond which as many as it acknowledges meanwhile.
+pub const RESENT_MESSAGES_PER_HOUR_MAX: u32 = 256;
 
 /// Credit of class 0 (messages, keys, membership): messages, bytes.
 pub const CREDIT_CLASS_0: (u64, u64) = (256, 1024 * 1024);

@@ -4,6 +4,7 @@ use undertone_protocol::ids::DeviceId;
 use undertone_protocol::keys::{BundleAccess, DeliveryGrant, IntroductionFields};
 use undertone_protocol::token::{Step, TokenGrant};
 
+use super::clock;
 use super::context::Context;
 use super::home::mailbox_address;
 use super::own;
@@ -58,7 +59,7 @@ fn own_bundle(ctx: &Context<'_>, home: &HomeRelay) -> BundleAccess {
 /// Gives the devices whose mailboxes or tokens changed.
 pub(super) fn take(ctx: &Context<'_>, contact: &mut Contact, fields: &IntroductionFields) -> Vec<DeviceId> {
     let sender = fields.certificate.device;
-    contact.note_introduction(sender, fields.issued);
+    contact.note_introduction(sender, clock::believed(fields.issued, ctx.now));
     let list = contact.device_list.clone();
     let is_active = |device: &DeviceId| {
         *device == sender || list.as_ref().is_some_and(|list| list.active_device(device).is_some())

@@ -1,8 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::time::Duration;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, PayloadHash, RelayId, Tag, UserId};
 use undertone_protocol::time::Timestamp;
 
+use super::looks::Looks;
 use crate::store::Failure;
 
 /// What the engine remembers so that it need not search: what [`super::Engine::settle`] has to look at, and
@@ -55,6 +58,14 @@ pub(super) struct Agenda {
     pub(super) compare: BTreeMap<(DeviceId, ConversationId), Timestamp>,
     /// When a contact's device spoke of a conversation, if what it lacks was not looked at since.
     pub(super) spoke: BTreeMap<(DeviceId, ConversationId), Timestamp>,
+    /// Devices that acknowledged something that is not taken in yet.
+    pub(super) take_in: BTreeSet<(DeviceId, ConversationId)>,
+    /// Whose turn it was last.
+    pub(super) took_in: Option<(DeviceId, ConversationId)>,
+    /// Looks for messages that must go again to devices.
+    pub(super) looks: Looks,
+    /// Devices that can be reached and may have been left out, and when to look.
+    pub(super) left_out: BTreeMap<(DeviceId, ConversationId), Timestamp>,
     /// What a device was sent last of a conversation's history.
     pub(super) offered: BTreeMap<(DeviceId, ConversationId), Offer>,
     /// Devices of this user that their relay did not take the answer to their code for, and why.
@@ -87,6 +98,28 @@ impl Agenda {
         self.retried.remove(device);
         self.retry_again.remove(device);
         self.unfetchable.remove(device);
+    }
+
+    /// Whose acknowledgement is taken in next: each has its turn.
+    pub(super) fn next_to_take_in(&mut self) -> Option<(DeviceId, ConversationId)> {
+        let behind = self.took_in.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.take_in.range((behind, Bound::Unbounded)).next().or_else(|| self.take_in.first());
+        self.took_in = next.copied();
+        self.took_in
+    }
+
+    /// The clock was set back by so much.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        let by_device =
+            [&mut self.asked_to_retry, &mut self.retried].into_iter().flat_map(BTreeMap::values_mut);
+        let again = self.retry_again.values_mut().map(|(_, at)| at);
+        let looks = [&mut self.compare, &mut self.spoke, &mut self.left_out, &mut self.forks_shown];
+        let looks = looks.into_iter().flat_map(BTreeMap::values_mut);
+        let offered = self.offered.values_mut().map(|offer| &mut offer.at);
+        for at in by_device.chain(again).chain(looks).chain(offered) {
+            *at = at.before(by);
+        }
+        self.looks.set_back(by);
     }
 
     /// These tags are expected from now on.

@@ -13,7 +13,7 @@ use super::context::Context;
 use super::link::{Asked, BundleWant, Link};
 use super::links::Links;
 use super::types::Outputs;
-use super::{introductions, lists, own_list, receipts};
+use super::{clock, history, introductions, lists, own_list, receipts};
 use crate::store::{Contact, ContactState, PeerDevice, StoreError};
 
 const RETRY_MIN: Duration = Duration::from_secs(2);
@@ -38,6 +38,13 @@ impl Fetches {
     pub(super) fn relay_is_up(&mut self) {
         for (_, retry_at) in self.failures.values_mut() {
             *retry_at = Timestamp::ZERO;
+        }
+    }
+
+    /// The clock was set back by so much.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        for (_, retry_at) in self.failures.values_mut() {
+            *retry_at = retry_at.before(by);
         }
     }
 
@@ -173,15 +180,22 @@ pub(super) fn fetched(
     }
     let known = ctx.tx.peer_device(&want.access.device)?;
     let is_new = known.is_none();
-    // A relay may keep an old one; the newest that was seen stays.
+    // A relay may keep an old one; the newest that was seen stays, but not one of a clock that is far ahead.
+    let issued = |bundle: &Bundle| {
+        let issued = bundle.fields.issued;
+        Some(issued).filter(|issued| clock::believed(*issued, ctx.now) == *issued)
+    };
     let bundle = match known {
-        Some(known) if known.bundle.fields.issued > bundle.fields.issued => known.bundle,
+        Some(known) if issued(&known.bundle) > issued(&bundle) => known.bundle,
         _ => bundle,
     };
     let (device, user) = (want.access.device, want.user);
     ctx.tx.put_peer_device(&PeerDevice { device, user, bundle, prekey, fetched: ctx.now })?;
     fetches.failures.remove(&device);
     ctx.agenda.unfetchable.remove(&device);
+    if user != ctx.me.user {
+        history::reached(ctx, &user, &device);
+    }
     goes_on(ctx, &user);
     if is_new { meet(ctx, &user) } else { Ok(()) }
 }

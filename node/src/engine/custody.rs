@@ -10,7 +10,7 @@ use super::context::Context;
 use super::views;
 use crate::event::Event;
 use crate::log;
-use crate::store::{Contact, StoreError};
+use crate::store::{Acknowledged, Contact, StoreError};
 
 /// Of messages written on other devices, as many ticks are told at a time, the last ones.
 pub(super) const TICKS_TOLD: usize = 64;
@@ -68,12 +68,12 @@ fn all_but(last: u64, gaps: &[SeqRange]) -> (u64, Vec<SeqRange>) {
 pub(super) fn told(
     ctx: &mut Context<'_>,
     contact: &Contact,
-    before: Option<&AcknowledgementFields>,
-    after: &AcknowledgementFields,
+    before: &Acknowledged,
+    said: &AcknowledgementFields,
 ) -> Result<(), StoreError> {
-    let AcknowledgementFields { conversation, device, delivered, .. } = after;
+    let AcknowledgementFields { conversation, device, delivered, .. } = said;
     let Some(item) = delivered.get(device).filter(|_| !contact.state.is_blocked()) else { return Ok(()) };
-    let known = before.and_then(|before| before.delivered.get(device)).cloned().unwrap_or_default();
+    let known = before.delivered.get(device).cloned().unwrap_or_default();
     let from = known.seq.max(item.last().saturating_sub(TICKS_TOLD as u64)).saturating_add(1);
     for stored in ctx.tx.entries_of(conversation, device, from, TICKS_TOLD)? {
         let header = &stored.entry.header;

@@ -49,7 +49,12 @@ fn is_asking(ctx: &Context<'_>, user: &UserId, device: &DeviceId) -> Result<bool
     let waiting = ctx.tx.outbox_of(&Purpose::Retry(*user))?;
     let mut recipients = waiting.iter().flat_map(|item| &item.recipients);
     Ok(recipients.any(|recipient| {
-        let later = |state| matches!(state, OutboxState::Pending { not_before, .. } if not_before > ctx.now);
+        let later = |state| match state {
+            OutboxState::Pending { not_before, .. } => {
+                not_before > ctx.now && not_before <= ctx.now.after(EVERY)
+            }
+            _ => false,
+        };
         recipient.device == *device && later(recipient.state)
     }))
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use prost::Message;
-use undertone_protocol::ids::{ConversationId, DeviceId};
+use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 use undertone_protocol::keys::DeviceList;
 use undertone_protocol::limits::{ENTRIES_BYTES_MAX, ENTRIES_MAX};
 use undertone_protocol::log::{Frontier, FrontierItem};
@@ -16,7 +16,7 @@ use super::agenda::{Agenda, Offer};
 use super::context::{Context, Me};
 use super::outgoing::{self, NO_GROUP};
 use super::own::{self, ARRIVAL};
-use super::{pairwise, resend, views};
+use super::{acknowledged, pairwise, resend, views};
 use crate::log;
 use crate::store::{Contact, ContactState, NodeTx, OutboxState, Purpose, StoreError, StoredEntry};
 
@@ -77,7 +77,10 @@ pub(super) fn look_for_lost(
 ) -> Result<(), StoreError> {
     let is_custody = |state| matches!(state, OutboxState::Custody { .. });
     for which in devices_of_contacts(me, tx)? {
-        if !outgoing::messages_to(tx, &which.0, is_custody)?.is_empty()
+        if outgoing::any_message_to(tx, &which.0, |state| state == OutboxState::LeftOut)? {
+            agenda.left_out.entry(which).or_insert(now.after(SPOKE));
+        }
+        if outgoing::any_message_to(tx, &which.0, is_custody)?
             && let Some(heard) = tx.olm_sessions(&which.0)?.iter().map(|session| session.used).max()
         {
             agenda.spoke.entry(which).or_insert(heard);
@@ -112,34 +115,49 @@ pub(super) fn compare_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         let Some(contact) = views::contact_of(ctx, &conversation)? else { continue };
         // A device that never spoke of this conversation may not know it yet.
         let Some(acknowledgement) = ctx.tx.acknowledgement(&conversation, &device)? else { continue };
-        let held = acknowledgement.fields.delivered;
+        let said = acknowledgement.fields.delivered;
+        let held = acknowledged::of(ctx.tx, &conversation, &device)?.delivered;
         if own::is_sibling(ctx, &device) {
             let Some(own) = own::own_contact(ctx)? else { continue };
-            show_forks(ctx, &own, &device, &conversation, &held)?;
+            show_forks(ctx, &own, &device, &conversation, &said)?;
             offer(ctx, &own, &device, &conversation, &held)?;
         } else if contact.state == ContactState::Accepted && own::authorised(ctx, &contact).contains(&device)
         {
-            show_forks(ctx, &contact, &device, &conversation, &held)?;
+            show_forks(ctx, &contact, &device, &conversation, &said)?;
             offer(ctx, &contact, &device, &conversation, &held)?;
-            fill_end(ctx, &contact, &which, &held)?;
+            fill_end(ctx, &which);
         }
     }
     Ok(())
 }
 
-fn fill_end(
-    ctx: &mut Context<'_>,
-    contact: &Contact,
-    which: &(DeviceId, ConversationId),
-    held: &Frontier,
-) -> Result<(), StoreError> {
-    let Some(spoke) = ctx.agenda.spoke.get(which).copied() else { return Ok(()) };
+fn fill_end(ctx: &mut Context<'_>, which: &(DeviceId, ConversationId)) {
+    let Some(spoke) = ctx.agenda.spoke.get(which).copied() else { return };
     if ctx.now < spoke.after(SPOKE) {
         look_again(ctx, which, spoke.after(SPOKE));
-        return Ok(());
+    } else if resend::fill_end(ctx, &which.0, &which.1, spoke) {
+        ctx.agenda.spoke.remove(which);
+    } else {
+        look_again(ctx, which, ctx.now.after(ARRIVAL));
     }
-    ctx.agenda.spoke.remove(which);
-    resend::fill_end(ctx, contact, &which.0, held, spoke)
+}
+
+/// Devices that can be reached again get what was sealed without them, when the user's other ones had time to hand it on.
+pub(super) fn reached_due(ctx: &mut Context<'_>) {
+    let due = ctx.agenda.left_out.iter().filter(|(_, at)| **at <= ctx.now);
+    for which in due.map(|(which, _)| *which).collect::<Vec<_>>() {
+        if resend::left_out(ctx, &which.0, &which.1) {
+            ctx.agenda.left_out.remove(&which);
+        } else {
+            ctx.agenda.left_out.insert(which, ctx.now.after(ARRIVAL));
+        }
+    }
+}
+
+/// A device can be reached again.
+pub(super) fn reached(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) {
+    let which = (*device, ctx.me.direct(user));
+    ctx.agenda.left_out.entry(which).or_insert(ctx.now.after(SPOKE));
 }
 
 /// Whose entries a device gets from here: a sibling everybody's; a contact's device those of the user's devices
@@ -236,8 +254,8 @@ fn lacking(
         }
         let item = held.get(&device).unwrap_or(&nothing);
         let mut from = item.seq.saturating_add(1);
-        loop {
-            let page = ctx.tx.entries_of(conversation, &device, from, PAGE)?;
+        while let Some(gap) = item.gap(from) {
+            let page = ctx.tx.entries_of(conversation, &device, gap.from, PAGE)?;
             let Some(last) = page.last() else { break };
             from = last.entry.header.seq.saturating_add(1);
             for stored in page {
@@ -249,7 +267,8 @@ fn lacking(
                     continue;
                 }
                 // A device that holds nothing of it yet was not there when it was sent.
-                if item.seq > 0 && ctx.now.since(stored.received) < ARRIVAL {
+                let is_new = stored.received <= ctx.now && ctx.now.since(stored.received) < ARRIVAL;
+                if item.seq > 0 && is_new {
                     lacking.waits(stored.received.after(ARRIVAL));
                     continue;
                 }

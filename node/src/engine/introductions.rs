@@ -8,6 +8,7 @@ use undertone_protocol::limits::REQUESTS_MAX;
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::wire::{self, pairwise::Body};
 
+use super::clock;
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
 use super::pairwise::Refusal;
@@ -249,7 +250,7 @@ fn again(
     kind: IntroductionKind,
 ) -> Result<(), StoreError> {
     let device = fields.certificate.device;
-    if fields.issued >= contact.introduced_by(&device) {
+    if clock::believed(fields.issued, ctx.now) >= clock::believed(contact.introduced_by(&device), ctx.now) {
         update(ctx, &mut contact, fields)?;
     }
     match (contact.state, kind) {

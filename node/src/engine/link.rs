@@ -153,6 +153,30 @@ impl Link {
         }
     }
 
+    /// The clock was set back by so much: all waits go on as they were.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        let state = match &mut self.state {
+            State::Down { retry_at } => Some(retry_at),
+            State::Connecting { give_up_at } => Some(give_up_at),
+            State::Greeting => None,
+            State::Ready { since } => Some(since),
+        };
+        let asked = self.asked.values_mut().map(|(_, at)| at);
+        let optional = [&mut self.paused_until, &mut self.batch_made, &mut self.checkpoint.due];
+        let always = [
+            &mut self.heard,
+            &mut self.said,
+            &mut self.used,
+            &mut self.since,
+            &mut self.delivered,
+            &mut self.checkpoint.not_before,
+        ];
+        let all = state.into_iter().chain(asked).chain(optional.into_iter().flatten()).chain(always);
+        for at in all {
+            *at = at.before(by);
+        }
+    }
+
     pub(super) const fn address(&self) -> &RelayAddress {
         &self.address
     }

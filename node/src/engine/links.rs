@@ -222,6 +222,15 @@ impl Links {
         dead
     }
 
+    /// The clock was set back by so much.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        self.look_at = self.look_at.before(by);
+        self.since = self.since.map(|since| since.before(by));
+        for link in self.links.values_mut() {
+            link.set_back(by);
+        }
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
         let look_at = (!self.waiting.is_empty()).then_some(self.look_at);
         self.links.values().filter_map(Link::next_deadline).chain(look_at).min()

@@ -12,6 +12,9 @@
 //! Nothing in here reads a clock, draws randomness from the operating system or does I/O.
 
 // In import order: a module imports only from those above it.
+mod clock;
+mod looks;
+
 mod agenda;
 mod types;
 
@@ -25,6 +28,8 @@ mod writing;
 mod names;
 mod outgoing;
 mod own;
+
+mod acknowledged;
 mod views;
 
 mod revocations;

@@ -8,6 +8,7 @@ use undertone_protocol::delivery::{Next, retry_delay};
 use undertone_protocol::ids::{DeviceId, EntryId, RelayId, UserId};
 use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE, RETENTION};
 use undertone_protocol::receipts::{CustodyReceipt, Denial, Outcome, Tick};
+use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
 use super::context::Context;
@@ -146,7 +147,9 @@ fn apply(
 
 /// Whether every recipient's relay holds it, or every recipient has it.
 fn is_there(item: &OutboxItem) -> bool {
-    let there = |state: OutboxState| matches!(state, OutboxState::Custody { .. } | OutboxState::Acknowledged);
+    let there = |state| {
+        matches!(state, OutboxState::Custody { .. } | OutboxState::Acknowledged | OutboxState::LeftOut)
+    };
     item.recipients.iter().all(|recipient| there(recipient.state))
 }
 
@@ -194,7 +197,8 @@ fn conclude_entry(
         if let Some(delivery) = ctx.tx.delivery(entry)? {
             resend::renew_key(ctx, &delivery.conversation)?;
             // Where another of their devices still takes something, they can say themselves what holds now.
-            let by_all = item.recipients.iter().all(|recipient| recipient.state == OutboxState::Failed);
+            let mut states = item.recipients.iter().map(|recipient| recipient.state);
+            let by_all = states.all(|state| matches!(state, OutboxState::Failed | OutboxState::LeftOut));
             if let (Failure::Denied(denial), true, Some(contact)) =
                 (failure, by_all, views::contact_of(ctx, &delivery.conversation)?)
             {
@@ -269,11 +273,14 @@ fn conclude_introduction(
 fn drop_old(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     let page = ctx.tx.outbox_page(ctx.agenda.swept_to, SWEEP_MAX)?;
     ctx.agenda.swept_to = page.last().filter(|_| page.len() == SWEEP_MAX).map_or(0, |last| last.id);
-    for item in page {
+    for mut item in page {
+        if mend(&mut item, ctx.now) {
+            ctx.tx.put_outbox(&item)?;
+        }
         let is_old = ctx.now.since(item.created) > ENVELOPE_TTL_MAX + EXPIRY_GRACE;
         let has_ended = |state: OutboxState| match state {
             OutboxState::Custody { held_until, .. } => held_until < ctx.now.before(EXPIRY_GRACE),
-            OutboxState::Acknowledged | OutboxState::Failed => true,
+            OutboxState::Acknowledged | OutboxState::Failed | OutboxState::LeftOut => true,
             OutboxState::Pending { .. } => is_made_anew(&item.purpose),
         };
         if is_old && item.recipients.iter().all(|recipient| has_ended(recipient.state)) {
@@ -281,6 +288,20 @@ fn drop_old(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// What was sealed, or taken into custody, by a clock that was ahead, is of now at the latest. Says whether it was.
+fn mend(item: &mut OutboxItem, now: Timestamp) -> bool {
+    let mut is_ahead = item.created > now;
+    item.created = item.created.min(now);
+    for recipient in &mut item.recipients {
+        if let OutboxState::Custody { held_until, .. } = &mut recipient.state {
+            let longest = now.after(ENVELOPE_TTL_MAX);
+            is_ahead |= *held_until > longest;
+            *held_until = (*held_until).min(longest);
+        }
+    }
+    is_ahead
 }
 
 /// Whether something is made anew where a device still needs it: then it need not wait for ever for a relay that does

@@ -22,7 +22,8 @@ pub(super) fn put(
     group: u64,
     payload: Bytes,
 ) -> Result<(), StoreError> {
-    put_for(ctx, user, devices, purpose, group, payload, ctx.now)
+    let state = OutboxState::Pending { attempts: 0, not_before: ctx.now };
+    put_to(ctx, recipients(user, devices, state), purpose, group, payload)
 }
 
 /// The same for one device, and it does not go out before a moment.
@@ -34,27 +35,44 @@ pub(super) fn put_for_later(
     payload: Bytes,
     not_before: Timestamp,
 ) -> Result<(), StoreError> {
-    put_for(ctx, user, &[*device], purpose, NO_GROUP, payload, not_before)
+    let state = OutboxState::Pending { attempts: 0, not_before };
+    put_to(ctx, recipients(user, &[*device], state), purpose, NO_GROUP, payload)
 }
 
-fn put_for(
+/// A message for those of a user's devices that it is sealed for; it is noted which ones it is not sealed for, as they
+/// can't be reached.
+pub(super) fn put_message(
     ctx: &mut Context<'_>,
     user: &UserId,
     devices: &[DeviceId],
+    left_out: &[DeviceId],
+    purpose: Purpose,
+    (group, payload): (u64, Bytes),
+) -> Result<(), StoreError> {
+    let state = OutboxState::Pending { attempts: 0, not_before: ctx.now };
+    let mut to = recipients(user, devices, state);
+    to.extend(recipients(user, left_out, OutboxState::LeftOut));
+    put_to(ctx, to, purpose, group, payload)
+}
+
+fn recipients(user: &UserId, devices: &[DeviceId], state: OutboxState) -> Vec<OutboxRecipient> {
+    devices.iter().map(|device| OutboxRecipient { device: *device, user: *user, state }).collect()
+}
+
+fn put_to(
+    ctx: &mut Context<'_>,
+    recipients: Vec<OutboxRecipient>,
     purpose: Purpose,
     group: u64,
     payload: Bytes,
-    not_before: Timestamp,
 ) -> Result<(), StoreError> {
-    let pending = OutboxState::Pending { attempts: 0, not_before };
-    let recipient = |device: &DeviceId| OutboxRecipient { device: *device, user: *user, state: pending };
     ctx.tx.put_outbox(&OutboxItem {
         id: 0,
         group,
         purpose,
         class: u8::from(matches!(purpose, Purpose::Acknowledgement(_) | Purpose::OwnAcknowledgement(_))),
         payload,
-        recipients: devices.iter().map(recipient).collect(),
+        recipients,
         created: ctx.now,
     })?;
     ctx.agenda.publish = true;
@@ -105,25 +123,21 @@ pub(super) fn forget_all(
     ctx.tx.forget_receiver_keys_of(device, Timestamp::from_ms(u64::MAX))
 }
 
-/// The messages in the outbox that are so far on their way to a device.
-pub(super) fn messages_to(
+/// Whether some message in the outbox is so far on its way to a device.
+pub(super) fn any_message_to(
     tx: &dyn NodeTx,
     device: &DeviceId,
     so_far: impl Fn(OutboxState) -> bool,
-) -> Result<Vec<EntryId>, StoreError> {
-    let mut messages = Vec::new();
+) -> Result<bool, StoreError> {
+    let is_so_far = |to: &OutboxRecipient| to.device == *device && so_far(to.state);
     let mut after_id = 0;
     loop {
         let page = tx.outbox_to(device, after_id, PAGE)?;
-        let Some(last) = page.last() else { return Ok(messages) };
+        let Some(last) = page.last() else { return Ok(false) };
         after_id = last.id;
-        for item in page {
-            let is_so_far = |to: &OutboxRecipient| to.device == *device && so_far(to.state);
-            if let Purpose::Entry(entry) = item.purpose
-                && item.recipients.iter().any(is_so_far)
-            {
-                messages.push(entry);
-            }
+        let mut messages = page.iter().filter(|item| matches!(item.purpose, Purpose::Entry(_)));
+        if messages.any(|item| item.recipients.iter().any(is_so_far)) {
+            return Ok(true);
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::time::Duration;
 
+use undertone_protocol::delivery::retry_delay;
 use undertone_protocol::ids::{DeviceId, PayloadHash, PublishId, RelayId, UserId};
 use undertone_protocol::keys::DeliveryGrant;
 use undertone_protocol::limits::{
@@ -51,6 +53,11 @@ impl Walk {
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
         let due = if self.after_id > 0 || self.again { Some(Timestamp::ZERO) } else { self.retry_at };
         self.silent_until.or(due)
+    }
+
+    /// The clock was set back: what was put off by it may be due.
+    pub(super) const fn set_back(&mut self) {
+        self.again = true;
     }
 
     /// Where this stage begins, if one is due.
@@ -150,7 +157,8 @@ fn draft(
     let mut wake = None;
     for recipient in &item.recipients {
         let OutboxState::Pending { not_before, .. } = recipient.state else { continue };
-        if not_before > ctx.now {
+        // By no clock that is right is anything put off for longer.
+        if not_before > ctx.now && not_before <= ctx.now.after(retry_delay(u32::MAX, Duration::ZERO)) {
             wake = wake.into_iter().chain([not_before]).min();
             continue;
         }

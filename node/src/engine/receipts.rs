@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use undertone_protocol::codec::Signed;
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, UserId};
-use undertone_protocol::log::Frontier;
+use undertone_protocol::log::{Frontier, FrontierItem, SeqRange};
 use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick};
 use undertone_protocol::wire;
 use undertone_protocol::wire::pairwise::Body;
@@ -13,10 +13,14 @@ use super::agenda::Agenda;
 use super::context::Context;
 use super::custody::{self, TICKS_TOLD};
 use super::outgoing::{self, NO_GROUP};
-use super::{history, own, pairwise, resend, views};
+use super::resend::LOOK_DELIVERIES_MAX;
+use super::{acknowledged, history, own, pairwise, resend, views};
 use crate::event::Event;
 use crate::log;
-use crate::store::{Contact, ContactState, Delivery, Failure, NodeTx, Purpose, StoreError};
+use crate::store::{Acknowledged, Contact, ContactState, Delivery, Failure, NodeTx, Purpose, StoreError};
+
+/// Messages that are looked at in one go.
+const VOID_PAGE: usize = 256;
 
 /// An acknowledgement from a device that Olm proved.
 pub(super) fn received(
@@ -46,37 +50,37 @@ pub(super) fn received(
     if contact.state.is_blocked() && !is_sibling {
         return Ok(());
     }
-    let known = ctx.tx.acknowledgement(&conversation, device)?;
-    if known.as_ref().is_some_and(|known| known.fields.counter >= fields.counter) {
+    let newest = ctx.tx.acknowledgement(&conversation, device)?;
+    if newest.is_some_and(|newest| newest.fields.counter >= fields.counter) {
         return Ok(());
     }
+    let before = acknowledged::of(ctx.tx, &conversation, device)?;
     ctx.tx.put_acknowledgement(&acknowledgement)?;
-    let known = known.map(|known| known.fields);
+    let mut ever = before.clone();
     if is_sibling {
-        return received_from_sibling(ctx, &contact, known.as_ref(), &acknowledgement.fields);
+        acknowledged::take(ctx, &contact, &mut ever, fields, None)?;
+        ctx.tx.put_acknowledged(&conversation, device, &ever)?;
+        return received_from_sibling(ctx, &contact, &before, fields);
     }
-    let before = known.as_ref().map(|known| (&known.delivered, &known.read));
-    let (delivered, read) = (before.map(|(delivered, _)| delivered), before.map(|(_, read)| read));
-    apply(ctx, device, &conversation, delivered, &fields.delivered, Tick::Delivered)?;
-    apply(ctx, device, &conversation, read, &fields.read, Tick::Read)?;
-    siblings_ticks(ctx, &contact, known.as_ref(), fields)?;
+    acknowledged::take(ctx, &contact, &mut ever, fields, Some(&ctx.me.device))?;
+    ever.next = Some(1);
+    ctx.tx.put_acknowledged(&conversation, device, &ever)?;
+    siblings_ticks(ctx, &contact, &before, &ever, fields)?;
+    ctx.agenda.take_in.insert((*device, conversation));
     // What it still lacks when what waits for it had time to come.
     history::spoke(ctx, device, &conversation);
-    match fields.delivered.get(&ctx.me.device) {
-        Some(held) if !held.ranges.is_empty() => resend::fill_gaps(ctx, &contact, device, held),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Another device of the user says what it has, and what the user read there: that is read here too.
 fn received_from_sibling(
     ctx: &mut Context<'_>,
     contact: &Contact,
-    before: Option<&AcknowledgementFields>,
-    after: &AcknowledgementFields,
+    before: &Acknowledged,
+    said: &AcknowledgementFields,
 ) -> Result<(), StoreError> {
-    custody::told(ctx, contact, before, after)?;
-    let AcknowledgementFields { conversation, device, read, .. } = after;
+    custody::told(ctx, contact, before, said)?;
+    let AcknowledgementFields { conversation, device, read, .. } = said;
     let mut own = ctx.tx.own_receipts(conversation)?;
     if own.read.merge(read) {
         ctx.tx.put_own_receipts(conversation, &own)?;
@@ -89,22 +93,23 @@ fn received_from_sibling(
 fn siblings_ticks(
     ctx: &mut Context<'_>,
     contact: &Contact,
-    before: Option<&AcknowledgementFields>,
-    after: &AcknowledgementFields,
+    before: &Acknowledged,
+    after: &Acknowledged,
+    said: &AcknowledgementFields,
 ) -> Result<(), StoreError> {
     for sibling in own::siblings(ctx) {
         let seq = |frontier: &Frontier| frontier.get(&sibling).map_or(0, |item| item.seq);
-        let settled = before.map_or(0, |before| seq(&before.delivered).min(seq(&before.read)));
+        let settled = seq(&before.delivered).min(seq(&before.read));
         let through = seq(&after.delivered).max(seq(&after.read));
         let newly = through.saturating_sub(settled).min(TICKS_TOLD as u64);
         let from = through.saturating_sub(newly).saturating_add(1);
-        for stored in ctx.tx.entries_of(&after.conversation, &sibling, from, TICKS_TOLD)? {
+        for stored in ctx.tx.entries_of(&said.conversation, &sibling, from, TICKS_TOLD)? {
             if !log::counts(ctx.tx, &stored)? {
                 continue;
             }
             let header = &stored.entry.header;
-            let elsewhere = views::siblings_tick(ctx, contact, header, Some(&after.device))?;
-            let was = before.map_or(elsewhere, |before| views::tick_by(before, header).max(elsewhere));
+            let elsewhere = views::siblings_tick(ctx, contact, header, Some(&said.device))?;
+            let was = views::tick_by(before, header).max(elsewhere);
             let tick = views::tick_by(after, header).max(elsewhere);
             if tick > was {
                 ctx.events.push(Event::Tick {
@@ -119,33 +124,107 @@ fn siblings_ticks(
     Ok(())
 }
 
-/// Takes in what a device's frontier covers beyond the one before.
-fn apply(
-    ctx: &mut Context<'_>,
-    device: &DeviceId,
+/// At a start: what was not taken in before the end.
+pub(super) fn look_at_rest(
+    tx: &dyn NodeTx,
+    agenda: &mut Agenda,
+    contact: &Contact,
     conversation: &ConversationId,
-    before: Option<&Frontier>,
-    after: &Frontier,
-    tick: Tick,
 ) -> Result<(), StoreError> {
-    let own = ctx.me.device;
-    let Some(after) = after.get(&own) else { return Ok(()) };
-    // They hold what somebody else wrote under this device's name: nothing of it vouches for what was written here.
-    let held = ctx.tx.entries_at(conversation, &own, after.seq)?;
-    if after.seq > 0 && !held.iter().any(|stored| Some(stored.entry.id) == after.head) {
-        return Ok(());
-    }
-    let done = before.and_then(|before| before.get(&own)).map_or(0, |item| item.seq);
-    for delivery in ctx.tx.deliveries_between(conversation, done.saturating_add(1), after.last())? {
-        if after.covers(delivery.seq) {
-            acknowledged(ctx, delivery, device, tick)?;
+    for listed in contact.device_list.iter().flat_map(|list| &list.devices) {
+        let device = listed.certificate.device;
+        if tx.acknowledged(conversation, &device)?.is_some_and(|ever| ever.next.is_some()) {
+            agenda.take_in.insert((device, *conversation));
         }
     }
     Ok(())
 }
 
+/// Takes in what devices say of this device's messages, of so many at a time that no transaction takes long: what is
+/// left comes next.
+pub(super) fn take_in_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    let mut room = LOOK_DELIVERIES_MAX;
+    while room > 0
+        && let Some(which) = ctx.agenda.next_to_take_in()
+    {
+        let (device, conversation) = which;
+        if take_in(ctx, &device, &conversation, &mut room)? {
+            ctx.agenda.take_in.remove(&which);
+        }
+    }
+    Ok(())
+}
+
+/// False: some is left.
+fn take_in(
+    ctx: &mut Context<'_>,
+    device: &DeviceId,
+    conversation: &ConversationId,
+    room: &mut usize,
+) -> Result<bool, StoreError> {
+    let mut ever = acknowledged::of(ctx.tx, conversation, device)?;
+    let newest = ctx.tx.acknowledgement(conversation, device)?;
+    let (Some(mut next), Some(newest)) = (ever.next, newest) else { return Ok(true) };
+    let delivered = said_of_mine(ctx, conversation, &newest.fields.delivered)?;
+    let read = said_of_mine(ctx, conversation, &newest.fields.read)?;
+    let mut lead = None;
+    while let Some(run) = newly(ctx, &ever, &delivered, &read, next) {
+        let page = ctx.tx.deliveries_between(conversation, run.from, run.through, *room)?;
+        *room = room.saturating_sub(page.len());
+        ctx.agenda.looks.acknowledged(device, page.len(), ctx.now);
+        lead = page.last().map(|last| (last.seq, last.entry)).or(lead);
+        // Where the page is full there may be more in this run.
+        next = lead.filter(|_| *room == 0).map_or(run.through, |(seq, _)| seq).saturating_add(1);
+        for delivery in page {
+            let tick = if read.covers(delivery.seq) { Tick::Read } else { Tick::Delivered };
+            arrived(ctx, delivery, device, tick)?;
+        }
+        if *room == 0 {
+            break;
+        }
+    }
+    let own = ctx.me.device;
+    let is_over = newly(ctx, &ever, &delivered, &read, next).is_none();
+    for (ever, said) in [(&mut ever.delivered, delivered), (&mut ever.read, read)] {
+        match lead {
+            _ if is_over => ever.merge_item(own, &said),
+            Some((seq, entry)) => ever.merge_item(own, &said.until(seq, entry)),
+            None => false,
+        };
+    }
+    ever.next = (!is_over).then_some(next);
+    ctx.tx.put_acknowledged(conversation, device, &ever)?;
+    if is_over {
+        resend::fill_gaps(ctx, device, conversation, &ever);
+    }
+    Ok(is_over)
+}
+
+fn said_of_mine(
+    ctx: &Context<'_>,
+    conversation: &ConversationId,
+    said: &Frontier,
+) -> Result<FrontierItem, StoreError> {
+    let Some(item) = said.get(&ctx.me.device) else { return Ok(FrontierItem::default()) };
+    Ok(acknowledged::of_mine(ctx, conversation, item)?.unwrap_or_default())
+}
+
+/// The first numbers from `next` on that are acknowledged, or read, and were not before.
+fn newly(
+    ctx: &Context<'_>,
+    ever: &Acknowledged,
+    delivered: &FrontierItem,
+    read: &FrontierItem,
+    next: u64,
+) -> Option<SeqRange> {
+    let mine = |frontier: &Frontier| frontier.get(&ctx.me.device).cloned().unwrap_or_default();
+    let newly = delivered.beyond(&mine(&ever.delivered)).into_iter().chain(read.beyond(&mine(&ever.read)));
+    let left = newly.filter(|run| run.through >= next);
+    left.map(|run| SeqRange { from: run.from.max(next), ..run }).min_by_key(|run| (run.from, run.through))
+}
+
 /// A device has a message of ours.
-fn acknowledged(
+fn arrived(
     ctx: &mut Context<'_>,
     mut delivery: Delivery,
     device: &DeviceId,
@@ -194,13 +273,16 @@ pub(super) fn void_from(
     conversation: &ConversationId,
     seq: u64,
 ) -> Result<(), StoreError> {
-    for mut delivery in ctx.tx.deliveries_between(conversation, seq, u64::MAX)? {
-        if !delivery.is_void() {
+    let mut from = seq;
+    loop {
+        let page = ctx.tx.deliveries_between(conversation, from, u64::MAX, VOID_PAGE)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        from = last.seq.saturating_add(1);
+        for mut delivery in page.into_iter().filter(|delivery| !delivery.is_void()) {
             delivery.failed = Some(Failure::Copied);
             keep(ctx, &delivery)?;
         }
     }
-    Ok(())
 }
 
 fn keep(ctx: &mut Context<'_>, delivery: &Delivery) -> Result<(), StoreError> {

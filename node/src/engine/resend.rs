@@ -4,64 +4,73 @@ use std::time::Duration;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::limits::OUTBOX_ITEMS_MAX;
-use undertone_protocol::log::{Frontier, FrontierItem};
+use undertone_protocol::log::FrontierItem;
 use undertone_protocol::receipts::{Denial, Tick};
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
-use super::outgoing;
-use crate::store::{Contact, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError};
+use super::looks::{Look, What};
+use super::{acknowledged, outgoing, own, pairwise, views};
+use crate::store::{
+    Acknowledged, Contact, ContactState, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError,
+};
 
 /// An entry that was sealed less than this ago may still be on its way.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// Messages that are looked at in one transaction.
+pub(super) const LOOK_DELIVERIES_MAX: usize = 256;
+
 /// A device acknowledged later entries than this device's, with gaps between: what fell into them is sealed again.
 pub(super) fn fill_gaps(
     ctx: &mut Context<'_>,
-    contact: &Contact,
     device: &DeviceId,
-    held: &FrontierItem,
-) -> Result<(), StoreError> {
-    let conversation = ctx.me.direct(&contact.user);
-    let theirs = Theirs::of(ctx, contact)?;
-    for delivery in ctx.tx.deliveries_between(&conversation, held.seq.saturating_add(1), held.last())? {
-        if !held.covers(delivery.seq) && is_lost(ctx, &theirs, &delivery, device, ctx.now)? {
-            again(ctx, delivery)?;
-        }
-    }
-    ctx.agenda.seal.insert(conversation, contact.user);
-    Ok(())
+    conversation: &ConversationId,
+    ever: &Acknowledged,
+) {
+    let Some(held) = ever.delivered.get(&ctx.me.device).filter(|held| !held.ranges.is_empty()) else {
+        return;
+    };
+    let look = Look {
+        next: held.seq.saturating_add(1),
+        through: held.last(),
+        what: What::Lost(ctx.now),
+        not_before: ctx.now,
+    };
+    // One that is on its way goes further, or there is another one in a minute.
+    ctx.agenda.looks.begin(device, conversation, look);
 }
 
-/// A device that acknowledged something at `spoke`, some time ago, still lacks the last entries that were sealed for
-/// it by then and that a relay took: they are sealed again.
+/// A device that acknowledged something at `spoke`, some time ago, still lacks entries that were sealed for it by then
+/// and that a relay took: they are sealed again. False while another look at it is not over.
 pub(super) fn fill_end(
     ctx: &mut Context<'_>,
-    contact: &Contact,
     device: &DeviceId,
-    held: &Frontier,
+    conversation: &ConversationId,
     spoke: Timestamp,
-) -> Result<(), StoreError> {
-    let conversation = ctx.me.direct(&contact.user);
-    let last = held.get(&ctx.me.device).map_or(0, FrontierItem::last);
-    let theirs = Theirs::of(ctx, contact)?;
-    let mut lost = false;
-    for delivery in ctx.tx.deliveries_between(&conversation, last.saturating_add(1), u64::MAX)? {
-        if is_lost(ctx, &theirs, &delivery, device, spoke.after(GRACE))? {
-            again(ctx, delivery)?;
-            lost = true;
-        }
-    }
-    if lost {
-        ctx.agenda.seal.insert(conversation, contact.user);
-    }
-    Ok(())
+) -> bool {
+    begin(ctx, device, conversation, What::Lost(spoke.after(GRACE)))
+}
+
+/// A device can be reached that may have been left out: what was sealed without it is sealed again. False while another
+/// look at it is not over.
+pub(super) fn left_out(ctx: &mut Context<'_>, device: &DeviceId, conversation: &ConversationId) -> bool {
+    begin(ctx, device, conversation, What::LeftOut)
+}
+
+fn begin(ctx: &mut Context<'_>, device: &DeviceId, conversation: &ConversationId, what: What) -> bool {
+    ctx.agenda.looks.begin(device, conversation, whole(what, ctx.now))
+}
+
+/// A look at all.
+const fn whole(what: What, now: Timestamp) -> Look {
+    Look { next: 1, through: u64::MAX, what, not_before: now }
 }
 
 /// Seals again all that a device has not acknowledged, whoever else has read it, under a new sender key; but what was
 /// refused waits for the user.
 pub(super) fn all(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId) -> Result<(), StoreError> {
-    unseal_all(ctx, contact, device)?;
+    look_at_all(ctx, contact, device, true)?;
     ctx.agenda.seal.insert(ctx.me.direct(&contact.user), contact.user);
     Ok(())
 }
@@ -72,21 +81,115 @@ pub(super) fn unseal_all(
     contact: &Contact,
     device: &DeviceId,
 ) -> Result<(), StoreError> {
+    look_at_all(ctx, contact, device, false)
+}
+
+fn look_at_all(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    device: &DeviceId,
+    at_once: bool,
+) -> Result<(), StoreError> {
     let conversation = ctx.me.direct(&contact.user);
-    for entry in outgoing::messages_to(ctx.tx, device, |state| state != OutboxState::Acknowledged)? {
-        let delivery = ctx.tx.delivery(&entry)?.filter(|delivery| delivery.conversation == conversation);
-        if let Some(delivery) = delivery.filter(|delivery| !is_refused(delivery)) {
-            again(ctx, delivery)?;
-        }
-    }
-    let theirs = Theirs::of(ctx, contact)?;
-    for delivery in ctx.tx.deliveries_unread(&conversation)? {
-        let in_outbox = !ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?.is_empty();
-        if !in_outbox && theirs.lack(&delivery) {
-            again(ctx, delivery)?;
-        }
-    }
+    let what = What::All { through_id: ctx.tx.outbox_last()?, at_once };
+    ctx.agenda.looks.put((*device, conversation), whole(what, ctx.now));
     renew_key(ctx, &conversation)
+}
+
+/// Goes on with the looks, of so many messages at a time that no transaction takes long: what is left comes next.
+pub(super) fn look_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    let mut room = LOOK_DELIVERIES_MAX;
+    for which in ctx.agenda.looks.due(ctx.now) {
+        if room == 0 {
+            break;
+        }
+        let Some(mut look) = ctx.agenda.looks.take(&which) else { continue };
+        if !go_on(ctx, &which, &mut look, &mut room)? {
+            ctx.agenda.looks.put(which, look);
+        }
+    }
+    Ok(())
+}
+
+/// False: it is not over.
+fn go_on(
+    ctx: &mut Context<'_>,
+    which: &(DeviceId, ConversationId),
+    look: &mut Look,
+    room: &mut usize,
+) -> Result<bool, StoreError> {
+    let (device, conversation) = which;
+    let Some(contact) = views::contact_of(ctx, conversation)?.filter(|contact| {
+        contact.state == ContactState::Accepted && own::authorised(ctx, contact).contains(device)
+    }) else {
+        return Ok(true);
+    };
+    if pairwise::reach(ctx, &contact, &[*device])?.is_none() {
+        // What goes again now would not get there.
+        look.not_before = ctx.now.after(own::ARRIVAL);
+        return Ok(false);
+    }
+    let theirs = Theirs::of(ctx, &contact)?;
+    let held = acknowledged::of(ctx.tx, conversation, device)?.delivered;
+    let held = held.get(&ctx.me.device).cloned().unwrap_or_default();
+    while *room > 0 {
+        let Some(gap) = held.gap(look.next).filter(|gap| gap.from <= look.through) else { return Ok(true) };
+        let through = gap.through.min(look.through);
+        let page = ctx.tx.deliveries_between(conversation, gap.from, through, *room)?;
+        let is_last = page.len() < *room;
+        *room = room.saturating_sub(page.len());
+        for delivery in page {
+            look.next = delivery.seq;
+            if goes_again(ctx, &theirs, &delivery, device, look.what)? {
+                if let Err(at) = ctx.agenda.looks.count(device, ctx.now) {
+                    look.not_before = at;
+                    return Ok(false);
+                }
+                again(ctx, delivery)?;
+                if !matches!(look.what, What::All { at_once: false, .. }) {
+                    ctx.agenda.seal.insert(*conversation, contact.user);
+                }
+            }
+            look.next = look.next.saturating_add(1);
+        }
+        if is_last {
+            let Some(next) = through.checked_add(1) else { return Ok(true) };
+            look.next = next;
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a message must go again to a device.
+fn goes_again(
+    ctx: &Context<'_>,
+    theirs: &Theirs,
+    delivery: &Delivery,
+    device: &DeviceId,
+    what: What,
+) -> Result<bool, StoreError> {
+    let items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
+    if items.is_empty() {
+        return match what {
+            What::Lost(moment) => Ok(theirs.lack(delivery) && is_older_if_failed(ctx, delivery, moment)?),
+            What::All { .. } => Ok(theirs.lack(delivery)),
+            What::LeftOut => Ok(false),
+        };
+    }
+    Ok(match what {
+        What::Lost(moment) => {
+            items.iter().all(|item| is_old(item.created, moment, ctx.now))
+                && owes(&items, device, |state| {
+                    matches!(state, OutboxState::Custody { .. } | OutboxState::Failed | OutboxState::LeftOut)
+                })
+        }
+        What::All { through_id, .. } => {
+            items.iter().any(|item| item.id <= through_id)
+                && !is_refused(delivery)
+                && owes(&items, device, |state| state != OutboxState::Acknowledged)
+        }
+        What::LeftOut => owes(&items, device, |state| state == OutboxState::LeftOut),
+    })
 }
 
 /// Takes messages out of the outbox that no relay has yet. All that nobody read is sealed again, as it can have been
@@ -150,21 +253,9 @@ fn is_refused(delivery: &Delivery) -> bool {
     }
 }
 
-/// Whether a relay took the entry for the device some time before `moment`.
-fn is_lost(
-    ctx: &Context<'_>,
-    theirs: &Theirs,
-    delivery: &Delivery,
-    device: &DeviceId,
-    moment: Timestamp,
-) -> Result<bool, StoreError> {
-    let items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
-    if items.is_empty() {
-        return Ok(theirs.lack(delivery) && is_older_if_failed(ctx, delivery, moment)?);
-    }
-    let old = items.iter().all(|item| moment.since(item.created) >= GRACE);
-    Ok(old
-        && owes(&items, device, |state| matches!(state, OutboxState::Custody { .. } | OutboxState::Failed)))
+/// Whether something was made some time before a moment, or by a clock that was ahead.
+fn is_old(made: Timestamp, moment: Timestamp, now: Timestamp) -> bool {
+    moment.since(made) >= GRACE || made > now
 }
 
 /// Of a message that expired and was dropped: whether it is older than what a device said some time before `moment`.
@@ -173,7 +264,7 @@ fn is_older_if_failed(ctx: &Context<'_>, delivery: &Delivery, moment: Timestamp)
         return Ok(true);
     }
     let stored = ctx.tx.entry(&delivery.entry)?;
-    Ok(stored.is_some_and(|stored| moment.since(stored.received) >= GRACE))
+    Ok(stored.is_some_and(|stored| is_old(stored.received, moment, ctx.now)))
 }
 
 /// What is known of a contact's devices that are left.
@@ -191,9 +282,8 @@ impl Theirs {
         let conversation = ctx.me.direct(&contact.user);
         let mut held = Vec::new();
         for certificate in contact.device_list.iter().flat_map(|list| list.active()) {
-            if let Some(known) = ctx.tx.acknowledgement(&conversation, &certificate.device)? {
-                held.extend(known.fields.delivered.get(&ctx.me.device).cloned());
-            }
+            let ever = acknowledged::of(ctx.tx, &conversation, &certificate.device)?;
+            held.extend(ever.delivered.get(&ctx.me.device).cloned());
         }
         // Whoever began anew lacks all from before, and is not sent that; but devices that were added lack what only those
         // had that were revoked since.

@@ -6,6 +6,7 @@ use undertone_protocol::time::Timestamp;
 
 use super::agenda::Agenda;
 use super::bundles::Fetches;
+use super::clock::{self, Clock};
 use super::context::{Context, Me};
 use super::links::Links;
 use super::publish::{self, Walk};
@@ -13,7 +14,7 @@ use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
     bundles, checkpoints, commands, frames, healing, history, home, inbox, introductions, keys, linking,
-    losses, outcomes, own_list, receipts, records, sealing,
+    losses, outcomes, own_list, receipts, records, resend, sealing,
 };
 use crate::event::Event;
 use crate::store::{Contact, ContactState, NodeTx, StoreError};
@@ -33,6 +34,7 @@ pub struct Engine {
     events: Vec<Event>,
     sweep_at: Timestamp,
     walk: Walk,
+    clock: Clock,
 }
 
 /// Why an engine can't be loaded.
@@ -54,6 +56,7 @@ impl Engine {
         mut rng: ChaCha20Rng,
         now: Timestamp,
     ) -> Result<Self, LoadError> {
+        clock::mend(tx, now)?;
         let me = Me::new(tx.account()?.ok_or(LoadError::NoAccount)?);
         let mut links = Links::new(&mut rng);
         for relay in tx.home_relays()? {
@@ -71,6 +74,7 @@ impl Engine {
             events: Vec::new(),
             sweep_at: now,
             walk: Walk::default(),
+            clock: Clock::new(now),
         })
     }
 
@@ -87,6 +91,7 @@ impl Engine {
         tx: &mut dyn NodeTx,
         out: &mut Outputs,
     ) -> Result<(), StoreError> {
+        self.look_at_clock(now, tx)?;
         match input {
             Input::Ask(ask) => {
                 let Parts { mut ctx, links, waiters, .. } = self.parts(tx, now);
@@ -111,6 +116,25 @@ impl Engine {
         self.reload(tx)
     }
 
+    /// Where the clock was set back, nothing waits for what was the time before.
+    fn look_at_clock(&mut self, now: Timestamp, tx: &mut dyn NodeTx) -> Result<(), StoreError> {
+        let Some(by) = self.clock.set_back(now) else { return Ok(()) };
+        self.links.set_back(by);
+        self.fetches.set_back(by);
+        self.waiters.set_back(by);
+        self.agenda.set_back(by);
+        self.walk.set_back();
+        self.sweep_at = self.sweep_at.before(by);
+        if clock::is_large(by) {
+            tracing::warn!(seconds = by.as_secs(), "the clock was set back");
+            self.sweep_at = now;
+            if let Some(account) = clock::mend(tx, now)? {
+                self.me = Me::new(account);
+            }
+        }
+        Ok(())
+    }
+
     /// Takes in what changed of the account.
     fn reload(&mut self, tx: &dyn NodeTx) -> Result<(), StoreError> {
         if std::mem::take(&mut self.agenda.reload)
@@ -128,6 +152,7 @@ impl Engine {
         tx: &mut dyn NodeTx,
         out: &mut Outputs,
     ) -> Result<(), StoreError> {
+        self.look_at_clock(now, tx)?;
         for (relay, reason) in self.links.tick(now, out) {
             self.events.push(Event::RelayDown { relay: relay.to_hex(), reason });
         }
@@ -147,6 +172,7 @@ impl Engine {
             history::look_for_lost(ctx.me, &*ctx.tx, ctx.agenda, now)?;
         }
         inbox::retry_quarantine(&mut ctx)?;
+        receipts::take_in_due(&mut ctx)?;
         records::follow_due(&mut ctx)?;
         records::tell_due(&mut ctx)?;
         self.reload(tx)?;
@@ -159,6 +185,8 @@ impl Engine {
         }
         healing::due(&mut ctx)?;
         history::compare_due(&mut ctx)?;
+        history::reached_due(&mut ctx);
+        resend::look_due(&mut ctx)?;
         history::show_proofs(&mut ctx)?;
         introductions::seal_due(&mut ctx)?;
         sealing::seal_due(&mut ctx)?;
@@ -193,6 +221,7 @@ impl Engine {
     /// When to give [`Input::Tick`] at the latest.
     pub fn next_deadline(&self) -> Timestamp {
         let lasting = self.links.next_deadline().into_iter().chain(self.waiters.next_deadline());
+        let lasting = lasting.chain((!self.agenda.take_in.is_empty()).then_some(Timestamp::ZERO));
         let lasting = lasting.fold(self.sweep_at, Timestamp::min);
         // A device that is silenced does nothing of the rest any more.
         if self.me.is_silenced() { lasting } else { self.next_work().fold(lasting, Timestamp::min) }
@@ -201,7 +230,8 @@ impl Engine {
     /// When what an active device has to do is due.
     fn next_work(&self) -> impl Iterator<Item = Timestamp> {
         let work = self.fetches.next_deadline().into_iter().chain(self.walk.next_deadline());
-        let compare = self.agenda.compare.values().copied();
+        let compare = self.agenda.compare.values().chain(self.agenda.left_out.values()).copied();
+        let compare = compare.chain(self.agenda.looks.next_deadline());
         work.chain(self.links.next_upkeep())
             .chain(compare)
             .chain(self.agenda.retry_again.values().map(|(_, at)| *at))
@@ -242,6 +272,7 @@ fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreE
     for contact in tx.contacts()? {
         agenda.directory.insert(me.direct(&contact.user), contact.user);
         receipts::look_behind(tx, &mut agenda, &me.direct(&contact.user))?;
+        receipts::look_at_rest(tx, &mut agenda, &contact, &me.direct(&contact.user))?;
         if contact.introduction_due {
             agenda.introduce.insert(contact.user);
         }

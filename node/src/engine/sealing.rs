@@ -9,13 +9,14 @@ use undertone_protocol::crypto::{
 use undertone_protocol::entry::SignedEntry;
 use undertone_protocol::ids::{ConversationId, DeviceId, Tag, UserId};
 use undertone_protocol::limits::{
-    DIRECT_ROTATION_AGE, DIRECT_ROTATION_MESSAGES, RECEIVER_KEYS_PER_DEVICE_MAX, SENDER_KEY_MESSAGES_MAX,
+    DIRECT_ROTATION_AGE, DIRECT_ROTATION_MESSAGES, OUTBOX_ITEMS_MAX, RECEIVER_KEYS_PER_DEVICE_MAX,
+    SENDER_KEY_MESSAGES_MAX,
 };
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
-use super::{outgoing, own, pairwise};
+use super::{acknowledged, outgoing, own, pairwise};
 use crate::store::{Contact, ContactState, Delivery, Purpose, ReceiverKey, SenderKey, StoreError};
 
 /// Messages of one conversation sealed in one go; what is left comes next.
@@ -34,6 +35,7 @@ enum Copies<'a> {
 /// Seals what waits and can be sealed now.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for (conversation, user) in std::mem::take(&mut ctx.agenda.seal) {
+        let mut room = OUTBOX_ITEMS_MAX.saturating_sub(ctx.tx.outbox_len()?);
         let Some(contact) = ctx.tx.contact(&user)?.filter(|contact| contact.state == ContactState::Accepted)
         else {
             continue;
@@ -59,6 +61,12 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
                 continue;
             }
             let Some(stored) = ctx.tx.entry(&delivery.entry)? else { continue };
+            // The message, its copy, and a key for each device at most. What has no room waits.
+            let Some(left) = room.checked_sub(2 + reachable.len() + own::siblings(ctx).len()) else {
+                ctx.agenda.seal.insert(conversation, user);
+                break;
+            };
+            room = left;
             seal(ctx, &contact, &reachable, delivery, &stored.entry)?;
         }
         ctx.agenda.publish = true;
@@ -81,8 +89,7 @@ fn is_everywhere(ctx: &Context<'_>, devices: &[DeviceId], delivery: &Delivery) -
         return Ok(false);
     }
     for device in devices {
-        let told = ctx.tx.acknowledgement(&delivery.conversation, device)?;
-        if !told.is_some_and(|told| told.fields.delivered.covers(&ctx.me.device, delivery.seq)) {
+        if !acknowledged::has(ctx, &delivery.conversation, device, delivery.seq)? {
             return Ok(false);
         }
     }
@@ -124,10 +131,14 @@ fn seal(
     };
     let purpose = if own.is_some() { Purpose::Entry(entry.id) } else { Purpose::OwnEntry(entry.id) };
     let lack = without(ctx, &delivery, &key.holders)?;
-    put(ctx, &key.header_key, &message, &contact.user, &lack, purpose, group)?;
+    let mut left_out = own::authorised(ctx, contact);
+    left_out.retain(|device| !key.holders.contains(device));
+    // Of one's own devices none is left out: each gets what it lacks as history.
+    let left_out = if own.is_some() { without(ctx, &delivery, &left_out)? } else { Vec::new() };
+    put(ctx, &key.header_key, &message, &contact.user, [&lack, &left_out], purpose, group)?;
     let own_lack = without(ctx, &delivery, &key.own_holders)?;
     let (user, purpose) = (ctx.me.user, Purpose::OwnEntry(entry.id));
-    put(ctx, &key.own_header_key, &message, &user, &own_lack, purpose, own_group)?;
+    put(ctx, &key.own_header_key, &message, &user, [&own_lack, &[]], purpose, own_group)?;
     key.messages += 1;
     ctx.tx.put_sender_key(&key)?;
     delivery.sealed = true;
@@ -145,9 +156,7 @@ fn without(
     let mut lack = Vec::with_capacity(holders.len());
     for device in holders {
         let has_it = delivery.tick > Tick::Queued
-            && ctx.tx.acknowledgement(&delivery.conversation, device)?.is_some_and(|acknowledgement| {
-                acknowledgement.fields.delivered.covers(&ctx.me.device, delivery.seq)
-            });
+            && acknowledged::has(ctx, &delivery.conversation, device, delivery.seq)?;
         if !has_it {
             lack.push(*device);
         }
@@ -160,15 +169,15 @@ fn put(
     header_key: &HeaderKey,
     message: &MegolmMessage,
     user: &UserId,
-    holders: &[DeviceId],
+    [holders, left_out]: [&[DeviceId]; 2],
     purpose: Purpose,
     group: u64,
 ) -> Result<(), StoreError> {
-    if holders.is_empty() {
+    if holders.is_empty() && left_out.is_empty() {
         return Ok(());
     }
     match header_key.seal(message) {
-        Ok(payload) => outgoing::put(ctx, user, holders, purpose, group, payload.into()),
+        Ok(payload) => outgoing::put_message(ctx, user, holders, left_out, purpose, (group, payload.into())),
         Err(error) => {
             tracing::error!(%error, "could not seal a message");
             Ok(())

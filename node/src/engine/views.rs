@@ -6,14 +6,14 @@ use undertone_protocol::entry::{Content, DeviceChange, EntryHeader};
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::keys::{Certificate, DeviceList, ListedDevice, Name};
 use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE};
-use undertone_protocol::receipts::{AcknowledgementFields, Denial, Tick};
+use undertone_protocol::receipts::{Denial, Tick};
 
 use super::context::Context;
-use super::own;
+use super::{acknowledged, own};
 use crate::command::{ContactView, DeviceCodeView, DeviceView, IdView, MessageView};
 use crate::store::{
-    Contact, ContactState, CutReason, Delivery, Failure, Fault, OutboxItem, OutboxState, Purpose, StoreError,
-    StoredEntry,
+    Acknowledged, Contact, ContactState, CutReason, Delivery, Failure, Fault, OutboxItem, OutboxState,
+    Purpose, StoreError, StoredEntry,
 };
 
 /// What is said when this user's identity, or this device, is in two places.
@@ -262,8 +262,8 @@ pub(super) fn siblings_tick(
     header: &EntryHeader,
     left_out: Option<&DeviceId>,
 ) -> Result<Tick, StoreError> {
-    let author = ctx.tx.acknowledgement(&header.conversation, &header.device)?;
-    let in_custody = author.is_some_and(|author| author.fields.delivered.covers(&header.device, header.seq));
+    let author = acknowledged::of(ctx.tx, &header.conversation, &header.device)?;
+    let in_custody = author.delivered.covers(&header.device, header.seq);
     let mut tick = match (own::is_me(ctx, contact), in_custody) {
         (true, _) => Tick::Read,
         (false, true) => Tick::Sent,
@@ -271,17 +271,16 @@ pub(super) fn siblings_tick(
     };
     let listed = contact.device_list.iter().flat_map(|list| &list.devices);
     for device in listed.map(|listed| &listed.certificate.device).filter(|device| left_out != Some(*device)) {
-        let Some(acknowledgement) = ctx.tx.acknowledgement(&header.conversation, device)? else { continue };
-        tick = tick.max(tick_by(&acknowledgement.fields, header));
+        tick = tick.max(tick_by(&acknowledged::of(ctx.tx, &header.conversation, device)?, header));
     }
     Ok(tick)
 }
 
-/// How far a message has come by what one device signed.
-pub(super) fn tick_by(fields: &AcknowledgementFields, header: &EntryHeader) -> Tick {
-    if fields.read.covers(&header.device, header.seq) {
+/// How far a message has come by what one device ever signed.
+pub(super) fn tick_by(ever: &Acknowledged, header: &EntryHeader) -> Tick {
+    if ever.read.covers(&header.device, header.seq) {
         Tick::Read
-    } else if fields.delivered.covers(&header.device, header.seq) {
+    } else if ever.delivered.covers(&header.device, header.seq) {
         Tick::Delivered
     } else {
         Tick::Queued

@@ -1,6 +1,7 @@
 //! Commands whose answer waits for the network.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use undertone_protocol::ids::{DeviceId, EntryId, Handle, UserId};
 use undertone_protocol::receipts::Tick;
@@ -49,6 +50,13 @@ impl Waiters {
     pub(super) fn add(&mut self, id: CommandId, condition: Condition, deadline: Timestamp) {
         let deadline = if self.0.len() < WAITERS_MAX { deadline } else { Timestamp::ZERO };
         self.0.push(Waiter { id, condition, deadline });
+    }
+
+    /// The clock was set back by so much.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        for waiter in &mut self.0 {
+            waiter.deadline = waiter.deadline.before(by);
+        }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {

@@ -9,8 +9,9 @@ use undertone_protocol::receipts::Acknowledgement;
 use undertone_protocol::time::Timestamp;
 
 use super::{
-    Account, Contact, Cut, Delivery, Gap, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice,
-    Purpose, Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
+    Account, Acknowledged, Contact, Cut, Delivery, Gap, HomeRelay, OlmSession, OutboxItem, OwnReceipts,
+    PeerDevice, Purpose, Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry,
+    StoredInvitation,
 };
 
 /// A transaction: reads see its own writes. "put" inserts or replaces.
@@ -245,11 +246,24 @@ pub trait ReceiptsTx {
     ) -> Result<Option<Acknowledgement>, StoreError>;
     /// Keeps a device's acknowledgement, in the place of an older one.
     fn put_acknowledgement(&mut self, acknowledgement: &Acknowledgement) -> Result<(), StoreError>;
-    /// Forgets a device's acknowledgement.
+    /// Forgets a device's acknowledgement, and what it ever acknowledged of the conversation.
     fn delete_acknowledgement(
         &mut self,
         conversation: &ConversationId,
         device: &DeviceId,
+    ) -> Result<(), StoreError>;
+    /// What a device ever acknowledged of a conversation, if it was put.
+    fn acknowledged(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+    ) -> Result<Option<Acknowledged>, StoreError>;
+    /// Keeps what a device ever acknowledged of a conversation.
+    fn put_acknowledged(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        acknowledged: &Acknowledged,
     ) -> Result<(), StoreError>;
     /// What this device acknowledges; the default before the first.
     fn own_receipts(&self, conversation: &ConversationId) -> Result<OwnReceipts, StoreError>;
@@ -265,12 +279,14 @@ pub trait ReceiptsTx {
     fn delivery(&self, entry: &EntryId) -> Result<Option<Delivery>, StoreError>;
     /// Keeps how far a message of this device has come.
     fn put_delivery(&mut self, delivery: &Delivery) -> Result<(), StoreError>;
-    /// Messages of this device in a conversation with numbers from `from` through `through`, by number.
+    /// Messages of this device in a conversation with numbers from `from` through `through`, by number, at most
+    /// `limit`.
     fn deliveries_between(
         &self,
         conversation: &ConversationId,
         from: u64,
         through: u64,
+        limit: usize,
     ) -> Result<Vec<Delivery>, StoreError>;
     /// Messages of a conversation that are not read yet, failed ones included, by number.
     fn deliveries_unread(&self, conversation: &ConversationId) -> Result<Vec<Delivery>, StoreError>;

@@ -57,12 +57,23 @@ impl Frontier {
     pub fn merge(&mut self, other: &Self) -> bool {
         let mut changed = false;
         for (device, item) in &other.items {
-            let own = self.items.entry(*device).or_default();
-            let merged = own.merged(item);
-            changed |= merged != *own;
-            *own = merged;
+            changed |= self.merge_item(*device, item);
         }
         changed
+    }
+
+    /// Takes in what is held of one device beyond this. Says whether that was anything.
+    pub fn merge_item(&mut self, device: DeviceId, item: &FrontierItem) -> bool {
+        let own = self.items.entry(device).or_default();
+        let merged = own.merged(item);
+        let changed = merged != *own;
+        *own = merged;
+        changed
+    }
+
+    /// Forgets the devices that something does not hold for.
+    pub fn retain(&mut self, mut holds: impl FnMut(&DeviceId) -> bool) {
+        self.items.retain(|device, _| holds(device));
     }
 
     /// How many entries are held.
@@ -125,6 +136,51 @@ impl FrontierItem {
         }
         ranges.truncate(FRONTIER_RANGES_MAX);
         Self { seq: longer.seq, head: longer.head, ranges }
+    }
+
+    /// What is held, ascending, without the gaps.
+    fn runs(&self) -> impl Iterator<Item = SeqRange> + '_ {
+        let first = (self.seq > 0).then_some(SeqRange { from: 1, through: self.seq });
+        first.into_iter().chain(self.ranges.iter().copied())
+    }
+
+    /// The first numbers from `from` on that are not held, through the last before one that is; `None`: all are.
+    pub fn gap(&self, from: u64) -> Option<SeqRange> {
+        let mut gap = SeqRange { from: from.max(1), through: u64::MAX };
+        for run in self.runs().filter(|run| run.through >= from) {
+            if run.from > gap.from {
+                gap.through = run.from.saturating_sub(1);
+                break;
+            }
+            gap.from = run.through.checked_add(1)?;
+        }
+        Some(gap)
+    }
+
+    /// What this one covers and another does not, ascending.
+    pub fn beyond(&self, other: &Self) -> Vec<SeqRange> {
+        let mut beyond = Vec::new();
+        for run in self.runs() {
+            let mut from = Some(run.from);
+            while let Some(gap) = from.and_then(|from| other.gap(from)).filter(|gap| gap.from <= run.through)
+            {
+                let through = gap.through.min(run.through);
+                beyond.push(SeqRange { from: gap.from, through });
+                from = through.checked_add(1);
+            }
+        }
+        beyond
+    }
+
+    /// The part of it up to a number, of which `id` is the entry.
+    #[must_use]
+    pub fn until(&self, number: u64, id: EntryId) -> Self {
+        if number < self.seq {
+            return Self { seq: number, head: (number > 0).then_some(id), ranges: Vec::new() };
+        }
+        let cut = |range: &SeqRange| SeqRange { from: range.from, through: range.through.min(number) };
+        let ranges = self.ranges.iter().filter(|range| range.from <= number).map(cut).collect();
+        Self { seq: self.seq, head: self.head, ranges }
     }
 
     /// The highest number that is held.

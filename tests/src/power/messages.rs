@@ -177,7 +177,7 @@ impl Author {
             history: tx.history(&self.conversation, None, all)?,
             heads: tx.heads(&self.conversation, all)?,
             frontier: tx.frontier(&self.conversation)?,
-            deliveries: tx.deliveries_between(&self.conversation, 0, u64::MAX >> 1)?,
+            deliveries: tx.deliveries_between(&self.conversation, 0, u64::MAX >> 1, usize::MAX >> 1)?,
             sender_key: tx.sender_key(&self.conversation)?,
             receipts: tx.own_receipts(&self.conversation)?,
             outbox,

@@ -26,6 +26,8 @@ pub struct Faults {
     pub revoke: bool,
     /// How far the clock of a device may be off, for good, in either direction.
     pub skew_max: Duration,
+    /// Whether clocks of devices jump months ahead, and minutes later back.
+    pub clock_jumps: bool,
     /// Time that passes while everybody is away, between two bursts of activity.
     pub gap: Gap,
     /// Payloads of each class that one mailbox holds; `None`: as many as by default.
@@ -56,6 +58,7 @@ impl Faults {
         away: 0,
         revoke: false,
         skew_max: Duration::ZERO,
+        clock_jumps: false,
         gap: Gap::None,
         mailbox_messages_max: None,
     };
@@ -86,15 +89,22 @@ impl Faults {
             away: if gap == Gap::None && !tight && !away { 0 } else { 100 + upto(300) },
             revoke,
             skew_max: Duration::from_secs(if skewed { u64::from(upto(6 * 3600)) } else { 0 }),
+            clock_jumps: false,
             gap,
             mailbox_messages_max: tight.then(|| u64::from(3 + upto(8))),
         }
+    }
+
+    /// Whether a message may have expired by some device's clock, or keys been renewed.
+    pub(super) fn is_long(&self) -> bool {
+        self.gap == Gap::Months || self.clock_jumps
     }
 
     /// The faults that end when everybody comes to rest. What a world is made of stays.
     pub(super) const fn over(self) -> Self {
         Self {
             skew_max: self.skew_max,
+            clock_jumps: self.clock_jumps,
             gap: self.gap,
             mailbox_messages_max: self.mailbox_messages_max,
             ..Self::NONE

@@ -34,6 +34,10 @@ pub(super) enum Happening {
     RelayStart,
     /// A user does something.
     User { user: usize },
+    /// A node's clock jumps ahead.
+    ClockJumps { node: usize },
+    /// It is set right.
+    ClockIsSet { node: usize },
 }
 
 /// What will happen, in order of time; ties in order of scheduling.

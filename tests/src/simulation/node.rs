@@ -30,6 +30,8 @@ pub(super) struct Node {
     real_crypto: bool,
     /// How far its clock is off.
     pub(super) skew: Skew,
+    /// How far it is off when it is not wrong altogether.
+    right: Option<Skew>,
     /// Its user switched it off.
     pub(super) away: bool,
     /// What was seen of it while it ran.
@@ -114,6 +116,7 @@ impl Node {
             rng,
             real_crypto,
             skew,
+            right: None,
             away: false,
             seen: Seen::default(),
             tick_at: None,
@@ -197,6 +200,23 @@ impl Node {
     /// When the engine wants to be woken next, by the world's clock.
     pub(super) fn wakes_at(&self) -> Option<Timestamp> {
         self.engine.as_ref().map(|engine| self.skew.real(engine.next_deadline()))
+    }
+
+    /// Its clock jumps ahead.
+    pub(super) fn clock_jumps(&mut self, by: Duration) {
+        let right = self.right.unwrap_or(self.skew);
+        self.right = Some(right);
+        self.skew = match right {
+            Skew::Ahead(ahead) => Skew::Ahead(ahead.saturating_add(by)),
+            Skew::Behind(behind) => Skew::Ahead(by.saturating_sub(behind)),
+        };
+    }
+
+    /// Its clock is as it was.
+    pub(super) fn clock_is_set(&mut self) {
+        if let Some(right) = self.right.take() {
+            self.skew = right;
+        }
     }
 
     /// Its process ends.

@@ -39,7 +39,7 @@ impl World {
             self.revoked = self.lost()?;
             let quiet = self.is_quiet()?;
             // Acknowledgements that expired are told with the next message.
-            let greet = self.faults.gap == Gap::Months && (greets == 0 || !quiet);
+            let greet = self.faults.is_long() && (greets == 0 || !quiet);
             if greet && (quiet || self.now > begun.after(GREET_EVERY * (greets + 1))) && greets < GREETS_MAX {
                 greets += 1;
                 self.everybody_greets()?;
@@ -55,7 +55,7 @@ impl World {
 
     fn everybody_makes_peace(&mut self) -> Result<(), Failed> {
         // What was on its way may have expired, or waits for a device that is lost.
-        let long = self.faults.gap != Gap::None || !self.revoked.is_empty();
+        let long = self.faults.gap != Gap::None || self.faults.clock_jumps || !self.revoked.is_empty();
         for (user, index, peer) in self.usable()? {
             let (Some(user), Some(node)) = (self.users.get_mut(user), self.nodes.get_mut(index)) else {
                 continue;
@@ -130,7 +130,7 @@ impl World {
         // Of what a full mailbox put off, later messages came first; what a new device sends before it is heard of
         // can't be opened, and comes again another way.
         let may_be_shut = self.report.wedged + self.report.blocked + self.report.full > 0
-            || self.faults.gap == Gap::Months
+            || self.faults.is_long()
             || self.nodes.len() > self.users.len();
         if let Some(node) = self.nodes.iter().find(|node| node.seen.asked_again && !may_be_shut) {
             return Err(Failed::new(format!(

@@ -31,6 +31,8 @@ pub struct Report {
     pub drained: u64,
     /// How often everybody was away for days or months.
     pub gaps: u64,
+    /// How often the clock of a device jumped.
+    pub jumps: u64,
     /// Frames lost, with their connections.
     pub dropped: u64,
     /// Frames that came twice.
@@ -55,6 +57,7 @@ impl AddAssign for Report {
         self.full += other.full;
         self.drained += other.drained;
         self.gaps += other.gaps;
+        self.jumps += other.jumps;
         self.dropped += other.dropped;
         self.doubled += other.doubled;
         self.reordered += other.reordered;

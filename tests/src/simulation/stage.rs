@@ -118,6 +118,13 @@ impl Stage {
         Ok(())
     }
 
+    /// A node's clock is set, so far ahead of the right time, and the node wakes.
+    pub fn set_clock(&mut self, node: usize, ahead: Duration) -> Result<(), Failed> {
+        self.put_ahead(node, ahead)?;
+        self.step_node(node, Input::Tick)?;
+        self.run(Duration::from_secs(1))
+    }
+
     /// The time.
     pub const fn now(&self) -> Timestamp {
         self.now

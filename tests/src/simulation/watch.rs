@@ -180,7 +180,7 @@ fn shown(node: &mut Node) -> Result<Vec<Shown>, StoreError> {
         let mut shown = Vec::new();
         for contact in tx.contacts()?.into_iter().filter(|contact| contact.user != user) {
             let conversation = direct_conversation(&user, &contact.user);
-            let deliveries = tx.deliveries_between(&conversation, 1, MESSAGES_MAX)?;
+            let deliveries = tx.deliveries_between(&conversation, 1, MESSAGES_MAX, usize::MAX >> 1)?;
             shown.extend(deliveries.into_iter().map(|delivery| Shown { peer: contact.user, delivery }));
         }
         Ok(shown)

@@ -30,6 +30,8 @@ const SETTLED: Duration = Duration::from_secs(90);
 const STEPS_MAX: u64 = 1_000_000;
 /// What all of a world write together.
 const MESSAGES_MAX: u32 = 48;
+/// Tells the clocks' randomness from the rest.
+const JUMPS: u64 = 0x636c_6f63_6b73;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How a world is made.
@@ -47,6 +49,7 @@ pub struct WorldOptions {
 /// Two to four users with one to three devices each, and one relay.
 pub struct World {
     pub(super) rng: ChaCha20Rng,
+    jumps: ChaCha20Rng,
     real_crypto: bool,
     pub(super) now: Timestamp,
     pub(super) faults: Faults,
@@ -86,7 +89,11 @@ impl World {
 
     fn new(options: WorldOptions) -> Result<Self, Failed> {
         let mut rng = ChaCha20Rng::seed_from_u64(options.seed);
-        let faults = options.faults.unwrap_or_else(|| Faults::random(&mut rng));
+        // Of their own, so that they change nothing in the worlds without them.
+        let mut jumps = ChaCha20Rng::seed_from_u64(options.seed ^ JUMPS);
+        let faults = options
+            .faults
+            .unwrap_or_else(|| Faults { clock_jumps: one_in(&mut jumps, 8), ..Faults::random(&mut rng) });
         let relay = SimRelay::new(limits(&faults), fork(&mut rng));
         let relay_id = relay.address().relay;
         let mut world = Self {
@@ -106,6 +113,7 @@ impl World {
             answered: BTreeMap::new(),
             report: Report::default(),
             rng,
+            jumps,
         };
         world.relay.start();
         world.populate()?;
@@ -164,9 +172,49 @@ impl World {
                     self.come_back(node);
                 }
             }
+            if self.faults.clock_jumps {
+                self.plan_jumps(TROUBLE / bursts);
+            }
             self.run_for(TROUBLE / bursts)?;
         }
         Ok(())
+    }
+
+    /// Some clocks will be wrong for a while, and right before the end.
+    fn plan_jumps(&mut self, within: Duration) {
+        for node in 0..self.nodes.len() {
+            if one_in(&mut self.jumps, 2) {
+                continue;
+            }
+            let ahead = within * (self.jumps.next_u32() % 50) / 100;
+            let right = ahead + within * (self.jumps.next_u32() % 40) / 100;
+            self.schedule.at(self.now.after(ahead), Happening::ClockJumps { node });
+            self.schedule.at(self.now.after(right), Happening::ClockIsSet { node });
+        }
+    }
+
+    fn clock_jumps(&mut self, index: usize) -> Result<(), Failed> {
+        let days = 30 + self.jumps.next_u32() % 300;
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.clock_jumps(DAY * days);
+            self.report.jumps += 1;
+        }
+        self.clock_is_looked_at(index)
+    }
+
+    fn clock_is_set(&mut self, index: usize) -> Result<(), Failed> {
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.clock_is_set();
+        }
+        self.clock_is_looked_at(index)
+    }
+
+    /// A process sleeps for a while by no clock that jumps, and then looks.
+    fn clock_is_looked_at(&mut self, index: usize) -> Result<(), Failed> {
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.tick_at = None;
+        }
+        self.step_node(index, vec![Input::Tick])
     }
 
     /// Everybody goes away, for days or for months.
@@ -242,6 +290,8 @@ impl World {
             Happening::NodeStart { node } => self.start_node(node),
             Happening::RelayStart => self.start_relay(),
             Happening::User { user } => self.user_acts(user),
+            Happening::ClockJumps { node } => self.clock_jumps(node),
+            Happening::ClockIsSet { node } => self.clock_is_set(node),
         }
     }
 }

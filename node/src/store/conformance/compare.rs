@@ -67,8 +67,9 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             gaps(&conversation(n));
             own_receipts(&conversation(n));
             delivery(&EntryId::new([n; 32]));
-            deliveries_between(&conversation(n), 1, 2);
-            deliveries_between(&conversation(n), 2, 1);
+            deliveries_between(&conversation(n), 1, 2, ALL);
+            deliveries_between(&conversation(n), 0, u64::MAX, 1);
+            deliveries_between(&conversation(n), 2, 1, ALL);
             deliveries_unread(&conversation(n));
             deliveries_waiting(&conversation(n), ALL);
             deliveries_waiting(&conversation(n), 1);
@@ -83,6 +84,7 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
         for m in 0..COUNT {
             same! {
                 acknowledgement(&conversation(n), &device(m));
+                acknowledged(&conversation(n), &device(m));
                 entries_at(&conversation(n), &device(m), 1);
                 entries_at(&conversation(n), &device(m), 2);
                 entries_of(&conversation(n), &device(m), 0, ALL);

@@ -10,8 +10,8 @@ use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick}
 
 use super::fixtures::{conversation, device, device_key, payload_hash, relay, rng, t, user};
 use crate::store::{
-    Cut, CutReason, Delivery, Gap, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, Purpose,
-    Quarantined, StoredEntry,
+    Acknowledged, Cut, CutReason, Delivery, Gap, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts,
+    Purpose, Quarantined, StoredEntry,
 };
 
 /// An entry that follows `heads`. The text tells entries with the same place apart.
@@ -79,6 +79,11 @@ pub(super) fn acknowledgement(conversation: u8, by: u8, counter: u64) -> Acknowl
         at: t(8),
     };
     Acknowledgement::issue(&device_key(by), fields)
+}
+
+pub(super) fn acknowledged(n: u64) -> Acknowledged {
+    let (delivered, read) = (frontier(n.min(99)), frontier(n / 2 % 9));
+    Acknowledged { delivered, read, next: (n % 2 > 0).then_some(n) }
 }
 
 pub(super) fn own_receipts(counter: u64, due: bool, own_due: bool) -> OwnReceipts {

@@ -20,7 +20,7 @@ struct Operation {
     c: u8,
 }
 
-const METHODS: u8 = 41;
+const METHODS: u8 = 42;
 
 fn operation() -> impl Strategy<Value = Operation> {
     (0..METHODS, 0..COUNT, 0..COUNT, 0..COUNT).prop_map(|(method, a, b, c)| Operation { method, a, b, c })
@@ -36,6 +36,7 @@ fn state(n: u8, moment: u8) -> OutboxState {
         0 => pending(moment.into()),
         1 => custody(moment.into()),
         2 => OutboxState::Acknowledged,
+        3 if moment % 2 == 0 => OutboxState::LeftOut,
         _ => OutboxState::Failed,
     }
 }
@@ -93,6 +94,7 @@ impl Operation {
             38 => tx.put_gap(&conversation(a), &device(b), &gap(c.into(), b.into()))?,
             40 => tx.forget_receiver_keys_of(&device(a), t(b.into()))?,
             39 => tx.delete_gap(&conversation(a), &device(b), c.into())?,
+            41 => tx.put_acknowledged(&conversation(a), &device(b), &acknowledged(c.into()))?,
             _ => self.put_inbox(tx)?,
         }
         Ok(0)

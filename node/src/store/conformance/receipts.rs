@@ -11,6 +11,8 @@ pub(super) fn the_newest_acknowledgement_is_kept() -> Case {
             tx.put_acknowledgement(&acknowledgement(1, 1, 1)).unwrap();
             tx.put_acknowledgement(&acknowledgement(1, 1, 2)).unwrap();
             tx.put_acknowledgement(&acknowledgement(2, 1, 9)).unwrap();
+            tx.put_acknowledged(&conversation(1), &device(1), &acknowledged(1)).unwrap();
+            tx.put_acknowledged(&conversation(1), &device(1), &acknowledged(u64::MAX)).unwrap();
         },
         check: |tx| {
             let of =
@@ -18,6 +20,8 @@ pub(super) fn the_newest_acknowledgement_is_kept() -> Case {
             assert_eq!(of(1, 1), Some(acknowledgement(1, 1, 2)));
             assert_eq!(of(2, 1), Some(acknowledgement(2, 1, 9)));
             assert_eq!(of(1, 2), None);
+            let ever = |n| tx.acknowledged(&conversation(1), &device(n)).unwrap();
+            assert_eq!((ever(1), ever(2)), (Some(acknowledged(u64::MAX)), None));
         },
     }
 }
@@ -87,9 +91,10 @@ pub(super) fn deliveries_are_told_apart() -> Case {
             assert_eq!(tx.deliveries_waiting(&conversation(9), 9).unwrap(), []);
             assert_eq!(tx.deliveries_unsealed(&conversation(1), 9).unwrap(), all[15..]);
             assert_eq!(tx.deliveries_unsealed(&conversation(1), 1).unwrap(), all[15..16]);
-            assert_eq!(tx.deliveries_between(&conversation(1), 3, 6).unwrap(), all[2..6]);
-            assert_eq!(tx.deliveries_between(&conversation(1), 15, u64::MAX).unwrap(), all[14..]);
-            assert_eq!(tx.deliveries_between(&conversation(1), 2, 1).unwrap(), []);
+            assert_eq!(tx.deliveries_between(&conversation(1), 3, 6, 9).unwrap(), all[2..6]);
+            assert_eq!(tx.deliveries_between(&conversation(1), 15, u64::MAX, 9).unwrap(), all[14..]);
+            assert_eq!(tx.deliveries_between(&conversation(1), 3, 6, 2).unwrap(), all[2..4]);
+            assert_eq!(tx.deliveries_between(&conversation(1), 2, 1, 9).unwrap(), []);
         },
     }
 }

@@ -4,7 +4,7 @@ use undertone_protocol::receipts::{Acknowledgement, Tick};
 
 use super::table::all;
 use super::tables::Tables;
-use crate::store::{Delivery, OwnReceipts, ReceiptsTx, StoreError};
+use crate::store::{Acknowledged, Delivery, OwnReceipts, ReceiptsTx, StoreError};
 
 impl ReceiptsTx for Tables {
     fn acknowledgement(
@@ -27,6 +27,25 @@ impl ReceiptsTx for Tables {
         device: &DeviceId,
     ) -> Result<(), StoreError> {
         self.acknowledgements.remove(&(*conversation, *device));
+        self.acknowledged.remove(&(*conversation, *device));
+        Ok(())
+    }
+
+    fn acknowledged(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+    ) -> Result<Option<Acknowledged>, StoreError> {
+        Ok(self.acknowledged.get(&(*conversation, *device)).cloned())
+    }
+
+    fn put_acknowledged(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        acknowledged: &Acknowledged,
+    ) -> Result<(), StoreError> {
+        self.acknowledged.put((*conversation, *device), acknowledged.clone());
         Ok(())
     }
 
@@ -62,8 +81,12 @@ impl ReceiptsTx for Tables {
         conversation: &ConversationId,
         from: u64,
         through: u64,
+        limit: usize,
     ) -> Result<Vec<Delivery>, StoreError> {
-        Ok(self.deliveries_where(conversation, |delivery| (from..=through).contains(&delivery.seq)))
+        let mut deliveries =
+            self.deliveries_where(conversation, |delivery| (from..=through).contains(&delivery.seq));
+        deliveries.truncate(limit);
+        Ok(deliveries)
     }
 
     fn deliveries_unread(&self, conversation: &ConversationId) -> Result<Vec<Delivery>, StoreError> {

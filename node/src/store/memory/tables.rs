@@ -10,8 +10,8 @@ use undertone_protocol::time::Timestamp;
 
 use super::table::Table;
 use crate::store::{
-    Account, Contact, Cut, Delivery, Gap, HomeRelay, OlmSession, OutboxItem, OwnReceipts, PeerDevice,
-    Quarantined, ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation,
+    Account, Acknowledged, Contact, Cut, Delivery, Gap, HomeRelay, OlmSession, OutboxItem, OwnReceipts,
+    PeerDevice, Quarantined, ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation,
 };
 
 /// A channel from a device.
@@ -90,6 +90,7 @@ tables! {
     gaps: (ConversationId, DeviceId, u64) => Gap,
     frontiers: (ConversationId, DeviceId) => FrontierItem,
     acknowledgements: (ConversationId, DeviceId) => Acknowledgement,
+    acknowledged: (ConversationId, DeviceId) => Acknowledged,
     own_receipts: ConversationId => OwnReceipts,
     deliveries: EntryId => Delivery,
     outbox: u64 => OutboxItem,

@@ -14,4 +14,4 @@ pub use inbox::Quarantined;
 pub use log::{Cut, CutReason, Gap, StoredEntry};
 pub use outbox::{OutboxItem, OutboxRecipient, OutboxState, Purpose};
 pub use people::{Block, Contact, ContactState, PeerDevice, Revocation, StoredInvitation};
-pub use receipts::{Delivery, Failure, OwnReceipts};
+pub use receipts::{Acknowledged, Delivery, Failure, OwnReceipts};

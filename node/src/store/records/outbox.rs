@@ -81,6 +81,8 @@ pub enum OutboxState {
     Acknowledged,
     /// It can't be delivered to this device.
     Failed,
+    /// It is not sealed for this device, which could not be reached: the device gets it when it can be, and lacks it.
+    LeftOut,
 }
 
 impl OutboxItem {

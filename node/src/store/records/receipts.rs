@@ -54,3 +54,16 @@ pub struct OwnReceipts {
     /// Whether the user's own other devices have to be told.
     pub own_due: bool,
 }
+
+/// What a device ever acknowledged of a conversation. It stays acknowledged, whatever the device says later: one that
+/// lost what it had is another device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// What it has. Of this device's messages, those that were taken in.
+    pub delivered: Frontier,
+    /// What its user has read, likewise.
+    pub read: Frontier,
+    /// Of this device's messages, the first number from which on the newest acknowledgement was not taken in yet;
+    /// `None`: it was.
+    pub next: Option<u64>,
+}

@@ -23,3 +23,12 @@ ALTER TABLE sender_keys ADD COLUMN made INTEGER NOT NULL DEFAULT -92233720368547
 
 -- All are forgotten by their age alone.
 DROP INDEX receiver_keys_by_device;
+
+CREATE TABLE acknowledged (
+    conversation BLOB NOT NULL,
+    device       BLOB NOT NULL,
+    delivered    BLOB NOT NULL,
+    read         BLOB NOT NULL,
+    next         INTEGER, -- u64
+    PRIMARY KEY (conversation, device)
+) STRICT;

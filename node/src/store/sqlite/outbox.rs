@@ -108,6 +108,7 @@ fn put_recipient(
         OutboxState::Custody { relay, held_until } => (1, 0, held_until, Some(relay)),
         OutboxState::Acknowledged => (2, 0, Timestamp::ZERO, None),
         OutboxState::Failed => (3, 0, Timestamp::ZERO, None),
+        OutboxState::LeftOut => (4, 0, Timestamp::ZERO, None),
     };
     let sql = "INSERT INTO outbox_recipients (item, position, device, user, state, attempts, moment, relay) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
@@ -231,6 +232,7 @@ fn read_state(row: &Row<'_>) -> Result<OutboxState, StoreError> {
         1 => OutboxState::Custody { relay: get_id(row, 5, ITEM)?, held_until: get_ms(row, 4)? },
         2 => OutboxState::Acknowledged,
         3 => OutboxState::Failed,
+        4 => OutboxState::LeftOut,
         _ => return Err(damaged(ITEM, format!("unknown state {state}"))),
     })
 }

@@ -8,9 +8,10 @@ use super::SqliteTx;
 use super::columns::{
     all, damaged, denial, denial_from, get_id, get_int, get_message, get_signed, int, limit, one, run, signed,
 };
-use crate::store::{Delivery, Failure, OwnReceipts, ReceiptsTx, StoreError};
+use crate::store::{Acknowledged, Delivery, Failure, OwnReceipts, ReceiptsTx, StoreError};
 
 const ACKNOWLEDGEMENT: &str = "acknowledgement";
+const ACKNOWLEDGED: &str = "acknowledged";
 const OWN_RECEIPTS: &str = "own receipts";
 const DELIVERY: &str = "delivery";
 
@@ -32,9 +33,30 @@ impl ReceiptsTx for SqliteTx<'_> {
         conversation: &ConversationId,
         device: &DeviceId,
     ) -> Result<(), StoreError> {
-        let sql = "DELETE FROM acknowledgements WHERE conversation = ? AND device = ?";
-        run(self.connection, sql, params![conversation.as_bytes(), device.as_bytes()])?;
+        for sql in [
+            "DELETE FROM acknowledgements WHERE conversation = ? AND device = ?",
+            "DELETE FROM acknowledged WHERE conversation = ? AND device = ?",
+        ] {
+            run(self.connection, sql, params![conversation.as_bytes(), device.as_bytes()])?;
+        }
         Ok(())
+    }
+
+    fn acknowledged(
+        &self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+    ) -> Result<Option<Acknowledged>, StoreError> {
+        acknowledged(self.connection, conversation, device)
+    }
+
+    fn put_acknowledged(
+        &mut self,
+        conversation: &ConversationId,
+        device: &DeviceId,
+        acknowledged: &Acknowledged,
+    ) -> Result<(), StoreError> {
+        put_acknowledged(self.connection, conversation, device, acknowledged)
     }
 
     fn own_receipts(&self, conversation: &ConversationId) -> Result<OwnReceipts, StoreError> {
@@ -66,8 +88,9 @@ impl ReceiptsTx for SqliteTx<'_> {
         conversation: &ConversationId,
         from: u64,
         through: u64,
+        limit: usize,
     ) -> Result<Vec<Delivery>, StoreError> {
-        deliveries_between(self.connection, conversation, from, through)
+        deliveries_between(self.connection, conversation, from, through, limit)
     }
 
     fn deliveries_unread(&self, conversation: &ConversationId) -> Result<Vec<Delivery>, StoreError> {
@@ -108,6 +131,44 @@ fn put_acknowledgement(connection: &Connection, acknowledgement: &Acknowledgemen
     let fields = &acknowledgement.fields;
     let params =
         params![fields.conversation.as_bytes(), fields.device.as_bytes(), signed(&acknowledgement.signed)];
+    run(connection, sql, params)?;
+    Ok(())
+}
+
+fn acknowledged(
+    connection: &Connection,
+    conversation: &ConversationId,
+    device: &DeviceId,
+) -> Result<Option<Acknowledged>, StoreError> {
+    let sql = "SELECT delivered, read, next FROM acknowledged WHERE conversation = ? AND device = ?";
+    let frontier = |row: &Row<'_>, column| {
+        Frontier::from_wire(get_message(row, column, ACKNOWLEDGED)?)
+            .map_err(|error| damaged(ACKNOWLEDGED, error))
+    };
+    one(connection, sql, [conversation.as_bytes(), device.as_bytes()], |row| {
+        let next: Option<i64> = row.get(2)?;
+        let (delivered, read) = (frontier(row, 0)?, frontier(row, 1)?);
+        Ok(Acknowledged { delivered, read, next: next.map(i64::cast_unsigned) })
+    })
+}
+
+fn put_acknowledged(
+    connection: &Connection,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    acknowledged: &Acknowledged,
+) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO acknowledged (conversation, device, delivered, read, next) \
+               VALUES (?, ?, ?, ?, ?)";
+    let bytes = |frontier: &Frontier| frontier.to_wire().encode_to_vec();
+    let Acknowledged { delivered, read, next } = acknowledged;
+    let params = params![
+        conversation.as_bytes(),
+        device.as_bytes(),
+        bytes(delivered),
+        bytes(read),
+        next.map(u64::cast_signed)
+    ];
     run(connection, sql, params)?;
     Ok(())
 }
@@ -182,9 +243,13 @@ fn deliveries_between(
     conversation: &ConversationId,
     from: u64,
     through: u64,
+    at_most: usize,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let sql = format!("{SELECT_DELIVERY} WHERE conversation = ? AND seq BETWEEN ? AND ? ORDER BY seq, entry");
-    all(connection, &sql, params![conversation.as_bytes(), int(from), int(through)], read_delivery)
+    let sql = format!(
+        "{SELECT_DELIVERY} WHERE conversation = ? AND seq BETWEEN ? AND ? ORDER BY seq, entry LIMIT ?"
+    );
+    let params = params![conversation.as_bytes(), int(from), int(through), limit(at_most)];
+    all(connection, &sql, params, read_delivery)
 }
 
 fn deliveries_unread(

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -12,6 +13,9 @@ use crate::crypto::xwing::{XWingPublic, key_id};
 use crate::ids::{ChannelHash, DeviceId, Secret};
 use crate::limits::{CHANNEL_LIFE_MAX, CHANNEL_UNACKNOWLEDGED_MAX};
 use crate::time::Timestamp;
+
+/// A channel that is opened so much later than now was opened by a wrong clock.
+const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
 /// The sending end of a pairwise channel.
 #[derive(Clone, PartialEq, Eq)]
@@ -71,9 +75,12 @@ impl OutboundChannel {
     }
 
     /// Whether the next envelope needs a new channel: too many are unacknowledged, this one is too
-    /// old, or the peer has another X-Wing key by now.
+    /// old, was opened by a clock that was ahead, or the peer has another X-Wing key by now.
     pub fn needs_renewal(&self, now: Timestamp, newest: &XWingPublic) -> bool {
-        self.is_full() || now.since(self.opened) >= CHANNEL_LIFE_MAX || self.key_hash != key_hash(newest)
+        self.is_full()
+            || self.opened.since(now) >= CLOCK_SLACK
+            || now.since(self.opened) >= CHANNEL_LIFE_MAX
+            || self.key_hash != key_hash(newest)
     }
 
     /// Pads and seals one content; takes the next index. Store this state before sending the payload:

@@ -130,6 +130,27 @@ proptest! {
     }
 
     #[test]
+    fn parts_of_a_frontier_are_those_of_the_set(
+        mine in proptest::collection::btree_set(1u64..40, 0..40),
+        theirs in proptest::collection::btree_set(1u64..40, 0..40),
+        at in 0u64..45,
+    ) {
+        let (one, other) = (item(&mine), item(&theirs));
+        let beyond: Vec<u64> = one.beyond(&other).iter().flat_map(|run| run.from..=run.through).collect();
+        let expected: Vec<u64> = mine.iter().filter(|number| !theirs.contains(number)).copied().collect();
+        prop_assert_eq!(beyond, expected);
+        let gap = one.gap(at).unwrap();
+        let from = (at.max(1)..).find(|number| !mine.contains(number));
+        let through = (gap.from..60).find(|number| mine.contains(number)).map_or(u64::MAX, |held| held - 1);
+        prop_assert_eq!((Some(gap.from), gap.through), (from, through));
+        let until = one.until(at, EntryId::new([3; 32]));
+        for number in 1..60 {
+            prop_assert_eq!(until.covers(number), one.covers(number) && number <= at, "{}", number);
+        }
+        prop_assert_eq!(until.seq == 0, until.head.is_none());
+    }
+
+    #[test]
     fn what_is_read_is_well_formed(seq in 0u64..6, ranges in proptest::collection::vec((0u64..12, 0u64..12), 0..4)) {
         let read = Frontier::from_wire(wire::Frontier { items: vec![wire_item(seq, &ranges)] });
         let mut numbers: Vec<u64> = (1..=seq).collect();
