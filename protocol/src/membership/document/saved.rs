@@ -1,4 +1,4 @@
-//! The document as a device stores it (`spec/groups.md` has nothing of it: it is no part of the protocol).
+//! The document as a device stores it. Nothing of it is part of the protocol.
 //!
 //! `version(1) ‖ BLAKE3 of the rest(32) ‖ group(32) ‖ count(4) of certificates, each: hash(32) ‖ user(32) ‖ device(32)
 //! ‖ count(4) of operations, each: signature(64) ‖ bytes of its chunk(2) ‖ bytes of the operation(2) ‖ the chunks`,
