@@ -110,6 +110,8 @@ pub const OPERATION_PARENTS_MAX: usize = 8;
 pub const OPERATIONS_PER_DEVICE_MAX: usize = 4_096;
 /// Operations of one supplier that wait for what they stand on.
 pub const WAITING_OPERATIONS_MAX: usize = 1_024;
+/// Bytes of the operations of one supplier that wait.
+pub const WAITING_BYTES_MAX: usize = 512 * KIB;
 /// Suppliers of operations that wait.
 pub const WAITING_SUPPLIERS_MAX: usize = 64;
 /// Members of a group, unless its Create says less. Concurrent additions may exceed it.

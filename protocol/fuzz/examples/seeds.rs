@@ -21,6 +21,7 @@ fn main() {
     crypto();
     ratchets();
     channel_steps();
+    membership();
 }
 
 fn vectors(name: &str) -> Value {
@@ -213,4 +214,21 @@ fn channel_steps() {
         [&content.repeat(4)[..], &[1, 3, 1, 1, 1, 3, 2, 2, 128, 7, 1, 2, 4, 0, 2, 1, 1]].concat();
     seed("channel", "out_of_order", out_of_order);
     seed("channel", "full", [&content.repeat(40)[..], &[1, 20, 3], &content.repeat(20)].concat());
+}
+
+/// Operations that members write, lose, bring in another order and store; and rightly signed bytes.
+fn membership() {
+    let writes = [[0, 0, 0], [0, 1, 9], [1, 2, 2], [0, 3, 15], [1, 4, 23], [0, 5, 4]].concat();
+    seed("membership_document", "writes", &writes);
+    let repeats = [&writes[..], &[4, 0, 1, 4, 1, 4, 4, 1, 2, 4, 0, 0]].concat();
+    seed("membership_document", "repeats", &repeats);
+    let stores = [&writes[..], &[5, 0, 1, 77, 3, 5, 1, 2, 5, 9]].concat();
+    seed("membership_document", "stores", stores);
+    let altered = [&repeats[..], &[3, 0, 0, 40, 1, 3, 1, 2, 80, 7]].concat();
+    seed("membership_document", "altered", altered);
+    for (number, operation) in list(&vectors("membership/changes.json")["operations"]).iter().enumerate() {
+        let body = bytes(&operation["operation"]["body"]);
+        let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+        seed("membership_document", &number.to_string(), [&[2, 0][..], &length, &body].concat());
+    }
 }

@@ -14,7 +14,12 @@ pub mod recorded;
 
 /// The identity that the vectors call user 1.
 pub fn identity() -> IdentityKey {
-    IdentityKey::from_seed(&Secret::new([1; 32]))
+    identity_of(1)
+}
+
+/// The identity of user `seed`.
+pub fn identity_of(seed: u8) -> IdentityKey {
+    IdentityKey::from_seed(&Secret::new([seed; 32]))
 }
 
 /// A device of the vectors: 11 is of user 1, 12 of user 2.

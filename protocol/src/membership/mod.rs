@@ -1,6 +1,7 @@
 //! Groups: signed operations on who is in, and what follows from them (`spec/groups.md`).
 
 mod action;
+mod document;
 mod json;
 mod operation;
 mod resolver;
@@ -8,6 +9,7 @@ mod role;
 mod settings;
 
 pub use action::{Action, Create, Cut, CutHeads};
+pub use document::{Document, ExportError, LoadError, Missing, Released, TakeError, Taken};
 pub use json::{JsonError, resolve_json};
 pub use operation::{Operation, OperationError, SignedOperation};
 pub use resolver::{

@@ -1,7 +1,7 @@
-//! Rules 5 to 7 and 16: what an author may do, judged only by what the operation's past shows.
+//! Rules 5 to 7, 15 and 16: what an author may do, judged only by what the operation's past shows.
 
-use super::op::{Field, Kind, Op, POLICY_MEMBERS_ADD, POLICY_MEMBERS_SET, Role, User};
-use super::view::{Rank, Rule, View};
+use super::op::{Field, Kind, Op, POLICY_MEMBERS_ADD, POLICY_OWNERS_ADD, Role, User, cut};
+use super::view::{Rank, Rule, Set, View};
 
 /// What an author can throw in.
 #[derive(Debug, Clone, Copy)]
@@ -24,10 +24,16 @@ impl Right {
 }
 
 /// Allowed(o), in V(past(o)). A device that was revoked there writes nothing more, as if its author were out.
-pub(super) fn allowed(before: &View, op: &Op, cap: usize) -> Result<(), Rule> {
-    if matches!(op.kind, Kind::Create | Kind::DeviceRevoke { .. }) {
-        return Ok(());
+/// Rule 15, the cut, comes last.
+pub(super) fn allowed(past: &Set, before: &View, op: &Op, cap: usize) -> Result<(), Rule> {
+    if !matches!(op.kind, Kind::Create | Kind::DeviceRevoke { .. }) {
+        permitted(before, op, cap)?;
     }
+    let heads = cut(op).into_values().filter_map(|(head, _)| head);
+    require(heads.into_iter().all(|head| past.contains(&head)), Rule::Cut)
+}
+
+fn permitted(before: &View, op: &Op, cap: usize) -> Result<(), Rule> {
     let author = before.members.get(&op.author).filter(|_| before.admits(op.author, op.device));
     let author = author.ok_or(Rule::Allowed)?;
     let right = Right { rank: author.rank, acts: before.acting == Some(op.author) };
@@ -42,14 +48,16 @@ pub(super) fn judge(before: &View, op: &Op, right: Right, cap: usize) -> Result<
         Kind::Remove { user, .. } => remove(before, op, right, *user),
         Kind::SetRole { user, role } => set_role(before, op, right, *user, *role),
         Kind::Leave { successor } => leave(before, op, right, *successor),
-        Kind::Settings { field, .. } => settings(before, right, *field),
+        Kind::Settings { .. } => require(right.reaches(Role::Admin), Rule::Allowed),
     }
 }
 
 /// Nobody is added who is in: this would lower them without a look at their rank.
 fn add(before: &View, right: Right, user: User, role: Role, cap: usize) -> Result<(), Rule> {
-    let permitted = right.reaches(Role::Admin) || policy_has(before, POLICY_MEMBERS_ADD);
-    require(permitted && right.may_grant(role) && !before.members.contains_key(&user), Rule::Allowed)?;
+    require(
+        right.reaches(may_add(before)) && right.may_grant(role) && !before.members.contains_key(&user),
+        Rule::Allowed,
+    )?;
     require(before.members.len() < cap, Rule::Cap)
 }
 
@@ -62,41 +70,49 @@ fn remove(before: &View, op: &Op, right: Right, user: User) -> Result<(), Rule> 
     }
 }
 
-/// Of a member, to a role that they do not have: the same role again would only make their generation greater.
+/// Of a member. Somebody else is lowered only by who does not stand below them.
 fn set_role(before: &View, op: &Op, right: Right, user: User, role: Role) -> Result<(), Rule> {
     let target = before.members.get(&user).ok_or(Rule::Allowed)?;
     let permitted = right.reaches(Role::Admin) && right.may_grant(role);
-    require(permitted && role != target.rank.role, Rule::Allowed)?;
-    if role < target.rank.role {
-        return Ok(());
-    }
-    require(user == op.author || right.rank <= target.rank, Rule::Allowed)?;
-    require(!before.is_last_owner(user), Rule::LastOwner)
+    require(permitted, Rule::Allowed)?;
+    let harmless = user == op.author || !lowers(before, op) || right.rank <= target.rank;
+    require(harmless, Rule::Allowed)?;
+    require(role == Role::Owner || !before.is_last_owner(user), Rule::LastOwner)
 }
 
-/// A successor is granted to be an owner: another member who is none.
+/// A successor is granted to be an owner: another member, whom it raises.
 fn leave(before: &View, op: &Op, right: Right, successor: Option<User>) -> Result<(), Rule> {
     let Some(user) = successor else {
         return require(!before.is_last_owner(op.author), Rule::LastOwner);
     };
     let target = before.members.get(&user).ok_or(Rule::Allowed)?;
-    let fits = user != op.author && target.rank.role != Role::Owner;
-    require(fits && right.may_grant(Role::Owner), Rule::Allowed)
+    let raises = given(before, op, Role::Owner).is_some_and(|given| given < target.rank);
+    require(user != op.author && raises && right.may_grant(Role::Owner), Rule::Allowed)
 }
 
-/// Only owners set the policy.
-fn settings(before: &View, right: Right, field: Field) -> Result<(), Rule> {
-    let permitted = match field {
-        Field::Policy => right.reaches(Role::Owner),
-        Field::Name | Field::Picture | Field::Timer => {
-            right.reaches(Role::Admin) || policy_has(before, POLICY_MEMBERS_SET)
-        }
-    };
-    require(permitted, Rule::Allowed)
+/// The rank that an operation's author gives with a role (rule 4); none if they are out.
+pub(super) fn given(before: &View, op: &Op, role: Role) -> Option<Rank> {
+    let author = before.members.get(&op.author)?;
+    Some(Rank { role, generation: author.rank.generation.saturating_add(1) })
 }
 
-fn policy_has(before: &View, bit: u32) -> bool {
-    before.settings.get(&Field::Policy).is_some_and(|policy| policy & bit != 0)
+/// Rule 3: whether a SetRole gives less than its target's rank.
+pub(super) fn lowers(before: &View, op: &Op) -> bool {
+    let Kind::SetRole { user, role } = op.kind else { return false };
+    let target = before.members.get(&user).map(|target| target.rank);
+    target.is_some_and(|target| given(before, op, role).is_some_and(|given| given > target))
+}
+
+/// The least role that adds members.
+fn may_add(before: &View) -> Role {
+    let policy = before.settings.get(&Field::Policy).copied().unwrap_or_default();
+    if policy & POLICY_MEMBERS_ADD != 0 {
+        Role::Member
+    } else if policy & POLICY_OWNERS_ADD != 0 {
+        Role::Owner
+    } else {
+        Role::Admin
+    }
 }
 
 fn require(holds: bool, rule: Rule) -> Result<(), Rule> {

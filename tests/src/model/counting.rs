@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::allowed::{Right, judge};
-use super::fact::{Fact, cut, targets};
-use super::op::{Kind, OpId};
+use super::fact::{Fact, targets};
+use super::op::{Kind, OpId, cut};
 use super::view::{Rule, Standing};
 
 /// S.
@@ -35,10 +35,10 @@ impl Counting<'_> {
     }
 
     fn judged(&mut self, fact: &Fact) -> Result<(), Rule> {
+        fact.allowed?;
         if fact.standing == Some(Standing::BelowAll) {
             return Ok(());
         }
-        fact.allowed?;
         let set = self.set;
         let author = fact.before.members.get(&fact.op.author);
         let mut grants = author.into_iter().flat_map(|author| &author.grants).filter_map(|id| set.get(id));
@@ -73,10 +73,12 @@ impl Counting<'_> {
         }
     }
 
-    /// A cut that is given takes the place of past(r). It covers the head that it names of o's device, and its past; a
-    /// head that is not in S covers nothing there, or V would not be a function of S.
+    /// A cut that is given takes the place of past(r). It covers the head that it names of o's device, and its past.
     fn is_within_cut(&self, r: &Fact, o: &Fact) -> bool {
-        let Some(cut) = cut(&r.op) else { return r.past.contains(&o.op.id) };
+        if matches!(r.op.kind, Kind::Remove { cut: None, .. } | Kind::SetRole { .. }) {
+            return r.past.contains(&o.op.id);
+        }
+        let cut = cut(&r.op);
         let Some((Some(head), _)) = cut.get(&o.op.device) else { return false };
         let head = self.set.get(head);
         head.is_some_and(|head| head.op.id == o.op.id || head.past.contains(&o.op.id))

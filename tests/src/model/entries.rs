@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fact::cut;
-use super::op::{Device, EntryId, Group, Kind, Op, OpId, User};
+use super::op::{Device, EntryId, Group, Kind, Op, OpId, User, cut};
 use super::resolver::Model;
 
 /// An entry of the group's log, as far as membership goes.
@@ -53,7 +52,7 @@ fn revokes(op: &Op, author: User, of: Device) -> bool {
 
 /// Whether an entry is the one that the cut names of its device, or in the past of that one. No cut: no entry is.
 fn is_within_cut(log: &BTreeMap<EntryId, &Entry>, op: &Op, entry: &Entry) -> bool {
-    let head = cut(op).and_then(|cut| cut.get(&entry.device)).and_then(|(_, head)| *head);
+    let head = cut(op).get(&entry.device).and_then(|(_, head)| *head);
     head.is_some_and(|head| upto(log, head).contains(&entry.id))
 }
 

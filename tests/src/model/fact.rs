@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::allowed::allowed;
-use super::op::{Cut, Kind, Op, Role, User};
+use super::allowed::{allowed, given, lowers};
+use super::op::{Kind, Op, Role, User};
 use super::view::{Rank, Rule, Set, Standing, View};
 
 /// An operation, with what follows from its past alone.
@@ -27,7 +27,7 @@ impl Fact {
     /// Judges an operation by its past, and by what this shows.
     pub(super) fn new(op: &Op, past: Set, before: Rc<View>, cap: usize) -> Self {
         Self {
-            allowed: allowed(&before, op, cap),
+            allowed: allowed(&past, &before, op, cap),
             standing: standing(&before, op),
             grant: grant(&before, op),
             is_revocation: is_revocation(&before, op),
@@ -54,18 +54,14 @@ fn grant(before: &View, op: &Op) -> Option<(User, Rank)> {
         Kind::Leave { successor } => (successor?, Role::Owner),
         _ => return None,
     };
-    let author = before.members.get(&op.author)?;
-    Some((user, Rank { role, generation: author.rank.generation.saturating_add(1) }))
+    Some((user, given(before, op, role)?))
 }
 
-/// Rule 3: a SetRole is one if its target has a higher role in V(past(o)).
+/// Rule 3: a SetRole is one if it lowers its target.
 fn is_revocation(before: &View, op: &Op) -> bool {
     match op.kind {
         Kind::Remove { .. } | Kind::Leave { .. } | Kind::DeviceRevoke { .. } => true,
-        Kind::SetRole { user, role } => {
-            before.members.get(&user).is_some_and(|target| role > target.rank.role)
-        }
-        _ => false,
+        _ => lowers(before, op),
     }
 }
 
@@ -75,13 +71,5 @@ pub(super) fn targets(r: &Op, o: &Op) -> bool {
         Kind::Remove { user, .. } | Kind::SetRole { user, .. } => user == o.author,
         Kind::DeviceRevoke { user, device, .. } => user == o.author && device == o.device,
         _ => false,
-    }
-}
-
-/// The cut that an operation states.
-pub(super) fn cut(op: &Op) -> Option<&Cut> {
-    match &op.kind {
-        Kind::Remove { cut, .. } | Kind::DeviceRevoke { cut, .. } => cut.as_ref(),
-        _ => None,
     }
 }

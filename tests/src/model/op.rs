@@ -11,8 +11,8 @@ pub const NUMBER_MAX: u32 = 4_095;
 /// The policy's bit that lets members add members.
 pub const POLICY_MEMBERS_ADD: u32 = 1;
 
-/// The policy's bit that lets members set name, picture and timer.
-pub const POLICY_MEMBERS_SET: u32 = 2;
+/// The policy's bit that lets only owners add members, unless members may.
+pub const POLICY_OWNERS_ADD: u32 = 2;
 
 /// A user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,7 +50,7 @@ pub enum Field {
     Picture,
     /// After how long messages expire.
     Timer,
-    /// What members may do: [`POLICY_MEMBERS_ADD`] and [`POLICY_MEMBERS_SET`].
+    /// Who may add members: [`POLICY_MEMBERS_ADD`] and [`POLICY_OWNERS_ADD`], else admins.
     Policy,
 }
 
@@ -94,8 +94,8 @@ pub enum Kind {
         user: User,
         /// Which one.
         device: Device,
-        /// What of it still counts; none: past(r).
-        cut: Option<Cut>,
+        /// What of it still counts; of other devices nothing stands in it.
+        cut: Cut,
     },
     /// Sets something.
     Settings {
@@ -140,5 +140,14 @@ impl Group {
     /// With the cap that stands by default.
     pub fn new(id: OpId) -> Self {
         Self { id, cap: 1_024 }
+    }
+}
+
+/// The cut that an operation states; empty if none.
+pub(super) fn cut(op: &Op) -> Cut {
+    match &op.kind {
+        Kind::Remove { cut, .. } => cut.clone().unwrap_or_default(),
+        Kind::DeviceRevoke { cut, .. } => cut.clone(),
+        _ => Cut::new(),
     }
 }

@@ -115,7 +115,8 @@ impl Model {
 
     /// Whether an operation would be held, and Allowed where it stands.
     pub(super) fn would_allow(&self, op: &Op) -> bool {
-        self.past_by_form(op).is_ok_and(|past| allowed(&self.view(&past), op, self.group.cap).is_ok())
+        let allows = |past: Set| allowed(&past, &self.view(&past), op, self.group.cap).is_ok();
+        self.past_by_form(op).is_ok_and(allows)
     }
 
     /// V(S), for a parent-closed S; what is not held is passed over.

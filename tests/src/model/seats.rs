@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fact::Fact;
 use super::op::{Device, Field, Kind, OpId, Role, User};
-use super::view::{Member, Rank, View};
+use super::view::{Member, Rank, Standing, View};
 
 /// What these show, which are all that count in a set.
 pub(super) fn show(counting: &[&Fact]) -> View {
@@ -56,10 +56,18 @@ fn is_live(g: &Fact, user: User, counting: &[&Fact]) -> bool {
     !counting.iter().any(|r| ends(r) && r.op.id != g.op.id && reaches(r))
 }
 
-/// Rule 12, over these grants: the least powerful role of the maximal ones, and its least generation.
+/// Rule 12, over these grants: the least powerful role of the maximal ones, and its least generation. What somebody
+/// gives who stood below what another one gives takes nothing from it.
 fn sum_up(grants: &[&Fact]) -> Member {
-    let ranks: BTreeMap<OpId, Rank> =
-        maximal(grants).iter().filter_map(|g| g.grant.map(|(_, rank)| (g.op.id, rank))).collect();
+    let maximal = maximal(grants);
+    let given = |g: &Fact| g.grant.map(|(_, rank)| rank);
+    let overruled = |g: &&&Fact| {
+        maximal.iter().filter_map(|other| given(other)).any(|other| {
+            given(g).is_some_and(|rank| rank.role > other.role) && g.standing > Some(Standing::Of(other))
+        })
+    };
+    let left = maximal.iter().filter(|g| !overruled(g));
+    let ranks: BTreeMap<OpId, Rank> = left.filter_map(|g| Some((g.op.id, given(g)?))).collect();
     // None but by mistake: there is a grant, and so a maximal one.
     let role = ranks.values().map(|rank| rank.role).max().unwrap_or(Role::Member);
     let of_role = ranks.values().filter(|rank| rank.role == role);

@@ -22,6 +22,8 @@ pub enum Rule {
     Supported,
     /// Rule 9: a revocation kills it.
     Killed,
+    /// Rule 15: a cut names what is not in its past.
+    Cut,
     /// Rule 16: the group is full.
     Cap,
 }

@@ -112,7 +112,9 @@ impl Builder {
         let target = self.rng.below(self.replicas.len());
         let target = self.replicas.get(target).map(|replica| (replica.user, replica.device));
         let Some((user, device)) = target else { return self.setting() };
-        Kind::DeviceRevoke { user, device, cut: self.some_cut(at, user) }
+        let mut cut = self.some_cut(at, user).unwrap_or_default();
+        cut.retain(|of, _| *of == device);
+        Kind::DeviceRevoke { user, device, cut }
     }
 
     fn setting(&mut self) -> Kind {

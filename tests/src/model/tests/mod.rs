@@ -106,5 +106,6 @@ fn leave_to(user: u32) -> Kind {
 }
 
 fn revoke(device: u32, cut: Option<Cut>) -> Kind {
+    let cut = cut.unwrap_or_default();
     Kind::DeviceRevoke { user: User(device / 10), device: Device(device), cut }
 }

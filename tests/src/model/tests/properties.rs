@@ -69,8 +69,8 @@ fn what_does_not_count_is_as_if_it_were_not_there() {
         let world = World::random(seed);
         let resolved = resolve(world.group, &world.ops);
         let cuts = |id: OpId| {
-            let cuts = world.ops.iter().filter_map(super::super::fact::cut);
-            cuts.flat_map(BTreeMap::values).any(|(op, _)| *op == Some(id))
+            let cuts = world.ops.iter().map(super::super::op::cut);
+            cuts.flat_map(BTreeMap::into_values).any(|(op, _)| op == Some(id))
         };
         let leaf = world.ops.iter().find(|op| {
             let is_parent = world.ops.iter().any(|other| other.parents.contains(&op.id));

@@ -65,22 +65,24 @@ fn rule_12_the_lowest_of_the_maximal_and_its_least_generation() {
     let mut book = Book::with(&[Admin, Member, Admin]);
     let base = book.last();
     let three = [book.op(0, &[base], set(2, Owner)), book.op(1, &[base], set(2, Admin))];
-    assert_eq!(book.members()[2], (2, Admin, 2));
+    assert_eq!(book.members()[2], (2, Owner, 1), "the admin stood below that");
     let third = book.op(0, &[base], set(2, Admin));
     assert_eq!(book.members()[2], (2, Admin, 1));
     book.op(3, &[three[0], three[1], third], set(2, Member));
     assert_eq!(book.members()[2], (2, Member, 2));
 }
 
-/// As the rules stand: an admin who does not know an owner, or pretends not to, lowers them by adding them.
+/// An admin who does not know an owner, or pretends not to, does not lower them by adding them.
 #[test]
-fn rule_12_an_add_beside_the_elders_grant_lowers_whom_it_names() {
+fn rule_12_an_add_beside_the_elders_grant_takes_nothing_from_it() {
     let mut book = Book::with(&[Admin]);
     let base = book.last();
     book.op(0, &[base], add(2, Owner));
     assert_eq!(book.members()[2], (2, Owner, 1));
     book.op(1, &[base], add(2, Member));
-    assert_eq!(book.members()[2], (2, Member, 2));
+    assert_eq!(book.members()[2], (2, Owner, 1));
+    book.op(0, &[base], add(2, Admin));
+    assert_eq!(book.members()[2], (2, Admin, 1), "an equal's or elder's does");
 }
 
 #[test]
@@ -102,8 +104,9 @@ fn rule_13_the_first_of_the_rest_acts() {
     let resolved = book.resolve();
     assert_eq!(book.members(), [(3, Member, 1), (4, Admin, 1), (5, Admin, 1)]);
     assert_eq!(resolved.acting, Some(User(4)), "the grant with the lesser hash");
-    let policy = Kind::Settings { field: super::super::Field::Policy, value: 1 };
-    let acts = [book.op(4, &both, policy.clone()), book.op(5, &both, policy)];
+    let only_owners = Kind::Settings { field: super::super::Field::Policy, value: 2 };
+    let both = [book.op(4, &both, only_owners)];
+    let acts = [book.op(4, &both, add(6, Member)), book.op(5, &both, add(7, Member))];
     assert_eq!(acts.map(|id| book.counts(id)), [Ok(()), Err(Rule::Allowed)]);
     let raised = book.op(4, &both, set(3, Owner));
     assert_eq!(book.counts(raised), Err(Rule::Allowed), "above its own recorded role");

@@ -1,0 +1,6 @@
+mod fixtures;
+mod orders;
+mod saves;
+mod takes;
+mod vectors;
+mod waits;

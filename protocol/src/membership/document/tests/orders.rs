@@ -1,0 +1,150 @@
+//! No order, repetition or loss of deliveries decides anything.
+
+use automerge::{Automerge, ChangeHash, ROOT, ReadDoc, ScalarValue, Value};
+use proptest::prelude::*;
+
+use super::super::carrier::carry;
+use super::fixtures::*;
+use crate::ids::OperationHash;
+use crate::membership::*;
+
+/// A document of all of these, in this order.
+fn from_scratch(all: &[SignedOperation]) -> Document {
+    let mut document = Document::new(Document::group_of(&all[0]));
+    all.iter().for_each(|signed| drop(take(&mut document, signed)));
+    assert_eq!((document.len(), document.waiting()), (all.len(), 0));
+    document
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// Deliveries in any order, some of them twice, some of them never; then what is missing is sent.
+    #[test]
+    fn any_deliveries_come_to_the_same(
+        steps in steps(30),
+        picks in prop::collection::vec(0..64_usize, 1..80),
+    ) {
+        let all = grown(&steps);
+        let mut whole = from_scratch(&all);
+        let mut other = Document::new(whole.group());
+        for pick in picks {
+            take(&mut other, &all[pick % all.len()]);
+        }
+        prop_assert!(other.missing(&other.heads()).is_empty());
+        send(&whole, &mut other);
+        prop_assert_eq!(other.waiting(), 0);
+        assert_same(&mut whole, &mut other);
+    }
+
+    /// Whatever way the operations came, one after the other the document is as if it were made of them at once.
+    #[test]
+    fn each_delivery_is_as_from_scratch(steps in steps(16), seed in prop::collection::vec(0..64_usize, 1..30)) {
+        let mut left = grown(&steps);
+        let mut document = Document::new(Document::group_of(&left[0]));
+        for pick in seed.iter().cycle() {
+            if left.is_empty() {
+                break;
+            }
+            let next = left.remove(pick % left.len());
+            take(&mut document, &next);
+            document.view();
+            let held: Vec<SignedOperation> = document.since(&[]).map(|(_, signed)| signed.clone()).collect();
+            if !held.is_empty() {
+                assert_same(&mut document, &mut from_scratch(&held));
+                let mut loaded = Document::load(&document.save()).unwrap();
+                assert_same(&mut document, &mut loaded);
+            }
+        }
+        prop_assert_eq!(document.waiting(), 0);
+    }
+
+    /// Two who know different parts tell each other what the other lacks, and no more than what lies beyond what
+    /// both know for sure.
+    #[test]
+    fn two_exchanges_are_enough(steps in steps(30), cuts in (0..64_usize, 0..64_usize)) {
+        let all = grown(&steps);
+        let mut whole = from_scratch(&all);
+        let part = |cut: usize| {
+            let at = whole.since(&[]).nth(cut % all.len()).unwrap().0;
+            let beyond: Vec<OperationHash> = whole.since(&[at]).map(|(hash, _)| hash).collect();
+            let within = |signed: &&SignedOperation| {
+                !beyond.iter().any(|hash| whole.get(hash) == Some(*signed))
+            };
+            from_scratch(&all.iter().filter(within).cloned().collect::<Vec<_>>())
+        };
+        let [mut one, mut other] = [cuts.0, cuts.1].map(part);
+        send(&one, &mut other);
+        send(&other, &mut one);
+        assert_same(&mut one, &mut other);
+        prop_assert_eq!(one.since(&other.heads()).count(), 0);
+        send(&whole, &mut one);
+        assert_same(&mut one, &mut whole);
+    }
+
+    /// Any Automerge library sees the same changes, and in each the operation's bytes.
+    #[test]
+    fn it_is_an_automerge_document(steps in steps(20)) {
+        let all = grown(&steps);
+        let document = from_scratch(&all);
+        let loaded = Automerge::load(&document.automerge().unwrap()).unwrap();
+        let mut heads: Vec<OperationHash> =
+            loaded.get_heads().into_iter().map(|head| OperationHash::new(head.0)).collect();
+        heads.sort();
+        prop_assert_eq!(heads, document.heads());
+        prop_assert_eq!(loaded.get_changes(&[]).len(), all.len());
+        for (hash, signed) in document.since(&[]) {
+            let change = loaded.get_change_by_hash(&ChangeHash(*hash.as_bytes())).unwrap();
+            prop_assert_eq!((change.seq(), change.timestamp(), change.message()), (1, 0, None));
+            let key = data_encoding::HEXLOWER.encode(blake3::hash(&signed.bytes).as_bytes());
+            let (value, _) = loaded.get(ROOT, key).unwrap().unwrap();
+            prop_assert_eq!(value, Value::Scalar(std::borrow::Cow::Owned(ScalarValue::Bytes(signed.bytes.to_vec()))));
+        }
+    }
+
+    /// Equal bytes in an equal place are one change; anything else is another one.
+    #[test]
+    fn a_change_is_a_function_of_its_bytes_and_its_place(
+        bytes in prop::collection::vec(any::<u8>(), 0..600),
+        parents in prop::collection::btree_set(any::<[u8; 32]>(), 0..8),
+        below in 0..100_000_u64,
+        at in any::<prop::sample::Index>(),
+    ) {
+        let parents: Vec<OperationHash> = parents.into_iter().map(OperationHash::new).collect();
+        let one = carry(&bytes, &parents, below);
+        let again = carry(&bytes, &parents, below);
+        prop_assert_eq!(one.chunk(), again.chunk());
+        prop_assert_ne!(one.hash, carry(&bytes, &parents, below + 1).hash);
+        let mut more = parents.clone();
+        more.push(OperationHash::new([0xff; 32]));
+        prop_assert_ne!(one.hash, carry(&bytes, &more, below).hash);
+        if !bytes.is_empty() {
+            let mut other = bytes.clone();
+            other[at.index(bytes.len())] ^= 1;
+            prop_assert_ne!(one.hash, carry(&other, &parents, below).hash);
+        }
+    }
+}
+
+#[test]
+fn landmarks_reach_back_to_the_create() {
+    let ann = person(0);
+    let mut document = founded(&ann.create(1));
+    for number in 1..300 {
+        let next = ann.next(&document, name(&number.to_string()));
+        take(&mut document, &next);
+    }
+    let landmarks = document.landmarks();
+    assert_eq!(landmarks.len(), 11);
+    assert_eq!(landmarks[0], document.heads()[0]);
+    assert_eq!(landmarks[10], OperationHash::new(*document.group().as_bytes()));
+    // Somebody who lacks the last 100 gets no more than the next landmark below.
+    let older: Vec<SignedOperation> =
+        document.since(&[]).take(200).map(|(_, signed)| signed.clone()).collect();
+    let older = from_scratch(&older);
+    assert_eq!(older.missing(&document.heads()), document.heads());
+    assert_eq!(document.since(&older.landmarks()).count(), 100);
+    let known: Vec<OperationHash> =
+        landmarks.iter().copied().filter(|hash| older.get(hash).is_some()).collect();
+    assert_eq!(older.since(&known).count(), 28);
+}
