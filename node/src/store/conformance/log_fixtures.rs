@@ -83,7 +83,7 @@ pub(super) fn acknowledgement(conversation: u8, by: u8, counter: u64) -> Acknowl
 
 pub(super) fn acknowledged(n: u64) -> Acknowledged {
     let (delivered, read) = (frontier(n.min(99)), frontier(n / 2 % 9));
-    Acknowledged { delivered, read, next: (n % 2 > 0).then_some(n) }
+    Acknowledged { delivered, read, next: (!n.is_multiple_of(2)).then_some(n) }
 }
 
 pub(super) fn own_receipts(counter: u64, due: bool, own_due: bool) -> OwnReceipts {

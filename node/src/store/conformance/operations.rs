@@ -36,7 +36,7 @@ fn state(n: u8, moment: u8) -> OutboxState {
         0 => pending(moment.into()),
         1 => custody(moment.into()),
         2 => OutboxState::Acknowledged,
-        3 if moment % 2 == 0 => OutboxState::LeftOut,
+        3 if moment.is_multiple_of(2) => OutboxState::LeftOut,
         _ => OutboxState::Failed,
     }
 }
