@@ -2,6 +2,7 @@
 //! gets the history; a contact's device gets what shows that two entries have one number. What a device holds is
 //! known from its acknowledgements.
 
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use prost::Message;
@@ -302,8 +303,8 @@ fn send(
 pub(super) fn show_again(ctx: &mut Context<'_>, conversation: &ConversationId, author: &DeviceId, seq: u64) {
     let (which, now) = ((*author, *conversation), ctx.now);
     ctx.agenda.forks_shown.retain(|_, at| now.since(*at) < OFFER_LIFE);
-    if !ctx.agenda.forks_shown.contains_key(&which) {
-        ctx.agenda.forks_shown.insert(which, now);
+    if let Entry::Vacant(shown) = ctx.agenda.forks_shown.entry(which) {
+        shown.insert(now);
         ctx.agenda.forks.insert((*conversation, *author, seq));
     }
 }
