@@ -34,7 +34,7 @@ fn of_garbage_nothing_is_kept() {
     let before = stage.disk(BOB).unwrap().contents();
     for n in 0..50u64 {
         let payload = Bytes::copy_from_slice(&n.to_be_bytes());
-        let body = Body::Deliver(Deliver { class: 0, seq: 1_000 + n, payload, ..Deliver::default() });
+        let body = Body::Deliver(Deliver { class: 0, seq: 1_000 + n, payload });
         stage.give(BOB, Frame { request: 0, body: Some(body) }).unwrap();
     }
     let seen = PayloadHash::of(&0u64.to_be_bytes());
@@ -47,7 +47,7 @@ fn of_garbage_nothing_is_kept() {
 fn kept(stage: &mut Stage, node: usize) -> usize {
     let contents = stage.disk(node).unwrap().contents();
     let tables = ["olm_sessions", "outbound_channels", "inbound_channels", "channel_tags", "peer_devices"];
-    tables.iter().map(|table| contents[table].matches("), (").count()).sum()
+    tables.iter().map(|table| contents.get(table).map_or(0, |rows| rows.matches("), (").count())).sum()
 }
 
 /// All devices that a contact ever listed.
