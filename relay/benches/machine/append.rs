@@ -115,9 +115,14 @@ fn drain(world: &mut World, through: u64) -> Duration {
     let mut taken = through - FILLED;
     while taken < through {
         let outputs = world.handle(vec![credit(0, taken + WINDOW)]);
-        taken += u64::try_from(outputs.len()).unwrap();
-        assert_eq!(outputs.len(), usize::try_from(WINDOW).unwrap(), "not all were delivered");
+        let delivered = u64::try_from(outputs.iter().filter(|output| is_delivery(output)).count()).unwrap();
+        assert_eq!(delivered, WINDOW, "not all were delivered");
+        taken += delivered;
         world.handle(vec![ack(0, taken)]);
     }
     begin.elapsed()
+}
+
+fn is_delivery(output: &Output) -> bool {
+    matches!(output, Output::Send { frame, .. } if matches!(frame.body, Some(Body::Deliver(_))))
 }
