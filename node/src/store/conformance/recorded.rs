@@ -39,7 +39,7 @@ fn compare(opened: &mut SqliteStore) {
 
 /// What the earlier build put: a row or more of each table of schema 1.
 fn fill(tx: &mut dyn NodeTx) {
-    tx.put_account(&account(2)).unwrap();
+    tx.put_account(&crate::store::Account { fault: None, ..account(2) }).unwrap();
     tx.put_olm_account(&AccountState::from_bytes(state_bytes(1))).unwrap();
     for n in 0..COUNT {
         tx.put_home_relay(&home_relay(n, (9 - n).into())).unwrap();
