@@ -32,6 +32,8 @@ pub(super) struct Node {
     pub(super) skew: Skew,
     /// How far it is off when it is not wrong altogether.
     right: Option<Skew>,
+    /// Whether its clock ever jumped ahead.
+    pub(super) jumped: bool,
     /// Its user switched it off.
     pub(super) away: bool,
     /// What was seen of it while it ran.
@@ -117,6 +119,7 @@ impl Node {
             real_crypto,
             skew,
             right: None,
+            jumped: false,
             away: false,
             seen: Seen::default(),
             tick_at: None,
@@ -204,6 +207,7 @@ impl Node {
 
     /// Its clock jumps ahead.
     pub(super) fn clock_jumps(&mut self, by: Duration) {
+        self.jumped = true;
         let right = self.right.unwrap_or(self.skew);
         self.right = Some(right);
         self.skew = match right {
