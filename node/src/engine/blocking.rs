@@ -4,7 +4,7 @@ use undertone_protocol::entry::BlockedFrom;
 use undertone_protocol::ids::Handle;
 
 use super::context::Context;
-use super::{introductions, own, receipts, resend, revocations, views};
+use super::{acknowledging, introductions, own, resend, revocations, views};
 use crate::command::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::store::{Block, Contact, ContactState, Purpose, StoreError};
@@ -82,7 +82,7 @@ fn call_back(ctx: &mut Context<'_>, contact: &Contact) -> Result<(), StoreError>
         }
     }
     // What an acknowledgement said that is gone now, a later one says.
-    receipts::make_due(ctx, &conversation)
+    acknowledging::make_due(ctx, &conversation)
 }
 
 /// They are what they were before. A contact gets a new token, with an introduction.
@@ -109,7 +109,7 @@ pub(super) fn let_in(
             resend::all(ctx, &contact, &device)?;
         }
         ctx.agenda.seal.insert(ctx.me.direct(&contact.user), contact.user);
-        receipts::make_due(ctx, &ctx.me.direct(&contact.user))?;
+        acknowledging::make_due(ctx, &ctx.me.direct(&contact.user))?;
     }
     ctx.tx.put_contact(&contact)?;
     changed(ctx, &contact)?;

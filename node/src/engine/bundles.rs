@@ -9,11 +9,12 @@ use undertone_protocol::limits::BUNDLE_FRESH;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
+use super::asked::{Asked, BundleWant};
 use super::context::Context;
-use super::link::{Asked, BundleWant, Link};
+use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
-use super::{clock, history, introductions, lists, own_list, receipts};
+use super::{acknowledging, clock, history, introductions, lists, own_list};
 use crate::store::{Contact, ContactState, PeerDevice, StoreError};
 
 const RETRY_MIN: Duration = Duration::from_secs(2);
@@ -207,7 +208,7 @@ fn meet(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
         introductions::answer(ctx, &mut contact);
         ctx.tx.put_contact(&contact)?;
     }
-    receipts::tell_new_device(ctx, user)
+    acknowledging::tell_new_device(ctx, user)
 }
 
 /// The bundle is not there, or is no good: another try later.

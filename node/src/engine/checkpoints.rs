@@ -9,8 +9,9 @@ use undertone_protocol::keys::Checkpoint;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
+use super::asked::Asked;
 use super::context::Context;
-use super::link::{Asked, Link};
+use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
 use crate::store::{Fault, StoreError};

@@ -16,7 +16,7 @@ use super::context::Context;
 use super::links::Links;
 use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
-use super::{blocking, contacts, devices, direct, introductions, losses, own, receipts, resend, views};
+use super::{acknowledging, blocking, contacts, devices, direct, introductions, losses, own, resend, views};
 use crate::command::{
     Ask, Command, CommandError, CommandId, CountView, ErrorKind, HistoryItem, InvitationView, RelayView,
     Response, SafetyNumberView, StatusView,
@@ -91,7 +91,7 @@ fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<A
             if contact.state.is_blocked() {
                 return error(ErrorKind::Conflict, blocked(&contact));
             }
-            let messages = receipts::mark_read(ctx, &contact)?;
+            let messages = acknowledging::mark_read(ctx, &contact)?;
             let view = CountView { name: contact.name.to_string(), messages };
             Ok(Ok(Reply::Later(Condition::Flushed { user: contact.user, view })))
         }),

@@ -8,7 +8,7 @@ use undertone_protocol::limits::ENTRIES_MAX;
 use undertone_protocol::wire;
 
 use super::context::Context;
-use super::{history, introductions, lists, own, receipts, resend, views, writing};
+use super::{acknowledging, history, introductions, lists, own, resend, ticks, views, writing};
 use crate::event::Event;
 use crate::log;
 use crate::store::{Contact, ContactState, Cut, CutReason, Fault, StoreError, StoredEntry};
@@ -137,7 +137,7 @@ fn carry(ctx: &mut Context<'_>, entry: SignedEntry, bearer: Bearer) -> Result<()
 /// that it wrote counts, and nothing goes out of it any more.
 pub(super) fn was_copied(ctx: &mut Context<'_>, shown: &EntryHeader) -> Result<(), StoreError> {
     tracing::error!(seq = shown.seq, "somebody holds an entry of this device that is not in its store");
-    receipts::void_from(ctx, &shown.conversation, shown.seq)?;
+    ticks::void_from(ctx, &shown.conversation, shown.seq)?;
     ctx.silence(Fault::Copied)
 }
 
@@ -155,9 +155,9 @@ pub(super) fn take(
     let stored = log::insert(ctx.tx, entry, ctx.now)?;
     // What was held already is acknowledged once more: the sender seems not to know.
     if is_own {
-        receipts::make_own_due(ctx, &conversation)?;
+        acknowledging::make_own_due(ctx, &conversation)?;
     } else {
-        receipts::make_due(ctx, &conversation)?;
+        acknowledging::make_due(ctx, &conversation)?;
     }
     let Some(stored) = stored else { return Ok(()) };
     own::look_later(ctx, &conversation);

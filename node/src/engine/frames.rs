@@ -6,12 +6,12 @@ use undertone_protocol::ids::RelayId;
 use undertone_protocol::limits::PROTOCOL_VERSION;
 use undertone_protocol::wire::{self, frame::Body};
 
+use super::asked::Asked;
 use super::bundles::{self, Fetches};
 use super::checkpoints;
 use super::context::Context;
 use super::home;
 use super::inbox;
-use super::link::Asked;
 use super::links::{Links, drop_link};
 use super::outcomes;
 use super::revocations;

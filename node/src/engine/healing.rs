@@ -9,7 +9,7 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
-use super::{outgoing, own, pairwise, receipts, resend};
+use super::{acknowledging, outgoing, own, pairwise, resend};
 use crate::store::{Contact, ContactState, OutboxState, Purpose, StoreError};
 
 /// A device is asked, and answered, at most once in this time: two wedged sides must not set each other off.
@@ -23,7 +23,7 @@ pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) ->
         return Ok(());
     }
     if contact.user == ctx.me.user {
-        receipts::tell_new_device(ctx, user)?;
+        acknowledging::tell_new_device(ctx, user)?;
     }
     if is_asking(ctx, user, device)? {
         return Ok(());
@@ -40,7 +40,7 @@ pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) ->
     tracing::info!(device = %device.short(), "renewing a wedged session");
     outgoing::put_for_later(ctx, user, device, Purpose::Retry(*user), payload, not_before)?;
     // It may have been their retry receipt: what is said in answer to one is said, and shows what is missing.
-    receipts::make_due(ctx, &ctx.me.direct(user))
+    acknowledging::make_due(ctx, &ctx.me.direct(user))
 }
 
 /// Whether a retry receipt waits that can't have reached the device yet: its answer will be for all that came
@@ -67,15 +67,15 @@ pub(super) fn retry(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> 
         // What is not sealed is sealed after a crash at the latest. The acknowledgement is small: it goes at once.
         resend::unseal_all(ctx, &contact, device)?;
         ctx.agenda.retry_again.insert(*device, (*user, at.after(EVERY)));
-        return receipts::make_due(ctx, &ctx.me.direct(user));
+        return acknowledging::make_due(ctx, &ctx.me.direct(user));
     }
     ctx.agenda.retried.insert(*device, ctx.now);
     if own::is_me(ctx, &contact) {
         // Each says what it holds of every conversation, and gets what it lacks.
-        return receipts::tell_new_device(ctx, user);
+        return acknowledging::tell_new_device(ctx, user);
     }
     resend::all(ctx, &contact, device)?;
-    receipts::make_due(ctx, &ctx.me.direct(user))
+    acknowledging::make_due(ctx, &ctx.me.direct(user))
 }
 
 /// Answers what it was too early for.

@@ -6,9 +6,9 @@ use undertone_protocol::keys::{Bundle, BundleFields, MailboxAddress, Prekey, Sea
 use undertone_protocol::limits::PREKEY_BATCH;
 use undertone_protocol::wire::{self, frame::Body};
 
+use super::asked::Asked;
 use super::context::Context;
 use super::intake::ack;
-use super::link::Asked;
 use super::links::{Links, drop_link};
 use super::revocations;
 use super::types::Outputs;

@@ -12,7 +12,7 @@ use super::clock;
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
 use super::pairwise::Refusal;
-use super::{addresses, lists, names, own, own_list, pairwise, receipts, resend, views};
+use super::{acknowledging, addresses, lists, names, own, own_list, pairwise, resend, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, Purpose, StoreError};
 
@@ -189,7 +189,7 @@ fn admit_sibling(
     ctx.tx.put_contact(&own)?;
     ctx.agenda.publish = true;
     // What the other device lacks shows in its acknowledgements, and it learns what this one lacks.
-    receipts::make_own_due(ctx, &ctx.me.direct(&ctx.me.user))?;
+    acknowledging::make_own_due(ctx, &ctx.me.direct(&ctx.me.user))?;
     Ok(Ok(()))
 }
 
@@ -324,7 +324,7 @@ pub(super) fn tokens_renewed(
     if lost {
         answer(ctx, contact);
     }
-    receipts::make_due(ctx, &ctx.me.direct(&contact.user))
+    acknowledging::make_due(ctx, &ctx.me.direct(&contact.user))
 }
 
 /// An accept must go out to this contact.
@@ -373,7 +373,7 @@ pub(super) fn announce(ctx: &mut Context<'_>, user: &UserId) -> Result<(), Store
             Ok(())
         }
         // What came with a request is acknowledged from the acceptance on.
-        Some(contact) => receipts::make_due(ctx, &ctx.me.direct(&contact.user)),
+        Some(contact) => acknowledging::make_due(ctx, &ctx.me.direct(&contact.user)),
         None => Ok(()),
     }
 }

@@ -34,43 +34,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(600);
 /// One-time prekeys are made for one relay no more often than this; between, the fallback prekey serves.
 const BATCH_PAUSE: Duration = Duration::from_secs(600);
 
-/// A bundle that was asked for.
-#[derive(Debug, Clone)]
-pub(super) struct BundleWant {
-    pub(super) user: UserId,
-    pub(super) access: BundleAccess,
-}
-
-/// What was asked of a relay and is not answered yet.
-#[derive(Debug)]
-pub(super) enum Asked {
-    Register,
-    Attach,
-    /// With the number that it says.
-    PutCheckpoint(u64),
-    PutBundle,
-    PutPrekeys,
-    PutIntroduction(Handle),
-    Revoke(Vec<Handle>),
-    FetchBundle(BundleWant),
-    Publish(InFlight),
-}
-
-/// A publish on its way.
-#[derive(Debug)]
-pub(super) struct InFlight {
-    pub(super) publish_id: PublishId,
-    pub(super) items: Vec<InFlightItem>,
-}
-
-/// One item of a publish on its way: which outbox item, for which devices, in the route's order.
-#[derive(Debug)]
-pub(super) struct InFlightItem {
-    pub(super) outbox: u64,
-    pub(super) payload_hash: PayloadHash,
-    pub(super) devices: Vec<DeviceId>,
-}
-
 /// The checkpoint that a home relay has.
 #[derive(Debug, Default)]
 pub(super) struct Known {

@@ -16,7 +16,7 @@ use undertone_protocol::wire;
 use super::context::Context;
 use super::home::mailbox_address;
 use super::outgoing::{self, NO_GROUP};
-use super::{addresses, introductions, own, own_list, receipts, revocations};
+use super::{acknowledging, addresses, introductions, own, own_list, revocations};
 use crate::command::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::store::{Contact, Purpose, StoreError};
@@ -203,7 +203,7 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         introductions::answer(ctx, &mut own);
         ctx.tx.put_contact(&own)?;
     }
-    receipts::make_own_due(ctx, &conversation)
+    acknowledging::make_own_due(ctx, &conversation)
 }
 
 /// Takes a device of this user out: it gets nothing more.
@@ -234,6 +234,6 @@ pub(super) fn revoke(
     listed.revoked = true;
     let certificate = listed.certificate.clone();
     own_list::sign(ctx, &identity, devices, Some(certificate.device))?;
-    receipts::make_own_due(ctx, &ctx.me.direct(&ctx.me.user))?;
+    acknowledging::make_own_due(ctx, &ctx.me.direct(&ctx.me.user))?;
     Ok(Ok(certificate))
 }

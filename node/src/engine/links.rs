@@ -10,8 +10,9 @@ use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::frame::Body;
 
+use super::asked::{Asked, InFlight};
 use super::context::Context;
-use super::link::{Asked, Beat, InFlight, Link};
+use super::link::{Beat, Link};
 use super::types::{NetOutput, Outputs};
 use crate::event::Event;
 

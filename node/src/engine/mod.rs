@@ -21,6 +21,7 @@ mod types;
 mod context;
 mod intake;
 
+mod asked;
 mod link;
 
 mod links;
@@ -48,7 +49,9 @@ mod sealing;
 mod custody;
 mod history;
 mod losses;
+mod acknowledging;
 mod receipts;
+mod ticks;
 
 mod healing;
 
@@ -62,6 +65,7 @@ mod linking;
 mod arrivals;
 mod bundles;
 mod outcomes;
+mod sweep;
 
 mod checkpoints;
 mod publish;

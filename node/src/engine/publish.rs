@@ -14,8 +14,9 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::ProofInput;
 use undertone_protocol::wire::{self, frame::Body};
 
+use super::asked::{Asked, InFlight, InFlightItem};
 use super::context::Context;
-use super::link::{Asked, InFlight, InFlightItem, Link};
+use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
 use super::{outcomes, resend};

@@ -10,7 +10,9 @@ use undertone_protocol::keys::{DeliveryGrant, DeviceList, Name};
 use undertone_protocol::limits::{ACCOUNT_ADDRESSES_MAX, ENTRY_HEADS_MAX};
 
 use super::context::Context;
-use super::{addresses, blocking, introductions, lists, names, own, receipts, revocations, views, writing};
+use super::{
+    acknowledging, addresses, blocking, introductions, lists, names, own, revocations, views, writing,
+};
 use crate::event::Event;
 use crate::log;
 use crate::store::{Block, Contact, ContactState, StoreError};
@@ -236,7 +238,7 @@ fn meet(ctx: &mut Context<'_>, contact: &Contact) -> Result<(), StoreError> {
     let conversation = ctx.me.direct(&contact.user);
     ctx.agenda.directory.insert(conversation, contact.user);
     ctx.agenda.quarantine = true;
-    receipts::make_own_due(ctx, &conversation)
+    acknowledging::make_own_due(ctx, &conversation)
 }
 
 fn change(ctx: &mut Context<'_>, mut contact: Contact, target: ContactState) -> Result<(), StoreError> {

@@ -4,8 +4,8 @@
 use undertone_protocol::ids::{Handle, RelayId, Secret};
 use undertone_protocol::wire::{self, frame::Body};
 
+use super::asked::Asked;
 use super::context::Context;
-use super::link::Asked;
 use super::links::{Links, drop_link};
 use super::own;
 use super::types::Outputs;

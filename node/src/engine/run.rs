@@ -13,8 +13,8 @@ use super::publish::{self, Walk};
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
-    bundles, checkpoints, commands, frames, healing, history, home, inbox, introductions, keys, linking,
-    losses, outcomes, own_list, receipts, records, resend, sealing,
+    acknowledging, bundles, checkpoints, commands, frames, healing, history, home, inbox, introductions,
+    keys, linking, losses, own_list, receipts, records, resend, sealing, sweep,
 };
 use crate::event::Event;
 use crate::store::{Contact, ContactState, NodeTx, StoreError};
@@ -166,7 +166,7 @@ impl Engine {
         let Parts { mut ctx, links, .. } = self.parts(tx, now);
         if sweep {
             losses::look(&mut ctx, links)?;
-            outcomes::sweep(&mut ctx)?;
+            sweep::sweep(&mut ctx)?;
             home::sweep(&mut ctx)?;
             linking::sweep(&mut ctx)?;
             history::look_for_lost(ctx.me, &*ctx.tx, ctx.agenda, now)?;
@@ -190,7 +190,7 @@ impl Engine {
         history::show_proofs(&mut ctx)?;
         introductions::seal_due(&mut ctx)?;
         sealing::seal_due(&mut ctx)?;
-        receipts::seal_due(&mut ctx)?;
+        acknowledging::seal_due(&mut ctx)?;
         home::upkeep(&mut ctx, links, out)?;
         checkpoints::put_due(&mut ctx, links, out)?;
         bundles::fetch_due(&mut ctx, links, fetches, out)?;
@@ -271,7 +271,7 @@ fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreE
     inbox::count_quarantine(tx, &mut agenda)?;
     for contact in tx.contacts()? {
         agenda.directory.insert(me.direct(&contact.user), contact.user);
-        receipts::look_behind(tx, &mut agenda, &me.direct(&contact.user))?;
+        acknowledging::look_behind(tx, &mut agenda, &me.direct(&contact.user))?;
         receipts::look_at_rest(tx, &mut agenda, &contact, &me.direct(&contact.user))?;
         if contact.introduction_due {
             agenda.introduce.insert(contact.user);

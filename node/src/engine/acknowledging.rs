@@ -1,0 +1,166 @@
+//! This device's own acknowledgement entries: what makes them due, and how they are made.
+
+use std::collections::BTreeSet;
+
+use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
+use undertone_protocol::log::Frontier;
+use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields};
+use undertone_protocol::wire::pairwise::Body;
+
+use super::agenda::Agenda;
+use super::context::Context;
+use super::outgoing::{self, NO_GROUP};
+use super::{custody, own, pairwise, views};
+use crate::log;
+use crate::store::{Contact, ContactState, NodeTx, Purpose, StoreError};
+
+/// Something new must be acknowledged.
+pub(super) fn make_due(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<(), StoreError> {
+    due(ctx, conversation, true)
+}
+
+/// Own other devices must be told what this one holds of a conversation.
+pub(super) fn make_own_due(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<(), StoreError> {
+    due(ctx, conversation, false)
+}
+
+/// A device that could not be reached before gets what it missed: what is held here of its user's conversation, of
+/// all conversations if it is this user's.
+pub(super) fn tell_new_device(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
+    if *user != ctx.me.user {
+        return make_due(ctx, &ctx.me.direct(user));
+    }
+    for contact in ctx.tx.contacts()? {
+        make_own_due(ctx, &ctx.me.direct(&contact.user))?;
+    }
+    Ok(())
+}
+
+fn due(ctx: &mut Context<'_>, conversation: &ConversationId, theirs: bool) -> Result<(), StoreError> {
+    let mut own = ctx.tx.own_receipts(conversation)?;
+    let before = (own.due, own.own_due);
+    own.due |= theirs && *conversation != ctx.me.direct(&ctx.me.user);
+    own.own_due |= !own::siblings(ctx).is_empty();
+    if before != (own.due, own.own_due) {
+        ctx.tx.put_own_receipts(conversation, &own)?;
+    }
+    ctx.agenda.receipts = true;
+    Ok(())
+}
+
+/// The user has read all that shows of a contact. Gives how many messages that newly covers.
+pub(super) fn mark_read(ctx: &mut Context<'_>, contact: &Contact) -> Result<usize, StoreError> {
+    let conversation = ctx.me.direct(&contact.user);
+    let mut own = ctx.tx.own_receipts(&conversation)?;
+    let before = own.read.count();
+    let mut seen = Frontier::default();
+    for (device, item) in log::held(ctx.tx, &conversation)? {
+        if !own::is_own(ctx, &device) {
+            let cut = ctx.tx.cut(&conversation, &device)?;
+            seen.set(device, cut.map_or_else(|| item.clone(), |cut| log::up_to(&item, &cut)));
+        }
+    }
+    own.read.merge(&seen);
+    let newly = own.read.count().saturating_sub(before);
+    if newly > 0 {
+        ctx.tx.put_own_receipts(&conversation, &own)?;
+        make_due(ctx, &conversation)?;
+    }
+    Ok(usize::try_from(newly).unwrap_or(usize::MAX))
+}
+
+/// What is held of all other devices.
+fn received_frontier(ctx: &Context<'_>, conversation: &ConversationId) -> Result<Frontier, StoreError> {
+    let mut frontier = Frontier::default();
+    for (device, item) in log::held(ctx.tx, conversation)? {
+        if device != ctx.me.device {
+            frontier.set(device, item);
+        }
+    }
+    Ok(frontier)
+}
+
+/// Acknowledgements that are on their way at a start may have been made before the last one.
+pub(super) fn look_behind(
+    tx: &dyn NodeTx,
+    agenda: &mut Agenda,
+    conversation: &ConversationId,
+) -> Result<(), StoreError> {
+    for purpose in [Purpose::Acknowledgement(*conversation), Purpose::OwnAcknowledgement(*conversation)] {
+        for item in tx.outbox_of(&purpose)? {
+            agenda.behind.extend(item.recipients.iter().map(|to| (*conversation, to.device)));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the acknowledgements that are due. One of a conversation is on its way to each device at a time: what comes
+/// meanwhile goes into the next. A device that can't be reached holds up no other.
+pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    if !std::mem::take(&mut ctx.agenda.receipts) {
+        return Ok(());
+    }
+    let own_contact = own::own_contact(ctx)?;
+    let mut conversations: BTreeSet<ConversationId> = ctx.tx.receipts_due()?.into_iter().collect();
+    conversations.extend(ctx.agenda.behind.iter().map(|(conversation, _)| *conversation));
+    for conversation in conversations {
+        let Some(contact) = views::contact_of(ctx, &conversation)? else { continue };
+        let due = ctx.tx.own_receipts(&conversation)?;
+        if contact.state == ContactState::Accepted && !own::is_me(ctx, &contact) {
+            seal(ctx, &contact, &conversation, Purpose::Acknowledgement(conversation), due.due)?;
+        }
+        if let Some(own) = &own_contact {
+            seal(ctx, own, &conversation, Purpose::OwnAcknowledgement(conversation), due.own_due)?;
+        }
+    }
+    Ok(())
+}
+
+/// Seals one for the devices of a contact, who may be oneself: for all if it is due, else for those that are behind.
+fn seal(
+    ctx: &mut Context<'_>,
+    to: &Contact,
+    conversation: &ConversationId,
+    purpose: Purpose,
+    is_due: bool,
+) -> Result<(), StoreError> {
+    let on_their_way = ctx.tx.outbox_of(&purpose)?;
+    let waits = |device: &DeviceId| {
+        on_their_way.iter().flat_map(|item| &item.recipients).any(|recipient| recipient.device == *device)
+    };
+    let (later, mut devices): (Vec<_>, Vec<_>) = own::authorised(ctx, to).into_iter().partition(waits);
+    if !is_due {
+        devices.retain(|device| ctx.agenda.behind.contains(&(*conversation, *device)));
+    }
+    let Some(devices) = pairwise::reach(ctx, to, &devices)? else { return Ok(()) };
+    if is_due {
+        ctx.agenda.behind.extend(later.into_iter().map(|device| (*conversation, device)));
+    }
+    let mut own = ctx.tx.own_receipts(conversation)?;
+    let mut delivered = received_frontier(ctx, conversation)?;
+    own.counter += 1;
+    if own::is_me(ctx, to) {
+        own.own_due = false;
+        if let Some(item) = custody::in_custody(ctx, conversation)? {
+            delivered.set(ctx.me.device, item);
+        }
+    } else {
+        own.due = false;
+    }
+    let fields = AcknowledgementFields {
+        conversation: *conversation,
+        device: ctx.me.device,
+        counter: own.counter,
+        delivered,
+        read: own.read.clone(),
+        at: ctx.now,
+    };
+    let signed = Acknowledgement::issue(&ctx.me.key, fields).signed;
+    for device in devices {
+        let body = Body::Acknowledgement(signed.to_wire());
+        ctx.agenda.behind.remove(&(*conversation, device));
+        let Some(payload) = pairwise::seal(ctx, to, &device, body, None)? else { continue };
+        outgoing::put(ctx, &to.user, &[device], purpose, NO_GROUP, payload)?;
+    }
+    ctx.tx.put_own_receipts(conversation, &own)
+}

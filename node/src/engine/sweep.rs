@@ -1,0 +1,143 @@
+//! What is looked at every ten minutes: messages that nobody acknowledged in time, and what is too old to matter.
+
+use std::time::Duration;
+
+use undertone_protocol::ids::UserId;
+use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE, RETENTION};
+use undertone_protocol::receipts::Denial;
+use undertone_protocol::time::Timestamp;
+
+use super::context::Context;
+use super::ticks::fail;
+use super::{introductions, outcomes, resend, revocations};
+use crate::store::{ContactState, Failure, OutboxItem, OutboxState, Purpose, StoreError};
+
+/// Items looked at in one sweep.
+const SWEEP_MAX: usize = 1_024;
+/// Former tokens are taken back after this long at the latest, when some device does not know the new one yet.
+const FORMER_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// Fails what no device acknowledged in time, and forgets what is too old to matter.
+pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for mut item in ctx.tx.outbox_expired(ctx.now.before(EXPIRY_GRACE), SWEEP_MAX)? {
+        if let Purpose::Entry(entry) | Purpose::Key(entry) = item.purpose {
+            fail(ctx, &entry, Failure::Expired)?;
+            introduce_again(ctx, &item)?;
+            // Its key may have expired with it: later messages must not stand on that.
+            if let Some(delivery) = ctx.tx.delivery(&entry)? {
+                resend::renew_key(ctx, &delivery.conversation)?;
+            }
+        }
+        if let Purpose::Introduction(user) = item.purpose {
+            request_expired(ctx, &user)?;
+        }
+        for recipient in &mut item.recipients {
+            if matches!(recipient.state, OutboxState::Custody { .. }) {
+                recipient.state = OutboxState::Failed;
+            }
+        }
+        ctx.tx.put_outbox(&item)?;
+    }
+    drop_old(ctx)?;
+    take_back_late(ctx)?;
+    ctx.tx.forget_receiver_keys(ctx.now.before(RETENTION))?;
+    // A prekey message of an earlier time was for a fallback prekey that is dead.
+    let account = &ctx.me.account;
+    let oldest = account.superseded.as_ref().map_or(account.keys_made, |key| key.made);
+    ctx.tx.forget_prekey_bases(oldest)?;
+    ctx.tx.forget_seen(ctx.now.before(RETENTION))
+}
+
+/// Drops what has long been out of any relay's hands: some device of each user has it, or it was told as failed and is
+/// sealed anew when the user wants it again, or it was for own devices only, which get it as history. Goes on behind
+/// what it looked at last time.
+fn drop_old(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    let page = ctx.tx.outbox_page(ctx.agenda.swept_to, SWEEP_MAX)?;
+    ctx.agenda.swept_to = page.last().filter(|_| page.len() == SWEEP_MAX).map_or(0, |last| last.id);
+    for mut item in page {
+        if mend(&mut item, ctx.now) {
+            ctx.tx.put_outbox(&item)?;
+        }
+        let is_old = ctx.now.since(item.created) > ENVELOPE_TTL_MAX + EXPIRY_GRACE;
+        let has_ended = |state: OutboxState| match state {
+            OutboxState::Custody { held_until, .. } => held_until < ctx.now.before(EXPIRY_GRACE),
+            OutboxState::Acknowledged | OutboxState::Failed | OutboxState::LeftOut => true,
+            OutboxState::Pending { .. } => is_made_anew(&item.purpose),
+        };
+        if is_old && item.recipients.iter().all(|recipient| has_ended(recipient.state)) {
+            ctx.tx.delete_outbox(item.id)?;
+        }
+    }
+    Ok(())
+}
+
+/// What was sealed, or taken into custody, by a clock that was ahead, is of now at the latest. Says whether it was.
+fn mend(item: &mut OutboxItem, now: Timestamp) -> bool {
+    let mut is_ahead = item.created > now;
+    item.created = item.created.min(now);
+    for recipient in &mut item.recipients {
+        if let OutboxState::Custody { held_until, .. } = &mut recipient.state {
+            let longest = now.after(ENVELOPE_TTL_MAX);
+            is_ahead |= *held_until > longest;
+            *held_until = (*held_until).min(longest);
+        }
+    }
+    is_ahead
+}
+
+/// Whether something is made anew where a device still needs it: then it need not wait for ever for a relay that does
+/// not come back.
+const fn is_made_anew(purpose: &Purpose) -> bool {
+    match purpose {
+        Purpose::OwnEntry(_) | Purpose::OwnKey(_) | Purpose::History(_) | Purpose::Retry(_) => true,
+        Purpose::Entry(_)
+        | Purpose::Key(_)
+        | Purpose::Acknowledgement(_)
+        | Purpose::OwnAcknowledgement(_)
+        | Purpose::Introduction(_)
+        | Purpose::Link(_)
+        | Purpose::DeviceList(_) => false,
+    }
+}
+
+/// Where messages expired, what this device said of itself may have, too.
+fn introduce_again(ctx: &mut Context<'_>, item: &OutboxItem) -> Result<(), StoreError> {
+    let Some(to) = item.recipients.first() else { return Ok(()) };
+    match ctx.tx.contact(&to.user)? {
+        Some(mut contact) if contact.state == ContactState::Accepted && !contact.introduction_due => {
+            introductions::answer(ctx, &mut contact);
+            ctx.tx.put_contact(&contact)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Nobody answered a request while a relay held it: the text that went along has failed, and the user is told.
+fn request_expired(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
+    let Some(contact) = ctx.tx.contact(user)?.filter(|contact| contact.state == ContactState::Requesting)
+    else {
+        return Ok(());
+    };
+    for delivery in ctx.tx.deliveries_unread(&ctx.me.direct(user))? {
+        if delivery.sealed {
+            fail(ctx, &delivery.entry, Failure::Expired)?;
+        }
+    }
+    outcomes::refused(ctx, contact, Denial::Expired)
+}
+
+/// Takes former tokens back although some device could not be told of the new one for long: it can't keep a token
+/// alive that others may have.
+fn take_back_late(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for mut contact in ctx.tx.contacts()? {
+        if contact.former_tokens.is_empty() || contact.introduction_due {
+            continue;
+        }
+        let introductions = ctx.tx.outbox_of(&Purpose::Introduction(contact.user))?;
+        if introductions.iter().all(|item| ctx.now.since(item.created) > FORMER_TOKEN_LIFE) {
+            revocations::revoke_former(ctx, &mut contact)?;
+            ctx.tx.put_contact(&contact)?;
+        }
+    }
+    Ok(())
+}
