@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use undertone_protocol::ids::{DeviceId, Handle, PayloadHash, PublishId, RelayId, UserId};
-use undertone_protocol::keys::{BundleAccess, RelayAddress};
+use undertone_protocol::ids::RelayId;
+use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::limits::{
     ANSWER_WAIT_MAX, DRAINED_AFTER, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX, SILENCE_MAX,
 };
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
+use super::asked::{Asked, InFlight};
 use super::intake::Intakes;
 use super::types::{NetOutput, Outputs};
 

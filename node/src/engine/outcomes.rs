@@ -6,15 +6,13 @@ use std::time::Duration;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::delivery::{Next, retry_delay};
 use undertone_protocol::ids::{DeviceId, EntryId, RelayId, UserId};
-use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE, RETENTION};
 use undertone_protocol::receipts::{CustodyReceipt, Denial, Outcome, Tick};
-use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
 use super::asked::InFlight;
 use super::context::Context;
 use super::ticks::{fail, raise_tick};
-use super::{introductions, outgoing, resend, revocations, views};
+use super::{outgoing, resend, revocations, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, Failure, OutboxItem, OutboxState, Purpose, StoreError};
 

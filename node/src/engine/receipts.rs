@@ -1,23 +1,20 @@
-//! Ticks: acknowledgement entries of others move ours, and ours are made when something is due.
-
-use std::collections::BTreeSet;
+//! Acknowledgement entries of others: what they cover moves ticks, and what they lack is sent again.
 
 use undertone_protocol::codec::Signed;
-use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 use undertone_protocol::log::{Frontier, FrontierItem, SeqRange};
 use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick};
 use undertone_protocol::wire;
-use undertone_protocol::wire::pairwise::Body;
 
 use super::agenda::Agenda;
 use super::context::Context;
 use super::custody::{self, TICKS_TOLD};
-use super::outgoing::{self, NO_GROUP};
+use super::outgoing;
 use super::resend::LOOK_DELIVERIES_MAX;
-use super::{acknowledged, history, own, pairwise, resend, views};
+use super::{acknowledged, history, own, resend, ticks, views};
 use crate::event::Event;
 use crate::log;
-use crate::store::{Acknowledged, Contact, ContactState, Delivery, Failure, NodeTx, Purpose, StoreError};
+use crate::store::{Acknowledged, Contact, Delivery, NodeTx, StoreError};
 
 /// An acknowledgement from a device that Olm proved.
 pub(super) fn received(
@@ -234,7 +231,7 @@ fn arrived(
     if tick > delivery.tick || delivery.failed.is_some() {
         delivery.tick = delivery.tick.max(tick);
         delivery.failed = None;
-        keep(ctx, &delivery)?;
+        ticks::keep(ctx, &delivery)?;
     }
     Ok(())
 }

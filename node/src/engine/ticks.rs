@@ -54,7 +54,8 @@ pub(super) fn void_from(
     }
 }
 
-fn keep(ctx: &mut Context<'_>, delivery: &Delivery) -> Result<(), StoreError> {
+/// Keeps how far a message has come, and tells it.
+pub(super) fn keep(ctx: &mut Context<'_>, delivery: &Delivery) -> Result<(), StoreError> {
     ctx.tx.put_delivery(delivery)?;
     let contact = views::contact_name(ctx, &delivery.conversation)?;
     ctx.events.push(Event::Tick {
