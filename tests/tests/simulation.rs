@@ -40,12 +40,14 @@ fn many_troubled_worlds() {
 fn worlds_that_broke_once() {
     let seeds = [
         (617, "the bundles of devices that a sibling told of were not asked for"),
+        (969, "who only a revoked device knew had to be met anew"),
         (1_265, "a key outlived its entry in the outbox when the last device that lacked it was revoked"),
         (1_352, "a new device's introductions expired while the other side was away"),
         (1_413, "only a revoked device had a message, and the one that was added after it never got it"),
         (1_436, "a device was added and revoked between two lists that a contact saw"),
         (1_929, "history was offered to an own device that had been revoked"),
         (2_031, "the order depended on entries beyond a cut"),
+        (3_030, "a crash forgot what was to be sent again after an unblocking"),
         (3_435, "of two concurrent records the one that did not count alone told of a device"),
         (3_658, "a connection took another one's place, and the mailbox was not asked for on it"),
         (3_773, "a retry receipt could not be read, and nothing else asked for the acknowledgement"),

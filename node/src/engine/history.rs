@@ -76,12 +76,13 @@ pub(super) fn look_for_lost(
     agenda: &mut Agenda,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let is_custody = |state| matches!(state, OutboxState::Custody { .. });
+    // What was called back fails for those whom no relay had it for; what was to come of that is forgotten by a crash.
+    let is_out = |state| matches!(state, OutboxState::Custody { .. } | OutboxState::Failed);
     for which in devices_of_contacts(me, tx)? {
         if outgoing::any_message_to(tx, &which.0, |state| state == OutboxState::LeftOut)? {
             agenda.left_out.entry(which).or_insert(now.after(SPOKE));
         }
-        if outgoing::any_message_to(tx, &which.0, is_custody)?
+        if outgoing::any_message_to(tx, &which.0, is_out)?
             && let Some(heard) = tx.olm_sessions(&which.0)?.iter().map(|session| session.used).max()
         {
             agenda.spoke.entry(which).or_insert(heard);

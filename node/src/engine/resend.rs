@@ -178,7 +178,8 @@ fn goes_again(
     }
     Ok(match what {
         What::Lost(moment) => {
-            items.iter().all(|item| is_old(item.created, moment, ctx.now))
+            !is_refused(delivery)
+                && items.iter().all(|item| is_old(item.created, moment, ctx.now))
                 && owes(&items, device, |state| {
                     matches!(state, OutboxState::Custody { .. } | OutboxState::Failed | OutboxState::LeftOut)
                 })
