@@ -178,8 +178,7 @@ fn goes_again(
     }
     Ok(match what {
         What::Lost(moment) => {
-            !is_refused(delivery)
-                && items.iter().all(|item| is_old(item.created, moment, ctx.now))
+            items.iter().all(|item| is_old(item.created, moment, ctx.now))
                 && owes(&items, device, |state| {
                     matches!(state, OutboxState::Custody { .. } | OutboxState::Failed | OutboxState::LeftOut)
                 })
