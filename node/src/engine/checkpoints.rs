@@ -19,6 +19,9 @@ use crate::store::{Fault, StoreError};
 /// Between two checkpoints at one relay: well below its `requests_per_minute`.
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(200);
 
+/// Where nothing was made yet: no relay has to keep that.
+const FIRST: u64 = 1;
+
 /// The number of the next envelope: each stands in the outbox once, and no number is given twice.
 fn next(ctx: &Context<'_>) -> Result<u64, StoreError> {
     Ok(ctx.tx.outbox_last()?.saturating_add(1))
@@ -71,7 +74,7 @@ pub(super) fn found(
     let signed = checkpoint.and_then(|signed| Signed::from_wire(signed).ok());
     let checkpoint = signed.and_then(|signed| Checkpoint::verify(signed, &ctx.me.device).ok());
     // None, or one that this device did not sign: it is given a new one.
-    let found = checkpoint.map_or(0, |checkpoint| checkpoint.next);
+    let found = checkpoint.map_or(FIRST, |checkpoint| checkpoint.next);
     stored(links, relay, found);
     links.told();
     if found <= next(ctx)? || ctx.me.account.fault.is_some() {
