@@ -16,7 +16,9 @@ use super::context::Context;
 use super::links::Links;
 use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
-use super::{acknowledging, blocking, contacts, devices, direct, introductions, losses, own, resend, views};
+use super::{
+    acknowledging, blocking, contacts, devices, direct, introductions, losses, own, resend, views, warnings,
+};
 use crate::command::{
     Ask, Command, CommandError, CommandId, CountView, ErrorKind, HistoryItem, InvitationView, RelayView,
     Response, SafetyNumberView, StatusView,
@@ -135,7 +137,7 @@ fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
     Ok(StatusView {
         id: views::id(ctx),
         device_state: device_state(ctx).to_owned(),
-        warning: views::own_warning(ctx)?,
+        warning: warnings::of_own(ctx)?,
         relays: relays.collect(),
         outbox: views::outbox_pending(ctx, 1_000)?,
         requests,

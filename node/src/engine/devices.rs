@@ -7,7 +7,7 @@ use undertone_protocol::keys::{DeviceCode, ListedDevice};
 use super::answers::{Answer, error, later, now};
 use super::context::Context;
 use super::waiters::Condition;
-use super::{linking, own, views};
+use super::{linking, own, views, warnings};
 use crate::command::{Command, CommandError, ErrorKind, Response};
 use crate::store::StoreError;
 
@@ -26,7 +26,7 @@ pub(super) fn hindrance(ctx: &Context<'_>, command: &Command) -> Option<CommandE
     } else if ctx.me.is_revoked() && !looks && !reads {
         "this device was revoked by another one of yours: it only shows what it has".to_owned()
     } else if let Some(fault) = ctx.me.account.fault.filter(|_| !looks && !reads) {
-        views::fault(ctx, fault)
+        warnings::fault(ctx, fault)
     } else {
         return None;
     };
@@ -58,7 +58,7 @@ pub(super) fn add(ctx: &mut Context<'_>, code: &str) -> Result<Answer, StoreErro
 pub(super) fn list(ctx: &Context<'_>) -> Result<Answer, StoreError> {
     let listed = &ctx.me.account.device_list.devices;
     let own = own::own_contact(ctx)?;
-    let forked = views::own_forked(ctx)?;
+    let forked = warnings::own_forked(ctx)?;
     let views = listed.iter().map(|listed| views::device(ctx, own.as_ref(), &forked, listed));
     now(Response::Devices(views.collect::<Result<_, _>>()?))
 }

@@ -32,6 +32,7 @@ mod own;
 
 mod acknowledged;
 mod views;
+mod warnings;
 
 mod revocations;
 

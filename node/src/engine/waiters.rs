@@ -10,7 +10,7 @@ use undertone_protocol::time::Timestamp;
 use super::context::Context;
 use super::links::Links;
 use super::types::{Notice, Outputs};
-use super::{own, views};
+use super::{own, views, warnings};
 use crate::command::{
     CommandError, CommandId, CountView, DeviceCodeView, ErrorKind, InvitationView, Response,
 };
@@ -157,7 +157,7 @@ fn introduced(
     // It was blocked meanwhile: nothing goes out.
     let over = over || contact.state.is_blocked();
     if let Some(denial) = contact.refused {
-        let message = views::refusal(&contact, denial);
+        let message = warnings::refusal(&contact, denial);
         return Ok(Some(Err(CommandError::new(ErrorKind::Refused, message))));
     }
     let view = views::contact(ctx, &contact)?;
