@@ -89,6 +89,62 @@ pub enum Command {
         /// The contact.
         name: String,
     },
+    /// Makes a group of which this user is the owner.
+    GroupCreate {
+        /// What it is called.
+        name: String,
+        /// Contacts to add to it.
+        #[serde(default)]
+        members: Vec<String>,
+    },
+    /// Lets contacts into a group.
+    GroupAdd {
+        /// The group.
+        group: String,
+        /// The contacts.
+        members: Vec<String>,
+        /// `owner`, `admin` or `member`.
+        #[serde(default = "member")]
+        role: String,
+    },
+    /// Puts a member out.
+    GroupRemove {
+        /// The group.
+        group: String,
+        /// Who.
+        member: String,
+    },
+    /// Gives a member another role.
+    GroupRole {
+        /// The group.
+        group: String,
+        /// Who.
+        member: String,
+        /// `owner`, `admin` or `member`.
+        role: String,
+    },
+    /// Goes out of a group.
+    GroupLeave {
+        /// The group.
+        group: String,
+        /// Who becomes owner: needed of the last one.
+        #[serde(default)]
+        successor: Option<String>,
+    },
+    /// Changes a group's settings.
+    GroupSet {
+        /// The group.
+        group: String,
+        /// What is another than before.
+        change: GroupChange,
+    },
+    /// All groups.
+    GroupList {},
+    /// One group: its members and settings.
+    GroupShow {
+        /// The group.
+        group: String,
+    },
     /// What this new device shows, so that another one of its user can add it.
     DeviceCode {},
     /// Makes the device of a code one of this user's.
@@ -103,6 +159,26 @@ pub enum Command {
         /// The device's name, or the beginning of its id.
         name: String,
     },
+}
+
+fn member() -> String {
+    "member".to_owned()
+}
+
+/// A change of a group's settings: what is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GroupChange {
+    /// What the group is called.
+    pub name: Option<String>,
+    /// What it is about.
+    pub description: Option<String>,
+    /// The least role that may add members and make links: `owner`, `admin` or `member`.
+    pub may_add: Option<String>,
+    /// The least role that may write.
+    pub may_write: Option<String>,
+    /// Whether new members get what was written before.
+    pub history: Option<bool>,
 }
 
 /// Durations as whole seconds.
@@ -157,6 +233,10 @@ pub enum Response {
     History(Vec<HistoryItem>),
     /// To [`Command::Read`] and [`Command::Retry`].
     Count(CountView),
+    /// To all commands about one group.
+    Group(Box<GroupView>),
+    /// To [`Command::GroupList`].
+    Groups(Vec<GroupView>),
     /// To [`Command::DeviceCode`].
     DeviceCode(DeviceCodeView),
     /// To [`Command::DeviceAdd`] and [`Command::DeviceRevoke`].
@@ -339,6 +419,64 @@ pub struct LostView {
     pub mine: bool,
     /// How many messages.
     pub messages: u64,
+}
+
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupView {
+    /// What it is called.
+    pub name: String,
+    /// Its id, in hexadecimal.
+    pub group: String,
+    /// `in`, or `out`: the user left, or was removed.
+    pub state: String,
+    /// Who is in, this user included.
+    pub members: Vec<GroupMemberView>,
+    /// What holds there.
+    pub settings: GroupSettingsView,
+    /// Invitation links that were not taken back.
+    pub links: Vec<GroupLinkView>,
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupMemberView {
+    /// What they are called.
+    pub name: String,
+    /// The user, in hexadecimal.
+    pub user: String,
+    /// `owner`, `admin` or `member`.
+    pub role: String,
+    /// Whether they act as owner, as there is none.
+    pub acts_as_owner: bool,
+    /// Whether it is this user.
+    pub me: bool,
+}
+
+/// What holds in a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSettingsView {
+    /// What it is about; may be empty.
+    pub description: String,
+    /// The least role that may add members and make links.
+    pub may_add: String,
+    /// The least role that may write.
+    pub may_write: String,
+    /// Whether new members get what was written before.
+    pub history: bool,
+    /// Messages disappear after so many seconds; 0: they stay.
+    pub timer_s: u64,
+}
+
+/// An invitation link of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupLinkView {
+    /// The operation that made it, in hexadecimal: names it.
+    pub link: String,
+    /// Who made it.
+    pub maker: String,
+    /// When it ends, in milliseconds since 1970; `None`: never.
+    pub expires_ms: Option<u64>,
 }
 
 /// How many messages a command touched.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::{ContactView, LostView, MessageView};
+use crate::command::{ContactView, GroupView, LostView, MessageView};
 
 /// Something that happened. It is told only after it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,11 @@ pub enum Event {
     Contact {
         /// Who.
         contact: ContactView,
+    },
+    /// A group is another than before: who is in it, or what holds there.
+    Group {
+        /// Which.
+        group: Box<GroupView>,
     },
     /// The user's own devices are others than before: one was added, or revoked.
     Devices {},

@@ -38,10 +38,20 @@ pub fn cut(
     }
 }
 
-/// Whether an entry is not beyond a cut of its device.
+/// Whether an entry is not beyond a cut of its device, nor void.
 pub fn counts(tx: &dyn LogTx, stored: &StoredEntry) -> Result<bool, StoreError> {
     let EntryHeader { conversation, device, seq, .. } = &stored.entry.header;
-    Ok(tx.cut(conversation, device)?.is_none_or(|cut| *seq <= cut.through))
+    Ok(tx.cut(conversation, device)?.is_none_or(|cut| *seq <= cut.through)
+        && !tx.is_void(&stored.entry.id)?)
+}
+
+/// Notes whether an entry counts in its group. What stands on it may move.
+pub fn set_void(tx: &mut dyn LogTx, stored: &StoredEntry, is_void: bool) -> Result<(), StoreError> {
+    if tx.is_void(&stored.entry.id)? == is_void {
+        return Ok(());
+    }
+    tx.put_void(&stored.entry.id, is_void)?;
+    move_children(tx, stored)
 }
 
 /// What is held of a device, but for what is beyond its cut.
@@ -144,6 +154,21 @@ pub fn pass_over(
 ) -> Result<(), StoreError> {
     let item = frontier_of(tx, conversation, device)?;
     settle(tx, conversation, device, item, 0, now)
+}
+
+/// Of a device of which nothing is held yet: what it wrote before a number is not for this one, so it is not missing.
+pub fn begin_at(
+    tx: &mut dyn LogTx,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    seq: u64,
+) -> Result<(), StoreError> {
+    let is_new = frontier_of(tx, conversation, device)? == FrontierItem::default();
+    let before = seq.saturating_sub(1);
+    if !is_new || before == 0 {
+        return Ok(());
+    }
+    tx.put_frontier(conversation, device, &FrontierItem { seq: before, ..FrontierItem::default() })
 }
 
 /// Moves what is held of a device forward by a new entry.

@@ -116,6 +116,24 @@ pub const WAITING_BYTES_MAX: usize = 512 * KIB;
 pub const WAITING_SUPPLIERS_MAX: usize = 64;
 /// Members of a group, unless its Create says less. Concurrent additions may exceed it.
 pub const GROUP_MEMBERS_MAX: usize = 1_024;
+/// Groups of one user, those that they left included.
+pub const GROUPS_MAX: usize = 1_024;
+/// Hashes of operations that an update of a group names.
+pub const UPDATE_HEADS_MAX: usize = 128;
+/// Bytes of operations and people in one update of a group: it fits an envelope with all that goes around it.
+pub const UPDATE_BYTES_MAX: usize = 40 * KIB;
+/// How long a token lives that a member hands on to somebody whom they added: by then these have their own.
+pub const DELEGATED_TOKEN_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
+/// A member who was removed may still deliver for so long: what they did before they knew.
+pub const REMOVED_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// A group's sender starts a new sender key after this many messages.
+pub const GROUP_ROTATION_MESSAGES: u64 = 100;
+/// A group's sender starts a new sender key when the present one is so old.
+pub const GROUP_ROTATION_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A group with more members is large: acknowledgements are made less often.
+pub const LARGE_GROUP_MEMBERS: usize = 32;
+/// In a large group a device acknowledges no more often than this.
+pub const LARGE_GROUP_ACKNOWLEDGES: Duration = Duration::from_secs(3);
 /// Bytes of a group's description, UTF-8.
 pub const GROUP_DESCRIPTION_BYTES_MAX: usize = 2_048;
 /// Bytes that say where a group's picture lies and what opens it.

@@ -90,6 +90,14 @@ pub(super) fn response(command: &Command, result: Value) -> Result<Response, ser
         Command::Send { .. } => view(result, Response::Message),
         Command::History { .. } => view(result, Response::History),
         Command::Retry { .. } | Command::Read { .. } => view(result, Response::Count),
+        Command::GroupCreate { .. }
+        | Command::GroupAdd { .. }
+        | Command::GroupRemove { .. }
+        | Command::GroupRole { .. }
+        | Command::GroupLeave { .. }
+        | Command::GroupSet { .. }
+        | Command::GroupShow { .. } => view(result, |group| Response::Group(Box::new(group))),
+        Command::GroupList {} => view(result, Response::Groups),
         Command::DeviceCode {} => view(result, Response::DeviceCode),
         Command::DeviceAdd { .. } | Command::DeviceRevoke { .. } => view(result, Response::Device),
         Command::DeviceList {} => view(result, Response::Devices),

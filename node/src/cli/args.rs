@@ -62,28 +62,33 @@ pub(super) enum Command {
     },
     /// Send a text. Works offline: it is kept and sent later.
     Send {
-        /// The contact.
+        /// The contact or group.
         name: String,
         /// The text.
         text: String,
     },
     /// Try failed messages again.
     Retry {
-        /// The contact.
+        /// The contact or group.
         name: String,
     },
     /// Show the last messages, and how far one's own have come.
     History {
-        /// The contact.
+        /// The contact or group.
         name: String,
         /// How many at most.
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
-    /// Mark everything received from a contact as read.
+    /// Mark everything received from a contact or in a group as read.
     Read {
-        /// The contact.
+        /// The contact or group.
         name: String,
+    },
+    /// Groups.
+    Group {
+        #[command(subcommand)]
+        command: Group,
     },
     /// Your own devices.
     Device {
@@ -142,6 +147,83 @@ pub(super) enum Device {
         /// The device's name, or the beginning of its id.
         name: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Group {
+    /// Make a group. You are its owner.
+    Create {
+        /// What it is called.
+        name: String,
+        /// A contact to add to it. May be repeated.
+        #[arg(long, value_name = "CONTACT")]
+        member: Vec<String>,
+    },
+    /// Let contacts in.
+    Add {
+        /// The group.
+        group: String,
+        /// The contacts.
+        #[arg(required = true, value_name = "CONTACT")]
+        member: Vec<String>,
+        /// As what: owner, admin or member.
+        #[arg(long, default_value = "member")]
+        role: String,
+    },
+    /// Put a member out. They get nothing that is written from then on.
+    Remove {
+        /// The group.
+        group: String,
+        /// Who.
+        member: String,
+    },
+    /// Leave a group.
+    Leave {
+        /// The group.
+        group: String,
+        /// Who becomes owner: needed if you are the last one.
+        #[arg(long, value_name = "MEMBER")]
+        successor: Option<String>,
+    },
+    /// Give a member another role.
+    Role {
+        /// The group.
+        group: String,
+        /// Who.
+        member: String,
+        /// owner, admin or member.
+        role: String,
+    },
+    /// Change a group's name or settings.
+    Set(GroupSet),
+    /// Show your groups.
+    List,
+    /// Show who is in a group, and what holds there.
+    Show {
+        /// The group.
+        group: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GroupSet {
+    /// The group.
+    pub(super) group: String,
+    /// What it is called.
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// What it is about.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) description: Option<String>,
+    /// Who may add members: this role and above.
+    #[arg(long, value_name = "ROLE")]
+    pub(super) may_add: Option<String>,
+    /// Who may write: this role and above.
+    #[arg(long, value_name = "ROLE")]
+    pub(super) may_write: Option<String>,
+    /// Whether new members get what was written before: true or false.
+    #[arg(long, value_name = "WHETHER")]
+    pub(super) history: Option<bool>,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@
 mod args;
 mod contacts;
 mod devices;
+mod groups;
 mod home;
 mod init;
 mod messages;
@@ -99,6 +100,7 @@ async fn carry_out(options: &Options, command: Command) -> anyhow::Result<()> {
         Command::Retry { name } => messages::retry(options, name).await,
         Command::History { name, limit } => messages::history(options, name, limit).await,
         Command::Read { name } => messages::read(options, name).await,
+        Command::Group { command } => groups::group(options, command).await,
         Command::Device { command } => devices::device(options, command).await,
         Command::Watch => watch::watch(options).await,
     }

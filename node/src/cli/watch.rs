@@ -2,6 +2,7 @@ use anyhow::bail;
 use serde_json::json;
 
 use super::args::Options;
+use super::groups;
 use super::messages::{missing, written};
 use super::session::{Session, SessionEvents};
 use super::show;
@@ -58,6 +59,7 @@ fn described(event: &Event) -> String {
         Event::Accepted { contact } => format!("{} is a contact now", show::safe(&contact.name)),
         Event::Contact { contact } => changed(contact),
         Event::Lost { lost } => missing(lost),
+        Event::Group { group } => format!("group {}", groups::summary(group)),
         Event::RolledBack {} => "this device's files are an old copy: see `undertone status`".to_owned(),
         Event::Copied {} => "a copy of this device's files is in use: see `undertone status`".to_owned(),
         Event::Devices {} => "your devices changed: see `undertone device list`".to_owned(),

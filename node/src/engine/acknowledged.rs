@@ -5,10 +5,11 @@ use undertone_protocol::ids::{ConversationId, DeviceId};
 use undertone_protocol::log::{FrontierItem, SeqRange};
 use undertone_protocol::receipts::AcknowledgementFields;
 
+use super::circle::Circle;
 use super::context::Context;
 use super::own;
 use crate::log;
-use crate::store::{Acknowledged, Contact, NodeTx, StoreError};
+use crate::store::{Acknowledged, NodeTx, StoreError};
 
 /// What a device ever acknowledged of a conversation; nothing, if it never spoke of it.
 pub(super) fn of(
@@ -41,14 +42,19 @@ pub(super) fn has(
 /// can be concluded: they are exchanged (`log.md`).
 pub(super) fn take(
     ctx: &Context<'_>,
-    contact: &Contact,
+    circle: &Circle,
     known: &mut Acknowledged,
     said: &AcknowledgementFields,
     without: Option<&DeviceId>,
 ) -> Result<(), StoreError> {
     for (known, said_of) in [(&mut known.delivered, &said.delivered), (&mut known.read, &said.read)] {
         known.retain(|device| {
-            let is_listed = contact.device_list.as_ref().is_some_and(|list| list.device(device).is_some());
+            let is_listed = match circle {
+                Circle::Direct(contact) => {
+                    contact.device_list.as_ref().is_some_and(|list| list.device(device).is_some())
+                }
+                Circle::Group(_) => ctx.agenda.devices.contains_key(device),
+            };
             is_listed || own::is_own(ctx, device) || said_of.get(device).is_some()
         });
         for (author, item) in said_of.items().filter(|(author, _)| without != Some(*author)) {

@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
+use undertone_protocol::keys::DeviceList;
 use undertone_protocol::log::Frontier;
 use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields};
 use undertone_protocol::wire::pairwise::Body;
 
-use super::agenda::Agenda;
+use super::agenda::{Agenda, Side};
+use super::circle::Circle;
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
-use super::{custody, own, pairwise, views};
+use super::{custody, group_acknowledging, own, pairwise};
 use crate::log;
-use crate::store::{Contact, ContactState, NodeTx, Purpose, StoreError};
+use crate::store::{Contact, NodeTx, Purpose, StoreError};
 
 /// Something new must be acknowledged.
 pub(super) fn make_due(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<(), StoreError> {
@@ -24,14 +26,32 @@ pub(super) fn make_own_due(ctx: &mut Context<'_>, conversation: &ConversationId)
     due(ctx, conversation, false)
 }
 
-/// A device that could not be reached before gets what it missed: what is held here of its user's conversation, of
+/// A device that could not be reached before gets what it missed: what is held here of its user's conversations, of
 /// all conversations if it is this user's.
 pub(super) fn tell_new_device(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
     if *user != ctx.me.user {
-        return make_due(ctx, &ctx.me.direct(user));
+        return make_all_due(ctx, user);
     }
-    for contact in ctx.tx.contacts()? {
-        make_own_due(ctx, &ctx.me.direct(&contact.user))?;
+    let conversations: Vec<(ConversationId, Side)> =
+        ctx.agenda.directory.iter().map(|(conversation, side)| (*conversation, *side)).collect();
+    for (conversation, side) in conversations {
+        make_own_due(ctx, &conversation)?;
+        if side == Side::Group {
+            ctx.agenda.share.insert(conversation);
+        }
+    }
+    Ok(())
+}
+
+/// Whatever is said to a user must be said again: in the conversation with them, and in common groups.
+pub(super) fn make_all_due(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
+    make_due(ctx, &ctx.me.direct(user))?;
+    for group in ctx.tx.groups_of(user)? {
+        // What was said to their devices may be lost.
+        let known = ctx.tx.contact(user)?.and_then(|contact| contact.device_list);
+        let devices = known.iter().flat_map(DeviceList::active).map(|certificate| certificate.device);
+        ctx.agenda.behind.extend(devices.map(|device| (group, device)));
+        make_due(ctx, &group)?;
     }
     Ok(())
 }
@@ -48,9 +68,9 @@ fn due(ctx: &mut Context<'_>, conversation: &ConversationId, theirs: bool) -> Re
     Ok(())
 }
 
-/// The user has read all that shows of a contact. Gives how many messages that newly covers.
-pub(super) fn mark_read(ctx: &mut Context<'_>, contact: &Contact) -> Result<usize, StoreError> {
-    let conversation = ctx.me.direct(&contact.user);
+/// The user has read all that shows of a conversation. Gives how many messages that newly covers.
+pub(super) fn mark_read(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<usize, StoreError> {
+    let conversation = *conversation;
     let mut own = ctx.tx.own_receipts(&conversation)?;
     let before = own.read.count();
     let mut seen = Frontier::default();
@@ -70,7 +90,10 @@ pub(super) fn mark_read(ctx: &mut Context<'_>, contact: &Contact) -> Result<usiz
 }
 
 /// What is held of all other devices.
-fn received_frontier(ctx: &Context<'_>, conversation: &ConversationId) -> Result<Frontier, StoreError> {
+pub(super) fn received_frontier(
+    ctx: &Context<'_>,
+    conversation: &ConversationId,
+) -> Result<Frontier, StoreError> {
     let mut frontier = Frontier::default();
     for (device, item) in log::held(ctx.tx, conversation)? {
         if device != ctx.me.device {
@@ -97,17 +120,22 @@ pub(super) fn look_behind(
 /// Makes the acknowledgements that are due. One of a conversation is on its way to each device at a time: what comes
 /// meanwhile goes into the next. A device that can't be reached holds up no other.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    if !std::mem::take(&mut ctx.agenda.receipts) {
+    let is_time = ctx.agenda.receipts_at.take_if(|at| *at <= ctx.now).is_some();
+    if !std::mem::take(&mut ctx.agenda.receipts) && !is_time {
         return Ok(());
     }
     let own_contact = own::own_contact(ctx)?;
     let mut conversations: BTreeSet<ConversationId> = ctx.tx.receipts_due()?.into_iter().collect();
     conversations.extend(ctx.agenda.behind.iter().map(|(conversation, _)| *conversation));
     for conversation in conversations {
-        let Some(contact) = views::contact_of(ctx, &conversation)? else { continue };
+        let Some(circle) = Circle::of(ctx, &conversation)? else { continue };
         let due = ctx.tx.own_receipts(&conversation)?;
-        if contact.state == ContactState::Accepted && !own::is_me(ctx, &contact) {
-            seal(ctx, &contact, &conversation, Purpose::Acknowledgement(conversation), due.due)?;
+        match &circle {
+            Circle::Direct(contact) if circle.is_open() && !own::is_me(ctx, contact) => {
+                seal(ctx, contact, &conversation, Purpose::Acknowledgement(conversation), due.due)?;
+            }
+            Circle::Group(_) if circle.is_open() => group_acknowledging::seal(ctx, &circle, &conversation)?,
+            Circle::Direct(_) | Circle::Group(_) => {}
         }
         if let Some(own) = &own_contact {
             seal(ctx, own, &conversation, Purpose::OwnAcknowledgement(conversation), due.own_due)?;

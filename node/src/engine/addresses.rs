@@ -1,5 +1,7 @@
 //! How devices are reached: where their bundles lie, and which tokens their mailboxes take.
 
+use std::collections::BTreeSet;
+
 use undertone_protocol::ids::DeviceId;
 use undertone_protocol::keys::{BundleAccess, DeliveryGrant, IntroductionFields};
 use undertone_protocol::token::{Step, TokenGrant};
@@ -44,6 +46,24 @@ pub(super) fn own_addresses(
         }));
     }
     Ok((bundles, grants))
+}
+
+/// Where the bundles of this device lie.
+pub(super) fn own_bundles(ctx: &Context<'_>) -> Result<Vec<BundleAccess>, StoreError> {
+    Ok(ctx.tx.home_relays()?.iter().map(|home| own_bundle(ctx, home)).collect())
+}
+
+/// A device says where its own bundles lie.
+pub(super) fn take_bundles(contact: &mut Contact, device: &DeviceId, bundles: &[BundleAccess]) {
+    let said = bundles.iter().filter(|access| access.device == *device).cloned().collect();
+    merge(contact, said, Vec::new());
+}
+
+/// What others say of devices of which nothing is known yet.
+pub(super) fn learn_bundles(contact: &mut Contact, bundles: Vec<BundleAccess>) {
+    let known: BTreeSet<DeviceId> = contact.bundles.iter().map(|access| access.device).collect();
+    let unknown = bundles.into_iter().filter(|access| !known.contains(&access.device)).collect();
+    merge(contact, unknown, Vec::new());
 }
 
 fn own_bundle(ctx: &Context<'_>, home: &HomeRelay) -> BundleAccess {

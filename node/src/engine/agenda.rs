@@ -2,7 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::Duration;
 
-use undertone_protocol::ids::{ConversationId, DeviceId, PayloadHash, RelayId, Tag, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, OperationHash, PayloadHash, RelayId, Tag, UserId};
+use undertone_protocol::keys::DeviceList;
+use undertone_protocol::log::Frontier;
 use undertone_protocol::time::Timestamp;
 
 use super::looks::Looks;
@@ -12,8 +14,8 @@ use crate::store::Failure;
 /// small indexes. Volatile; at a start everything is on it.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
-    /// Direct conversations with messages that may be sealed now, with their contacts.
-    pub(super) seal: BTreeMap<ConversationId, UserId>,
+    /// Conversations with messages that may be sealed now.
+    pub(super) seal: BTreeSet<ConversationId>,
     /// Contacts with an introduction to send.
     pub(super) introduce: BTreeSet<UserId>,
     /// Contacts of whose devices a bundle is missing or old.
@@ -26,12 +28,30 @@ pub(super) struct Agenda {
     pub(super) conclude: BTreeSet<u64>,
     /// Whether an acknowledgement may be due.
     pub(super) receipts: bool,
+    /// When one is due that would come too early now.
+    pub(super) receipts_at: Option<Timestamp>,
     /// Devices to which an acknowledgement is on its way that was made before the last one of the conversation.
     pub(super) behind: BTreeSet<(ConversationId, DeviceId)>,
     /// Home relays that should be asked how many one-time prekeys are left.
     pub(super) prekeys: BTreeSet<RelayId>,
-    /// The contacts of the direct conversations: finding one must not cost a look at all.
-    pub(super) directory: BTreeMap<ConversationId, UserId>,
+    /// All conversations: finding the contact of one must not cost a look at all.
+    pub(super) directory: BTreeMap<ConversationId, Side>,
+    /// Whose device each is that some list names, revoked ones included.
+    pub(super) devices: BTreeMap<DeviceId, UserId>,
+    /// Groups with members to whom this device has to introduce itself, or whom it has to welcome.
+    pub(super) meet: BTreeSet<ConversationId>,
+    /// Groups that the user's other devices are to be told all of.
+    pub(super) share: BTreeSet<ConversationId>,
+    /// Devices that are to be told what is known of a group.
+    pub(super) updates: BTreeMap<(ConversationId, DeviceId), Update>,
+    /// When a device was last told of a group.
+    pub(super) updated: BTreeMap<(ConversationId, DeviceId), Timestamp>,
+    /// When members of a group who were not heard of were last introduced to this device.
+    pub(super) greeted: BTreeMap<ConversationId, Timestamp>,
+    /// How far each member of a group has come with this device's messages, where that was asked of late.
+    pub(super) progress: BTreeMap<ConversationId, BTreeMap<UserId, Progress>>,
+    /// When this device last acknowledged something of a large group.
+    pub(super) acknowledged: BTreeMap<ConversationId, Timestamp>,
     /// Whether payloads in quarantine may open now.
     pub(super) quarantine: bool,
     /// The tags of what is in quarantine, so that a key that opens none of it costs nothing.
@@ -76,6 +96,37 @@ pub(super) struct Agenda {
     pub(super) forks_shown: BTreeMap<(DeviceId, ConversationId), Timestamp>,
 }
 
+/// Who is on the other side of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// A contact, who may be oneself.
+    User(UserId),
+    /// A group.
+    Group,
+}
+
+/// What a device is to be told of a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Update {
+    /// The operations beyond these; `None`: none.
+    pub(super) since: Option<Vec<OperationHash>>,
+    /// This device lacks something.
+    pub(super) asks: bool,
+    /// Everybody, and how to reach them.
+    pub(super) people: bool,
+}
+
+/// What a member's devices ever said of this device's messages.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Progress {
+    /// The first number that is for them.
+    pub(super) from_seq: u64,
+    /// What some device of theirs has.
+    pub(super) delivered: Frontier,
+    /// What they have read.
+    pub(super) read: Frontier,
+}
+
 /// Entries that are on their way to a device.
 #[derive(Debug)]
 pub(super) struct Offer {
@@ -98,6 +149,13 @@ impl Agenda {
         self.retried.remove(device);
         self.retry_again.remove(device);
         self.unfetchable.remove(device);
+        self.updates.retain(|(_, of), _| of != device);
+        self.updated.retain(|(_, of), _| of != device);
+    }
+
+    /// A list names these devices as a user's.
+    pub(super) fn note_devices(&mut self, user: UserId, list: &DeviceList) {
+        self.devices.extend(list.devices.iter().map(|listed| (listed.certificate.device, user)));
     }
 
     /// Whose acknowledgement is taken in next: each has its turn.
@@ -116,7 +174,9 @@ impl Agenda {
         let looks = [&mut self.compare, &mut self.spoke, &mut self.left_out, &mut self.forks_shown];
         let looks = looks.into_iter().flat_map(BTreeMap::values_mut);
         let offered = self.offered.values_mut().map(|offer| &mut offer.at);
-        for at in by_device.chain(again).chain(looks).chain(offered) {
+        let updated = self.updated.values_mut().chain(self.acknowledged.values_mut());
+        let updated = updated.chain(self.greeted.values_mut());
+        for at in by_device.chain(again).chain(looks).chain(offered).chain(updated) {
             *at = at.before(by);
         }
         self.looks.set_back(by);

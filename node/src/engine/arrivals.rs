@@ -10,7 +10,7 @@ use undertone_protocol::wire::{self, pairwise::Body};
 use super::context::Context;
 use super::introductions::NotTaken;
 use super::pairwise::{OlmRefusal, Refusal, Sender};
-use super::{direct, healing, introductions, lists, pairwise, receipts, sealing};
+use super::{direct, groups, healing, introductions, lists, pairwise, receipts, sealing};
 use crate::store::StoreError;
 
 /// Takes what a channel carried. Gives the device that it was proved to come from.
@@ -108,6 +108,7 @@ fn dispatch(ctx: &mut Context<'_>, sender: &Sender, message: wire::Pairwise) -> 
         Some(Body::DeviceList(signed)) => lists::device_list(ctx, user, signed),
         Some(Body::Retry(_)) => healing::retry(ctx, user, device),
         Some(Body::Entries(entries)) => direct::received_history(ctx, user, device, entries),
+        Some(Body::Group(update)) => groups::update_received(ctx, user, device, update),
         Some(Body::Nothing(_)) | None => Ok(()),
     }
 }

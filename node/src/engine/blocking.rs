@@ -27,6 +27,7 @@ pub(super) fn decline(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Cha
             return refuse(format!("{0} is a contact: `undertone contact block {0}`", contact.name));
         }
         ContactState::Blocked(_) => return refuse(format!("{} is blocked", contact.name)),
+        ContactState::Member => return refuse(only_member(&contact)),
     }
     contact.state = ContactState::Declined;
     ctx.tx.put_contact(&contact)?;
@@ -46,9 +47,16 @@ pub(super) fn block(ctx: &mut Context<'_>, contact: Contact) -> Result<Changed, 
         ContactState::Declined => BlockedFrom::Declined,
         ContactState::Accepted => BlockedFrom::Accepted,
         ContactState::Blocked(_) => return Ok(Ok(contact)),
+        ContactState::Member => {
+            return Ok(Err(CommandError::new(ErrorKind::Conflict, only_member(&contact))));
+        }
     };
     shut_out(ctx, contact.clone(), Block { was, since: ctx.now })?;
     Ok(Ok(Contact { state: ContactState::Blocked(Block { was, since: ctx.now }), ..contact }))
+}
+
+fn only_member(contact: &Contact) -> String {
+    format!("{} is no contact of yours, but in a group with you, and can't write to you alone", contact.name)
 }
 
 /// What a block does, here or on another device of the user.
@@ -108,7 +116,7 @@ pub(super) fn let_in(
         for device in own::authorised(ctx, &contact) {
             resend::all(ctx, &contact, &device)?;
         }
-        ctx.agenda.seal.insert(ctx.me.direct(&contact.user), contact.user);
+        ctx.agenda.seal.insert(ctx.me.direct(&contact.user));
         acknowledging::make_due(ctx, &ctx.me.direct(&contact.user))?;
     }
     ctx.tx.put_contact(&contact)?;

@@ -108,7 +108,7 @@ fn fetch_of(
         if !asking && fetches.may_try(&device, ctx.now) {
             fetches.waits_for_relay(&device);
             if !ask(ctx, links, contact, &device, out) {
-                give_up_waiting(ctx, links, contact, &device);
+                give_up_waiting(ctx, links, contact, &device)?;
             }
         }
     }
@@ -136,25 +136,33 @@ fn ask(
 }
 
 /// No relay that has the bundle can be reached: what is sealed meanwhile is sealed for the other devices.
-fn give_up_waiting(ctx: &mut Context<'_>, links: &Links, contact: &Contact, device: &DeviceId) {
+fn give_up_waiting(
+    ctx: &mut Context<'_>,
+    links: &Links,
+    contact: &Contact,
+    device: &DeviceId,
+) -> Result<(), StoreError> {
     let mut relays = contact.bundles.iter().filter(|access| access.device == *device);
     let is_down = |link: &Link| !link.is_ready() && link.problem.is_some();
     if relays.all(|access| links.get(&access.relay.relay).is_none_or(is_down)) {
-        goes_on_without(ctx, &contact.user, device);
+        goes_on_without(ctx, &contact.user, device)?;
     }
+    Ok(())
 }
 
-fn goes_on_without(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) {
-    if ctx.agenda.unfetchable.insert(*device) {
-        goes_on(ctx, user);
-    }
+fn goes_on_without(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
+    if ctx.agenda.unfetchable.insert(*device) { goes_on(ctx, user) } else { Ok(()) }
 }
 
 /// Whatever waited for a bundle can go on.
-fn goes_on(ctx: &mut Context<'_>, user: &UserId) {
-    ctx.agenda.seal.insert(ctx.me.direct(user), *user);
+fn goes_on(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
+    let groups = ctx.tx.groups_of(user)?;
+    ctx.agenda.meet.extend(groups.iter().copied());
+    ctx.agenda.seal.extend(groups);
+    ctx.agenda.seal.insert(ctx.me.direct(user));
     ctx.agenda.introduce.insert(*user);
     ctx.agenda.receipts = true;
+    Ok(())
 }
 
 /// A bundle came.
@@ -168,8 +176,7 @@ pub(super) fn fetched(
         Ok(opened) => opened,
         Err(error) => {
             tracing::warn!(device = %want.access.device.short(), %error, "a bundle was refused");
-            refused(ctx, fetches, want);
-            return Ok(());
+            return refused(ctx, fetches, want);
         }
     };
     if want.user == ctx.me.user {
@@ -195,9 +202,9 @@ pub(super) fn fetched(
     fetches.failures.remove(&device);
     ctx.agenda.unfetchable.remove(&device);
     if user != ctx.me.user {
-        history::reached(ctx, &user, &device);
+        history::reached(ctx, &user, &device)?;
     }
-    goes_on(ctx, &user);
+    goes_on(ctx, &user)?;
     if is_new { meet(ctx, &user) } else { Ok(()) }
 }
 
@@ -212,9 +219,13 @@ fn meet(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
 }
 
 /// The bundle is not there, or is no good: another try later.
-pub(super) fn refused(ctx: &mut Context<'_>, fetches: &mut Fetches, want: &BundleWant) {
+pub(super) fn refused(
+    ctx: &mut Context<'_>,
+    fetches: &mut Fetches,
+    want: &BundleWant,
+) -> Result<(), StoreError> {
     fetches.failed(want, ctx.now);
-    goes_on_without(ctx, &want.user, &want.access.device);
+    goes_on_without(ctx, &want.user, &want.access.device)
 }
 
 fn open(want: &BundleWant, answer: &wire::BundleAnswer) -> Result<(Bundle, Option<CurveKey>), KeysError> {

@@ -12,12 +12,14 @@ use undertone_protocol::log::OrderKey;
 use undertone_protocol::time::Timestamp;
 
 use super::answers::{Answer, Reply, error, now};
+use super::circle::Circle;
 use super::context::Context;
 use super::links::Links;
 use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
 use super::{
-    acknowledging, blocking, contacts, devices, direct, introductions, losses, own, resend, views, warnings,
+    acknowledging, blocking, contacts, devices, direct, group_commands, introductions, losses, own, resend,
+    views, warnings,
 };
 use crate::command::{
     Ask, Command, CommandError, CommandId, CountView, ErrorKind, HistoryItem, InvitationView, RelayView,
@@ -62,7 +64,7 @@ fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<A
         Command::ContactAdd { link, name, message } => add(ctx, &link, name, message),
         Command::ContactList {} => {
             let mut contacts = ctx.tx.contacts()?;
-            contacts.retain(|contact| !own::is_me(ctx, contact));
+            contacts.retain(|contact| !own::is_me(ctx, contact) && contact.state != ContactState::Member);
             let views =
                 contacts.iter().map(|contact| views::contact(ctx, contact)).collect::<Result<_, _>>()?;
             now(Response::Contacts(views))
@@ -84,19 +86,28 @@ fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<A
         Command::ContactVerify { name, confirm } => {
             with_contact(ctx, &name, |ctx, contact| verify(ctx, contact, confirm))
         }
-        Command::Send { name, text } => with_contact(ctx, &name, |ctx, contact| send(ctx, &contact, &text)),
-        Command::Retry { name } => with_contact(ctx, &name, retry),
+        Command::Send { name, text } => with_circle(ctx, &name, |ctx, circle| send(ctx, &circle, &text)),
+        Command::Retry { name } => with_circle(ctx, &name, retry),
         Command::History { name, limit } => {
-            with_contact(ctx, &name, |ctx, contact| history(ctx, &contact, limit))
+            with_circle(ctx, &name, |ctx, circle| history(ctx, &circle, limit))
         }
-        Command::Read { name } => with_contact(ctx, &name, |ctx, contact| {
-            if contact.state.is_blocked() {
-                return error(ErrorKind::Conflict, blocked(&contact));
+        Command::Read { name } => with_circle(ctx, &name, |ctx, circle| {
+            if let Some(contact) = circle.contact().filter(|contact| contact.state.is_blocked()) {
+                return error(ErrorKind::Conflict, blocked(contact));
             }
-            let messages = acknowledging::mark_read(ctx, &contact)?;
-            let view = CountView { name: contact.name.to_string(), messages };
-            Ok(Ok(Reply::Later(Condition::Flushed { user: contact.user, view })))
+            let conversation = circle.conversation(ctx);
+            let messages = acknowledging::mark_read(ctx, &conversation)?;
+            let view = CountView { name: circle.name(), messages };
+            Ok(Ok(Reply::Later(Condition::Flushed { conversation, view })))
         }),
+        Command::GroupCreate { name, members } => group_commands::create(ctx, &name, &members),
+        Command::GroupAdd { group, members, role } => group_commands::add(ctx, &group, &members, &role),
+        Command::GroupRemove { group, member } => group_commands::remove(ctx, &group, &member),
+        Command::GroupRole { group, member, role } => group_commands::role(ctx, &group, &member, &role),
+        Command::GroupLeave { group, successor } => group_commands::leave(ctx, &group, successor.as_deref()),
+        Command::GroupSet { group, change } => group_commands::set(ctx, &group, change),
+        Command::GroupList {} => group_commands::list(ctx),
+        Command::GroupShow { group } => group_commands::show(ctx, &group),
         Command::DeviceCode {} => devices::code(ctx),
         Command::DeviceAdd { code } => devices::add(ctx, &code),
         Command::DeviceList {} => devices::list(ctx),
@@ -121,6 +132,26 @@ fn with_contact(
             format!("no contact is called \"{}\": see `undertone contact list`", name.trim()),
         ),
     }
+}
+
+/// Finds a conversation: with a contact, or of a group.
+fn with_circle(
+    ctx: &mut Context<'_>,
+    name: &str,
+    work: impl FnOnce(&mut Context<'_>, Circle) -> Result<Answer, StoreError>,
+) -> Result<Answer, StoreError> {
+    match group_commands::find(ctx, name)? {
+        Ok(group) if !is_contact_called(ctx, name)? => work(ctx, Circle::Group(group)),
+        Err(problem) if problem.kind == ErrorKind::Conflict => Ok(Err(problem)),
+        _ => with_contact(ctx, name, |ctx, contact| work(ctx, Circle::Direct(Box::new(contact)))),
+    }
+}
+
+/// A contact's name stands before that of a group.
+fn is_contact_called(ctx: &Context<'_>, name: &str) -> Result<bool, StoreError> {
+    let wanted = name.trim().to_lowercase();
+    let mut contacts = ctx.tx.contacts()?.into_iter();
+    Ok(contacts.any(|contact| contact.state != ContactState::Member && contact.name_folded() == wanted))
 }
 
 fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
@@ -215,7 +246,7 @@ fn add(
         Err(problem) => return Ok(Err(problem)),
     };
     if let Some(text) = message
-        && let Err(problem) = direct::compose(ctx, &contact, &text)?
+        && let Err(problem) = direct::compose(ctx, &Circle::Direct(Box::new(contact.clone())), &text)?
     {
         return error(ErrorKind::Invalid, problem.to_string());
     }
@@ -263,52 +294,76 @@ fn verify(ctx: &mut Context<'_>, mut contact: Contact, confirm: bool) -> Result<
     }))
 }
 
-fn send(ctx: &mut Context<'_>, contact: &Contact, text: &str) -> Result<Answer, StoreError> {
-    match contact.state {
-        ContactState::Requested | ContactState::Declined => {
-            let message = format!("{0} asked you first: `undertone contact accept {0}`", contact.name);
-            return error(ErrorKind::Conflict, message);
+/// Why nothing can be written in a conversation.
+fn hindrance(ctx: &Context<'_>, circle: &Circle) -> Option<String> {
+    match circle {
+        Circle::Direct(contact) => match contact.state {
+            ContactState::Requested | ContactState::Declined => {
+                Some(format!("{0} asked you first: `undertone contact accept {0}`", contact.name))
+            }
+            ContactState::Blocked(_) => Some(blocked(contact)),
+            ContactState::Member => Some(format!(
+                "{} is in a group with you, and no contact: ask them for a link, `undertone contact add`",
+                contact.name
+            )),
+            ContactState::Requesting | ContactState::Accepted => None,
+        },
+        Circle::Group(group) if !circle.is_open() => {
+            Some(format!("you are not in {} any more: it only shows what was said", group.name))
         }
-        ContactState::Blocked(_) => return error(ErrorKind::Conflict, blocked(contact)),
-        ContactState::Requesting | ContactState::Accepted => {}
+        Circle::Group(group) => {
+            let may_write = ctx.groups.view(&group.id).is_some_and(|view| view.may_write(&ctx.me.user));
+            (!may_write).then(|| format!("in {} only admins may write", group.name))
+        }
+    }
+}
+
+fn send(ctx: &mut Context<'_>, circle: &Circle, text: &str) -> Result<Answer, StoreError> {
+    if let Some(message) = hindrance(ctx, circle) {
+        return error(ErrorKind::Conflict, message);
     }
     if ctx.tx.outbox_len()? >= OUTBOX_ITEMS_MAX {
         let message =
             format!("{OUTBOX_ITEMS_MAX} things are on their way out already: wait until some arrived");
         return error(ErrorKind::Limit, message);
     }
-    match direct::compose(ctx, contact, text)? {
+    match direct::compose(ctx, circle, text)? {
         Ok(entry) => Ok(Ok(Reply::Later(Condition::Sent { entry }))),
         Err(problem) => error(ErrorKind::Invalid, problem.to_string()),
     }
 }
 
-fn retry(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Answer, StoreError> {
-    if contact.state.is_blocked() {
-        return error(ErrorKind::Conflict, blocked(&contact));
+fn retry(ctx: &mut Context<'_>, circle: Circle) -> Result<Answer, StoreError> {
+    if let Some(contact) = circle.contact().filter(|contact| contact.state.is_blocked()) {
+        return error(ErrorKind::Conflict, blocked(contact));
     }
+    let conversation = circle.conversation(ctx);
     let mut messages = 0;
-    for delivery in ctx.tx.deliveries_unread(&ctx.me.direct(&contact.user))? {
+    for delivery in ctx.tx.deliveries_unread(&conversation)? {
         // What is too large would only be refused again.
         if matches!(delivery.failed, Some(Failure::Denied(_) | Failure::Expired)) {
             resend::again(ctx, delivery)?;
             messages += 1;
         }
     }
-    if messages > 0 && contact.state == ContactState::Requesting {
+    if let Circle::Direct(contact) = &circle
+        && messages > 0
+        && contact.state == ContactState::Requesting
+    {
         // The first text goes along with the request.
+        let mut contact = contact.as_ref().clone();
         contact.refused = None;
         introductions::answer(ctx, &mut contact);
         ctx.tx.put_contact(&contact)?;
     }
-    ctx.agenda.seal.insert(ctx.me.direct(&contact.user), contact.user);
-    now(Response::Count(CountView { name: contact.name.to_string(), messages }))
+    ctx.agenda.seal.insert(conversation);
+    now(Response::Count(CountView { name: circle.name(), messages }))
 }
 
-fn history(ctx: &mut Context<'_>, contact: &Contact, limit: usize) -> Result<Answer, StoreError> {
+fn history(ctx: &mut Context<'_>, circle: &Circle, limit: usize) -> Result<Answer, StoreError> {
     // What came from somebody after they were blocked does not show.
-    let since = match contact.state {
-        ContactState::Blocked(block) => block.since,
+    let since = match circle.contact().map(|contact| contact.state) {
+        Some(ContactState::Blocked(block)) => block.since,
         _ => Timestamp::from_ms(u64::MAX),
     };
     let shows = |stored: &StoredEntry| {
@@ -320,8 +375,8 @@ fn history(ctx: &mut Context<'_>, contact: &Contact, limit: usize) -> Result<Ans
             format!("at most the last {HISTORY_MAX} messages can be shown at once"),
         );
     }
-    let conversation = ctx.me.direct(&contact.user);
-    let mut lost = losses::before(ctx, contact, &conversation)?;
+    let conversation = circle.conversation(ctx);
+    let mut lost = losses::before(ctx, circle, &conversation)?;
     let (mut bytes, mut messages) = (0, 0);
     let mut shown: VecDeque<HistoryItem> = VecDeque::new();
     let mut before = None;
@@ -344,7 +399,7 @@ fn history(ctx: &mut Context<'_>, contact: &Contact, limit: usize) -> Result<Ans
                     return error(ErrorKind::Limit, message);
                 }
                 messages += 1;
-                shown.push_front(HistoryItem::Message(views::message(ctx, contact, &stored)?));
+                shown.push_front(HistoryItem::Message(views::message(ctx, circle, &stored)?));
             }
             let place = (stored.entry.header.device, stored.entry.header.seq);
             if let Some(lost) = lost.remove(&place) {

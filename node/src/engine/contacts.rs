@@ -6,6 +6,7 @@ use undertone_protocol::limits::{INTRODUCTIONS_MAX, INVITATION_RELAYS_MAX};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::{CLASS_0, DELIVER, Step, TokenGrant};
 
+use super::agenda::Side;
 use super::context::Context;
 use super::home::mailbox_address;
 use super::introductions;
@@ -71,6 +72,7 @@ pub(super) fn add(
     let mut contact = match known {
         Some(known) => match known.state {
             ContactState::Requesting => known,
+            ContactState::Member => Contact { state: ContactState::Requesting, ..known },
             // What we have to say does not reach them: they need to hear from us by another way.
             ContactState::Accepted if known.refused.is_some() => {
                 Contact { state: ContactState::Requesting, ..known }
@@ -112,7 +114,7 @@ pub(super) fn add(
     introductions::answer(ctx, &mut contact);
     ctx.tx.put_contact(&contact)?;
     ctx.agenda.changed.insert(user);
-    ctx.agenda.directory.insert(ctx.me.direct(&user), user);
+    ctx.agenda.directory.insert(ctx.me.direct(&user), Side::User(user));
     Ok(Ok(contact))
 }
 
@@ -137,6 +139,11 @@ pub(super) fn accept(
             Ok(Ok(contact))
         }
         ContactState::Accepted => Ok(Ok(contact)),
+        ContactState::Member => {
+            let message =
+                format!("{} did not ask: add them by their link, `undertone contact add`", contact.name);
+            Ok(Err(CommandError::new(ErrorKind::Conflict, message)))
+        }
         ContactState::Requesting => {
             let message = format!("you asked {}: it is for them to accept", contact.name);
             Ok(Err(CommandError::new(ErrorKind::Conflict, message)))

@@ -5,6 +5,7 @@ use undertone_protocol::keys::{DeviceKey, IdentityKey, direct_conversation};
 use undertone_protocol::time::Timestamp;
 
 use super::agenda::Agenda;
+use super::documents::Documents;
 use crate::event::Event;
 use crate::store::{Account, Fault, NodeTx, StoreError};
 
@@ -73,6 +74,8 @@ pub(super) struct Context<'a> {
     pub(super) me: &'a Me,
     pub(super) crypto: &'a mut dyn Crypto,
     pub(super) rng: &'a mut ChaCha20Rng,
+    /// Who is in which group.
+    pub(super) groups: &'a mut Documents,
     /// What to do before the transaction ends.
     pub(super) agenda: &'a mut Agenda,
     /// What happened; told after the transaction is durable.

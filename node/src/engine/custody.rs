@@ -6,11 +6,12 @@ use undertone_protocol::limits::FRONTIER_RANGES_MAX;
 use undertone_protocol::log::{FrontierItem, SeqRange};
 use undertone_protocol::receipts::{AcknowledgementFields, Tick};
 
+use super::circle::Circle;
 use super::context::Context;
 use super::views;
 use crate::event::Event;
 use crate::log;
-use crate::store::{Acknowledged, Contact, StoreError};
+use crate::store::{Acknowledged, StoreError};
 
 /// Of messages written on other devices, as many ticks are told at a time, the last ones.
 pub(super) const TICKS_TOLD: usize = 64;
@@ -67,12 +68,13 @@ fn all_but(last: u64, gaps: &[SeqRange]) -> (u64, Vec<SeqRange>) {
 /// went to somebody who is blocked now.
 pub(super) fn told(
     ctx: &mut Context<'_>,
-    contact: &Contact,
+    circle: &Circle,
     before: &Acknowledged,
     said: &AcknowledgementFields,
 ) -> Result<(), StoreError> {
     let AcknowledgementFields { conversation, device, delivered, .. } = said;
-    let Some(item) = delivered.get(device).filter(|_| !contact.state.is_blocked()) else { return Ok(()) };
+    let is_blocked = circle.contact().is_some_and(|contact| contact.state.is_blocked());
+    let Some(item) = delivered.get(device).filter(|_| !is_blocked) else { return Ok(()) };
     let known = before.delivered.get(device).cloned().unwrap_or_default();
     let from = known.seq.max(item.last().saturating_sub(TICKS_TOLD as u64)).saturating_add(1);
     for stored in ctx.tx.entries_of(conversation, device, from, TICKS_TOLD)? {
@@ -80,9 +82,9 @@ pub(super) fn told(
         if !item.covers(header.seq) || known.covers(header.seq) || !log::counts(ctx.tx, &stored)? {
             continue;
         }
-        if views::siblings_tick(ctx, contact, header, None)? == Tick::Sent {
+        if views::siblings_tick(ctx, circle, header, None)? == Tick::Sent {
             ctx.events.push(Event::Tick {
-                contact: contact.name.to_string(),
+                contact: circle.name(),
                 id: stored.entry.id.to_hex(),
                 state: Tick::Sent.as_str().to_owned(),
                 failed: None,

@@ -2,13 +2,15 @@
 
 use undertone_protocol::codec::Malformed;
 use undertone_protocol::entry::{Content, DeviceChange, EntryBody, EntryHeader, SignedEntry};
-use undertone_protocol::ids::{DeviceId, EntryId, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, UserId};
 use undertone_protocol::keys::DeviceRevoke;
 use undertone_protocol::limits::ENTRIES_MAX;
 use undertone_protocol::wire;
 
+use super::admission::Admission;
+use super::circle::Circle;
 use super::context::Context;
-use super::{acknowledging, history, introductions, lists, own, resend, ticks, views, writing};
+use super::{acknowledging, groups, history, introductions, lists, own, resend, ticks, views, writing};
 use crate::event::Event;
 use crate::log;
 use crate::store::{Contact, ContactState, Cut, CutReason, Fault, StoreError, StoredEntry};
@@ -16,25 +18,18 @@ use crate::store::{Contact, ContactState, Cut, CutReason, Fault, StoreError, Sto
 /// Adds a text of this user to the log; it is sealed when it can be.
 pub(super) fn compose(
     ctx: &mut Context<'_>,
-    contact: &Contact,
+    circle: &Circle,
     text: &str,
 ) -> Result<Result<EntryId, Malformed>, StoreError> {
-    match EntryBody::text(text, ctx.rng) {
-        Ok(body) => writing::append(ctx, contact, body).map(Ok),
-        Err(error) => Ok(Err(error)),
+    let body = match EntryBody::text(text, ctx.rng) {
+        Ok(body) => body,
+        Err(error) => return Ok(Err(error)),
+    };
+    match circle {
+        Circle::Direct(contact) => writing::append(ctx, contact, body),
+        Circle::Group(group) => writing::append_to_group(ctx, group, body),
     }
-}
-
-/// What is to be done with an entry.
-pub(super) enum Admission {
-    /// It goes into the log of the conversation with this contact.
-    Taken(Box<Contact>),
-    /// What it hangs on has not come yet: a contact, or a device list.
-    Later,
-    /// It is not allowed.
-    Refused(&'static str),
-    /// This device signed it, but it is not in its store: somebody uses a copy of that.
-    NotWritten,
+    .map(Ok)
 }
 
 /// Who brings an entry.
@@ -49,12 +44,16 @@ pub(super) enum Bearer {
 }
 
 /// Whether an entry may go into its conversation's log.
-pub(super) fn admit(ctx: &Context<'_>, entry: &SignedEntry, bearer: Bearer) -> Result<Admission, StoreError> {
+pub(super) fn admit(
+    ctx: &mut Context<'_>,
+    entry: &SignedEntry,
+    bearer: Bearer,
+) -> Result<Admission, StoreError> {
     let header = &entry.header;
     let device = &header.device;
-    let Some(contact) = views::contact_of(ctx, &header.conversation)? else {
-        // Another device of this user knows a contact that this one will hear of.
-        let later = bearer == Bearer::Sibling || own::is_sibling(ctx, device);
+    let Some(circle) = Circle::of(ctx, &header.conversation)? else {
+        // Somebody known may write in a group that this device will hear of, or another own device with a contact.
+        let later = bearer == Bearer::Sibling || ctx.agenda.devices.contains_key(device);
         return Ok(if later {
             Admission::Later
         } else {
@@ -64,18 +63,38 @@ pub(super) fn admit(ctx: &Context<'_>, entry: &SignedEntry, bearer: Bearer) -> R
     if *device == ctx.me.device && ctx.tx.entry(&entry.id)?.is_none() {
         return Ok(Admission::NotWritten);
     }
+    match &circle {
+        Circle::Direct(contact) => Ok(match admit_direct(ctx, contact, header, bearer)? {
+            Ok(()) => Admission::Taken(circle),
+            Err(admission) => admission,
+        }),
+        Circle::Group(group) => {
+            let admitted = groups::admit_entry(ctx, group, entry)?;
+            Ok(match admitted {
+                Ok(()) => Admission::Taken(circle),
+                Err(admission) => admission,
+            })
+        }
+    }
+}
+
+fn admit_direct(
+    ctx: &Context<'_>,
+    contact: &Contact,
+    header: &EntryHeader,
+    bearer: Bearer,
+) -> Result<Result<(), Admission>, StoreError> {
+    let device = &header.device;
     // One's own first: a contact may list whom they like.
     let lists = [Some(&ctx.me.account.device_list), contact.device_list.as_ref()];
     let list = lists.into_iter().flatten().find(|list| list.device(device).is_some());
     let cut = ctx.tx.cut(&header.conversation, device)?;
     Ok(match list {
-        None if bearer == Bearer::Author => Admission::Later,
-        None => Admission::Refused("a device that no user of the conversation lists"),
-        Some(list) if list.active_device(device).is_some() || bearer == Bearer::Sibling => {
-            Admission::Taken(Box::new(contact))
-        }
-        Some(_) if cut.is_some_and(|cut| header.seq <= cut.through) => Admission::Taken(Box::new(contact)),
-        Some(_) => Admission::Refused("a device that was revoked"),
+        None if bearer == Bearer::Author => Err(Admission::Later),
+        None => Err(Admission::Refused("a device that no user of the conversation lists")),
+        Some(list) if list.active_device(device).is_some() || bearer == Bearer::Sibling => Ok(()),
+        Some(_) if cut.is_some_and(|cut| header.seq <= cut.through) => Ok(()),
+        Some(_) => Err(Admission::Refused("a device that was revoked")),
     })
 }
 
@@ -110,7 +129,11 @@ pub(super) fn received_history(
     let bearer = if *user == ctx.me.user { Bearer::Sibling } else { Bearer::Member };
     for sealed in entries.entries.into_iter().take(ENTRIES_MAX) {
         match SignedEntry::verify(sealed) {
-            Ok(entry) if bearer == Bearer::Sibling || entry.header.conversation == ctx.me.direct(user) => {
+            Ok(entry)
+                if bearer == Bearer::Sibling
+                    || Circle::of(ctx, &entry.header.conversation)?
+                        .is_some_and(|circle| circle.knows(ctx, user)) =>
+            {
                 carry(ctx, entry, bearer)?;
             }
             Ok(_) => tracing::warn!(device = %device.short(), "an entry of another conversation"),
@@ -122,7 +145,7 @@ pub(super) fn received_history(
 
 fn carry(ctx: &mut Context<'_>, entry: SignedEntry, bearer: Bearer) -> Result<(), StoreError> {
     match admit(ctx, &entry, bearer)? {
-        Admission::Taken(contact) => take(ctx, *contact, entry),
+        Admission::Taken(circle) => take(ctx, circle, entry),
         // Whoever holds it offers it again.
         Admission::Later => Ok(()),
         Admission::Refused(reason) => {
@@ -142,14 +165,10 @@ pub(super) fn was_copied(ctx: &mut Context<'_>, shown: &EntryHeader) -> Result<(
 }
 
 /// Takes in an entry that was admitted.
-pub(super) fn take(
-    ctx: &mut Context<'_>,
-    mut contact: Contact,
-    entry: SignedEntry,
-) -> Result<(), StoreError> {
+pub(super) fn take(ctx: &mut Context<'_>, circle: Circle, entry: SignedEntry) -> Result<(), StoreError> {
     let EntryHeader { conversation, device, .. } = entry.header;
     let is_own = own::is_own(ctx, &device);
-    if !note_fork(ctx, &contact, &entry)? {
+    if !note_fork(ctx, &circle, &entry)? {
         return Ok(());
     }
     let stored = log::insert(ctx.tx, entry, ctx.now)?;
@@ -159,32 +178,51 @@ pub(super) fn take(
     } else {
         acknowledging::make_due(ctx, &conversation)?;
     }
-    let Some(stored) = stored else { return Ok(()) };
+    let Some(stored) = stored else {
+        // In a group there is no news of it.
+        if matches!(circle, Circle::Group(_)) && !is_own {
+            ctx.agenda.behind.insert((conversation, device));
+        }
+        return Ok(());
+    };
     own::look_later(ctx, &conversation);
-    // A turn: the next message gets a new key.
-    resend::renew_key(ctx, &conversation)?;
-    if contact.state == ContactState::Requesting && !is_own {
-        // It may have been another own device that asked, and this came from there.
-        introductions::answer(ctx, &mut contact);
-        introductions::accepted(ctx, &mut contact)?;
+    match &circle {
+        Circle::Direct(contact) => turn(ctx, contact, &conversation, is_own)?,
+        Circle::Group(group) => groups::judge_entry(ctx, group, &stored)?,
     }
+    let circle = Circle::of(ctx, &conversation)?.unwrap_or(circle);
     match &stored.entry.body.content {
-        Content::Devices(change) => devices_changed(ctx, &contact, &stored, change)?,
-        Content::Account(record) if own::is_me(ctx, &contact) => {
+        Content::Devices(change) => devices_changed(ctx, &circle, &stored, change)?,
+        Content::Account(record) if circle.is_account(ctx) => {
             ctx.tx.put_account_change(&record.user, &stored.entry.id, &record.replaces)?;
             ctx.agenda.followed.insert(record.user);
             return Ok(());
         }
         // Nobody else has anything to say of this user's account.
         Content::Account(_) => return Ok(()),
-        Content::Text(_) | Content::Unknown => {}
+        // Of a contact alone there is no membership. In a group it was taken before its entry.
+        Content::Operation(_) | Content::Text(_) | Content::Unknown => {}
     }
-    if !shows(ctx, &stored)? {
-        return Ok(());
-    }
-    if contact.state == ContactState::Accepted {
-        let message = views::message(ctx, &contact, &stored)?;
+    if shows(ctx, &stored)? && circle.shows() {
+        let message = views::message(ctx, &circle, &stored)?;
         ctx.events.push(Event::Message { message });
+    }
+    Ok(())
+}
+
+/// Somebody spoke in a direct conversation: the next message gets a new key.
+fn turn(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    conversation: &ConversationId,
+    is_own: bool,
+) -> Result<(), StoreError> {
+    resend::renew_key(ctx, conversation)?;
+    if contact.state == ContactState::Requesting && !is_own {
+        // It may have been another own device that asked, and this came from there.
+        let mut contact = contact.clone();
+        introductions::answer(ctx, &mut contact);
+        introductions::accepted(ctx, &mut contact)?;
     }
     Ok(())
 }
@@ -193,7 +231,7 @@ pub(super) fn take(
 fn shows(ctx: &mut Context<'_>, stored: &StoredEntry) -> Result<bool, StoreError> {
     let EntryHeader { conversation, device, seq, .. } = &stored.entry.header;
     let Some(cut) = ctx.tx.cut(conversation, device)?.filter(|cut| *seq > cut.through) else {
-        return Ok(true);
+        return Ok(!ctx.tx.is_void(&stored.entry.id)?);
     };
     if cut.why == CutReason::Forked {
         history::show_again(ctx, conversation, device, cut.through.saturating_add(1));
@@ -203,7 +241,7 @@ fn shows(ctx: &mut Context<'_>, stored: &StoredEntry) -> Result<bool, StoreError
 
 /// Two entries with one number prove that the device's key is in two places: from the lowest such number on
 /// nothing of it counts. False when the proof is held already: a third one is not kept.
-fn note_fork(ctx: &mut Context<'_>, contact: &Contact, entry: &SignedEntry) -> Result<bool, StoreError> {
+fn note_fork(ctx: &mut Context<'_>, circle: &Circle, entry: &SignedEntry) -> Result<bool, StoreError> {
     let EntryHeader { conversation, device, seq, .. } = &entry.header;
     let held = ctx.tx.entries_at(conversation, device, *seq)?;
     if held.is_empty() || held.iter().any(|held| held.entry.id == entry.id) {
@@ -218,23 +256,27 @@ fn note_fork(ctx: &mut Context<'_>, contact: &Contact, entry: &SignedEntry) -> R
     ctx.agenda.forks.insert((*conversation, *device, *seq));
     if own::is_own(ctx, device) {
         ctx.events.push(Event::Devices {});
-    } else if !contact.state.is_blocked() {
-        let view = views::contact(ctx, contact)?;
+    } else if let Some(user) = circle.user_of(ctx, device)
+        && let Some(author) = ctx.tx.contact(&user)?.filter(|author| !author.state.is_blocked())
+    {
+        let view = views::contact(ctx, &author)?;
         ctx.events.push(Event::Contact { contact: view });
     }
     Ok(true)
 }
 
-/// The author's user says which devices they have, and where those end that they revoked.
+/// The author's user says which devices they have, and where those end that they revoked. Of a group the membership
+/// document says that.
 fn devices_changed(
     ctx: &mut Context<'_>,
-    contact: &Contact,
+    circle: &Circle,
     stored: &StoredEntry,
     change: &DeviceChange,
 ) -> Result<(), StoreError> {
     let EntryHeader { conversation, device, .. } = &stored.entry.header;
-    let user = if own::is_own(ctx, device) { ctx.me.user } else { contact.user };
+    let Some(user) = circle.user_of(ctx, device) else { return Ok(()) };
     lists::device_list(ctx, &user, change.device_list.to_wire())?;
+    let Circle::Direct(contact) = circle else { return Ok(()) };
     for signed in &change.revocations {
         match DeviceRevoke::verify(signed.clone()) {
             Ok(revoke)

@@ -125,7 +125,7 @@ fn refused(
         Asked::Revoke(_) if refusal.code() == wire::RefusalCode::Limit => {
             return revocations::new_epoch(ctx, links, relay, out);
         }
-        Asked::FetchBundle(want) => bundles::refused(ctx, fetches, &want),
+        Asked::FetchBundle(want) => return bundles::refused(ctx, fetches, &want),
         Asked::Publish(publish) => return outcomes::put_off(ctx, &publish, retry_after),
         asked => {
             if matches!(asked, Asked::PutPrekeys) {

@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(60);
 
 /// Something from a device of a contact could not be decrypted: a fresh session, and a retry receipt on it.
 pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
-    let Some(contact) = accepted(ctx, user)? else { return Ok(()) };
+    let Some(contact) = spoken_to(ctx, user)? else { return Ok(()) };
     // What was revoked is told nothing more.
     if contact.device_list.as_ref().is_some_and(|list| list.has_revoked(device)) {
         return Ok(());
@@ -40,7 +40,7 @@ pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) ->
     tracing::info!(device = %device.short(), "renewing a wedged session");
     outgoing::put_for_later(ctx, user, device, Purpose::Retry(*user), payload, not_before)?;
     // It may have been their retry receipt: what is said in answer to one is said, and shows what is missing.
-    acknowledging::make_due(ctx, &ctx.me.direct(user))
+    acknowledging::make_all_due(ctx, user)
 }
 
 /// Whether a retry receipt waits that can't have reached the device yet: its answer will be for all that came
@@ -61,13 +61,13 @@ fn is_asking(ctx: &Context<'_>, user: &UserId, device: &DeviceId) -> Result<bool
 
 /// A device says that it could not read something of ours: messages go again, and so does our acknowledgement.
 pub(super) fn retry(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
-    let Some(contact) = accepted(ctx, user)? else { return Ok(()) };
+    let Some(contact) = spoken_to(ctx, user)? else { return Ok(()) };
     let answered = ctx.agenda.retried.get(device).copied();
     if let Some(at) = answered.filter(|at| ctx.now.since(*at) < EVERY) {
         // What is not sealed is sealed after a crash at the latest. The acknowledgement is small: it goes at once.
         resend::unseal_all(ctx, &contact, device)?;
         ctx.agenda.retry_again.insert(*device, (*user, at.after(EVERY)));
-        return acknowledging::make_due(ctx, &ctx.me.direct(user));
+        return acknowledging::make_all_due(ctx, user);
     }
     ctx.agenda.retried.insert(*device, ctx.now);
     if own::is_me(ctx, &contact) {
@@ -75,7 +75,7 @@ pub(super) fn retry(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> 
         return acknowledging::tell_new_device(ctx, user);
     }
     resend::all(ctx, &contact, device)?;
-    acknowledging::make_due(ctx, &ctx.me.direct(user))
+    acknowledging::make_all_due(ctx, user)
 }
 
 /// Answers what it was too early for.
@@ -98,6 +98,9 @@ fn take_due(
     due
 }
 
-fn accepted(ctx: &Context<'_>, user: &UserId) -> Result<Option<Contact>, StoreError> {
-    Ok(ctx.tx.contact(user)?.filter(|contact| contact.state == ContactState::Accepted))
+/// Somebody with whom something is said: a contact, or a member of a group.
+fn spoken_to(ctx: &Context<'_>, user: &UserId) -> Result<Option<Contact>, StoreError> {
+    let contact = ctx.tx.contact(user)?;
+    let is_member = !ctx.tx.groups_of(user)?.is_empty();
+    Ok(contact.filter(|contact| contact.state == ContactState::Accepted || is_member))
 }

@@ -14,12 +14,13 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::agenda::{Agenda, Offer};
+use super::circle::Circle;
 use super::context::{Context, Me};
 use super::outgoing::{self, NO_GROUP};
 use super::own::{self, ARRIVAL};
-use super::{acknowledged, pairwise, resend, views};
+use super::{acknowledged, membership, pairwise, resend};
 use crate::log;
-use crate::store::{Contact, ContactState, NodeTx, OutboxState, Purpose, StoreError, StoredEntry};
+use crate::store::{Contact, ContactState, NodeTx, OutboxState, Purpose, Standing, StoreError, StoredEntry};
 
 /// Envelopes of history that go out for one look at what a device lacks.
 const BATCHES_MAX: usize = 4;
@@ -65,6 +66,10 @@ pub(super) fn look_at_all(
             agenda.compare.insert(which, now.after(ARRIVAL));
         }
     }
+    // In groups that of members who are gone as well.
+    for which in devices_of_members(me, tx)? {
+        agenda.compare.insert(which, now.after(ARRIVAL));
+    }
     look_for_lost(me, tx, agenda, now)
 }
 
@@ -78,7 +83,9 @@ pub(super) fn look_for_lost(
 ) -> Result<(), StoreError> {
     // What was called back fails for those whom no relay had it for; what was to come of that is forgotten by a crash.
     let is_out = |state| matches!(state, OutboxState::Custody { .. } | OutboxState::Failed);
-    for which in devices_of_contacts(me, tx)? {
+    let mut devices = devices_of_contacts(me, tx)?;
+    devices.extend(devices_of_members(me, tx)?);
+    for which in devices {
         if outgoing::any_message_to(tx, &which.0, |state| state == OutboxState::LeftOut)? {
             agenda.left_out.entry(which).or_insert(now.after(SPOKE));
         }
@@ -102,6 +109,20 @@ fn devices_of_contacts(me: &Me, tx: &dyn NodeTx) -> Result<Vec<(DeviceId, Conver
     Ok(devices)
 }
 
+fn devices_of_members(me: &Me, tx: &dyn NodeTx) -> Result<Vec<(DeviceId, ConversationId)>, StoreError> {
+    let mut devices = Vec::new();
+    for group in tx.groups()?.into_iter().filter(|group| group.standing == Standing::In) {
+        for member in
+            tx.members(&group.id)?.into_iter().filter(|member| member.is_in() && member.user != me.user)
+        {
+            let person = tx.contact(&member.user)?;
+            let active = person.iter().flat_map(|person| &person.device_list).flat_map(DeviceList::active);
+            devices.extend(active.map(|certificate| (certificate.device, group.id)));
+        }
+    }
+    Ok(devices)
+}
+
 fn is_heard(ctx: &mut Context<'_>, which: &(DeviceId, ConversationId)) {
     if let Some(offer) = ctx.agenda.offered.get_mut(which) {
         offer.unheard = 0;
@@ -114,7 +135,7 @@ pub(super) fn compare_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for which in due.map(|(which, _)| *which).collect::<Vec<_>>() {
         ctx.agenda.compare.remove(&which);
         let (device, conversation) = which;
-        let Some(contact) = views::contact_of(ctx, &conversation)? else { continue };
+        let Some(circle) = Circle::of(ctx, &conversation)? else { continue };
         // A device that never spoke of this conversation may not know it yet.
         let Some(acknowledgement) = ctx.tx.acknowledgement(&conversation, &device)? else { continue };
         let said = acknowledgement.fields.delivered;
@@ -122,15 +143,21 @@ pub(super) fn compare_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         if own::is_sibling(ctx, &device) {
             let Some(own) = own::own_contact(ctx)? else { continue };
             show_forks(ctx, &own, &device, &conversation, &said)?;
-            offer(ctx, &own, &device, &conversation, &held)?;
-        } else if contact.state == ContactState::Accepted && own::authorised(ctx, &contact).contains(&device)
-        {
-            show_forks(ctx, &contact, &device, &conversation, &said)?;
-            offer(ctx, &contact, &device, &conversation, &held)?;
+            offer(ctx, &circle, &own, &device, &held)?;
+        } else if let Some(person) = other(ctx, &circle, &device)? {
+            show_forks(ctx, &person, &device, &conversation, &said)?;
+            offer(ctx, &circle, &person, &device, &held)?;
             fill_end(ctx, &which);
         }
     }
     Ok(())
+}
+
+/// Somebody else who takes part, whose device it is.
+fn other(ctx: &Context<'_>, circle: &Circle, device: &DeviceId) -> Result<Option<Contact>, StoreError> {
+    let Some(user) = circle.user_of(ctx, device).filter(|_| circle.is_open()) else { return Ok(None) };
+    let person = circle.person(ctx, &user)?;
+    Ok(person.filter(|person| circle.authorised(ctx, person).contains(device)))
 }
 
 fn fill_end(ctx: &mut Context<'_>, which: &(DeviceId, ConversationId)) {
@@ -157,26 +184,35 @@ pub(super) fn reached_due(ctx: &mut Context<'_>) {
 }
 
 /// A device can be reached again.
-pub(super) fn reached(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) {
-    let which = (*device, ctx.me.direct(user));
-    ctx.agenda.left_out.entry(which).or_insert(ctx.now.after(SPOKE));
+pub(super) fn reached(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
+    let mut conversations = ctx.tx.groups_of(user)?;
+    conversations.push(ctx.me.direct(user));
+    for conversation in conversations {
+        ctx.agenda.left_out.entry((*device, conversation)).or_insert(ctx.now.after(SPOKE));
+    }
+    Ok(())
 }
 
-/// Whose entries a device gets from here: a sibling everybody's; a contact's device those of the user's devices
-/// that can't send them themselves any more.
-fn is_offered(ctx: &Context<'_>, to: &Contact, author: &DeviceId) -> bool {
-    let gone = || own::is_own(ctx, author) && !own::is_sibling(ctx, author) && *author != ctx.me.device;
+/// Whose entries a device gets from here: a sibling everybody's; somebody else's device those of the user's devices
+/// that can't send them themselves any more, and in a group those of members who are gone.
+fn is_offered(ctx: &Context<'_>, circle: &Circle, to: &Contact, author: &DeviceId) -> bool {
+    let gone = || match circle.user_of(ctx, author) {
+        Some(user) if user == ctx.me.user => !own::is_sibling(ctx, author) && *author != ctx.me.device,
+        Some(user) => membership::is_gone(ctx, circle, &user, author),
+        None => false,
+    };
     own::is_me(ctx, to) || gone()
 }
 
 /// Sends a device what it lacks of a conversation; what is on its way, or may still be, is left for later.
 fn offer(
     ctx: &mut Context<'_>,
+    circle: &Circle,
     to: &Contact,
     device: &DeviceId,
-    conversation: &ConversationId,
     held: &Frontier,
 ) -> Result<(), StoreError> {
+    let conversation = &circle.conversation(ctx);
     let which = (*device, *conversation);
     let in_outbox = ctx.tx.outbox_of(&Purpose::History(*conversation))?;
     if in_outbox.iter().any(|item| item.recipients.iter().any(|to| to.device == *device)) {
@@ -192,7 +228,7 @@ fn offer(
         }
         unheard = offer.unheard.saturating_add(1);
     }
-    let Lacking { entries, again } = lacking(ctx, to, device, conversation, held)?;
+    let Lacking { entries, again } = lacking(ctx, circle, to, device, held)?;
     if let Some(again) = again {
         look_again(ctx, &which, again);
     }
@@ -241,17 +277,18 @@ impl Lacking {
 }
 
 fn lacking(
-    ctx: &Context<'_>,
+    ctx: &mut Context<'_>,
+    circle: &Circle,
     to: &Contact,
     recipient: &DeviceId,
-    conversation: &ConversationId,
     held: &Frontier,
 ) -> Result<Lacking, StoreError> {
+    let conversation = &circle.conversation(ctx);
     let nothing = FrontierItem::default();
     let mut lacking = Lacking { entries: Vec::new(), again: None };
     let (mut bytes, room) = (0, BATCHES_MAX * ENTRIES_BYTES_MAX);
     for (device, _) in ctx.tx.frontier(conversation)? {
-        if device == *recipient || !is_offered(ctx, to, &device) {
+        if device == *recipient || !is_offered(ctx, circle, to, &device) {
             continue;
         }
         let item = held.get(&device).unwrap_or(&nothing);
@@ -266,6 +303,9 @@ fn lacking(
                 }
                 // Contacts refuse what is beyond a cut.
                 if !own::is_me(ctx, to) && !log::counts(ctx.tx, &stored)? {
+                    continue;
+                }
+                if !membership::is_entitled(ctx, circle, to, &stored.entry.header)? {
                     continue;
                 }
                 // A device that holds nothing of it yet was not there when it was sent.
@@ -332,12 +372,12 @@ pub(super) fn show_again(ctx: &mut Context<'_>, conversation: &ConversationId, a
 /// Shows every device of a conversation the proof that one of them is in two places.
 pub(super) fn show_proofs(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for (conversation, author, seq) in std::mem::take(&mut ctx.agenda.forks) {
-        let Some(contact) = views::contact_of(ctx, &conversation)? else { continue };
+        let Some(circle) = Circle::of(ctx, &conversation)? else { continue };
         let proof = ctx.tx.entries_at(&conversation, &author, seq)?;
-        let own = own::own_contact(ctx)?.filter(|own| own.user != contact.user);
-        let contact = Some(contact).filter(|contact| contact.state == ContactState::Accepted);
-        for to in own.into_iter().chain(contact) {
-            let devices = own::authorised(ctx, &to);
+        let own = own::own_contact(ctx)?.filter(|_| !circle.is_account(ctx));
+        let people = if circle.is_open() { circle.people(ctx)? } else { Vec::new() };
+        for to in own.into_iter().chain(people) {
+            let devices = circle.authorised(ctx, &to);
             for device in pairwise::reach(ctx, &to, &devices)?.unwrap_or_default() {
                 send(ctx, &to, &device, &conversation, proof.clone())?;
             }

@@ -10,9 +10,10 @@ use undertone_protocol::limits::{
 };
 use undertone_protocol::wire::{self, frame::Body};
 
+use super::admission::Admission;
 use super::agenda::Agenda;
 use super::context::Context;
-use super::direct::{self, Admission, Bearer};
+use super::direct::{self, Bearer};
 use super::introductions::{self, NotTaken};
 use super::links::{Links, drop_link};
 use super::types::Outputs;
@@ -192,7 +193,7 @@ fn open_message(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
                 }
                 sealing::consume(ctx, key, index, tag)?;
                 return match admission {
-                    Admission::Taken(contact) => direct::take(ctx, *contact, entry).map(|()| Opened::Handled),
+                    Admission::Taken(circle) => direct::take(ctx, circle, entry).map(|()| Opened::Handled),
                     Admission::Later => Ok(Opened::Later(Some(*tag))),
                     Admission::Refused(reason) => Ok(Opened::Idle(reason.to_owned())),
                     Admission::NotWritten => direct::was_copied(ctx, &entry.header).map(|()| Opened::Handled),

@@ -8,11 +8,12 @@ use undertone_protocol::limits::REQUESTS_MAX;
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::wire::{self, pairwise::Body};
 
+use super::agenda::Side;
 use super::clock;
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
 use super::pairwise::Refusal;
-use super::{acknowledging, addresses, lists, names, own, own_list, pairwise, resend, views};
+use super::{acknowledging, addresses, groups, lists, names, own, own_list, pairwise, resend, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, Purpose, StoreError};
 
@@ -107,7 +108,10 @@ fn kind(contact: &Contact) -> Option<IntroductionKind> {
             Some(IntroductionKind::Request { invitation: contact.invitation.unwrap_or(Handle::new([0; 8])) })
         }
         ContactState::Accepted => Some(IntroductionKind::Accept),
-        ContactState::Requested | ContactState::Declined | ContactState::Blocked(_) => None,
+        ContactState::Requested
+        | ContactState::Declined
+        | ContactState::Member
+        | ContactState::Blocked(_) => None,
     }
 }
 
@@ -158,8 +162,19 @@ pub(super) fn admit(
         return Ok(admit_sibling(ctx, fields)?.map_err(NotTaken::from));
     }
     match (ctx.tx.contact(&user)?, fields.kind) {
+        (known, IntroductionKind::Member { group }) => {
+            let is_taken = groups::admit_introduction(ctx, known, fields, &group)?;
+            return Ok(if is_taken { Ok(()) } else { Err(NotTaken::Later) });
+        }
+        (Some(contact), IntroductionKind::Request { invitation })
+            if contact.state == ContactState::Member =>
+        {
+            return first(ctx, Some(contact), fields, &invitation);
+        }
         (Some(contact), kind) => again(ctx, contact, fields, kind)?,
-        (None, IntroductionKind::Request { invitation }) => return first(ctx, fields, &invitation),
+        (None, IntroductionKind::Request { invitation }) => {
+            return first(ctx, None, fields, &invitation);
+        }
         (None, IntroductionKind::Accept | IntroductionKind::Link) => {
             return Ok(Err("an accept of nothing that we asked".to_owned().into()));
         }
@@ -196,6 +211,7 @@ fn admit_sibling(
 /// Somebody new. The device decides by its own clock and counter, whatever the relay let pass.
 fn first(
     ctx: &mut Context<'_>,
+    member: Option<Contact>,
     fields: &IntroductionFields,
     invitation: &Handle,
 ) -> Result<Result<(), NotTaken>, StoreError> {
@@ -217,13 +233,18 @@ fn first(
     if room_among(&contacts) == 0 {
         return Ok(Err(NotTaken::Later));
     }
-    let name = names::unique_name(&contacts, &fields.name, &user);
-    let mut contact = names::stranger(ctx, user, name, ContactState::Requested);
+    let mut contact = match member {
+        Some(member) => Contact { state: ContactState::Requested, ..member },
+        None => {
+            let name = names::unique_name(&contacts, &fields.name, &user);
+            names::stranger(ctx, user, name, ContactState::Requested)
+        }
+    };
     contact.invitation = Some(invitation.handle);
     update(ctx, &mut contact, fields)?;
     ctx.tx.put_contact(&contact)?;
     ctx.agenda.changed.insert(user);
-    ctx.agenda.directory.insert(ctx.me.direct(&user), user);
+    ctx.agenda.directory.insert(ctx.me.direct(&user), Side::User(user));
     Ok(Ok(()))
 }
 
@@ -266,8 +287,14 @@ fn again(
             note_link(ctx, &mut contact, invitation)?;
         }
         (ContactState::Accepted, IntroductionKind::Accept)
-        | (ContactState::Requested | ContactState::Declined | ContactState::Blocked(_), _)
-        | (_, IntroductionKind::Link) => {}
+        | (
+            ContactState::Requested
+            | ContactState::Declined
+            | ContactState::Member
+            | ContactState::Blocked(_),
+            _,
+        )
+        | (_, IntroductionKind::Link | IntroductionKind::Member { .. }) => {}
     }
     ctx.tx.put_contact(&contact)
 }
@@ -356,7 +383,7 @@ pub(super) fn accepted(ctx: &mut Context<'_>, contact: &mut Contact) -> Result<(
             ctx.tx.put_delivery(&delivery)?;
         }
     }
-    ctx.agenda.seal.insert(conversation, contact.user);
+    ctx.agenda.seal.insert(conversation);
     ctx.agenda.fetch.insert(contact.user);
     ctx.agenda.receipts = true;
     let view = views::contact(ctx, contact)?;

@@ -13,6 +13,7 @@ use undertone_protocol::limits::{DEVICES_PER_USER_MAX, INVITATION_RELAYS_MAX, PA
 use undertone_protocol::token::{Step, TokenGrant};
 use undertone_protocol::wire;
 
+use super::agenda::Side;
 use super::context::Context;
 use super::home::mailbox_address;
 use super::outgoing::{self, NO_GROUP};
@@ -177,7 +178,7 @@ pub(super) fn received(ctx: &mut Context<'_>, payload: &[u8]) -> Result<Result<(
 fn greet(ctx: &mut Context<'_>, own: &Contact) -> Result<(), StoreError> {
     ctx.tx.put_contact(own)?;
     let conversation = undertone_protocol::keys::direct_conversation(&own.user, &own.user);
-    ctx.agenda.directory.insert(conversation, own.user);
+    ctx.agenda.directory.insert(conversation, Side::User(own.user));
     ctx.agenda.introduce.insert(own.user);
     ctx.agenda.fetch.insert(own.user);
     let mut due = ctx.tx.own_receipts(&conversation)?;

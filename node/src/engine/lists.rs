@@ -6,7 +6,7 @@ use undertone_protocol::keys::{DeviceList, ListVerdict};
 use undertone_protocol::wire;
 
 use super::context::Context;
-use super::{outgoing, own_list, views};
+use super::{members, outgoing, own_list, views};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, StoreError};
 
@@ -82,6 +82,7 @@ fn newly_revoked(known: &DeviceList, list: &DeviceList) -> Vec<DeviceId> {
 
 fn replace(ctx: &mut Context<'_>, contact: &mut Contact, list: &DeviceList) -> Result<(), StoreError> {
     let known = contact.device_list.replace(list.clone());
+    ctx.agenda.note_devices(list.user, list);
     let revoked = known.as_ref().map_or_else(Vec::new, |known| newly_revoked(known, list));
     let conversation = ctx.me.direct(&contact.user);
     for listed in known.iter().flat_map(|known| &known.devices) {
@@ -102,6 +103,7 @@ fn replace(ctx: &mut Context<'_>, contact: &mut Contact, list: &DeviceList) -> R
     for device in &revoked {
         outgoing::forget(ctx, device)?;
     }
+    members::list_changed(ctx, list, &revoked)?;
     // The revoked device knows the token: the others get another one, and then it is taken back.
     if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
         let next = contact.token.after(&list.hash());

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use undertone_protocol::ids::{ConversationId, DeviceId};
 
+use super::circle::Circle;
 use super::context::Context;
 use super::links::Links;
-use super::{keys, own, views};
+use super::{keys, own};
 use crate::command::LostView;
 use crate::event::Event;
-use crate::store::{Contact, ContactState, Gap, StoreError};
+use crate::store::{Gap, StoreError};
 use crate::{gaps, log};
 
 /// Counts the days on which gaps were looked for in vain. Only a device that has all that waited for it looks, and only
@@ -24,12 +25,9 @@ pub(super) fn look(ctx: &mut Context<'_>, links: &Links) -> Result<(), StoreErro
         if gaps.is_empty() {
             continue;
         }
-        let contact = views::contact_of(ctx, &conversation)?;
-        let Some(contact) = contact.filter(|contact| contact.state == ContactState::Accepted) else {
-            continue;
-        };
+        let Some(circle) = Circle::of(ctx, &conversation)?.filter(Circle::is_open) else { continue };
         for (device, gap) in gaps {
-            look_for(ctx, &contact, &conversation, &device, gap)?;
+            look_for(ctx, &circle, &conversation, &device, gap)?;
         }
     }
     Ok(())
@@ -37,7 +35,7 @@ pub(super) fn look(ctx: &mut Context<'_>, links: &Links) -> Result<(), StoreErro
 
 fn look_for(
     ctx: &mut Context<'_>,
-    contact: &Contact,
+    circle: &Circle,
     conversation: &ConversationId,
     device: &DeviceId,
     gap: Gap,
@@ -49,7 +47,7 @@ fn look_for(
     }
     tracing::warn!(device = %device.short(), from = gap.from, through = gap.through, "entries are lost");
     log::pass_over(ctx.tx, conversation, device, ctx.now)?;
-    let lost = view(ctx, contact, device, &gap);
+    let lost = view(ctx, circle, device, &gap)?;
     ctx.events.push(Event::Lost { lost });
     Ok(())
 }
@@ -57,21 +55,22 @@ fn look_for(
 /// What is lost of a conversation, by the device and the number behind it, where it shows.
 pub(super) fn before(
     ctx: &Context<'_>,
-    contact: &Contact,
+    circle: &Circle,
     conversation: &ConversationId,
 ) -> Result<BTreeMap<(DeviceId, u64), LostView>, StoreError> {
     let lost = ctx.tx.gaps(conversation)?.into_iter().filter(|(_, gap)| gap.is_lost());
-    let shown = lost
-        .map(|(device, gap)| ((device, gap.through.saturating_add(1)), view(ctx, contact, &device, &gap)));
-    Ok(shown.collect())
+    let shown = lost.map(|(device, gap)| {
+        let behind = gap.through.saturating_add(1);
+        Ok(((device, behind), view(ctx, circle, &device, &gap)?))
+    });
+    shown.collect()
 }
 
-fn view(ctx: &Context<'_>, contact: &Contact, device: &DeviceId, gap: &Gap) -> LostView {
-    let mine = own::is_own(ctx, device);
-    LostView {
-        contact: contact.name.to_string(),
-        from: if mine { ctx.me.account.name.to_string() } else { contact.name.to_string() },
-        mine,
+fn view(ctx: &Context<'_>, circle: &Circle, device: &DeviceId, gap: &Gap) -> Result<LostView, StoreError> {
+    Ok(LostView {
+        contact: circle.name(),
+        from: circle.author(ctx, device)?,
+        mine: own::is_own(ctx, device),
         messages: gap.through.saturating_sub(gap.from).saturating_add(1),
-    }
+    })
 }

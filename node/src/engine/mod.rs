@@ -16,6 +16,7 @@ mod clock;
 mod looks;
 
 mod agenda;
+mod documents;
 mod types;
 
 mod context;
@@ -29,6 +30,9 @@ mod writing;
 mod names;
 mod outgoing;
 mod own;
+mod circle;
+mod admission;
+mod membership;
 
 mod acknowledged;
 mod views;
@@ -43,6 +47,7 @@ mod keys;
 mod own_list;
 mod pairwise;
 
+mod members;
 mod lists;
 mod resend;
 mod sealing;
@@ -50,11 +55,15 @@ mod sealing;
 mod custody;
 mod history;
 mod losses;
+mod group_acknowledging;
 mod acknowledging;
-mod receipts;
 mod ticks;
+mod progress;
+mod receipts;
 
 mod healing;
+
+mod groups;
 
 mod introductions;
 
@@ -81,6 +90,7 @@ mod waiters;
 mod answers;
 
 mod devices;
+mod group_commands;
 
 mod commands;
 

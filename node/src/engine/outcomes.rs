@@ -10,6 +10,7 @@ use undertone_protocol::receipts::{CustodyReceipt, Denial, Outcome, Tick};
 use undertone_protocol::wire;
 
 use super::asked::InFlight;
+use super::circle::Circle;
 use super::context::Context;
 use super::ticks::{fail, raise_tick};
 use super::{outgoing, resend, revocations, views};
@@ -138,10 +139,12 @@ fn apply(
     failure
 }
 
-/// Whether every recipient's relay holds it, or every recipient has it.
-fn is_there(item: &OutboxItem) -> bool {
-    let there = |state| {
-        matches!(state, OutboxState::Custody { .. } | OutboxState::Acknowledged | OutboxState::LeftOut)
+/// Whether every recipient's relay holds it, or every recipient has it; in a group, but for those that can't get it.
+fn is_there(item: &OutboxItem, is_group: bool) -> bool {
+    let there = |state| match state {
+        OutboxState::Custody { .. } | OutboxState::Acknowledged | OutboxState::LeftOut => true,
+        OutboxState::Failed => is_group,
+        OutboxState::Pending { .. } => false,
     };
     item.recipients.iter().all(|recipient| there(recipient.state))
 }
@@ -157,6 +160,7 @@ fn conclude(ctx: &mut Context<'_>, item: &OutboxItem, failure: Option<Failure>) 
         | Purpose::History(_)
         | Purpose::Link(_)
         | Purpose::DeviceList(_)
+        | Purpose::Group(_)
             if item.is_pending() =>
         {
             Ok(())
@@ -173,7 +177,8 @@ fn conclude(ctx: &mut Context<'_>, item: &OutboxItem, failure: Option<Failure>) 
         | Purpose::OwnKey(_)
         | Purpose::Retry(_)
         | Purpose::History(_)
-        | Purpose::DeviceList(_) => ctx.tx.delete_outbox(item.id),
+        | Purpose::DeviceList(_)
+        | Purpose::Group(_) => ctx.tx.delete_outbox(item.id),
         Purpose::Introduction(user) => conclude_introduction(ctx, item, &user, failure),
         Purpose::Entry(entry) | Purpose::Key(entry) => conclude_entry(ctx, item, &entry, failure),
     }
@@ -185,6 +190,11 @@ fn conclude_entry(
     entry: &EntryId,
     failure: Option<Failure>,
 ) -> Result<(), StoreError> {
+    let circle = match ctx.tx.delivery(entry)? {
+        Some(delivery) => Circle::of(ctx, &delivery.conversation)?,
+        None => None,
+    };
+    let is_group = matches!(circle, Some(Circle::Group(_)));
     if let Some(failure) = failure {
         // Later messages must not stand on a key that did not get there.
         if let Some(delivery) = ctx.tx.delivery(entry)? {
@@ -192,10 +202,9 @@ fn conclude_entry(
             // Where another of their devices still takes something, they can say themselves what holds now.
             let mut states = item.recipients.iter().map(|recipient| recipient.state);
             let by_all = states.all(|state| matches!(state, OutboxState::Failed | OutboxState::LeftOut));
-            if let (Failure::Denied(denial), true, Some(contact)) =
-                (failure, by_all, views::contact_of(ctx, &delivery.conversation)?)
+            if let (Failure::Denied(denial), true, Some(Circle::Direct(contact))) = (failure, by_all, circle)
             {
-                refused(ctx, contact, denial)?;
+                refused(ctx, *contact, denial)?;
             }
         }
         let of_key = matches!(item.purpose, Purpose::Key(_));
@@ -203,8 +212,10 @@ fn conclude_entry(
             // The entry is acknowledged already.
             return ctx.tx.delete_outbox(item.id);
         }
-        // A key that can't get there leaves the entry unreadable, so it counts the same.
-        return fail(ctx, entry, failure);
+        // A key that can't get there leaves the entry unreadable, so it counts the same. In a group the others have it.
+        if !is_group || reaches_nobody(ctx, entry)? {
+            return fail(ctx, entry, failure);
+        }
     }
     let keys = ctx.tx.outbox_of(&Purpose::Key(*entry))?;
     let entries = ctx.tx.outbox_of(&Purpose::Entry(*entry))?;
@@ -217,10 +228,17 @@ fn conclude_entry(
         }
         return outgoing::drop_keys_of_acknowledged(ctx, entry);
     }
-    if !keys.iter().chain(&entries).all(is_there) {
+    if !keys.iter().chain(&entries).all(|item| is_there(item, is_group)) {
         return Ok(());
     }
     raise_tick(ctx, entry, Tick::Sent)
+}
+
+/// Whether none of those for whom an entry was sealed can get it.
+pub(super) fn reaches_nobody(ctx: &Context<'_>, entry: &EntryId) -> Result<bool, StoreError> {
+    let entries = ctx.tx.outbox_of(&Purpose::Entry(*entry))?;
+    let mut states = entries.iter().flat_map(|item| &item.recipients).map(|recipient| recipient.state);
+    Ok(states.all(|state| matches!(state, OutboxState::Failed | OutboxState::LeftOut)))
 }
 
 fn conclude_introduction(

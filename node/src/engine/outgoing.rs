@@ -39,20 +39,20 @@ pub(super) fn put_for_later(
     put_to(ctx, recipients(user, &[*device], state), purpose, NO_GROUP, payload)
 }
 
-/// A message for those of a user's devices that it is sealed for; it is noted which ones it is not sealed for, as they
-/// can't be reached.
+/// A message for the devices that it is sealed for, each with its user; it is noted which ones it is not sealed for, as
+/// they can't be reached.
 pub(super) fn put_message(
     ctx: &mut Context<'_>,
-    user: &UserId,
-    devices: &[DeviceId],
-    left_out: &[DeviceId],
+    devices: &[(UserId, DeviceId)],
+    left_out: &[(UserId, DeviceId)],
     purpose: Purpose,
     (group, payload): (u64, Bytes),
 ) -> Result<(), StoreError> {
-    let state = OutboxState::Pending { attempts: 0, not_before: ctx.now };
-    let mut to = recipients(user, devices, state);
-    to.extend(recipients(user, left_out, OutboxState::LeftOut));
-    put_to(ctx, to, purpose, group, payload)
+    let pending = OutboxState::Pending { attempts: 0, not_before: ctx.now };
+    let to = devices.iter().map(|to| (to, pending));
+    let to = to.chain(left_out.iter().map(|to| (to, OutboxState::LeftOut)));
+    let to = to.map(|(&(user, device), state)| OutboxRecipient { device, user, state });
+    put_to(ctx, to.collect(), purpose, group, payload)
 }
 
 fn recipients(user: &UserId, devices: &[DeviceId], state: OutboxState) -> Vec<OutboxRecipient> {

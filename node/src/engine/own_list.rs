@@ -10,7 +10,7 @@ use undertone_protocol::keys::{
 use undertone_protocol::limits::DEVICES_PER_USER_MAX;
 
 use super::context::Context;
-use super::{outgoing, own, revocations, writing};
+use super::{groups, outgoing, own, revocations, writing};
 use crate::event::Event;
 use crate::log;
 use crate::store::{ContactState, Cut, CutReason, StoreError};
@@ -119,7 +119,7 @@ fn announce(
     list: &DeviceList,
     revoked: Option<DeviceId>,
 ) -> Result<(), StoreError> {
-    for contact in ctx.tx.contacts()? {
+    for contact in ctx.tx.contacts()?.into_iter().filter(|contact| contact.state != ContactState::Member) {
         let conversation = ctx.me.direct(&contact.user);
         let revocations = match &revoked {
             Some(device) => vec![revocation(ctx, identity, list, device, conversation)?],
@@ -131,7 +131,7 @@ fn announce(
             Err(error) => tracing::error!(%error, "a device list could not be told"),
         }
     }
-    Ok(())
+    groups::announce(ctx, identity, list, revoked)
 }
 
 fn revocation(

@@ -33,6 +33,14 @@ impl std::fmt::Display for OlmRefusal {
     }
 }
 
+/// Which of some devices something can be sealed for.
+#[derive(Default)]
+pub(super) struct Reach {
+    pub(super) devices: Vec<DeviceId>,
+    /// A bundle that can be had is on its way.
+    pub(super) waits: bool,
+}
+
 /// Those of the devices that something can be sealed for; `None` while there are none, or while a bundle that can
 /// be had is on its way. What is missing or old is fetched.
 pub(super) fn reach(
@@ -40,8 +48,17 @@ pub(super) fn reach(
     contact: &Contact,
     devices: &[DeviceId],
 ) -> Result<Option<Vec<DeviceId>>, StoreError> {
-    let mut reachable = Vec::with_capacity(devices.len());
-    let mut waits = false;
+    let Reach { devices, waits } = look(ctx, contact, devices)?;
+    Ok((!waits && !devices.is_empty()).then_some(devices))
+}
+
+/// Looks which of a person's devices something can be sealed for. What is missing or old is fetched.
+pub(super) fn look(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+    devices: &[DeviceId],
+) -> Result<Reach, StoreError> {
+    let mut reach = Reach::default();
     for device in devices {
         let age = ctx.tx.peer_device(device)?.map(|known| ctx.now.since(known.fetched));
         if age.is_none_or(|age| age > BUNDLE_FRESH) {
@@ -49,13 +66,13 @@ pub(super) fn reach(
         }
         // What an older one names may be dead.
         if age.is_some_and(|age| age <= KEY_LIFE) {
-            reachable.push(*device);
+            reach.devices.push(*device);
         } else {
             let has_address = contact.bundles.iter().any(|access| access.device == *device);
-            waits |= has_address && !ctx.agenda.unfetchable.contains(device);
+            reach.waits |= has_address && !ctx.agenda.unfetchable.contains(device);
         }
     }
-    Ok((!waits && !reachable.is_empty()).then_some(reachable))
+    Ok(reach)
 }
 
 /// Seals one message for a device. `None` where the device can't be reached yet; the log says why.

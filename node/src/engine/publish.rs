@@ -1,11 +1,11 @@
 //! The outbox on its way: which items go to which relay, in which frames.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use undertone_protocol::delivery::retry_delay;
-use undertone_protocol::ids::{DeviceId, PayloadHash, PublishId, RelayId, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, PayloadHash, PublishId, RelayId, UserId};
 use undertone_protocol::keys::DeliveryGrant;
 use undertone_protocol::limits::{
     ENVELOPE_TTL_MAX, PUBLISH_ITEMS_MAX, PUBLISH_PAYLOAD_BYTES_MAX, SEALED_LIFE,
@@ -14,13 +14,14 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::ProofInput;
 use undertone_protocol::wire::{self, frame::Body};
 
+use super::agenda::Side;
 use super::asked::{Asked, InFlight, InFlightItem};
 use super::context::Context;
 use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
 use super::{outcomes, resend};
-use crate::store::{Contact, OutboxItem, OutboxState, Purpose, StoreError};
+use crate::store::{OutboxItem, OutboxState, Purpose, StoreError};
 
 /// Items read in one go, and about as many are sent in one stage.
 const SCAN_PAGE: usize = 128;
@@ -89,7 +90,7 @@ pub(super) fn publish(
     let is_due = std::mem::take(&mut ctx.agenda.publish);
     let Some(mut after_id) = walk.begin(is_due, ctx.now) else { return Ok(()) };
     outcomes::conclude_due(ctx)?;
-    let mut contacts = BTreeMap::new();
+    let mut grants = Grants::new();
     let mut drafts: BTreeMap<RelayId, Vec<Draft>> = BTreeMap::new();
     let (mut looked_at, mut drafted) = (0, 0);
     while drafted < SCAN_PAGE {
@@ -102,7 +103,7 @@ pub(super) fn publish(
         let Some(last) = page.last() else { break };
         after_id = last.id;
         for item in page {
-            let wake = draft(ctx, links, &mut contacts, item, &mut drafts)?;
+            let wake = draft(ctx, links, &mut grants, item, &mut drafts)?;
             walk.retry_at = walk.retry_at.into_iter().chain(wake).min();
         }
         drafted = drafts.values().map(Vec::len).sum();
@@ -150,12 +151,13 @@ fn leave_to_seal_anew(
 fn draft(
     ctx: &Context<'_>,
     links: &mut Links,
-    contacts: &mut BTreeMap<UserId, Option<Contact>>,
+    grants: &mut Grants,
     item: OutboxItem,
     drafts: &mut BTreeMap<RelayId, Vec<Draft>>,
 ) -> Result<Option<Timestamp>, StoreError> {
     let mut by_relay: BTreeMap<RelayId, Vec<(DeviceId, DeliveryGrant)>> = BTreeMap::new();
     let mut wake = None;
+    let group = group_of(ctx, &item.purpose)?;
     for recipient in &item.recipients {
         let OutboxState::Pending { not_before, .. } = recipient.state else { continue };
         // By no clock that is right is anything put off for longer.
@@ -166,12 +168,11 @@ fn draft(
         if links.is_in_flight(item.id, recipient.device) {
             continue;
         }
-        let contact = match contacts.entry(recipient.user) {
+        let grants = match grants.entry((group, recipient.user)) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(ctx.tx.contact(&recipient.user)?),
+            Entry::Vacant(unknown) => unknown.insert(grants_of(ctx, group.as_ref(), &recipient.user)?),
         };
-        let Some(contact) = contact else { continue };
-        let grant = route(ctx, links, contact, &recipient.device);
+        let grant = route(ctx, links, grants, &recipient.device);
         if let Some(grant) =
             grant.filter(|grant| links.get(&grant.mailbox.relay.relay).is_some_and(Link::takes_publishes))
         {
@@ -185,14 +186,68 @@ fn draft(
     Ok(wake)
 }
 
+/// The mailboxes of users, as members of a group or as contacts.
+type Grants = BTreeMap<(Option<ConversationId>, UserId), Vec<DeliveryGrant>>;
+
+/// The group that an item is of.
+fn group_of(ctx: &Context<'_>, purpose: &Purpose) -> Result<Option<ConversationId>, StoreError> {
+    let conversation = match purpose {
+        Purpose::Entry(entry) | Purpose::Key(entry) => {
+            ctx.tx.delivery(entry)?.map(|delivery| delivery.conversation)
+        }
+        Purpose::Acknowledgement(conversation)
+        | Purpose::History(conversation)
+        | Purpose::Group(conversation) => Some(*conversation),
+        Purpose::Introduction(_)
+        | Purpose::Retry(_)
+        | Purpose::OwnEntry(_)
+        | Purpose::OwnKey(_)
+        | Purpose::OwnAcknowledgement(_)
+        | Purpose::Link(_)
+        | Purpose::DeviceList(_) => None,
+    };
+    let is_group = |of: &ConversationId| ctx.agenda.directory.get(of) == Some(&Side::Group);
+    Ok(conversation.filter(is_group))
+}
+
+/// A user's mailboxes: by the tokens of a group, and where there are none by any other that this device has.
+fn grants_of(
+    ctx: &Context<'_>,
+    group: Option<&ConversationId>,
+    user: &UserId,
+) -> Result<Vec<DeliveryGrant>, StoreError> {
+    let mut grants = Vec::new();
+    if let Some(group) = group {
+        grants = ctx.tx.member(group, user)?.map(|member| member.grants).unwrap_or_default();
+    }
+    let contact = ctx.tx.contact(user)?.filter(|contact| !contact.state.is_blocked());
+    let of_contact = contact.map(|contact| contact.grants).unwrap_or_default();
+    extend(&mut grants, of_contact);
+    if group.is_none() && grants.is_empty() {
+        for common in ctx.tx.groups_of(user)? {
+            extend(
+                &mut grants,
+                ctx.tx.member(&common, user)?.map(|member| member.grants).unwrap_or_default(),
+            );
+        }
+    }
+    Ok(grants)
+}
+
+/// Adds the mailboxes of devices of which there is none yet.
+fn extend(grants: &mut Vec<DeliveryGrant>, others: Vec<DeliveryGrant>) {
+    let known: BTreeSet<DeviceId> = grants.iter().map(|grant| grant.device).collect();
+    grants.extend(others.into_iter().filter(|grant| !known.contains(&grant.device)));
+}
+
 /// The way to a device: its preferred relay among those that are up; else its preferred one is called.
 fn route(
     ctx: &Context<'_>,
     links: &mut Links,
-    contact: &Contact,
+    grants: &[DeliveryGrant],
     device: &DeviceId,
 ) -> Option<DeliveryGrant> {
-    let grants = contact.grants.iter().filter(|grant| grant.device == *device);
+    let grants = grants.iter().filter(|grant| grant.device == *device);
     let up = grants.clone().filter(|grant| links.is_ready(&grant.mailbox.relay.relay));
     if let Some(best) = up.min_by_key(|grant| grant.mailbox.priority) {
         return Some(best.clone());

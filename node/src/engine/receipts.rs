@@ -7,14 +7,15 @@ use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick}
 use undertone_protocol::wire;
 
 use super::agenda::Agenda;
+use super::circle::Circle;
 use super::context::Context;
 use super::custody::{self, TICKS_TOLD};
 use super::outgoing;
 use super::resend::LOOK_DELIVERIES_MAX;
-use super::{acknowledged, history, own, resend, ticks, views};
+use super::{acknowledged, history, own, progress, resend, ticks, views};
 use crate::event::Event;
 use crate::log;
-use crate::store::{Acknowledged, Contact, Delivery, NodeTx, StoreError};
+use crate::store::{Acknowledged, Delivery, NodeTx, StoreError};
 
 /// An acknowledgement from a device that Olm proved.
 pub(super) fn received(
@@ -33,15 +34,15 @@ pub(super) fn received(
         };
     let fields = &acknowledgement.fields;
     let conversation = fields.conversation;
-    // One's own devices speak of all conversations, others of the one with them.
+    // One's own devices speak of all conversations, others of those in which they take part.
     let is_sibling = *user == ctx.me.user;
-    if fields.device != *device || !(is_sibling || conversation == ctx.me.direct(user)) {
+    let Some(circle) = Circle::of(ctx, &conversation)? else { return Ok(()) };
+    if fields.device != *device || !(is_sibling || circle.knows(ctx, user)) {
         tracing::warn!(device = %device.short(), "an acknowledgement for another conversation or device");
         return Ok(());
     }
-    let Some(contact) = views::contact_of(ctx, &conversation)? else { return Ok(()) };
     // Nothing of theirs shows; when they are unblocked they say it again.
-    if contact.state.is_blocked() && !is_sibling {
+    if circle.contact().is_some_and(|contact| contact.state.is_blocked()) && !is_sibling {
         return Ok(());
     }
     let newest = ctx.tx.acknowledgement(&conversation, device)?;
@@ -52,14 +53,14 @@ pub(super) fn received(
     ctx.tx.put_acknowledgement(&acknowledgement)?;
     let mut ever = before.clone();
     if is_sibling {
-        acknowledged::take(ctx, &contact, &mut ever, fields, None)?;
+        acknowledged::take(ctx, &circle, &mut ever, fields, None)?;
         ctx.tx.put_acknowledged(&conversation, device, &ever)?;
-        return received_from_sibling(ctx, &contact, &before, fields);
+        return received_from_sibling(ctx, &circle, &before, fields);
     }
-    acknowledged::take(ctx, &contact, &mut ever, fields, Some(&ctx.me.device))?;
+    acknowledged::take(ctx, &circle, &mut ever, fields, Some(&ctx.me.device))?;
     ever.next = Some(1);
     ctx.tx.put_acknowledged(&conversation, device, &ever)?;
-    siblings_ticks(ctx, &contact, &before, &ever, fields)?;
+    siblings_ticks(ctx, &circle, &before, &ever, fields)?;
     ctx.agenda.take_in.insert((*device, conversation));
     // What it still lacks when what waits for it had time to come.
     history::spoke(ctx, device, &conversation);
@@ -69,11 +70,11 @@ pub(super) fn received(
 /// Another device of the user says what it has, and what the user read there: that is read here too.
 fn received_from_sibling(
     ctx: &mut Context<'_>,
-    contact: &Contact,
+    circle: &Circle,
     before: &Acknowledged,
     said: &AcknowledgementFields,
 ) -> Result<(), StoreError> {
-    custody::told(ctx, contact, before, said)?;
+    custody::told(ctx, circle, before, said)?;
     let AcknowledgementFields { conversation, device, read, .. } = said;
     let mut own = ctx.tx.own_receipts(conversation)?;
     if own.read.merge(read) {
@@ -86,7 +87,7 @@ fn received_from_sibling(
 /// Tells of messages that the user wrote on other devices and that have come further by what a contact's device says.
 fn siblings_ticks(
     ctx: &mut Context<'_>,
-    contact: &Contact,
+    circle: &Circle,
     before: &Acknowledged,
     after: &Acknowledged,
     said: &AcknowledgementFields,
@@ -102,12 +103,12 @@ fn siblings_ticks(
                 continue;
             }
             let header = &stored.entry.header;
-            let elsewhere = views::siblings_tick(ctx, contact, header, Some(&said.device))?;
+            let elsewhere = views::siblings_tick(ctx, circle, header, Some(&said.device))?;
             let was = views::tick_by(before, header).max(elsewhere);
             let tick = views::tick_by(after, header).max(elsewhere);
             if tick > was {
                 ctx.events.push(Event::Tick {
-                    contact: contact.name.to_string(),
+                    contact: circle.name(),
                     id: stored.entry.id.to_hex(),
                     state: tick.as_str().to_owned(),
                     failed: None,
@@ -122,13 +123,12 @@ fn siblings_ticks(
 pub(super) fn look_at_rest(
     tx: &dyn NodeTx,
     agenda: &mut Agenda,
-    contact: &Contact,
+    devices: &[DeviceId],
     conversation: &ConversationId,
 ) -> Result<(), StoreError> {
-    for listed in contact.device_list.iter().flat_map(|list| &list.devices) {
-        let device = listed.certificate.device;
-        if tx.acknowledged(conversation, &device)?.is_some_and(|ever| ever.next.is_some()) {
-            agenda.take_in.insert((device, *conversation));
+    for device in devices {
+        if tx.acknowledged(conversation, device)?.is_some_and(|ever| ever.next.is_some()) {
+            agenda.take_in.insert((*device, *conversation));
         }
     }
     Ok(())
@@ -161,6 +161,7 @@ fn take_in(
     let (Some(mut next), Some(newest)) = (ever.next, newest) else { return Ok(true) };
     let delivered = said_of_mine(ctx, conversation, &newest.fields.delivered)?;
     let read = said_of_mine(ctx, conversation, &newest.fields.read)?;
+    progress::note(ctx, conversation, device, &delivered, &read)?;
     let mut lead = None;
     while let Some(run) = newly(ctx, &ever, &delivered, &read, next) {
         let page = ctx.tx.deliveries_between(conversation, run.from, run.through, *room)?;
@@ -228,6 +229,7 @@ fn arrived(
     if delivery.is_void() {
         return Ok(());
     }
+    let tick = progress::among_all(ctx, &delivery, tick)?;
     if tick > delivery.tick || delivery.failed.is_some() {
         delivery.tick = delivery.tick.max(tick);
         delivery.failed = None;

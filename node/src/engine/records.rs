@@ -9,6 +9,7 @@ use undertone_protocol::ids::{DeviceId, EntryId, Handle, UserId};
 use undertone_protocol::keys::{DeliveryGrant, DeviceList, Name};
 use undertone_protocol::limits::{ACCOUNT_ADDRESSES_MAX, ENTRY_HEADS_MAX};
 
+use super::agenda::Side;
 use super::context::Context;
 use super::{
     acknowledging, addresses, blocking, introductions, lists, names, own, revocations, views, writing,
@@ -23,7 +24,9 @@ pub(super) fn tell_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         if user == ctx.me.user {
             continue;
         }
-        if let (Some(contact), Some(own)) = (ctx.tx.contact(&user)?, own::own_contact(ctx)?) {
+        // Members of groups are known by their groups.
+        let contact = ctx.tx.contact(&user)?.filter(|contact| contact.state != ContactState::Member);
+        if let (Some(contact), Some(own)) = (contact, own::own_contact(ctx)?) {
             tell(ctx, &contact, &own)?;
         }
     }
@@ -72,7 +75,7 @@ fn record(contact: &Contact) -> AccountRecord {
         replaces: Vec::new(),
         state: match contact.state {
             ContactState::Requesting => AccountState::Requesting,
-            ContactState::Requested => AccountState::Requested,
+            ContactState::Requested | ContactState::Member => AccountState::Requested,
             ContactState::Declined => AccountState::Declined,
             ContactState::Accepted => AccountState::Accepted,
             ContactState::Blocked(Block { was, since }) => AccountState::Blocked { since, was },
@@ -144,10 +147,11 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
     }
     let target = state(record.state);
     let known = ctx.tx.contact(&record.user)?;
-    let is_new = known.is_none();
+    let is_new = known.as_ref().is_none_or(|known| known.state == ContactState::Member);
     let was_accepted = known.as_ref().is_some_and(|known| known.state == ContactState::Accepted);
     let name = name(ctx, &record)?;
     let mut contact = match known {
+        Some(known) if known.state == ContactState::Member => Contact { state: before(target), ..known },
         Some(known) => known,
         None => names::stranger(ctx, record.user, name.clone(), before(target)),
     };
@@ -215,9 +219,10 @@ fn verified(signed: Signed) -> Option<DeviceList> {
 const fn before(target: ContactState) -> ContactState {
     match target {
         ContactState::Requested | ContactState::Declined => ContactState::Requested,
-        ContactState::Requesting | ContactState::Accepted | ContactState::Blocked(_) => {
-            ContactState::Requesting
-        }
+        ContactState::Requesting
+        | ContactState::Accepted
+        | ContactState::Member
+        | ContactState::Blocked(_) => ContactState::Requesting,
     }
 }
 
@@ -236,7 +241,7 @@ fn take_addresses(contact: &mut Contact, record: &AccountRecord) -> Vec<DeviceId
 /// A conversation that this device did not know: the others send what they have of it.
 fn meet(ctx: &mut Context<'_>, contact: &Contact) -> Result<(), StoreError> {
     let conversation = ctx.me.direct(&contact.user);
-    ctx.agenda.directory.insert(conversation, contact.user);
+    ctx.agenda.directory.insert(conversation, Side::User(contact.user));
     ctx.agenda.quarantine = true;
     acknowledging::make_own_due(ctx, &conversation)
 }

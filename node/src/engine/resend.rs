@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
-use undertone_protocol::limits::OUTBOX_ITEMS_MAX;
+use undertone_protocol::limits::{ENVELOPE_TTL_MAX, OUTBOX_ITEMS_MAX};
 use undertone_protocol::log::FrontierItem;
 use undertone_protocol::receipts::{Denial, Tick};
 use undertone_protocol::time::Timestamp;
 
+use super::circle::Circle;
 use super::context::Context;
 use super::looks::{Look, What};
-use super::{acknowledged, outgoing, own, pairwise, views};
-use crate::store::{
-    Acknowledged, Contact, ContactState, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError,
-};
+use super::{acknowledged, outgoing, own, pairwise};
+use crate::store::{Acknowledged, Contact, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError};
 
 /// An entry that was sealed less than this ago may still be on its way.
 const GRACE: Duration = Duration::from_secs(30);
@@ -70,9 +69,7 @@ const fn whole(what: What, now: Timestamp) -> Look {
 /// Seals again all that a device has not acknowledged, whoever else has read it, under a new sender key; but what was
 /// refused waits for the user.
 pub(super) fn all(ctx: &mut Context<'_>, contact: &Contact, device: &DeviceId) -> Result<(), StoreError> {
-    look_at_all(ctx, contact, device, true)?;
-    ctx.agenda.seal.insert(ctx.me.direct(&contact.user), contact.user);
-    Ok(())
+    look_at_all(ctx, contact, device, true)
 }
 
 /// The same, but they are sealed with whatever is sealed next.
@@ -90,10 +87,17 @@ fn look_at_all(
     device: &DeviceId,
     at_once: bool,
 ) -> Result<(), StoreError> {
-    let conversation = ctx.me.direct(&contact.user);
+    let mut conversations = ctx.tx.groups_of(&contact.user)?;
+    conversations.push(ctx.me.direct(&contact.user));
     let what = What::All { through_id: ctx.tx.outbox_last()?, at_once };
-    ctx.agenda.looks.put((*device, conversation), whole(what, ctx.now));
-    renew_key(ctx, &conversation)
+    for conversation in conversations {
+        ctx.agenda.looks.put((*device, conversation), whole(what, ctx.now));
+        renew_key(ctx, &conversation)?;
+        if at_once {
+            ctx.agenda.seal.insert(conversation);
+        }
+    }
+    Ok(())
 }
 
 /// Goes on with the looks, of so many messages at a time that no transaction takes long: what is left comes next.
@@ -119,17 +123,27 @@ fn go_on(
     room: &mut usize,
 ) -> Result<bool, StoreError> {
     let (device, conversation) = which;
-    let Some(contact) = views::contact_of(ctx, conversation)?.filter(|contact| {
-        contact.state == ContactState::Accepted && own::authorised(ctx, contact).contains(device)
-    }) else {
+    let Some(circle) = Circle::of(ctx, conversation)?.filter(Circle::is_open) else { return Ok(true) };
+    let person = match circle.user_of(ctx, device) {
+        Some(user) => circle.person(ctx, &user)?,
+        None => None,
+    };
+    let Some(person) = person.filter(|person| circle.authorised(ctx, person).contains(device)) else {
         return Ok(true);
     };
-    if pairwise::reach(ctx, &contact, &[*device])?.is_none() {
+    if pairwise::reach(ctx, &person, &[*device])?.is_none() {
         // What goes again now would not get there.
         look.not_before = ctx.now.after(own::ARRIVAL);
         return Ok(false);
     }
-    let theirs = Theirs::of(ctx, &contact)?;
+    let theirs = match &circle {
+        Circle::Direct(contact) => Recipient::Contact(Theirs::of(ctx, contact)?),
+        Circle::Group(group) => {
+            let Some(member) = ctx.tx.member(&group.id, &person.user)? else { return Ok(true) };
+            look.next = look.next.max(member.from_seq);
+            Recipient::Member
+        }
+    };
     let held = acknowledged::of(ctx.tx, conversation, device)?.delivered;
     let held = held.get(&ctx.me.device).cloned().unwrap_or_default();
     while *room > 0 {
@@ -147,7 +161,7 @@ fn go_on(
                 }
                 again(ctx, delivery)?;
                 if !matches!(look.what, What::All { at_once: false, .. }) {
-                    ctx.agenda.seal.insert(*conversation, contact.user);
+                    ctx.agenda.seal.insert(*conversation);
                 }
             }
             look.next = look.next.saturating_add(1);
@@ -163,18 +177,25 @@ fn go_on(
 /// Whether a message must go again to a device.
 fn goes_again(
     ctx: &Context<'_>,
-    theirs: &Theirs,
+    recipient: &Recipient,
     delivery: &Delivery,
     device: &DeviceId,
     what: What,
 ) -> Result<bool, StoreError> {
     let items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
-    if items.is_empty() {
-        return match what {
-            What::Lost(moment) => Ok(theirs.lack(delivery) && is_older_if_failed(ctx, delivery, moment)?),
-            What::All { .. } => Ok(theirs.lack(delivery)),
-            What::LeftOut => Ok(false),
-        };
+    match recipient {
+        // It was not among those for whom it was sealed: nothing was known of it then.
+        Recipient::Member if delivery.sealed && !owes(&items, device, |_| true) => {
+            return Ok(!is_refused(delivery) && is_young(ctx, delivery)?);
+        }
+        Recipient::Contact(theirs) if items.is_empty() => {
+            return match what {
+                What::Lost(moment) => Ok(theirs.lack(delivery) && is_older_if_failed(ctx, delivery, moment)?),
+                What::All { .. } => Ok(theirs.lack(delivery)),
+                What::LeftOut => Ok(false),
+            };
+        }
+        Recipient::Member | Recipient::Contact(_) => {}
     }
     Ok(match what {
         What::Lost(moment) => {
@@ -190,6 +211,20 @@ fn goes_again(
         }
         What::LeftOut => owes(&items, device, |state| state == OutboxState::LeftOut),
     })
+}
+
+/// Whether a message is not so old that a relay would have dropped it.
+fn is_young(ctx: &Context<'_>, delivery: &Delivery) -> Result<bool, StoreError> {
+    let stored = ctx.tx.entry(&delivery.entry)?;
+    Ok(stored.is_some_and(|stored| ctx.now.since(stored.received) < ENVELOPE_TTL_MAX))
+}
+
+/// To whom something may have to go again.
+enum Recipient {
+    /// A contact, by all that is known of their devices.
+    Contact(Theirs),
+    /// A member of a group, for whom this device keeps what is for them until they have it.
+    Member,
 }
 
 /// Takes messages out of the outbox that no relay has yet. All that nobody read is sealed again, as it can have been
@@ -228,9 +263,7 @@ pub(super) fn anew(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreEr
             again(ctx, delivery)?;
         }
     }
-    if let Some(user) = ctx.agenda.directory.get(&conversation) {
-        ctx.agenda.seal.insert(conversation, *user);
-    }
+    ctx.agenda.seal.insert(conversation);
     Ok(())
 }
 

@@ -2,19 +2,21 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use undertone_protocol::crypto::Crypto;
+use undertone_protocol::ids::DeviceId;
 use undertone_protocol::time::Timestamp;
 
-use super::agenda::Agenda;
+use super::agenda::{Agenda, Side};
 use super::bundles::Fetches;
 use super::clock::{self, Clock};
 use super::context::{Context, Me};
+use super::documents::Documents;
 use super::links::Links;
 use super::publish::{self, Walk};
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
-    acknowledging, bundles, checkpoints, commands, frames, healing, history, home, inbox, introductions,
-    keys, linking, losses, own_list, receipts, records, resend, sealing, sweep,
+    acknowledging, bundles, checkpoints, commands, frames, groups, healing, history, home, inbox,
+    introductions, keys, linking, losses, own_list, receipts, records, resend, sealing, sweep,
 };
 use crate::event::Event;
 use crate::store::{Contact, ContactState, NodeTx, StoreError};
@@ -27,6 +29,7 @@ pub struct Engine {
     me: Me,
     crypto: Box<dyn Crypto>,
     rng: ChaCha20Rng,
+    groups: Documents,
     links: Links,
     fetches: Fetches,
     waiters: Waiters,
@@ -67,6 +70,7 @@ impl Engine {
             me,
             crypto,
             rng,
+            groups: Documents::load(tx)?,
             links,
             fetches: Fetches::default(),
             waiters: Waiters::default(),
@@ -169,6 +173,7 @@ impl Engine {
             sweep::sweep(&mut ctx)?;
             home::sweep(&mut ctx)?;
             linking::sweep(&mut ctx)?;
+            groups::sweep(&mut ctx)?;
             history::look_for_lost(ctx.me, &*ctx.tx, ctx.agenda, now)?;
         }
         inbox::retry_quarantine(&mut ctx)?;
@@ -189,6 +194,7 @@ impl Engine {
         resend::look_due(&mut ctx)?;
         history::show_proofs(&mut ctx)?;
         introductions::seal_due(&mut ctx)?;
+        groups::seal_due(&mut ctx)?;
         sealing::seal_due(&mut ctx)?;
         acknowledging::seal_due(&mut ctx)?;
         home::upkeep(&mut ctx, links, out)?;
@@ -235,6 +241,8 @@ impl Engine {
         work.chain(self.links.next_upkeep())
             .chain(compare)
             .chain(self.agenda.retry_again.values().map(|(_, at)| *at))
+            .chain(self.agenda.receipts_at)
+            .chain(groups::next_deadline(&self.agenda.updates, &self.agenda.updated))
     }
 
     fn parts<'a>(&'a mut self, tx: &'a mut dyn NodeTx, now: Timestamp) -> Parts<'a> {
@@ -244,6 +252,7 @@ impl Engine {
             me: &self.me,
             crypto: self.crypto.as_mut(),
             rng: &mut self.rng,
+            groups: &mut self.groups,
             agenda: &mut self.agenda,
             events: &mut self.events,
         };
@@ -270,22 +279,36 @@ fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreE
     let mut agenda = Agenda { publish: true, receipts: true, quarantine: true, ..Agenda::default() };
     inbox::count_quarantine(tx, &mut agenda)?;
     for contact in tx.contacts()? {
-        agenda.directory.insert(me.direct(&contact.user), contact.user);
+        if let Some(list) = &contact.device_list {
+            agenda.note_devices(contact.user, list);
+        }
+        // Members of groups who are no contacts have no conversation of their own.
+        if contact.state == ContactState::Member {
+            agenda.fetch.insert(contact.user);
+            continue;
+        }
+        agenda.directory.insert(me.direct(&contact.user), Side::User(contact.user));
         acknowledging::look_behind(tx, &mut agenda, &me.direct(&contact.user))?;
-        receipts::look_at_rest(tx, &mut agenda, &contact, &me.direct(&contact.user))?;
+        receipts::look_at_rest(tx, &mut agenda, &listed(&contact), &me.direct(&contact.user))?;
         if contact.introduction_due {
             agenda.introduce.insert(contact.user);
         }
         if contact.state == ContactState::Accepted {
-            agenda.seal.insert(me.direct(&contact.user), contact.user);
+            agenda.seal.insert(me.direct(&contact.user));
             // What was said meanwhile went to the others alone.
             if lacks_bundle(&contact, tx)? {
                 agenda.fetch.insert(contact.user);
             }
         }
     }
+    groups::look_at_all(tx, &mut agenda)?;
     history::look_at_all(me, tx, &mut agenda, now)?;
     Ok(agenda)
+}
+
+fn listed(contact: &Contact) -> Vec<DeviceId> {
+    let listed = contact.device_list.iter().flat_map(|list| &list.devices);
+    listed.map(|listed| listed.certificate.device).collect()
 }
 
 /// Whether there is a device of theirs that nothing can be sealed for yet.

@@ -1,5 +1,7 @@
 //! Sender keys: who gets them, when a new one is made, and what is sealed under them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use prost::Message;
 use rand_core::Rng;
 use undertone_protocol::codec::Signed;
@@ -8,87 +10,131 @@ use undertone_protocol::crypto::{
 };
 use undertone_protocol::entry::SignedEntry;
 use undertone_protocol::ids::{ConversationId, DeviceId, Tag, UserId};
-use undertone_protocol::limits::{
-    DIRECT_ROTATION_AGE, DIRECT_ROTATION_MESSAGES, OUTBOX_ITEMS_MAX, RECEIVER_KEYS_PER_DEVICE_MAX,
-    SENDER_KEY_MESSAGES_MAX,
-};
+use undertone_protocol::limits::{OUTBOX_ITEMS_MAX, RECEIVER_KEYS_PER_DEVICE_MAX, SENDER_KEY_MESSAGES_MAX};
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::wire::{self, pairwise::Body};
 
+use super::circle::Circle;
 use super::context::Context;
 use super::{acknowledged, outgoing, own, pairwise};
-use crate::store::{Contact, ContactState, Delivery, Purpose, ReceiverKey, SenderKey, StoreError};
+use crate::log;
+use crate::store::{Contact, Delivery, Purpose, ReceiverKey, SenderKey, StoreError};
 
 /// Messages of one conversation sealed in one go; what is left comes next.
 const SEAL_MAX: usize = 64;
 /// Tags of an inbound session that are expected ahead of what came. What comes earlier waits in quarantine.
 const TAGS_AHEAD: u32 = 24;
 
-/// Whom a key goes to, and under which header key: the contact's devices, or one's own other ones. A relay must
-/// not see that both get the same message.
-#[derive(Clone, Copy)]
-enum Copies<'a> {
-    Theirs(&'a Contact),
-    Own(&'a Contact),
+/// Under which header key something goes to whom: to the others, or to one's own other devices. A relay must not see
+/// that both get the same message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Copies {
+    Theirs,
+    Own,
+}
+
+/// One of those who take part, with their devices: all of them, and those that something can be sealed for.
+struct Recipient {
+    person: Contact,
+    authorised: Vec<DeviceId>,
+    reachable: Vec<DeviceId>,
 }
 
 /// Seals what waits and can be sealed now.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    for (conversation, user) in std::mem::take(&mut ctx.agenda.seal) {
-        let mut room = OUTBOX_ITEMS_MAX.saturating_sub(ctx.tx.outbox_len()?);
-        let Some(contact) = ctx.tx.contact(&user)?.filter(|contact| contact.state == ContactState::Accepted)
-        else {
-            continue;
-        };
+    for conversation in std::mem::take(&mut ctx.agenda.seal) {
+        let Some(circle) = Circle::of(ctx, &conversation)?.filter(Circle::is_open) else { continue };
         let unsealed = ctx.tx.deliveries_unsealed(&conversation, SEAL_MAX)?;
         if unsealed.is_empty() {
             continue;
         }
-        let devices = own::authorised(ctx, &contact);
-        if devices.is_empty() && own::is_me(ctx, &contact) {
+        let people = circle.people(ctx)?;
+        let is_alone = match &circle {
+            Circle::Direct(contact) => own::is_me(ctx, contact) && own::siblings(ctx).is_empty(),
+            Circle::Group(_) => people.is_empty() && circle.members(ctx)?.is_empty(),
+        };
+        if is_alone {
             keep_alone(ctx, unsealed)?;
             continue;
         }
-        let Some(reachable) = pairwise::reach(ctx, &contact, &devices)? else { continue };
-        if unsealed.len() == SEAL_MAX {
-            ctx.agenda.seal.insert(conversation, user);
-        }
-        for mut delivery in unsealed {
-            if is_everywhere(ctx, &devices, &delivery)? {
-                // It was acknowledged while it waited to be sealed again.
-                delivery.sealed = true;
-                ctx.tx.put_delivery(&delivery)?;
-                continue;
-            }
-            let Some(stored) = ctx.tx.entry(&delivery.entry)? else { continue };
-            // The message, its copy, and a key for each device at most. What has no room waits.
-            let Some(left) = room.checked_sub(2 + reachable.len() + own::siblings(ctx).len()) else {
-                ctx.agenda.seal.insert(conversation, user);
-                break;
-            };
-            room = left;
-            seal(ctx, &contact, &reachable, delivery, &stored.entry)?;
-        }
-        ctx.agenda.publish = true;
+        let Some(recipients) = reach(ctx, &circle, people)? else { continue };
+        seal_some(ctx, &circle, &recipients, unsealed)?;
     }
     Ok(())
 }
 
-/// There is no other device of this user: a later one gets it as history.
+/// Those who take part and can be reached; `None` while nobody can, or while a bundle that can be had is on its way.
+fn reach(
+    ctx: &mut Context<'_>,
+    circle: &Circle,
+    people: Vec<Contact>,
+) -> Result<Option<Vec<Recipient>>, StoreError> {
+    let mut recipients = Vec::with_capacity(people.len());
+    for person in people {
+        let authorised = circle.authorised(ctx, &person);
+        let reach = pairwise::look(ctx, &person, &authorised)?;
+        if reach.waits {
+            return Ok(None);
+        }
+        recipients.push(Recipient { person, authorised, reachable: reach.devices });
+    }
+    let is_reachable = recipients.iter().any(|recipient| !recipient.reachable.is_empty());
+    Ok(is_reachable.then_some(recipients))
+}
+
+fn seal_some(
+    ctx: &mut Context<'_>,
+    circle: &Circle,
+    recipients: &[Recipient],
+    unsealed: Vec<Delivery>,
+) -> Result<(), StoreError> {
+    let conversation = circle.conversation(ctx);
+    let mut room = OUTBOX_ITEMS_MAX.saturating_sub(ctx.tx.outbox_len()?);
+    if unsealed.len() == SEAL_MAX {
+        ctx.agenda.seal.insert(conversation);
+    }
+    let reachable: usize = recipients.iter().map(|recipient| recipient.reachable.len()).sum();
+    for mut delivery in unsealed {
+        if is_everywhere(ctx, recipients, &delivery)? {
+            // It was acknowledged while it waited to be sealed again.
+            delivery.sealed = true;
+            ctx.tx.put_delivery(&delivery)?;
+            continue;
+        }
+        let Some(stored) = ctx.tx.entry(&delivery.entry)? else { continue };
+        // The message, its copy, and a key for each device at most. What has no room waits.
+        let Some(left) = room.checked_sub(2 + reachable + own::siblings(ctx).len()) else {
+            ctx.agenda.seal.insert(conversation);
+            break;
+        };
+        room = left;
+        seal(ctx, circle, recipients, delivery, &stored.entry)?;
+    }
+    ctx.agenda.publish = true;
+    Ok(())
+}
+
+/// There is nobody else, and no other device of this user: a later one gets it as history.
 fn keep_alone(ctx: &mut Context<'_>, unsealed: Vec<Delivery>) -> Result<(), StoreError> {
     for mut delivery in unsealed {
         delivery.sealed = true;
+        delivery.tick = Tick::Read;
         ctx.tx.put_delivery(&delivery)?;
+        own::look_later(ctx, &delivery.conversation);
     }
     Ok(())
 }
 
-/// Whether all these devices have acknowledged a message.
-fn is_everywhere(ctx: &Context<'_>, devices: &[DeviceId], delivery: &Delivery) -> Result<bool, StoreError> {
+/// Whether all their devices have acknowledged a message.
+fn is_everywhere(
+    ctx: &Context<'_>,
+    recipients: &[Recipient],
+    delivery: &Delivery,
+) -> Result<bool, StoreError> {
     if delivery.tick < Tick::Delivered {
         return Ok(false);
     }
-    for device in devices {
+    for device in recipients.iter().flat_map(|recipient| &recipient.authorised) {
         if !acknowledged::has(ctx, &delivery.conversation, device, delivery.seq)? {
             return Ok(false);
         }
@@ -98,29 +144,32 @@ fn is_everywhere(ctx: &Context<'_>, devices: &[DeviceId], delivery: &Delivery) -
 
 fn seal(
     ctx: &mut Context<'_>,
-    contact: &Contact,
-    devices: &[DeviceId],
+    circle: &Circle,
+    recipients: &[Recipient],
     mut delivery: Delivery,
     entry: &SignedEntry,
 ) -> Result<(), StoreError> {
-    let own = own::own_contact(ctx)?.filter(|own| own.user != contact.user);
+    let own = own::own_contact(ctx)?.filter(|_| !circle.is_account(ctx));
     let siblings = match &own {
         Some(own) => pairwise::reach(ctx, own, &own::siblings(ctx))?.unwrap_or_default(),
         None => Vec::new(),
     };
+    let users = users(recipients);
     let mut key = match ctx.tx.sender_key(&delivery.conversation)? {
-        Some(key) if !must_rotate(ctx, &key, contact) => key,
+        Some(key) if !must_rotate(ctx, circle, &key, &users) => key,
         _ => new_key(ctx, delivery.conversation),
     };
     // Items of one group travel in one publish, the keys before what they open.
     let group = ctx.rng.next_u64() >> 1;
-    hand_out(ctx, Copies::Theirs(contact), devices, &mut key, entry, group)?;
+    for Recipient { person, reachable, .. } in recipients {
+        hand_out(ctx, circle, Copies::Theirs, person, reachable, &mut key, entry, group)?;
+    }
     if key.holders.is_empty() {
         return Ok(());
     }
     let own_group = ctx.rng.next_u64() >> 1;
     if let Some(own) = &own {
-        hand_out(ctx, Copies::Own(own), &siblings, &mut key, entry, own_group)?;
+        hand_out(ctx, circle, Copies::Own, own, &siblings, &mut key, entry, own_group)?;
     }
     let message = match encrypt_content(ctx.crypto, &mut key.state, entry.to_wire().encode_to_vec()) {
         Ok(message) => message,
@@ -130,15 +179,16 @@ fn seal(
         }
     };
     let purpose = if own.is_some() { Purpose::Entry(entry.id) } else { Purpose::OwnEntry(entry.id) };
-    let lack = without(ctx, &delivery, &key.holders)?;
-    let mut left_out = own::authorised(ctx, contact);
-    left_out.retain(|device| !key.holders.contains(device));
+    let lack = without(ctx, &delivery, &key.holders, &users)?;
+    let holders: BTreeSet<&DeviceId> = key.holders.iter().collect();
+    let left_out: Vec<DeviceId> = users.keys().filter(|device| !holders.contains(device)).copied().collect();
     // Of one's own devices none is left out: each gets what it lacks as history.
-    let left_out = if own.is_some() { without(ctx, &delivery, &left_out)? } else { Vec::new() };
-    put(ctx, &key.header_key, &message, &contact.user, [&lack, &left_out], purpose, group)?;
-    let own_lack = without(ctx, &delivery, &key.own_holders)?;
-    let (user, purpose) = (ctx.me.user, Purpose::OwnEntry(entry.id));
-    put(ctx, &key.own_header_key, &message, &user, [&own_lack, &[]], purpose, own_group)?;
+    let left_out = if own.is_some() { without(ctx, &delivery, &left_out, &users)? } else { Vec::new() };
+    put(ctx, &key.header_key, &message, [&lack, &left_out], purpose, group)?;
+    let me = ctx.me.user;
+    let own_users = key.own_holders.iter().map(|device| (*device, me)).collect();
+    let own_lack = without(ctx, &delivery, &key.own_holders, &own_users)?;
+    put(ctx, &key.own_header_key, &message, [&own_lack, &[]], Purpose::OwnEntry(entry.id), own_group)?;
     key.messages += 1;
     ctx.tx.put_sender_key(&key)?;
     delivery.sealed = true;
@@ -147,18 +197,29 @@ fn seal(
     Ok(())
 }
 
+/// Whose each device is that something may be sealed for.
+fn users(recipients: &[Recipient]) -> BTreeMap<DeviceId, UserId> {
+    let devices = |recipient: &Recipient| {
+        let user = recipient.person.user;
+        recipient.authorised.clone().into_iter().map(move |device| (device, user))
+    };
+    recipients.iter().flat_map(devices).collect()
+}
+
 /// Of an entry that is sealed again, the devices that did not acknowledge it yet.
 fn without(
     ctx: &Context<'_>,
     delivery: &Delivery,
-    holders: &[DeviceId],
-) -> Result<Vec<DeviceId>, StoreError> {
-    let mut lack = Vec::with_capacity(holders.len());
-    for device in holders {
+    devices: &[DeviceId],
+    users: &BTreeMap<DeviceId, UserId>,
+) -> Result<Vec<(UserId, DeviceId)>, StoreError> {
+    let mut lack = Vec::with_capacity(devices.len());
+    for device in devices {
+        let Some(user) = users.get(device) else { continue };
         let has_it = delivery.tick > Tick::Queued
             && acknowledged::has(ctx, &delivery.conversation, device, delivery.seq)?;
         if !has_it {
-            lack.push(*device);
+            lack.push((*user, *device));
         }
     }
     Ok(lack)
@@ -168,8 +229,7 @@ fn put(
     ctx: &mut Context<'_>,
     header_key: &HeaderKey,
     message: &MegolmMessage,
-    user: &UserId,
-    [holders, left_out]: [&[DeviceId]; 2],
+    [holders, left_out]: [&[(UserId, DeviceId)]; 2],
     purpose: Purpose,
     group: u64,
 ) -> Result<(), StoreError> {
@@ -177,7 +237,7 @@ fn put(
         return Ok(());
     }
     match header_key.seal(message) {
-        Ok(payload) => outgoing::put_message(ctx, user, holders, left_out, purpose, (group, payload.into())),
+        Ok(payload) => outgoing::put_message(ctx, holders, left_out, purpose, (group, payload.into())),
         Err(error) => {
             tracing::error!(%error, "could not seal a message");
             Ok(())
@@ -185,12 +245,18 @@ fn put(
     }
 }
 
-fn must_rotate(ctx: &Context<'_>, key: &SenderKey, contact: &Contact) -> bool {
-    let (devices, siblings) = (own::authorised(ctx, contact), own::siblings(ctx));
+fn must_rotate(
+    ctx: &Context<'_>,
+    circle: &Circle,
+    key: &SenderKey,
+    users: &BTreeMap<DeviceId, UserId>,
+) -> bool {
+    let siblings = own::siblings(ctx);
+    let life = circle.key_life();
     key.turned
-        || ctx.now.since(key.made) >= DIRECT_ROTATION_AGE
-        || key.messages >= DIRECT_ROTATION_MESSAGES.min(SENDER_KEY_MESSAGES_MAX)
-        || key.holders.iter().any(|holder| !devices.contains(holder))
+        || ctx.now.since(key.made) >= life.age
+        || key.messages >= life.messages.min(SENDER_KEY_MESSAGES_MAX)
+        || key.holders.iter().any(|holder| !users.contains_key(holder))
         || key.own_holders.iter().any(|holder| !siblings.contains(holder))
 }
 
@@ -208,15 +274,27 @@ fn new_key(ctx: &mut Context<'_>, conversation: ConversationId) -> SenderKey {
     }
 }
 
-/// Gives the key, at its present index, to the devices that don't have it.
+/// Gives the key, at its present index, to those of a person's devices that don't have it.
+#[allow(clippy::too_many_arguments)]
 fn hand_out(
     ctx: &mut Context<'_>,
-    copies: Copies<'_>,
+    circle: &Circle,
+    copies: Copies,
+    person: &Contact,
     devices: &[DeviceId],
     key: &mut SenderKey,
     entry: &SignedEntry,
     group: u64,
 ) -> Result<(), StoreError> {
+    let (header_key, holders) = match copies {
+        Copies::Theirs => (key.header_key.clone(), &key.holders),
+        Copies::Own => (key.own_header_key.clone(), &key.own_holders),
+    };
+    let held: BTreeSet<&DeviceId> = holders.iter().collect();
+    let lacking: Vec<DeviceId> = devices.iter().filter(|device| !held.contains(device)).copied().collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
     let info = match ctx.crypto.sender_key_info(&key.state) {
         Ok(info) => info,
         Err(error) => {
@@ -224,49 +302,47 @@ fn hand_out(
             return Ok(());
         }
     };
-    let (contact, header_key, mut holders) = match copies {
-        Copies::Theirs(contact) => (contact, key.header_key.clone(), std::mem::take(&mut key.holders)),
-        Copies::Own(own) => (own, key.own_header_key.clone(), std::mem::take(&mut key.own_holders)),
-    };
-    let purpose = if own::is_me(ctx, contact) { Purpose::OwnKey(entry.id) } else { Purpose::Key(entry.id) };
-    for device in devices {
-        if holders.contains(device) {
-            continue;
+    let first_seq = match circle {
+        Circle::Group(of) if copies == Copies::Theirs => {
+            ctx.tx.member(&of.id, &person.user)?.map_or(entry.header.seq, |member| member.from_seq)
         }
-        let package = package(ctx, contact, device, &header_key, &info, entry);
-        let Some(payload) = pairwise::seal(ctx, contact, device, Body::KeyPackage(package.to_wire()), None)?
+        _ => entry.header.seq,
+    };
+    let purpose = if own::is_me(ctx, person) { Purpose::OwnKey(entry.id) } else { Purpose::Key(entry.id) };
+    for device in lacking {
+        let package = package(ctx, person, &device, (&header_key, &info), entry, first_seq);
+        let Some(payload) = pairwise::seal(ctx, person, &device, Body::KeyPackage(package.to_wire()), None)?
         else {
             continue;
         };
-        outgoing::put(ctx, &contact.user, &[*device], purpose, group, payload)?;
-        holders.push(*device);
-    }
-    match copies {
-        Copies::Theirs(_) => key.holders = holders,
-        Copies::Own(_) => key.own_holders = holders,
+        outgoing::put(ctx, &person.user, &[device], purpose, group, payload)?;
+        match copies {
+            Copies::Theirs => key.holders.push(device),
+            Copies::Own => key.own_holders.push(device),
+        }
     }
     Ok(())
 }
 
 fn package(
     ctx: &Context<'_>,
-    contact: &Contact,
+    person: &Contact,
     device: &DeviceId,
-    header_key: &HeaderKey,
-    info: &SenderKeyInfo,
+    (header_key, info): (&HeaderKey, &SenderKeyInfo),
     entry: &SignedEntry,
+    first_seq: u64,
 ) -> Signed {
     let package = KeyPackage {
         ends: PackageEnds {
             sender_user: ctx.me.user,
             sender_device: ctx.me.device,
-            recipient_user: contact.user,
+            recipient_user: person.user,
             recipient_device: *device,
         },
         conversation: entry.header.conversation,
         session: info.session,
         first_index: info.next_index,
-        next_seq: entry.header.seq,
+        next_seq: first_seq,
         membership_heads: entry.header.membership_heads.clone(),
         session_key: info.session_key.clone(),
         header_key: header_key.clone(),
@@ -298,10 +374,14 @@ pub(super) fn key_package(
             return Ok(());
         }
     };
-    // One's own devices share what they send in any conversation; it may not be known here yet.
-    if package.conversation != ctx.me.direct(user) && *user != ctx.me.user {
+    // One's own devices share what they send in any conversation; it may not be known here yet, nor may a group.
+    let circle = Circle::of(ctx, &package.conversation)?;
+    if *user != ctx.me.user && circle.as_ref().is_some_and(|circle| !may_write(ctx, circle, user)) {
         tracing::warn!(device = %device.short(), "a key package for another conversation");
         return Ok(());
+    }
+    if matches!(circle, Some(Circle::Group(_))) && *user != ctx.me.user {
+        log::begin_at(ctx.tx, &package.conversation, device, package.next_seq)?;
     }
     // The first one stays: a later one could only open less.
     if ctx.tx.receiver_key(&package.session)?.is_some() {
@@ -321,6 +401,15 @@ pub(super) fn key_package(
     ctx.tx.put_receiver_key(&key)?;
     // One that leaves ever more keys drops its own.
     ctx.tx.trim_receiver_keys(device, RECEIVER_KEYS_PER_DEVICE_MAX)
+}
+
+/// Whether somebody may hand out keys for a conversation. Of a group they may be a member whom this device does not know
+/// to be one yet: what they write waits until it does.
+fn may_write(ctx: &Context<'_>, circle: &Circle, user: &UserId) -> bool {
+    match circle {
+        Circle::Direct(contact) => contact.user == *user && !own::is_me(ctx, contact),
+        Circle::Group(_) => true,
+    }
 }
 
 /// A message of this index was opened: its tag is used up, and in order its key is forgotten.

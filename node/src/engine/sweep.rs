@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use undertone_protocol::ids::UserId;
+use undertone_protocol::ids::{EntryId, UserId};
 use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE, RETENTION};
 use undertone_protocol::receipts::Denial;
 use undertone_protocol::time::Timestamp;
 
+use super::agenda::Side;
 use super::context::Context;
 use super::ticks::fail;
 use super::{introductions, outcomes, resend, revocations};
@@ -21,7 +22,9 @@ const FORMER_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for mut item in ctx.tx.outbox_expired(ctx.now.before(EXPIRY_GRACE), SWEEP_MAX)? {
         if let Purpose::Entry(entry) | Purpose::Key(entry) = item.purpose {
-            fail(ctx, &entry, Failure::Expired)?;
+            if !is_of_group(ctx, &entry)? || outcomes::reaches_nobody(ctx, &entry)? {
+                fail(ctx, &entry, Failure::Expired)?;
+            }
             introduce_again(ctx, &item)?;
             // Its key may have expired with it: later messages must not stand on that.
             if let Some(delivery) = ctx.tx.delivery(&entry)? {
@@ -96,8 +99,15 @@ const fn is_made_anew(purpose: &Purpose) -> bool {
         | Purpose::OwnAcknowledgement(_)
         | Purpose::Introduction(_)
         | Purpose::Link(_)
-        | Purpose::DeviceList(_) => false,
+        | Purpose::DeviceList(_)
+        | Purpose::Group(_) => false,
     }
+}
+
+fn is_of_group(ctx: &Context<'_>, entry: &EntryId) -> Result<bool, StoreError> {
+    let delivery = ctx.tx.delivery(entry)?;
+    let side = delivery.and_then(|delivery| ctx.agenda.directory.get(&delivery.conversation));
+    Ok(side == Some(&Side::Group))
 }
 
 /// Where messages expired, what this device said of itself may have, too.

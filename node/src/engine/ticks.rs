@@ -57,7 +57,7 @@ pub(super) fn void_from(
 /// Keeps how far a message has come, and tells it.
 pub(super) fn keep(ctx: &mut Context<'_>, delivery: &Delivery) -> Result<(), StoreError> {
     ctx.tx.put_delivery(delivery)?;
-    let contact = views::contact_name(ctx, &delivery.conversation)?;
+    let contact = views::conversation_name(ctx, &delivery.conversation)?;
     ctx.events.push(Event::Tick {
         contact,
         id: delivery.entry.to_hex(),

@@ -8,29 +8,22 @@ use undertone_protocol::keys::{Certificate, DeviceList, ListedDevice};
 use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE};
 use undertone_protocol::receipts::Tick;
 
+use super::circle::Circle;
 use super::context::Context;
-use super::{acknowledged, own, warnings};
+use super::{acknowledged, membership, own, warnings};
 use crate::command::{ContactView, DeviceCodeView, DeviceView, IdView, MessageView};
 use crate::store::{
     Acknowledged, Contact, ContactState, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError,
     StoredEntry,
 };
 
-/// The contact of a direct conversation.
-pub(super) fn contact_of(
+/// What a conversation is called.
+pub(super) fn conversation_name(
     ctx: &Context<'_>,
     conversation: &ConversationId,
-) -> Result<Option<Contact>, StoreError> {
-    match ctx.agenda.directory.get(conversation) {
-        Some(user) => ctx.tx.contact(user),
-        None => Ok(None),
-    }
-}
-
-/// What the contact of a conversation is called.
-pub(super) fn contact_name(ctx: &Context<'_>, conversation: &ConversationId) -> Result<String, StoreError> {
-    let contact = contact_of(ctx, conversation)?;
-    Ok(contact.map_or_else(|| conversation.short(), |contact| contact.name.to_string()))
+) -> Result<String, StoreError> {
+    let circle = Circle::of(ctx, conversation)?;
+    Ok(circle.map_or_else(|| conversation.short(), |circle| circle.name()))
 }
 
 /// Who this node is.
@@ -50,6 +43,7 @@ pub(super) fn contact(ctx: &Context<'_>, contact: &Contact) -> Result<ContactVie
         ContactState::Requested => "requested",
         ContactState::Declined => "declined",
         ContactState::Accepted => "accepted",
+        ContactState::Member => "member",
         ContactState::Blocked(_) => "blocked",
     };
     Ok(ContactView {
@@ -68,7 +62,7 @@ fn first_text(ctx: &Context<'_>, contact: &Contact) -> Result<Option<String>, St
         return Ok(None);
     }
     let history = ctx.tx.history(&ctx.me.direct(&contact.user), None, 1)?;
-    Ok(history.first().map(text))
+    history.first().map(|stored| text(ctx, stored)).transpose()
 }
 
 /// Why a message does not get further.
@@ -94,13 +88,14 @@ pub(super) fn link_refused(name: &str, why: Failure) -> String {
     )
 }
 
-fn text(stored: &StoredEntry) -> String {
-    match &stored.entry.body.content {
+fn text(ctx: &Context<'_>, stored: &StoredEntry) -> Result<String, StoreError> {
+    Ok(match &stored.entry.body.content {
         Content::Text(text) => text.clone(),
         Content::Devices(change) => devices(change),
         Content::Account(_) => "(what your devices know of a contact)".to_owned(),
+        Content::Operation(signed) => membership::told(ctx, signed)?,
         Content::Unknown => "(made by a newer version: update to see it)".to_owned(),
-    }
+    })
 }
 
 /// Which devices a change leaves active.
@@ -114,22 +109,39 @@ fn devices(change: &DeviceChange) -> String {
     }
 }
 
-/// How far a message has come that the user wrote on another device: by what that one and the contact's devices
+/// How far a message has come that the user wrote on another device: by what that one and the others' devices
 /// signed, one left out if so wished.
 pub(super) fn siblings_tick(
     ctx: &Context<'_>,
-    contact: &Contact,
+    circle: &Circle,
     header: &EntryHeader,
     left_out: Option<&DeviceId>,
 ) -> Result<Tick, StoreError> {
     let author = acknowledged::of(ctx.tx, &header.conversation, &header.device)?;
     let in_custody = author.delivered.covers(&header.device, header.seq);
-    let mut tick = match (own::is_me(ctx, contact), in_custody) {
+    let floor = match (circle.is_account(ctx), in_custody) {
         (true, _) => Tick::Read,
         (false, true) => Tick::Sent,
         (false, false) => Tick::Queued,
     };
-    let listed = contact.device_list.iter().flat_map(|list| &list.devices);
+    // As far as with the one with whom it came the least far.
+    let mut least = None;
+    for person in circle.people(ctx)? {
+        let tick = persons_tick(ctx, &person, header, left_out)?;
+        least = Some(least.map_or(tick, |least: Tick| least.min(tick)));
+    }
+    Ok(least.map_or(floor, |least| floor.max(least)))
+}
+
+/// How far a message has come by what a person's devices ever signed.
+fn persons_tick(
+    ctx: &Context<'_>,
+    person: &Contact,
+    header: &EntryHeader,
+    left_out: Option<&DeviceId>,
+) -> Result<Tick, StoreError> {
+    let mut tick = Tick::Queued;
+    let listed = person.device_list.iter().flat_map(|list| &list.devices);
     for device in listed.map(|listed| &listed.certificate.device).filter(|device| left_out != Some(*device)) {
         tick = tick.max(tick_by(&acknowledged::of(ctx.tx, &header.conversation, device)?, header));
     }
@@ -147,17 +159,17 @@ pub(super) fn tick_by(ever: &Acknowledged, header: &EntryHeader) -> Tick {
     }
 }
 
-/// A message of a contact's conversation.
+/// A message of a conversation.
 pub(super) fn message(
     ctx: &Context<'_>,
-    contact: &Contact,
+    circle: &Circle,
     stored: &StoredEntry,
 ) -> Result<MessageView, StoreError> {
     let entry = &stored.entry;
     let mine = own::is_own(ctx, &entry.header.device);
     let delivery = if mine { ctx.tx.delivery(&entry.id)? } else { None };
     let elsewhere = match &delivery {
-        None if mine => Some(siblings_tick(ctx, contact, &entry.header, None)?),
+        None if mine => Some(siblings_tick(ctx, circle, &entry.header, None)?),
         _ => None,
     };
     let state = match delivery.as_ref().map(|delivery| delivery.tick).or(elsewhere) {
@@ -173,15 +185,15 @@ pub(super) fn message(
     };
     Ok(MessageView {
         id: entry.id.to_hex(),
-        contact: contact.name.to_string(),
-        from: if mine { ctx.me.account.name.to_string() } else { contact.name.to_string() },
+        contact: circle.name(),
+        from: circle.author(ctx, &entry.header.device)?,
         mine,
-        text: text(stored),
+        text: text(ctx, stored)?,
         time_ms: entry.header.claimed.as_ms(),
         state: state.to_owned(),
         failed: failed.map(failure),
         note: match (&delivery, elsewhere) {
-            (Some(delivery), _) => note(ctx, contact, delivery)?,
+            (Some(delivery), _) => note(ctx, circle, delivery)?,
             (None, Some(Tick::Queued)) => {
                 Some("written on another device, which has not told yet that a relay took it".to_owned())
             }
@@ -201,25 +213,28 @@ fn has_expired(ctx: &Context<'_>, tick: Tick, stored: &StoredEntry) -> bool {
 /// A message by its id.
 pub(super) fn message_by_id(ctx: &Context<'_>, id: &EntryId) -> Result<Option<MessageView>, StoreError> {
     let Some(stored) = ctx.tx.entry(id)? else { return Ok(None) };
-    match contact_of(ctx, &stored.entry.header.conversation)? {
-        Some(contact) => Ok(Some(message(ctx, &contact, &stored)?)),
+    match Circle::of(ctx, &stored.entry.header.conversation)? {
+        Some(circle) => Ok(Some(message(ctx, &circle, &stored)?)),
         None => Ok(None),
     }
 }
 
 /// What a queued message waits for.
-fn note(ctx: &Context<'_>, contact: &Contact, delivery: &Delivery) -> Result<Option<String>, StoreError> {
+fn note(ctx: &Context<'_>, circle: &Circle, delivery: &Delivery) -> Result<Option<String>, StoreError> {
     if delivery.tick > Tick::Queued || delivery.failed.is_some() {
         return Ok(None);
     }
-    let note = match (contact.state, delivery.sealed) {
-        (ContactState::Accepted, true) if was_put_off(ctx, delivery)? => {
+    let blocked = circle.contact().is_some_and(|contact| contact.state.is_blocked());
+    let note = match (circle, circle.is_open(), delivery.sealed) {
+        (_, true, true) if was_put_off(ctx, delivery)? => {
             "their relay takes nothing more for them just now (a full mailbox, or too much at once): it is tried again"
         }
-        (ContactState::Accepted, true) => "waiting for a relay",
-        (ContactState::Accepted, false) => "waiting for the contact's keys",
-        (ContactState::Blocked(_), _) => "you blocked the contact",
-        _ => "awaiting acceptance",
+        (_, true, true) => "waiting for a relay",
+        (Circle::Direct(_), true, false) => "waiting for the contact's keys",
+        (Circle::Group(_), true, false) => "waiting for the members' keys",
+        (Circle::Direct(_), false, _) if blocked => "you blocked the contact",
+        (Circle::Direct(_), false, _) => "awaiting acceptance",
+        (Circle::Group(_), false, _) => "you are not in the group any more",
     };
     Ok(Some(note.to_owned()))
 }
@@ -233,8 +248,8 @@ fn was_put_off(ctx: &Context<'_>, delivery: &Delivery) -> Result<bool, StoreErro
 
 /// Whether a queued message can get further without somebody else's doing.
 pub(super) fn can_progress(ctx: &Context<'_>, delivery: &Delivery) -> Result<bool, StoreError> {
-    let contact = contact_of(ctx, &delivery.conversation)?;
-    Ok(delivery.sealed || contact.is_some_and(|contact| contact.state == ContactState::Accepted))
+    let circle = Circle::of(ctx, &delivery.conversation)?;
+    Ok(delivery.sealed || circle.is_some_and(|circle| circle.is_open()))
 }
 
 /// How many things are on their way out: items that no relay has yet.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use undertone_protocol::ids::{DeviceId, EntryId, Handle, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, Handle, UserId};
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::time::Timestamp;
 
@@ -12,7 +12,7 @@ use super::links::Links;
 use super::types::{Notice, Outputs};
 use super::{own, views, warnings};
 use crate::command::{
-    CommandError, CommandId, CountView, DeviceCodeView, ErrorKind, InvitationView, Response,
+    CommandError, CommandId, CountView, DeviceCodeView, ErrorKind, GroupView, InvitationView, Response,
 };
 use crate::store::{Purpose, StoreError};
 
@@ -33,7 +33,9 @@ pub(super) enum Condition {
     /// What makes a device one of this user's is at its relay.
     Linked { device: DeviceId },
     /// Acknowledgements of a conversation, and messages to it, are at a relay.
-    Flushed { user: UserId, view: CountView },
+    Flushed { conversation: ConversationId, view: CountView },
+    /// What was changed of a group is at a relay, for all who can be reached.
+    Told { group: ConversationId, view: Box<GroupView> },
 }
 
 struct Waiter {
@@ -134,11 +136,16 @@ fn answer(
             Ok((there || over).then_some(Ok(Response::Device(view))))
         }
         Condition::Introduced { user } => introduced(ctx, user, over),
-        Condition::Flushed { user, view } => {
-            let conversation = ctx.me.direct(user);
-            let flushed = !ctx.tx.own_receipts(&conversation)?.due
-                && ctx.tx.outbox_of(&Purpose::Acknowledgement(conversation))?.is_empty();
+        Condition::Flushed { conversation, view } => {
+            let flushed = !ctx.tx.own_receipts(conversation)?.due
+                && ctx.tx.outbox_of(&Purpose::Acknowledgement(*conversation))?.is_empty();
             Ok((flushed || over).then(|| Ok(Response::Count(view.clone()))))
+        }
+        Condition::Told { group, view } => {
+            let is_told = ctx.tx.deliveries_waiting(group, 1)?.is_empty()
+                && ctx.tx.outbox_of(&Purpose::Group(*group))?.is_empty()
+                && !ctx.agenda.updates.keys().any(|(of, _)| of == group);
+            Ok((is_told || over).then(|| Ok(Response::Group(view.clone()))))
         }
     }
 }

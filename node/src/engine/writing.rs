@@ -1,13 +1,13 @@
 //! Entries of this device are made.
 
 use undertone_protocol::entry::{EntryBody, EntryHeader, SignedEntry};
-use undertone_protocol::ids::EntryId;
-use undertone_protocol::limits::ENTRY_HEADS_MAX;
+use undertone_protocol::ids::{ConversationId, DeviceListHash, EntryId, OperationHash};
+use undertone_protocol::limits::{ENTRY_HEADS_MAX, MEMBERSHIP_HEADS_MAX};
 use undertone_protocol::receipts::Tick;
 
 use super::context::Context;
 use crate::log;
-use crate::store::{Contact, Delivery, StoreError};
+use crate::store::{Contact, Delivery, Group, StoreError};
 
 /// Adds an entry of this device to the conversation with a contact; it is sealed when it can be. What a user
 /// tells their own devices only is read by them already.
@@ -16,11 +16,42 @@ pub(super) fn append(
     contact: &Contact,
     body: EntryBody,
 ) -> Result<EntryId, StoreError> {
-    let conversation = ctx.me.direct(&contact.user);
+    let mut heads = vec![ctx.me.account.device_list.hash()];
+    heads.extend(contact.device_list.as_ref().map(|list| list.hash()));
+    heads.dedup();
+    let tick = if contact.user == ctx.me.user { Tick::Read } else { Tick::Queued };
+    write(ctx, ctx.me.direct(&contact.user), heads, tick, body)
+}
+
+/// Adds an entry of this device to a group, by what is known of its membership.
+pub(super) fn append_to_group(
+    ctx: &mut Context<'_>,
+    group: &Group,
+    body: EntryBody,
+) -> Result<EntryId, StoreError> {
+    let heads = ctx.groups.heads(&group.id);
+    append_knowing(ctx, group, &heads, body)
+}
+
+/// The same, by these operations.
+pub(super) fn append_knowing(
+    ctx: &mut Context<'_>,
+    group: &Group,
+    heads: &[OperationHash],
+    body: EntryBody,
+) -> Result<EntryId, StoreError> {
+    let heads = heads.iter().take(MEMBERSHIP_HEADS_MAX).map(|hash| DeviceListHash::new(*hash.as_bytes()));
+    write(ctx, group.id, heads.collect(), Tick::Queued, body)
+}
+
+fn write(
+    ctx: &mut Context<'_>,
+    conversation: ConversationId,
+    membership_heads: Vec<DeviceListHash>,
+    tick: Tick,
+    body: EntryBody,
+) -> Result<EntryId, StoreError> {
     let own = log::frontier_of(ctx.tx, &conversation, &ctx.me.device)?;
-    let mut membership_heads = vec![ctx.me.account.device_list.hash()];
-    membership_heads.extend(contact.device_list.as_ref().map(|list| list.hash()));
-    membership_heads.dedup();
     let header = EntryHeader {
         conversation,
         device: ctx.me.device,
@@ -35,8 +66,7 @@ pub(super) fn append(
     let entry = SignedEntry::issue(ctx.me.key.signing_key(), header, body);
     let (id, seq) = (entry.id, entry.header.seq);
     log::insert(ctx.tx, entry, ctx.now)?;
-    let tick = if contact.user == ctx.me.user { Tick::Read } else { Tick::Queued };
     ctx.tx.put_delivery(&Delivery { entry: id, conversation, seq, sealed: false, tick, failed: None })?;
-    ctx.agenda.seal.insert(conversation, contact.user);
+    ctx.agenda.seal.insert(conversation);
     Ok(id)
 }

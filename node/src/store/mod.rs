@@ -15,12 +15,13 @@ mod conformance;
 pub use memory::MemoryStore;
 pub use records::{
     Account, Acknowledged, Block, Contact, ContactState, Cut, CutReason, Delivery, Failure, Fault, Gap,
-    HomeRelay, OlmSession, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose,
-    Quarantined, Received, ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
+    Group, HomeRelay, Member, OlmSession, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, PeerDevice,
+    Purpose, Quarantined, Received, ReceiverKey, Revocation, SenderKey, Standing, StoredEntry,
+    StoredInvitation, SupersededKey,
 };
 pub use sqlite::{OpenError, SqliteStore};
 pub use transaction::{
-    AccountTx, InboxTx, LogTx, NodeTx, OutboxTx, PairwiseTx, PeopleTx, ReceiptsTx, SenderKeysTx,
+    AccountTx, GroupsTx, InboxTx, LogTx, NodeTx, OutboxTx, PairwiseTx, PeopleTx, ReceiptsTx, SenderKeysTx,
 };
 
 /// What to do when the database is damaged. A backup is an older store: nothing may go out of it.

@@ -9,19 +9,19 @@ use undertone_protocol::receipts::Acknowledgement;
 use undertone_protocol::time::Timestamp;
 
 use super::{
-    Account, Acknowledged, Contact, Cut, Delivery, Gap, HomeRelay, OlmSession, OutboxItem, OwnReceipts,
-    PeerDevice, Purpose, Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry,
-    StoredInvitation,
+    Account, Acknowledged, Contact, Cut, Delivery, Gap, Group, HomeRelay, Member, OlmSession, OutboxItem,
+    OwnReceipts, PeerDevice, Purpose, Quarantined, ReceiverKey, Revocation, SenderKey, StoreError,
+    StoredEntry, StoredInvitation,
 };
 
 /// A transaction: reads see its own writes. "put" inserts or replaces.
 pub trait NodeTx:
-    AccountTx + PeopleTx + PairwiseTx + SenderKeysTx + LogTx + ReceiptsTx + OutboxTx + InboxTx
+    AccountTx + PeopleTx + GroupsTx + PairwiseTx + SenderKeysTx + LogTx + ReceiptsTx + OutboxTx + InboxTx
 {
 }
 
-impl<T: AccountTx + PeopleTx + PairwiseTx + SenderKeysTx + LogTx + ReceiptsTx + OutboxTx + InboxTx> NodeTx
-    for T
+impl<T: AccountTx + PeopleTx + GroupsTx + PairwiseTx + SenderKeysTx + LogTx + ReceiptsTx + OutboxTx + InboxTx>
+    NodeTx for T
 {
 }
 
@@ -89,6 +89,30 @@ pub trait PeopleTx {
     /// The entries that set the account's record of a user and that no other one replaces, by id: more than
     /// one when devices set it at once.
     fn account_changes(&self, user: &UserId) -> Result<Vec<EntryId>, StoreError>;
+}
+
+/// Groups, and what is kept of their members.
+pub trait GroupsTx {
+    /// A group.
+    fn group(&self, id: &ConversationId) -> Result<Option<Group>, StoreError>;
+    /// All groups, by id.
+    fn groups(&self) -> Result<Vec<Group>, StoreError>;
+    /// Keeps a group.
+    fn put_group(&mut self, group: &Group) -> Result<(), StoreError>;
+    /// A group's membership document, as it was put.
+    fn group_document(&self, id: &ConversationId) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Keeps a group's membership document.
+    fn put_group_document(&mut self, id: &ConversationId, document: &[u8]) -> Result<(), StoreError>;
+    /// What is kept of a member.
+    fn member(&self, group: &ConversationId, user: &UserId) -> Result<Option<Member>, StoreError>;
+    /// What is kept of all members of a group, former ones included, by user.
+    fn members(&self, group: &ConversationId) -> Result<Vec<Member>, StoreError>;
+    /// The groups of which something is kept of a user, by id.
+    fn groups_of(&self, user: &UserId) -> Result<Vec<ConversationId>, StoreError>;
+    /// Keeps what is known of a member.
+    fn put_member(&mut self, member: &Member) -> Result<(), StoreError>;
+    /// Forgets a member.
+    fn delete_member(&mut self, group: &ConversationId, user: &UserId) -> Result<(), StoreError>;
 }
 
 /// Olm sessions and channels.
@@ -191,7 +215,7 @@ pub trait LogTx {
     /// Held entries that no held entry names as a parent, last in order first, at most `limit`.
     fn heads(&self, conversation: &ConversationId, limit: usize) -> Result<Vec<EntryId>, StoreError>;
     /// The last `limit` entries in order that stand before `before` (`None`: the end), first one first. Entries
-    /// beyond the [`Cut`] of their device are left out; all other reads give them.
+    /// beyond the [`Cut`] of their device, and void ones, are left out; all other reads give them.
     fn history(
         &self,
         conversation: &ConversationId,
@@ -234,6 +258,10 @@ pub trait LogTx {
     ) -> Result<(), StoreError>;
     /// All cuts of a conversation, by device.
     fn cuts(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, Cut)>, StoreError>;
+    /// Whether an entry does not count, as its author was out or is put out.
+    fn is_void(&self, entry: &EntryId) -> Result<bool, StoreError>;
+    /// Notes whether an entry does not count. [`Self::history`] leaves out one that does not.
+    fn put_void(&mut self, entry: &EntryId, is_void: bool) -> Result<(), StoreError>;
 }
 
 /// Acknowledgements, and how far messages have come.

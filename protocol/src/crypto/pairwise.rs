@@ -99,6 +99,7 @@ const fn kind(body: &Body) -> u8 {
         Body::Nothing(_) => 7,
         Body::Retry(_) => 8,
         Body::Entries(_) => 9,
+        Body::Group(_) => 10,
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Content {
     Devices(DeviceChange),
     /// What the author's user's devices know of another user; in the conversation with oneself only.
     Account(Box<AccountRecord>),
+    /// A change of the group's membership that the entry's device signed; in a group only. Whoever takes it checks it.
+    Operation(Signed),
     /// Something that a later version made: kept, counted, shown as such.
     Unknown,
 }
@@ -59,6 +61,7 @@ impl EntryBody {
                 revocations: change.revocations.iter().map(Signed::to_wire).collect(),
             }),
             Content::Account(record) => WireContent::Account(record.to_wire()),
+            Content::Operation(signed) => WireContent::Operation(signed.to_wire()),
             Content::Unknown => return Err(Malformed::new("entry body", "nothing to say")),
         };
         let mut salt = [0; SALT_BYTES];
@@ -86,6 +89,7 @@ impl EntryBody {
             Some(WireContent::Account(record)) => {
                 Content::Account(Box::new(AccountRecord::from_wire(record)?))
             }
+            Some(WireContent::Operation(signed)) => Content::Operation(Signed::from_wire(signed)?),
             None => Content::Unknown,
         };
         Ok(Self { content, bytes })

@@ -7,13 +7,13 @@ use super::error::KeysError;
 use super::identity::DeviceKey;
 use super::name::Name;
 use crate::codec::{Label, Malformed, Signed, decode, required, sign, version_and_suite};
-use crate::ids::{CurveKey, DeviceId, Handle, UserId};
+use crate::ids::{ConversationId, CurveKey, DeviceId, Handle, UserId};
 use crate::limits::{DEVICES_PER_USER_MAX, HOME_RELAYS_MAX, PAYLOAD_BYTES_MAX, PROTOCOL_VERSION, SUITE};
 use crate::time::Timestamp;
 use crate::wire;
 
-/// First contact (a request), the answer to it (an accept), or what makes a new device one of the sender's user (a
-/// link): who the sender is and how to reach them.
+/// First contact (a request), the answer to it (an accept), what makes a new device one of the sender's user (a link), or
+/// what members of a group say to each other: who the sender is and how to reach them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Introduction {
     /// What it says.
@@ -57,17 +57,24 @@ pub enum IntroductionKind {
     Accept,
     /// Answers a device's code: the recipient is a device of the sender's user from here on.
     Link,
+    /// Says to a device of another member how to reach this one, in their group.
+    Member {
+        /// Which group.
+        group: ConversationId,
+    },
 }
 
 impl Introduction {
     /// Signs an introduction.
     pub fn issue(key: &DeviceKey, fields: IntroductionFields) -> Self {
-        let (kind, invitation) = match fields.kind {
+        let none = bytes::Bytes::new;
+        let (kind, invitation, group) = match fields.kind {
             IntroductionKind::Request { invitation } => {
-                (wire::IntroductionKind::Request, invitation.to_wire())
+                (wire::IntroductionKind::Request, invitation.to_wire(), none())
             }
-            IntroductionKind::Accept => (wire::IntroductionKind::Accept, bytes::Bytes::new()),
-            IntroductionKind::Link => (wire::IntroductionKind::Link, bytes::Bytes::new()),
+            IntroductionKind::Accept => (wire::IntroductionKind::Accept, none(), none()),
+            IntroductionKind::Link => (wire::IntroductionKind::Link, none(), none()),
+            IntroductionKind::Member { group } => (wire::IntroductionKind::Member, none(), group.to_wire()),
         };
         let body = wire::Introduction {
             version: PROTOCOL_VERSION,
@@ -82,6 +89,7 @@ impl Introduction {
             profile: Some(wire::Profile { name: fields.name.as_str().to_owned() }),
             issued_ms: fields.issued.as_ms(),
             invitation,
+            group,
         };
         let signed = sign(Label::Introduction, key.signing_key(), body.encode_to_vec());
         Self { fields, signed }
@@ -141,7 +149,7 @@ impl Introduction {
         signed.verify(Label::Introduction, certificate.device.as_bytes())?;
         let profile = required("introduction", "profile", body.profile)?;
         let fields = IntroductionFields {
-            kind: kind(body.kind, &body.invitation)?,
+            kind: kind(body.kind, &body.invitation, &body.group)?,
             recipient_user,
             recipient_device,
             bundles: bundles(&device_list, body.bundles)?,
@@ -155,13 +163,16 @@ impl Introduction {
     }
 }
 
-fn kind(kind: i32, invitation: &[u8]) -> Result<IntroductionKind, KeysError> {
+fn kind(kind: i32, invitation: &[u8], group: &[u8]) -> Result<IntroductionKind, KeysError> {
     match wire::IntroductionKind::try_from(kind) {
         Ok(wire::IntroductionKind::Request) => {
             Ok(IntroductionKind::Request { invitation: Handle::from_slice(invitation)? })
         }
         Ok(wire::IntroductionKind::Accept) => Ok(IntroductionKind::Accept),
         Ok(wire::IntroductionKind::Link) => Ok(IntroductionKind::Link),
+        Ok(wire::IntroductionKind::Member) => {
+            Ok(IntroductionKind::Member { group: ConversationId::from_slice(group)? })
+        }
         _ => Err(Malformed::new("introduction", "unknown kind").into()),
     }
 }

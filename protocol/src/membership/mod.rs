@@ -7,6 +7,7 @@ mod operation;
 mod resolver;
 mod role;
 mod settings;
+mod update;
 
 pub use action::{Action, Create, Cut, CutHeads};
 pub use document::{Document, ExportError, LoadError, Missing, Released, TakeError, Taken};
@@ -18,6 +19,7 @@ pub use resolver::{
 };
 pub use role::{Rank, Role};
 pub use settings::{Settings, SettingsChange};
+pub use update::{GroupUpdate, Person};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use undertone::command::{
-    Command, CommandError, ContactView, DeviceView, HistoryItem, IdView, MessageView, Response, StatusView,
+    Command, CommandError, ContactView, DeviceView, GroupView, HistoryItem, IdView, MessageView, Response,
+    StatusView,
 };
 use undertone::engine::Origin;
 
@@ -108,6 +109,25 @@ impl Stage {
     /// The user's devices, as one of them knows them.
     pub fn devices(&mut self, node: usize) -> Result<Vec<DeviceView>, Failed> {
         expect!(self.ask(node, Command::DeviceList {}), Devices)
+    }
+
+    /// A command about one group.
+    pub fn group(&mut self, node: usize, command: Command) -> Result<GroupView, Failed> {
+        Ok(*expect!(self.ask(node, command), Group)?)
+    }
+
+    /// A group as a device knows it.
+    pub fn show_group(&mut self, node: usize, group: &str) -> Result<GroupView, Failed> {
+        self.group(node, Command::GroupShow { group: group.to_owned() })
+    }
+
+    /// Who is in a group as a device knows it: names with roles, ascending.
+    pub fn members(&mut self, node: usize, group: &str) -> Result<Vec<String>, Failed> {
+        let members = self.show_group(node, group)?.members.into_iter();
+        let mut members: Vec<String> =
+            members.map(|member| format!("{} {}", member.name, member.role)).collect();
+        members.sort();
+        Ok(members)
     }
 
     /// What a command that can't be carried out says.

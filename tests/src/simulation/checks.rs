@@ -82,7 +82,7 @@ fn fill(view: &mut View, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Resul
         match stored.entry.body.content {
             Content::Text(text) => view.shown.push(text),
             Content::Unknown => view.shown.push("unknown".to_owned()),
-            Content::Devices(_) | Content::Account(_) => {}
+            Content::Devices(_) | Content::Account(_) | Content::Operation(_) => {}
         }
     }
     for delivery in tx.deliveries_unread(&conversation)? {

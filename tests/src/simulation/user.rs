@@ -172,6 +172,7 @@ impl User {
         let name = screen.name.clone();
         let mut commands: Vec<Command> = match screen.state {
             ContactState::Blocked(_) => vec![Command::ContactUnblock { name }],
+            ContactState::Member => Vec::new(),
             ContactState::Requested | ContactState::Declined => vec![Command::ContactAccept { name }],
             ContactState::Requesting | ContactState::Accepted if screen.refused => {
                 self.knock_again(peer, circle).into_iter().collect()

@@ -110,7 +110,7 @@ pub(super) fn custody(held_until: u64) -> OutboxState {
 }
 
 /// One of each kind, all about the same bytes.
-pub(super) fn purposes(subject: u8) -> [Purpose; 11] {
+pub(super) fn purposes(subject: u8) -> [Purpose; 12] {
     let (entry, user) = (EntryId::new([subject; 32]), UserId::new([subject; 32]));
     let device = DeviceId::new([subject; 32]);
     [
@@ -125,6 +125,7 @@ pub(super) fn purposes(subject: u8) -> [Purpose; 11] {
         Purpose::History(conversation(subject)),
         Purpose::Link(device),
         Purpose::DeviceList(user),
+        Purpose::Group(conversation(subject)),
     ]
 }
 

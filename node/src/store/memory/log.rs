@@ -122,6 +122,19 @@ impl LogTx for Tables {
         let rows = self.cuts.from(first, move |(of, _)| *of == first.0);
         Ok(rows.map(|((_, device), cut)| (*device, cut.clone())).collect())
     }
+
+    fn is_void(&self, entry: &EntryId) -> Result<bool, StoreError> {
+        Ok(self.voids.contains(entry))
+    }
+
+    fn put_void(&mut self, entry: &EntryId, is_void: bool) -> Result<(), StoreError> {
+        if is_void {
+            self.voids.put(*entry, ());
+        } else {
+            self.voids.remove(entry);
+        }
+        Ok(())
+    }
 }
 
 impl Tables {
@@ -174,7 +187,7 @@ impl Tables {
     fn is_cut_off(&self, stored: &StoredEntry) -> bool {
         let header = &stored.entry.header;
         let cut = self.cuts.get(&(header.conversation, header.device));
-        cut.is_some_and(|cut| header.seq > cut.through)
+        cut.is_some_and(|cut| header.seq > cut.through) || self.voids.contains(&stored.entry.id)
     }
 
     /// The places in a conversation before `before`, the last one first.

@@ -10,8 +10,8 @@ use undertone_protocol::time::Timestamp;
 
 use super::table::Table;
 use crate::store::{
-    Account, Acknowledged, Contact, Cut, Delivery, Gap, HomeRelay, OlmSession, OutboxItem, OwnReceipts,
-    PeerDevice, Quarantined, ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation,
+    Account, Acknowledged, Contact, Cut, Delivery, Gap, Group, HomeRelay, Member, OlmSession, OutboxItem,
+    OwnReceipts, PeerDevice, Quarantined, ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation,
 };
 
 /// A channel from a device.
@@ -71,6 +71,10 @@ tables! {
     contacts: UserId => Contact,
     peer_devices: DeviceId => PeerDevice,
     invitations: Handle => StoredInvitation,
+    groups: ConversationId => Group,
+    group_documents: ConversationId => Vec<u8>,
+    members: (ConversationId, UserId) => Member,
+    voids: EntryId => (),
     revocations: (RelayId, Vec<Handle>) => Revocation,
     account_changes: (UserId, EntryId) => Change,
     olm_sessions: (DeviceId, [u8; 32]) => OlmSession,

@@ -2,6 +2,7 @@
 
 mod account;
 mod encryption;
+mod groups;
 mod inbox;
 mod log;
 mod outbox;
@@ -10,6 +11,7 @@ mod receipts;
 
 pub use account::{Account, Fault, HomeRelay, Received, SupersededKey};
 pub use encryption::{OlmSession, ReceiverKey, SenderKey};
+pub use groups::{Group, Member, Standing};
 pub use inbox::Quarantined;
 pub use log::{Cut, CutReason, Gap, StoredEntry};
 pub use outbox::{OutboxItem, OutboxRecipient, OutboxState, Purpose};

@@ -47,6 +47,8 @@ pub enum Purpose {
     Link(DeviceId),
     /// A device list, back to its user who started anew: until custody.
     DeviceList(UserId),
+    /// What another device is told of this group, or who this one is in it: until custody.
+    Group(ConversationId),
 }
 
 /// One recipient of an outbox item.

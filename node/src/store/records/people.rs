@@ -58,6 +58,8 @@ pub enum ContactState {
     Declined,
     /// Both want to talk.
     Accepted,
+    /// They are in a group with the user, and no more: not among the contacts.
+    Member,
     /// The user wants nothing from them.
     Blocked(Block),
 }

@@ -145,6 +145,31 @@ pub(super) fn get_joined<const N: usize, T: Id>(
         .collect()
 }
 
+/// Devices with a moment each.
+pub(super) fn join_moments(moments: &[(DeviceId, Timestamp)]) -> Vec<u8> {
+    let parts = moments
+        .iter()
+        .flat_map(|(device, at)| device.as_bytes().iter().copied().chain(at.as_ms().to_be_bytes()));
+    parts.collect()
+}
+
+/// What [`join_moments`] stored.
+pub(super) fn get_moments(
+    row: &Row<'_>,
+    column: usize,
+    what: &'static str,
+) -> Result<Vec<(DeviceId, Timestamp)>, StoreError> {
+    let read = |part: &[u8]| {
+        let Some((device, at)) = part.split_at_checked(DeviceId::LEN) else {
+            return Err(damaged(what, "a device id is cut off"));
+        };
+        let device = DeviceId::from_slice(device).map_err(|error| damaged(what, error))?;
+        let at = at.try_into().map_err(|error| damaged(what, error))?;
+        Ok((device, Timestamp::from_ms(u64::from_be_bytes(at))))
+    };
+    blob(row, column, what)?.chunks(DeviceId::LEN + 8).map(read).collect()
+}
+
 /// Messages one after the other, each after its length.
 pub(super) fn pack<M: Message>(messages: impl IntoIterator<Item = M>) -> Zeroizing<Vec<u8>> {
     let messages: Vec<M> = messages.into_iter().collect();

@@ -111,6 +111,20 @@ impl LogTx for SqliteTx<'_> {
     fn cuts(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, Cut)>, StoreError> {
         cuts::of(self.connection, conversation)
     }
+
+    fn is_void(&self, entry: &EntryId) -> Result<bool, StoreError> {
+        exists(self.connection, "SELECT 1 FROM voids WHERE entry = ?", [entry.as_bytes()])
+    }
+
+    fn put_void(&mut self, entry: &EntryId, is_void: bool) -> Result<(), StoreError> {
+        let sql = if is_void {
+            "INSERT OR IGNORE INTO voids (entry) VALUES (?)"
+        } else {
+            "DELETE FROM voids WHERE entry = ?"
+        };
+        run(self.connection, sql, [entry.as_bytes()])?;
+        Ok(())
+    }
 }
 
 fn entry(connection: &Connection, id: &EntryId) -> Result<Option<StoredEntry>, StoreError> {
@@ -224,7 +238,8 @@ fn history(
 ) -> Result<Vec<StoredEntry>, StoreError> {
     // A conversation has few cuts: each is looked up by its key as the index of the order is walked.
     const REST: &str = "AND NOT EXISTS (SELECT 1 FROM cuts WHERE cuts.conversation = entries.conversation \
-                         AND cuts.device = entries.device AND entries.seq > cuts.through) ORDER BY effective DESC, device DESC, id DESC LIMIT ?";
+                         AND cuts.device = entries.device AND entries.seq > cuts.through) \
+                         AND NOT EXISTS (SELECT 1 FROM voids WHERE voids.entry = entries.id) ORDER BY effective DESC, device DESC, id DESC LIMIT ?";
     let mut entries = match before {
         None => {
             let sql = format!("{SELECT_ENTRY} WHERE conversation = ? {REST}");

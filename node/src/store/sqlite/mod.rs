@@ -9,6 +9,7 @@ mod columns;
 mod cuts;
 mod error;
 mod gaps;
+mod groups;
 mod inbox;
 mod log;
 mod open;

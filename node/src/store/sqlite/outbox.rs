@@ -250,6 +250,7 @@ fn purpose_columns(purpose: &Purpose) -> (i64, &[u8; 32]) {
         Purpose::History(conversation) => (9, conversation.as_bytes()),
         Purpose::Link(device) => (10, device.as_bytes()),
         Purpose::DeviceList(user) => (11, user.as_bytes()),
+        Purpose::Group(group) => (12, group.as_bytes()),
     }
 }
 
@@ -267,6 +268,7 @@ fn read_purpose(row: &Row<'_>) -> Result<Purpose, StoreError> {
         9 => Purpose::History(get_id(row, 3, ITEM)?),
         10 => Purpose::Link(get_id(row, 3, ITEM)?),
         11 => Purpose::DeviceList(get_id(row, 3, ITEM)?),
+        12 => Purpose::Group(get_id(row, 3, ITEM)?),
         _ => return Err(damaged(ITEM, format!("unknown purpose {number}"))),
     })
 }

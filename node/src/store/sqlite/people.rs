@@ -6,8 +6,8 @@ use undertone_protocol::time::Timestamp;
 
 use super::account::read_name;
 use super::columns::{
-    all, blob, damaged, denial, denial_from, get_id, get_id_opt, get_joined, get_ms, get_packed, get_signed,
-    join, ms, one, pack, run, signed,
+    all, damaged, denial, denial_from, get_id, get_id_opt, get_joined, get_moments, get_ms, get_packed,
+    get_signed, join, join_moments, ms, one, pack, run, signed,
 };
 use super::{SqliteTx, changes, revocations};
 use crate::store::{
@@ -165,29 +165,6 @@ fn read_contact(row: &Row<'_>) -> Result<Contact, StoreError> {
     })
 }
 
-fn join_moments(moments: &[(DeviceId, Timestamp)]) -> Vec<u8> {
-    let parts = moments
-        .iter()
-        .flat_map(|(device, at)| device.as_bytes().iter().copied().chain(at.as_ms().to_be_bytes()));
-    parts.collect()
-}
-
-fn get_moments(
-    row: &Row<'_>,
-    column: usize,
-    what: &'static str,
-) -> Result<Vec<(DeviceId, Timestamp)>, StoreError> {
-    let read = |part: &[u8]| {
-        let Some((device, at)) = part.split_at_checked(DeviceId::LEN) else {
-            return Err(damaged(what, "a device id is cut off"));
-        };
-        let device = DeviceId::from_slice(device).map_err(|error| damaged(what, error))?;
-        let at = at.try_into().map_err(|error| damaged(what, error))?;
-        Ok((device, Timestamp::from_ms(u64::from_be_bytes(at))))
-    };
-    blob(row, column, what)?.chunks(DeviceId::LEN + 8).map(read).collect()
-}
-
 /// A blocked contact has the number of what it was before, and a time.
 const fn state_number(state: ContactState) -> i64 {
     match state {
@@ -195,6 +172,7 @@ const fn state_number(state: ContactState) -> i64 {
         ContactState::Requested | ContactState::Blocked(Block { was: BlockedFrom::Requested, .. }) => 2,
         ContactState::Accepted | ContactState::Blocked(Block { was: BlockedFrom::Accepted, .. }) => 3,
         ContactState::Declined | ContactState::Blocked(Block { was: BlockedFrom::Declined, .. }) => 4,
+        ContactState::Member => 5,
     }
 }
 
@@ -211,6 +189,7 @@ fn read_state(row: &Row<'_>) -> Result<ContactState, StoreError> {
         2 => BlockedFrom::Requested,
         3 => BlockedFrom::Accepted,
         4 => BlockedFrom::Declined,
+        5 => return Ok(ContactState::Member),
         number => return Err(damaged(CONTACT, format!("unknown state {number}"))),
     };
     let since: Option<i64> = row.get(14)?;

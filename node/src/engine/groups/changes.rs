@@ -1,0 +1,167 @@
+//! Operations that this device makes.
+
+use undertone_protocol::entry::{Content, EntryBody};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, OperationHash, UserId};
+use undertone_protocol::keys::{
+    Certificate, DeviceList, DeviceRevoke, DeviceRevokeFields, IdentityKey, Name,
+};
+use undertone_protocol::limits::{DEVICES_PER_USER_MAX, GROUP_MEMBERS_MAX};
+use undertone_protocol::membership::{
+    Action, Create, Cut, CutHeads, Document, Operation, SettingsChange, SignedOperation,
+};
+
+use super::{following, updates};
+use crate::engine::context::Context;
+use crate::engine::writing;
+use crate::log;
+use crate::store::{Contact, Group, Standing, StoreError};
+
+/// Makes a group of which this user is the owner, and so far the only member.
+pub(in crate::engine) fn create(
+    ctx: &mut Context<'_>,
+    name: Name,
+) -> Result<Result<Group, String>, StoreError> {
+    let mut salt = [0; 16];
+    rand_core::Rng::fill_bytes(ctx.rng, &mut salt);
+    let settings = SettingsChange { name: Some(name.clone()), ..SettingsChange::default() };
+    let operation = Operation {
+        group: None,
+        device: ctx.me.device,
+        certificate: own_certificate(ctx),
+        parents: Vec::new(),
+        number: 0,
+        action: Action::Create(Create { salt, cap: GROUP_MEMBERS_MAX, settings }),
+    };
+    let signed = match SignedOperation::issue(&ctx.me.key, operation) {
+        Ok(signed) => signed,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let id = Document::group_of(&signed);
+    let group = Group { id, name: name.to_string(), standing: Standing::In, added: ctx.now };
+    updates::open(ctx, &group, Document::new(id))?;
+    Ok(take(ctx, &id, signed)?.map(|_| group))
+}
+
+fn own_certificate(ctx: &Context<'_>) -> undertone_protocol::ids::CertificateHash {
+    Operation::certificate_hash(&ctx.me.account.certificate)
+}
+
+/// Changes a group: judges, signs, follows, and writes it into the group's log. The error says why it would not count.
+pub(in crate::engine) fn operate(
+    ctx: &mut Context<'_>,
+    group: &Group,
+    action: Action,
+) -> Result<Result<EntryId, String>, StoreError> {
+    let known = ctx.groups.heads(&group.id);
+    let (me, device, certificate) = (ctx.me.user, ctx.me.device, own_certificate(ctx));
+    let Some(document) = ctx.groups.document(&group.id) else {
+        return Ok(Err("it is not known here".to_owned()));
+    };
+    if let Err(forbidden) = document.allowed(me, device, &action) {
+        return Ok(Err(forbidden.why.to_owned()));
+    }
+    let Some(operation) = document.draft(device, certificate, action) else {
+        return Ok(Err("this device has changed the group as often as it may".to_owned()));
+    };
+    let signed = match SignedOperation::issue(&ctx.me.key, operation) {
+        Ok(signed) => signed,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    // Who is let in by it is told of it like all others, who is put out is not.
+    let body = match EntryBody::new(Content::Operation(signed.signed()), ctx.rng) {
+        Ok(body) => body,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    if let Err(why) = take(ctx, &group.id, signed)? {
+        return Ok(Err(why));
+    }
+    // By what was known before: who leaves has said so as a member.
+    writing::append_knowing(ctx, group, &known, body).map(Ok)
+}
+
+fn take(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    signed: SignedOperation,
+) -> Result<Result<OperationHash, String>, StoreError> {
+    let own: Certificate = ctx.me.account.certificate.clone();
+    let before = ctx.groups.view(group).cloned();
+    let device = ctx.me.device;
+    let Some(document) = ctx.groups.document(group) else {
+        return Ok(Err("it is not known here".to_owned()));
+    };
+    let known = |hash: &_| Some(own.clone()).filter(|own| Operation::certificate_hash(own) == *hash);
+    match document.take(device, signed.signed(), known) {
+        Ok(undertone_protocol::membership::Taken::Held(released)) => {
+            following::changed(ctx, group, before, &released.held)?;
+            Ok(released.held.first().copied().ok_or_else(|| "nothing was changed".to_owned()))
+        }
+        Ok(_) => Ok(Err("nothing was changed".to_owned())),
+        Err(error) => Ok(Err(error.to_string())),
+    }
+}
+
+/// What of somebody counts who is put out: what this device knows of theirs.
+pub(in crate::engine) fn cut_of(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+) -> Result<Option<Cut>, StoreError> {
+    let person: Option<Contact> = ctx.tx.contact(user)?;
+    let listed =
+        person.iter().flat_map(|person| &person.device_list).flat_map(|list: &DeviceList| &list.devices);
+    let devices: Vec<DeviceId> = listed.map(|listed| listed.certificate.device).collect();
+    let mut cut = Cut::default();
+    for device in devices.into_iter().take(DEVICES_PER_USER_MAX) {
+        let heads = CutHeads {
+            operation: last_operation(ctx, group, &device),
+            entry: log::frontier_of(ctx.tx, group, &device)?.head,
+        };
+        if heads != CutHeads::default() {
+            cut.devices.insert(device, heads);
+        }
+    }
+    Ok(Some(cut))
+}
+
+/// The last operation of a device that is held.
+fn last_operation(ctx: &mut Context<'_>, group: &ConversationId, device: &DeviceId) -> Option<OperationHash> {
+    let document = ctx.groups.document(group)?;
+    let of_device = document.since(&[]).filter(|(_, operation)| operation.operation.device == *device);
+    of_device.map(|(hash, _)| hash).last()
+}
+
+/// The user's devices changed: each group is told, and one that was revoked is taken out of it.
+pub(in crate::engine) fn announce(
+    ctx: &mut Context<'_>,
+    identity: &IdentityKey,
+    list: &DeviceList,
+    revoked: Option<DeviceId>,
+) -> Result<(), StoreError> {
+    for group in ctx.tx.groups()?.into_iter().filter(|group| group.standing == Standing::In) {
+        if let Some(device) = &revoked {
+            let held = log::frontier_of(ctx.tx, &group.id, device)?;
+            let fields = DeviceRevokeFields {
+                user: ctx.me.user,
+                list: list.hash(),
+                device: *device,
+                conversation: group.id,
+                cut: held.head.map(|head| (held.seq, head)),
+            };
+            let last = last_operation(ctx, &group.id, device);
+            let revoke = DeviceRevoke::issue_in_group(identity, fields, last);
+            if let Err(why) = operate(ctx, &group, Action::DeviceRevoke(Box::new(revoke)))? {
+                tracing::error!(why, "a device could not be taken out of a group");
+            }
+        }
+        let change = undertone_protocol::entry::DeviceChange {
+            device_list: list.signed.clone(),
+            revocations: Vec::new(),
+        };
+        match EntryBody::new(Content::Devices(change), ctx.rng) {
+            Ok(body) => writing::append_to_group(ctx, &group, body).map(drop)?,
+            Err(error) => tracing::error!(%error, "a device list could not be told"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! What follows here when the operations of a group become more.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use undertone_protocol::ids::{ConversationId, OperationHash, UserId};
+use undertone_protocol::membership::{Action, View};
+
+use super::{entries, updates, views};
+use crate::engine::context::Context;
+use crate::engine::{acknowledging, members, progress, resend};
+use crate::event::Event;
+use crate::log;
+use crate::store::{Member, Standing, StoreError};
+
+/// Operations are held that were not before.
+pub(super) fn changed(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    before: Option<Arc<View>>,
+    held: &[OperationHash],
+) -> Result<(), StoreError> {
+    ctx.groups.refresh(group, ctx.tx)?;
+    let Some(view) = ctx.groups.view(group).cloned() else { return Ok(()) };
+    let was_in = before.as_ref().is_some_and(|before| before.is_in(&ctx.me.user));
+    keep_group(ctx, group, &view)?;
+    follow_members(ctx, group, &view)?;
+    if judges(ctx, group, held) {
+        for user in suspects(before.as_deref(), &view) {
+            entries::judge_user(ctx, group, &user)?;
+        }
+    }
+    if view.is_in(&ctx.me.user) && !was_in {
+        updates::tell_siblings(ctx, group)?;
+        acknowledging::make_own_due(ctx, group)?;
+    }
+    progress::look_again(ctx, group)?;
+    ctx.agenda.seal.insert(*group);
+    ctx.agenda.meet.insert(*group);
+    ctx.agenda.quarantine = true;
+    ctx.agenda.receipts = true;
+    if was_in || view.is_in(&ctx.me.user) {
+        let view = views::group(ctx, group)?;
+        ctx.events.extend(view.map(|group| Event::Group { group: Box::new(group) }));
+    }
+    Ok(())
+}
+
+fn keep_group(ctx: &mut Context<'_>, group: &ConversationId, view: &View) -> Result<(), StoreError> {
+    let Some(mut kept) = ctx.tx.group(group)? else { return Ok(()) };
+    if let Some(name) = &view.settings.name {
+        kept.name = name.to_string();
+    }
+    kept.standing = if view.is_in(&ctx.me.user) { Standing::In } else { Standing::Out };
+    ctx.tx.put_group(&kept)
+}
+
+/// Keeps what is needed of who came, and takes note of who went.
+fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) -> Result<(), StoreError> {
+    let next = log::frontier_of(ctx.tx, group, &ctx.me.device)?.last().saturating_add(1);
+    for (user, member) in &view.members {
+        if *user == ctx.me.user {
+            continue;
+        }
+        let known = ctx.tx.member(group, user)?;
+        if known.as_ref().is_some_and(Member::is_in) {
+            continue;
+        }
+        let token = members::member_handle(ctx, group, user, &member.grant)?;
+        let mut kept = known.unwrap_or_else(|| Member::new(*group, *user, token, next));
+        if kept.token != token {
+            // They are back: what they had before ends.
+            kept.former_tokens.push(kept.token);
+        }
+        kept.token = token;
+        kept.from_seq = if view.settings.history { 1 } else { next };
+        kept.removed = None;
+        kept.introduction_due = true;
+        ctx.tx.put_member(&kept)?;
+        ctx.agenda.fetch.insert(*user);
+    }
+    for mut kept in ctx.tx.members(group)?.into_iter().filter(Member::is_in) {
+        if !view.is_in(&kept.user) {
+            kept.removed = Some(ctx.now);
+            kept.introduction_due = false;
+            kept.welcome_due = false;
+            ctx.tx.put_member(&kept)?;
+            // The next message gets a key that they don't have.
+            resend::renew_key(ctx, group)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether entries may count that did not, or the other way round.
+fn judges(ctx: &mut Context<'_>, group: &ConversationId, held: &[OperationHash]) -> bool {
+    let Some(document) = ctx.groups.document(group) else { return false };
+    held.iter().filter_map(|hash| document.get(hash)).any(|operation| {
+        !matches!(
+            operation.operation.action,
+            Action::Create(_) | Action::Settings(_) | Action::InviteLink { .. } | Action::InviteRevoke { .. }
+        )
+    })
+}
+
+/// Whose entries may be outside a cut, or were.
+fn suspects(before: Option<&View>, after: &View) -> BTreeSet<UserId> {
+    let of = |view: &View| {
+        let past = view.past_members.keys().copied();
+        past.chain(view.revoked_devices.iter().map(|(user, _)| *user)).collect::<Vec<_>>()
+    };
+    before.map(of).unwrap_or_default().into_iter().chain(of(after)).collect()
+}

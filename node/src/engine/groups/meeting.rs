@@ -1,0 +1,289 @@
+//! How members get to know each other: each device says to each other one how to reach it, by a token of the group; who
+//! was added is told everything first.
+
+use std::time::Duration;
+
+use undertone_protocol::codec::Signed;
+use undertone_protocol::ids::{ConversationId, DeviceId, Handle, UserId};
+use undertone_protocol::keys::{DeliveryGrant, Introduction, IntroductionFields, IntroductionKind, Name};
+use undertone_protocol::limits::{DELEGATED_TOKEN_LIFE, REMOVED_TOKEN_LIFE};
+use undertone_protocol::membership::{GroupUpdate, Person};
+use undertone_protocol::token::Step;
+use undertone_protocol::wire::pairwise::Body;
+
+use crate::engine::addresses;
+use crate::engine::circle::Circle;
+use crate::engine::clock;
+use crate::engine::context::Context;
+use crate::engine::outgoing::{self, NO_GROUP};
+use crate::engine::pairwise;
+use crate::engine::{acknowledging, history, lists, members, names};
+use crate::store::{Contact, ContactState, Member, Purpose, StoreError};
+
+/// Says to members how to reach this device, where that is due.
+pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for group in std::mem::take(&mut ctx.agenda.meet) {
+        let Some(circle) = Circle::of(ctx, &group)?.filter(Circle::is_open) else { continue };
+        for member in circle.members(ctx)? {
+            if member.introduction_due || member.welcome_due {
+                meet(ctx, &circle, member)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn meet(ctx: &mut Context<'_>, circle: &Circle, mut member: Member) -> Result<(), StoreError> {
+    let Some(person) = ctx.tx.contact(&member.user)? else { return Ok(()) };
+    let devices = circle.authorised(ctx, &person);
+    let reach = pairwise::look(ctx, &person, &devices)?;
+    if reach.waits || reach.devices.is_empty() {
+        return Ok(());
+    }
+    let update = if member.welcome_due { welcome(ctx, &member)? } else { greeting(ctx, &member.group) };
+    for device in &reach.devices {
+        let introduction = introduction(ctx, &member, &person, device)?;
+        tell(ctx, &person, device, update.clone(), Some(introduction))?;
+    }
+    member.introduction_due = false;
+    member.welcome_due = false;
+    ctx.tx.put_member(&member)
+}
+
+/// Seals an update for a device, in as many envelopes as it takes.
+pub(super) fn tell(
+    ctx: &mut Context<'_>,
+    person: &Contact,
+    device: &DeviceId,
+    update: GroupUpdate,
+    mut introduction: Option<Signed>,
+) -> Result<(), StoreError> {
+    let purpose = Purpose::Group(update.group);
+    for part in update.parts() {
+        let body = Body::Group(part.to_wire());
+        let Some(payload) = pairwise::seal(ctx, person, device, body, introduction.take())? else { continue };
+        outgoing::put(ctx, &person.user, &[*device], purpose, NO_GROUP, payload)?;
+    }
+    Ok(())
+}
+
+/// What goes along with an introduction: what this device knows of the operations.
+fn greeting(ctx: &mut Context<'_>, group: &ConversationId) -> GroupUpdate {
+    let heads = ctx.groups.document(group).map(|document| document.landmarks()).unwrap_or_default();
+    GroupUpdate { group: *group, heads, operations: Vec::new(), people: Vec::new(), asks: false }
+}
+
+/// Everything, for somebody whom this user added.
+fn welcome(ctx: &mut Context<'_>, member: &Member) -> Result<GroupUpdate, StoreError> {
+    let mut update = greeting(ctx, &member.group);
+    if let Some(document) = ctx.groups.document(&member.group) {
+        update.operations = document.since(&[]).map(|(_, operation)| operation.signed()).collect();
+    }
+    update.people = people(ctx, &member.group, Some(member))?;
+    Ok(update)
+}
+
+/// All who are or were in a group. `joiner`: who is let use this user's tokens for a while; nobody: an own other device,
+/// which may use them as they are.
+pub(super) fn people(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    joiner: Option<&Member>,
+) -> Result<Vec<Person>, StoreError> {
+    let Some(view) = ctx.groups.view(group).cloned() else { return Ok(Vec::new()) };
+    let mut people = Vec::new();
+    for user in view.members.keys().chain(view.past_members.keys()) {
+        if joiner.is_some_and(|joiner| joiner.user == *user) {
+            continue;
+        }
+        if *user == ctx.me.user {
+            people.extend(joiner.map(|_| myself(ctx)));
+            continue;
+        }
+        let Some(contact) = ctx.tx.contact(user)? else { continue };
+        let Some(device_list) = contact.device_list.clone() else { continue };
+        let is_active = |device: &DeviceId| device_list.active_device(device).is_some();
+        let mut grants = ctx.tx.member(group, user)?.map(|member| member.grants).unwrap_or_default();
+        let known: Vec<DeviceId> = grants.iter().map(|grant| grant.device).collect();
+        grants.extend(contact.grants.iter().filter(|grant| !known.contains(&grant.device)).cloned());
+        grants.retain(|grant| view.is_in(user) && is_active(&grant.device));
+        if let Some(joiner) = joiner {
+            let step =
+                Step { not_after: Some(ctx.now.after(DELEGATED_TOKEN_LIFE)), ..Step::named(joiner.token) };
+            grants = grants
+                .into_iter()
+                .filter_map(|grant| {
+                    let token = grant.token.extend(step.clone())?;
+                    Some(DeliveryGrant { token, ..grant })
+                })
+                .collect();
+        }
+        let bundles = contact.bundles.iter().filter(|access| is_active(&access.device)).cloned().collect();
+        // What this user calls somebody is nobody else's business: they say themselves what they are called.
+        people.push(Person { name: None, device_list, bundles, grants });
+    }
+    Ok(people)
+}
+
+/// This user: their devices speak for themselves.
+fn myself(ctx: &Context<'_>) -> Person {
+    Person {
+        name: Some(ctx.me.account.name.clone()),
+        device_list: ctx.me.account.device_list.clone(),
+        bundles: Vec::new(),
+        grants: Vec::new(),
+    }
+}
+
+fn introduction(
+    ctx: &Context<'_>,
+    member: &Member,
+    person: &Contact,
+    device: &DeviceId,
+) -> Result<Signed, StoreError> {
+    let account = &ctx.me.account;
+    let fields = IntroductionFields {
+        kind: IntroductionKind::Member { group: member.group },
+        recipient_user: person.user,
+        recipient_device: *device,
+        certificate: account.certificate.clone(),
+        device_list: account.device_list.clone(),
+        bundles: addresses::own_bundles(ctx)?,
+        grants: members::own_grants(ctx, member)?,
+        name: account.name.clone(),
+        issued: ctx.now,
+    };
+    Ok(Introduction::issue(&ctx.me.key, fields).signed)
+}
+
+/// A member's device says how to reach it. False: this device does not know yet that they are in.
+pub(in crate::engine) fn admit(
+    ctx: &mut Context<'_>,
+    known: Option<Contact>,
+    fields: &IntroductionFields,
+    group: &ConversationId,
+) -> Result<bool, StoreError> {
+    let (user, device) = (fields.certificate.user, fields.certificate.device);
+    let member = ctx.tx.member(group, &user)?;
+    let is_in = member.as_ref().is_some_and(Member::is_in);
+    // Whom this user knows may have added them to a group that comes with it.
+    let may_welcome = known.as_ref().is_some_and(|known| known.state == ContactState::Accepted);
+    if !is_in && !may_welcome {
+        return Ok(false);
+    }
+    let contact = match known {
+        Some(known) => Some(known),
+        None => stranger(ctx, user, Some(&fields.name))?,
+    };
+    let Some(mut contact) = contact else { return Ok(false) };
+    take_name(ctx, &mut contact, &fields.name)?;
+    lists::take_list(ctx, &mut contact, &fields.device_list)?;
+    addresses::take_bundles(&mut contact, &device, &fields.bundles);
+    ctx.tx.put_contact(&contact)?;
+    ctx.agenda.fetch.insert(user);
+    let mut member = match member {
+        Some(member) => member,
+        // They are in when the operations say so; till then it is only how to answer them.
+        None => Member { removed: Some(ctx.now), ..new_member(ctx, *group, user) },
+    };
+    let issued = clock::believed(fields.issued, ctx.now);
+    if issued < member.introduced_by(&device) {
+        return Ok(true);
+    }
+    let is_first = member.introduced.iter().all(|(by, _)| *by != device);
+    member.introduced.retain(|(by, _)| *by != device);
+    member.introduced.push((device, issued));
+    member.introduced.sort_unstable();
+    let grants: Vec<_> = fields.grants.iter().filter(|grant| grant.device == device).cloned().collect();
+    let changed = !grants.iter().all(|grant| member.grants.contains(grant));
+    member.grants.retain(|grant| grant.device != device);
+    member.grants.extend(grants);
+    // One that speaks for the first time may not know how to reach this one.
+    member.introduction_due |= is_first;
+    ctx.tx.put_member(&member)?;
+    ctx.agenda.meet.insert(*group);
+    ctx.agenda.publish = true;
+    if changed {
+        history::reached(ctx, &user, &device)?;
+        ctx.agenda.behind.insert((*group, device));
+        acknowledging::make_due(ctx, group)?;
+    }
+    Ok(true)
+}
+
+/// A member of whom nothing was known; `None`: they did not say what they are called.
+pub(super) fn stranger(
+    ctx: &mut Context<'_>,
+    user: UserId,
+    name: Option<&Name>,
+) -> Result<Option<Contact>, StoreError> {
+    let Some(wanted) = name.cloned().or_else(|| Name::new(&user.short()).ok()) else { return Ok(None) };
+    let contacts = ctx.tx.contacts()?;
+    let name = names::unique_name(&contacts, &wanted, &user);
+    Ok(Some(names::stranger(ctx, user, name, ContactState::Member)))
+}
+
+/// A member says what they are called of whom only the id was known.
+fn take_name(ctx: &Context<'_>, contact: &mut Contact, said: &Name) -> Result<(), StoreError> {
+    if contact.state == ContactState::Member && contact.name.as_str() == contact.user.short() {
+        contact.name = names::unique_name(&ctx.tx.contacts()?, said, &contact.user);
+    }
+    Ok(())
+}
+
+/// What is kept of somebody of whom nothing is said yet.
+pub(super) fn new_member(ctx: &mut Context<'_>, group: ConversationId, user: UserId) -> Member {
+    let token = Handle::random(ctx.rng);
+    Member::new(group, user, token, u64::MAX)
+}
+
+/// Somebody was added by this user: they are told all of the group.
+pub(in crate::engine) fn welcome_due(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+) -> Result<(), StoreError> {
+    if let Some(mut member) = ctx.tx.member(group, user)? {
+        member.welcome_due = true;
+        ctx.tx.put_member(&member)?;
+        ctx.agenda.meet.insert(*group);
+    }
+    Ok(())
+}
+
+/// Takes tokens back that are due, and introduces this device once a day to whom it did not hear of.
+pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for group in ctx.tx.groups()? {
+        let greeted = ctx.agenda.greeted.entry(group.id).or_insert(ctx.now);
+        let greets = ctx.now.since(*greeted) >= DAY;
+        if greets {
+            *greeted = ctx.now;
+        }
+        for member in ctx.tx.members(&group.id)? {
+            look_at(ctx, member, greets)?;
+        }
+    }
+    Ok(())
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn look_at(ctx: &mut Context<'_>, mut member: Member, greets: bool) -> Result<(), StoreError> {
+    if member.removed.is_some_and(|removed| ctx.now.since(removed) >= REMOVED_TOKEN_LIFE) {
+        let mut handles = std::mem::take(&mut member.former_tokens);
+        handles.push(member.token);
+        members::revoke(ctx, &member, &handles)?;
+        return ctx.tx.delete_member(&member.group, &member.user);
+    }
+    if !member.former_tokens.is_empty() && !member.introduction_due {
+        let former = std::mem::take(&mut member.former_tokens);
+        members::revoke(ctx, &member, &former)?;
+        ctx.tx.put_member(&member)?;
+    }
+    if greets && member.is_in() && member.introduced.is_empty() {
+        member.introduction_due = true;
+        ctx.tx.put_member(&member)?;
+        ctx.agenda.meet.insert(member.group);
+    }
+    Ok(())
+}

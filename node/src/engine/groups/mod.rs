@@ -1,0 +1,58 @@
+//! Groups: what their operations do here, how they travel, and how members get to know each other
+//! (`spec/groups.md`).
+
+// In import order: a module imports only from those above it; `updates` and `following` need each other, as what is taken
+// changes the group, and what changes it is told.
+mod meeting;
+mod views;
+
+mod entries;
+mod following;
+mod updates;
+
+mod changes;
+
+pub(super) use changes::{announce, create, cut_of, operate};
+pub(super) use entries::{admit_entry, judge_entry};
+pub(super) use meeting::{admit as admit_introduction, welcome_due as welcome};
+pub(super) use updates::{next_deadline, received as update_received, tell_removed};
+pub(super) use views::group as view;
+
+use undertone_protocol::ids::DeviceId;
+use undertone_protocol::keys::DeviceList;
+
+use super::agenda::{Agenda, Side};
+use super::context::Context;
+use crate::store::{NodeTx, StoreError};
+
+/// At a start: groups, and whom to meet there.
+pub(super) fn look_at_all(tx: &dyn NodeTx, agenda: &mut Agenda) -> Result<(), StoreError> {
+    for group in tx.groups()? {
+        agenda.directory.insert(group.id, Side::Group);
+        agenda.meet.insert(group.id);
+        agenda.seal.insert(group.id);
+        super::acknowledging::look_behind(tx, agenda, &group.id)?;
+        for member in tx.members(&group.id)? {
+            let person = tx.contact(&member.user)?;
+            let list = person.and_then(|person| person.device_list);
+            let listed = list.iter().flat_map(|list: &DeviceList| &list.devices);
+            let devices: Vec<DeviceId> = listed.map(|listed| listed.certificate.device).collect();
+            super::receipts::look_at_rest(tx, agenda, &devices, &group.id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Seals what members are to be told: who this device is, what happened, and what they asked for.
+pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for group in std::mem::take(&mut ctx.agenda.share) {
+        updates::tell_siblings(ctx, &group)?;
+    }
+    meeting::seal_due(ctx)?;
+    updates::seal_due(ctx)
+}
+
+/// What is looked at every ten minutes.
+pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    meeting::sweep(ctx)
+}

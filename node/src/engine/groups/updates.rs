@@ -1,0 +1,302 @@
+//! What devices tell each other of a group beside its entries: operations that one lacks, and whose they are.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use undertone_protocol::codec::Signed;
+use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, OperationHash, UserId};
+use undertone_protocol::keys::Certificate;
+use undertone_protocol::limits::{GROUPS_MAX, UPDATE_HEADS_MAX};
+use undertone_protocol::membership::{Document, GroupUpdate, Operation, Person, Taken};
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire;
+
+use super::{following, meeting};
+use crate::engine::addresses;
+use crate::engine::agenda::{Side, Update};
+use crate::engine::circle::Circle;
+use crate::engine::context::Context;
+use crate::engine::{lists, own, pairwise};
+use crate::store::{Contact, ContactState, Group, Member, Standing, StoreError};
+
+/// A device is told of a group no more often than this.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// What a device tells of a group.
+pub(in crate::engine) fn received(
+    ctx: &mut Context<'_>,
+    user: &UserId,
+    device: &DeviceId,
+    update: wire::GroupUpdate,
+) -> Result<(), StoreError> {
+    let update = match GroupUpdate::from_wire(update) {
+        Ok(update) => update,
+        Err(error) => {
+            tracing::warn!(device = %device.short(), %error, "an update of a group was refused");
+            return Ok(());
+        }
+    };
+    if !begin(ctx, user, &update.group)? {
+        tracing::warn!(device = %device.short(), "an update of a group that is not ours");
+        return Ok(());
+    }
+    let group = update.group;
+    for person in update.people {
+        meet(ctx, user, &group, person)?;
+    }
+    retry(ctx, &group)?;
+    take_operations(ctx, &group, device, update.operations)?;
+    answer(ctx, user, device, &group, &update.heads, update.asks)
+}
+
+/// Whether something is to be heard of a group from a user. A contact, or another own device, may bring a new one.
+fn begin(ctx: &mut Context<'_>, user: &UserId, group: &ConversationId) -> Result<bool, StoreError> {
+    if let Some(circle) = Circle::of(ctx, group)? {
+        let is_known = matches!(circle, Circle::Group(_)) && circle.knows(ctx, user);
+        return Ok(is_known || *user == ctx.me.user || is_contact(ctx, user)?);
+    }
+    let may_bring = *user == ctx.me.user || is_contact(ctx, user)?;
+    if !may_bring || ctx.tx.groups()?.len() >= GROUPS_MAX {
+        return Ok(false);
+    }
+    let new = Group { id: *group, name: group.short(), standing: Standing::Out, added: ctx.now };
+    open(ctx, &new, Document::new(*group))?;
+    Ok(true)
+}
+
+/// A group is kept from here on.
+pub(super) fn open(ctx: &mut Context<'_>, group: &Group, document: Document) -> Result<(), StoreError> {
+    ctx.tx.put_group(group)?;
+    ctx.agenda.directory.insert(group.id, Side::Group);
+    ctx.groups.put(document);
+    ctx.groups.refresh(&group.id, ctx.tx)
+}
+
+fn is_contact(ctx: &Context<'_>, user: &UserId) -> Result<bool, StoreError> {
+    Ok(ctx.tx.contact(user)?.is_some_and(|contact| contact.state == ContactState::Accepted))
+}
+
+/// Takes what is said of a member: their devices, and how to reach them until they say so themselves.
+fn meet(
+    ctx: &mut Context<'_>,
+    by: &UserId,
+    group: &ConversationId,
+    person: Person,
+) -> Result<(), StoreError> {
+    let user = person.device_list.user;
+    if user == ctx.me.user {
+        return Ok(());
+    }
+    let known = match ctx.tx.contact(&user)? {
+        Some(known) => Some(known),
+        None => meeting::stranger(ctx, user, person.name.as_ref())?,
+    };
+    let Some(mut contact) = known else { return Ok(()) };
+    // Whoever has a list signed is believed it; how to reach somebody only where nothing better is known.
+    lists::take_list(ctx, &mut contact, &person.device_list)?;
+    let is_active = active(&contact);
+    addresses::learn_bundles(
+        &mut contact,
+        person.bundles.into_iter().filter(|access| is_active.contains(&access.device)).collect(),
+    );
+    ctx.tx.put_contact(&contact)?;
+    ctx.agenda.fetch.insert(user);
+    let mut member = match ctx.tx.member(group, &user)? {
+        Some(member) => member,
+        None => Member { removed: Some(ctx.now), ..meeting::new_member(ctx, *group, user) },
+    };
+    let trusted = *by == ctx.me.user;
+    for grant in person.grants.into_iter().filter(|grant| is_active.contains(&grant.device)) {
+        let spoke = member.introduced.iter().any(|(device, _)| *device == grant.device);
+        let is_known = member.grants.iter().any(|known| known.device == grant.device);
+        if !spoke && (trusted || !is_known) {
+            member.grants.retain(|known| known.mailbox.mailbox != grant.mailbox.mailbox);
+            member.grants.push(grant);
+        }
+    }
+    ctx.tx.put_member(&member)?;
+    ctx.agenda.meet.insert(*group);
+    Ok(())
+}
+
+fn active(contact: &Contact) -> Vec<DeviceId> {
+    let active = contact.device_list.iter().flat_map(|list| list.active());
+    active.map(|certificate| certificate.device).collect()
+}
+
+/// Operations that waited for whom they are of.
+fn retry(ctx: &mut Context<'_>, group: &ConversationId) -> Result<(), StoreError> {
+    let Some(document) = ctx.groups.document(group) else { return Ok(()) };
+    if document.waiting() == 0 {
+        return Ok(());
+    }
+    let mut certificates: BTreeMap<CertificateHash, Certificate> = BTreeMap::new();
+    let lists = ctx.tx.contacts()?.into_iter().filter_map(|contact| contact.device_list);
+    for list in lists.chain([ctx.me.account.device_list.clone()]) {
+        let listed = list.devices.into_iter().map(|listed| listed.certificate);
+        certificates
+            .extend(listed.map(|certificate| (Operation::certificate_hash(&certificate), certificate)));
+    }
+    let before = ctx.groups.view(group).cloned();
+    let Some(document) = ctx.groups.document(group) else { return Ok(()) };
+    let released = document.retry(|hash| certificates.get(hash).cloned());
+    if released.held.is_empty() { Ok(()) } else { following::changed(ctx, group, before, &released.held) }
+}
+
+/// Takes operations that somebody brings. What they lack is asked for.
+pub(super) fn take_operations(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    supplier: &DeviceId,
+    operations: Vec<Signed>,
+) -> Result<(), StoreError> {
+    let before = ctx.groups.view(group).cloned();
+    let mut held: Vec<OperationHash> = Vec::new();
+    let mut lacks = false;
+    for signed in operations {
+        let author = Operation::from_bytes(&signed.body).ok().map(|operation| operation.device);
+        let certificate = match author {
+            Some(author) => certificate_of(ctx, &author)?,
+            None => None,
+        };
+        let known = |hash: &CertificateHash| {
+            certificate.clone().filter(|found| Operation::certificate_hash(found) == *hash)
+        };
+        let Some(document) = ctx.groups.document(group) else { return Ok(()) };
+        match document.take(*supplier, signed, known) {
+            Ok(Taken::Held(released)) => held.extend(released.held),
+            Ok(Taken::Known) => {}
+            Ok(Taken::Waits(_) | Taken::Dropped(_)) => lacks = true,
+            Err(error) => {
+                tracing::warn!(device = %supplier.short(), %error, "an operation of a group was refused");
+            }
+        }
+    }
+    if lacks {
+        ask(ctx, group, supplier);
+    }
+    if held.is_empty() { Ok(()) } else { following::changed(ctx, group, before, &held) }
+}
+
+fn certificate_of(ctx: &Context<'_>, device: &DeviceId) -> Result<Option<Certificate>, StoreError> {
+    if let Some(own) = ctx.me.account.device_list.device(device) {
+        return Ok(Some(own.clone()));
+    }
+    let Some(user) = ctx.agenda.devices.get(device) else { return Ok(None) };
+    let list = ctx.tx.contact(user)?.and_then(|contact| contact.device_list);
+    Ok(list.and_then(|list| list.device(device).cloned()))
+}
+
+/// This device lacks something of a group that another one has.
+pub(super) fn ask(ctx: &mut Context<'_>, group: &ConversationId, device: &DeviceId) {
+    ctx.agenda.updates.entry((*group, *device)).or_default().asks = true;
+}
+
+/// Sends a device what it lacks, and asks for what this one does.
+fn answer(
+    ctx: &mut Context<'_>,
+    user: &UserId,
+    device: &DeviceId,
+    group: &ConversationId,
+    heads: &[OperationHash],
+    asks: bool,
+) -> Result<(), StoreError> {
+    let is_entitled = *user == ctx.me.user || ctx.groups.view(group).is_some_and(|view| view.is_in(user));
+    let Some(document) = ctx.groups.document(group) else { return Ok(()) };
+    if !document.missing(heads).is_empty() {
+        ctx.agenda.updates.entry((*group, *device)).or_default().asks = true;
+    }
+    let has_more = !heads.is_empty() && document.since(heads).next().is_some();
+    if is_entitled && (asks || has_more) {
+        let update = ctx.agenda.updates.entry((*group, *device)).or_default();
+        update.since = Some(heads.to_vec());
+        // Whoever lacks operations may lack whose they are.
+        update.people |= asks;
+    }
+    Ok(())
+}
+
+/// Another own device may not know a group, or lack what happened in it.
+pub(super) fn tell_siblings(ctx: &mut Context<'_>, group: &ConversationId) -> Result<(), StoreError> {
+    for sibling in own::siblings(ctx) {
+        let update = ctx.agenda.updates.entry((*group, sibling)).or_default();
+        update.since = Some(Vec::new());
+        update.people = true;
+    }
+    Ok(())
+}
+
+/// Whoever was put out is told so, and nothing that came after.
+pub(in crate::engine) fn tell_removed(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+    known: Vec<OperationHash>,
+) -> Result<(), StoreError> {
+    let person = ctx.tx.contact(user)?;
+    for device in person.iter().flat_map(active) {
+        ctx.agenda.updates.entry((*group, device)).or_default().since = Some(known.clone());
+    }
+    Ok(())
+}
+
+/// When updates are due that would have come too early.
+pub(in crate::engine) fn next_deadline(
+    updates: &BTreeMap<(ConversationId, DeviceId), Update>,
+    updated: &BTreeMap<(ConversationId, DeviceId), Timestamp>,
+) -> Option<Timestamp> {
+    let due = |which| updated.get(which).map_or(Timestamp::ZERO, |at| at.after(EVERY));
+    updates.keys().map(due).min()
+}
+
+/// Seals the updates that are due.
+pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    let updated = &ctx.agenda.updated;
+    let is_due =
+        |which: &(ConversationId, DeviceId)| updated.get(which).is_none_or(|at| ctx.now.since(*at) >= EVERY);
+    let due: Vec<_> = ctx.agenda.updates.keys().filter(|which| is_due(which)).copied().collect();
+    for which in due {
+        let Some(update) = ctx.agenda.updates.remove(&which) else { continue };
+        ctx.agenda.updated.insert(which, ctx.now);
+        seal(ctx, which, update)?;
+    }
+    let now = ctx.now;
+    ctx.agenda.updated.retain(|_, at| now.since(*at) < EVERY);
+    Ok(())
+}
+
+fn seal(
+    ctx: &mut Context<'_>,
+    (group, device): (ConversationId, DeviceId),
+    due: Update,
+) -> Result<(), StoreError> {
+    let Some(circle) = Circle::of(ctx, &group)? else { return Ok(()) };
+    let Some(user) = circle.user_of(ctx, &device) else { return Ok(()) };
+    let Some(person) = ctx.tx.contact(&user)? else { return Ok(()) };
+    let reach = pairwise::look(ctx, &person, &[device])?;
+    if reach.devices.is_empty() {
+        // It is tried again while its bundle is on its way; else the device asks when it can.
+        if reach.waits {
+            ctx.agenda.updates.insert((group, device), due);
+        }
+        return Ok(());
+    }
+    let people = match due.people {
+        true if user == ctx.me.user => meeting::people(ctx, &group, None)?,
+        true => lists_of(ctx, &group)?,
+        false => Vec::new(),
+    };
+    let Some(document) = ctx.groups.document(&group) else { return Ok(()) };
+    let operations = due.since.iter().flat_map(|heads| document.since(heads));
+    let operations = operations.map(|(_, operation)| operation.signed()).collect();
+    let mut heads = document.landmarks();
+    heads.truncate(UPDATE_HEADS_MAX);
+    let update = GroupUpdate { group, heads, operations, people, asks: due.asks };
+    meeting::tell(ctx, &person, &device, update, None)
+}
+
+/// Whose the operations are, and nothing of how to reach them: members say that themselves.
+fn lists_of(ctx: &mut Context<'_>, group: &ConversationId) -> Result<Vec<Person>, StoreError> {
+    let people = meeting::people(ctx, group, None)?;
+    Ok(people.into_iter().map(|person| Person { grants: Vec::new(), ..person }).collect())
+}

@@ -1,0 +1,89 @@
+//! What a group's membership document says of those who write and read there.
+
+use undertone_protocol::codec::Signed;
+use undertone_protocol::entry::EntryHeader;
+use undertone_protocol::ids::{DeviceId, OperationHash, UserId};
+use undertone_protocol::membership::{Action, Operation, SettingsChange};
+
+use super::circle::{Circle, name_of};
+use super::context::Context;
+use super::own;
+use crate::store::{Contact, StoreError};
+
+/// The operations that the author of a group's entry knew.
+pub(super) fn heads_of(header: &EntryHeader) -> Vec<OperationHash> {
+    header.membership_heads.iter().map(|hash| OperationHash::new(*hash.as_bytes())).collect()
+}
+
+/// Whether a device of a group can't send what it wrote any more: its user is out, or it was revoked.
+pub(super) fn is_gone(ctx: &Context<'_>, circle: &Circle, user: &UserId, device: &DeviceId) -> bool {
+    match circle {
+        Circle::Direct(_) => false,
+        Circle::Group(group) => ctx.groups.view(&group.id).is_some_and(|view| !view.is_active(user, device)),
+    }
+}
+
+/// Whether somebody may have an entry: they were in when it was written, or the group shows its history to who comes
+/// later.
+pub(super) fn is_entitled(
+    ctx: &mut Context<'_>,
+    circle: &Circle,
+    to: &Contact,
+    header: &EntryHeader,
+) -> Result<bool, StoreError> {
+    let Circle::Group(group) = circle else { return Ok(true) };
+    if own::is_me(ctx, to) || ctx.groups.view(&group.id).is_some_and(|view| view.settings.history) {
+        return Ok(true);
+    }
+    let heads = heads_of(header);
+    let Some(document) = ctx.groups.document(&group.id) else { return Ok(false) };
+    Ok(document.view_at(&heads).is_ok_and(|view| view.is_in(&to.user)))
+}
+
+/// An operation in words.
+pub(super) fn told(ctx: &Context<'_>, signed: &Signed) -> Result<String, StoreError> {
+    let Ok(operation) = Operation::from_bytes(&signed.body) else {
+        return Ok("(a change of the group that can't be read)".to_owned());
+    };
+    let name = |user: &UserId| name_of(ctx, user);
+    let what = match &operation.action {
+        Action::Create(_) => "made the group".to_owned(),
+        Action::Add { user, role } => format!("added {} as {}", name(user)?, role.as_str()),
+        Action::Remove { user, .. } => format!("removed {}", name(user)?),
+        Action::SetRole { user, role } => format!("made {} {}", name(user)?, role.as_str()),
+        Action::Leave { successor: None } => "left".to_owned(),
+        Action::Leave { successor: Some(user) } => format!("left, and made {} owner", name(user)?),
+        Action::DeviceRevoke(_) => "took a device out of use".to_owned(),
+        Action::Settings(change) => settings(change),
+        Action::InviteLink { .. } => "made an invitation link".to_owned(),
+        Action::InviteRevoke { .. } => "took an invitation link back".to_owned(),
+    };
+    Ok(format!("({what})"))
+}
+
+fn settings(change: &SettingsChange) -> String {
+    let mut parts = Vec::new();
+    if let Some(called) = &change.name {
+        parts.push(format!("named the group {called}"));
+    }
+    if change.description.is_some() {
+        parts.push("changed the description".to_owned());
+    }
+    if change.picture.is_some() {
+        parts.push("changed the picture".to_owned());
+    }
+    if let Some(seconds) = change.timer_s {
+        parts.push(format!("set the timer to {seconds} s"));
+    }
+    if let Some(role) = change.may_add {
+        parts.push(format!("lets {}s and above add members", role.as_str()));
+    }
+    if let Some(role) = change.may_write {
+        parts.push(format!("lets {}s and above write", role.as_str()));
+    }
+    if let Some(shown) = change.history {
+        let whether = if shown { "shows" } else { "hides" };
+        parts.push(format!("{whether} the history to new members"));
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,53 @@
+use undertone_protocol::ids::{ConversationId, UserId};
+
+use super::table::all;
+use super::tables::Tables;
+use crate::store::{Group, GroupsTx, Member, StoreError};
+
+impl GroupsTx for Tables {
+    fn group(&self, id: &ConversationId) -> Result<Option<Group>, StoreError> {
+        Ok(self.groups.get(id).cloned())
+    }
+
+    fn groups(&self) -> Result<Vec<Group>, StoreError> {
+        Ok(all(self.groups.iter()))
+    }
+
+    fn put_group(&mut self, group: &Group) -> Result<(), StoreError> {
+        self.groups.put(group.id, group.clone());
+        Ok(())
+    }
+
+    fn group_document(&self, id: &ConversationId) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.group_documents.get(id).cloned())
+    }
+
+    fn put_group_document(&mut self, id: &ConversationId, document: &[u8]) -> Result<(), StoreError> {
+        self.group_documents.put(*id, document.to_vec());
+        Ok(())
+    }
+
+    fn member(&self, group: &ConversationId, user: &UserId) -> Result<Option<Member>, StoreError> {
+        Ok(self.members.get(&(*group, *user)).cloned())
+    }
+
+    fn members(&self, group: &ConversationId) -> Result<Vec<Member>, StoreError> {
+        let group = *group;
+        Ok(all(self.members.from((group, UserId::new([0; 32])), move |(of, _)| *of == group)))
+    }
+
+    fn groups_of(&self, user: &UserId) -> Result<Vec<ConversationId>, StoreError> {
+        let of_user = self.members.iter().filter(|((_, of), _)| of == user);
+        Ok(of_user.map(|((group, _), _)| *group).collect())
+    }
+
+    fn put_member(&mut self, member: &Member) -> Result<(), StoreError> {
+        self.members.put((member.group, member.user), member.clone());
+        Ok(())
+    }
+
+    fn delete_member(&mut self, group: &ConversationId, user: &UserId) -> Result<(), StoreError> {
+        self.members.remove(&(*group, *user));
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! What devices tell each other of a group beside its entries (`spec/groups.md`, "Updates").
+
+use prost::Message;
+
+use crate::codec::{Malformed, Signed};
+use crate::ids::{ConversationId, OperationHash};
+use crate::keys::{BundleAccess, DeliveryGrant, DeviceList, KeysError, Name};
+use crate::limits::{DEVICES_PER_USER_MAX, HOME_RELAYS_MAX, UPDATE_BYTES_MAX, UPDATE_HEADS_MAX};
+use crate::wire;
+
+const ADDRESSES_MAX: usize = DEVICES_PER_USER_MAX * HOME_RELAYS_MAX;
+
+/// What a device tells another of a group. The operations are checked by the document that takes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupUpdate {
+    /// Which group.
+    pub group: ConversationId,
+    /// Operations that the sender holds, with all that they stand on: at most [`UPDATE_HEADS_MAX`].
+    pub heads: Vec<OperationHash>,
+    /// Operations that the recipient may lack, parents first.
+    pub operations: Vec<Signed>,
+    /// Whose operations these are, and who is in.
+    pub people: Vec<Person>,
+    /// Whether the sender lacks something.
+    pub asks: bool,
+}
+
+/// A user, as the sender may let others reach them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// What they call themselves; `None`: the sender does not say.
+    pub name: Option<Name>,
+    /// Their devices.
+    pub device_list: DeviceList,
+    /// Where the bundles of active ones lie.
+    pub bundles: Vec<BundleAccess>,
+    /// Their mailboxes, with tokens for the recipient.
+    pub grants: Vec<DeliveryGrant>,
+}
+
+impl GroupUpdate {
+    /// For the wire.
+    pub fn to_wire(&self) -> wire::GroupUpdate {
+        wire::GroupUpdate {
+            group: self.group.to_wire(),
+            heads: self.heads.iter().map(OperationHash::to_wire).collect(),
+            operations: self.operations.iter().map(Signed::to_wire).collect(),
+            people: self.people.iter().map(Person::to_wire).collect(),
+            asks: self.asks,
+        }
+    }
+
+    /// Checks the form, and the signatures of device lists.
+    pub fn from_wire(update: wire::GroupUpdate) -> Result<Self, KeysError> {
+        if update.heads.len() > UPDATE_HEADS_MAX {
+            return Err(Malformed::new("group update", "more than 128 heads").into());
+        }
+        let heads = update.heads.iter().map(|hash| OperationHash::from_slice(hash));
+        Ok(Self {
+            group: ConversationId::from_slice(&update.group)?,
+            heads: heads.collect::<Result<_, _>>()?,
+            operations: update.operations.into_iter().map(Signed::from_wire).collect::<Result<_, _>>()?,
+            people: update.people.into_iter().map(Person::from_wire).collect::<Result<_, _>>()?,
+            asks: update.asks,
+        })
+    }
+
+    /// The same in as many updates as it takes for each to fit an envelope: people first, as they say whose operations
+    /// the others are. The heads and the question go with the last one.
+    pub fn parts(self) -> Vec<Self> {
+        let Self { group, heads, operations, people, asks } = self;
+        let empty =
+            || Self { group, heads: Vec::new(), operations: Vec::new(), people: Vec::new(), asks: false };
+        let mut parts = vec![empty()];
+        let mut bytes = 0;
+        let mut part = |parts: &mut Vec<Self>, size: usize| {
+            bytes += size;
+            if bytes > UPDATE_BYTES_MAX && bytes > size {
+                bytes = size;
+                parts.push(empty());
+            }
+        };
+        for person in people {
+            part(&mut parts, person.to_wire().encoded_len() + ITEM_BYTES);
+            parts.last_mut().into_iter().for_each(|last| last.people.push(person.clone()));
+        }
+        for operation in operations {
+            part(&mut parts, operation.to_wire().encoded_len() + ITEM_BYTES);
+            parts.last_mut().into_iter().for_each(|last| last.operations.push(operation.clone()));
+        }
+        if let Some(last) = parts.last_mut() {
+            last.heads = heads;
+            last.asks = asks;
+        }
+        parts
+    }
+}
+
+/// What goes around an item of an update.
+const ITEM_BYTES: usize = 8;
+
+impl Person {
+    fn to_wire(&self) -> wire::Person {
+        wire::Person {
+            name: self.name.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default(),
+            device_list: Some(self.device_list.signed.to_wire()),
+            bundles: self.bundles.iter().map(BundleAccess::to_wire).collect(),
+            grants: self.grants.iter().map(DeliveryGrant::to_wire).collect(),
+        }
+    }
+
+    fn from_wire(person: wire::Person) -> Result<Self, KeysError> {
+        if person.bundles.len() > ADDRESSES_MAX || person.grants.len() > ADDRESSES_MAX {
+            return Err(
+                Malformed::new("group update", "more than 256 bundles or mailboxes of a person").into()
+            );
+        }
+        let list = Signed::required("group update", "device list", person.device_list)?;
+        let device_list = DeviceList::verify(list)?;
+        let bundles: Vec<_> =
+            person.bundles.into_iter().map(BundleAccess::from_wire).collect::<Result<_, _>>()?;
+        let grants: Vec<_> =
+            person.grants.into_iter().map(DeliveryGrant::from_wire).collect::<Result<_, _>>()?;
+        let bundle_devices = bundles.iter().map(|access| &access.device);
+        let mut devices = bundle_devices.chain(grants.iter().map(|grant| &grant.device));
+        if devices.any(|device| device_list.active_device(device).is_none()) {
+            return Err(KeysError::NotListed);
+        }
+        let name = (!person.name.is_empty()).then(|| Name::new(&person.name)).transpose()?;
+        Ok(Self { name, device_list, bundles, grants })
+    }
+}
