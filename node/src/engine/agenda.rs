@@ -46,6 +46,8 @@ pub(super) struct Agenda {
     pub(super) updates: BTreeMap<(ConversationId, DeviceId), Update>,
     /// When a device was last told of a group.
     pub(super) updated: BTreeMap<(ConversationId, DeviceId), Timestamp>,
+    /// When to look for members of a group whom this device can't reach, and how often it asked for them.
+    pub(super) seek: BTreeMap<ConversationId, (Timestamp, u32)>,
     /// When members of a group who were not heard of were last introduced to this device.
     pub(super) greeted: BTreeMap<ConversationId, Timestamp>,
     /// How far each member of a group has come with this device's messages, where that was asked of late.
@@ -114,6 +116,10 @@ pub(super) struct Update {
     pub(super) asks: bool,
     /// Everybody, and how to reach them.
     pub(super) people: bool,
+    /// These, and how to reach them.
+    pub(super) people_of: BTreeSet<UserId>,
+    /// Members whom this device can't reach.
+    pub(super) wants: BTreeSet<UserId>,
 }
 
 /// What a member's devices ever said of this device's messages.
@@ -175,7 +181,8 @@ impl Agenda {
         let looks = looks.into_iter().flat_map(BTreeMap::values_mut);
         let offered = self.offered.values_mut().map(|offer| &mut offer.at);
         let updated = self.updated.values_mut().chain(self.acknowledged.values_mut());
-        let updated = updated.chain(self.greeted.values_mut());
+        let updated =
+            updated.chain(self.greeted.values_mut()).chain(self.seek.values_mut().map(|(at, _)| at));
         for at in by_device.chain(again).chain(looks).chain(offered).chain(updated) {
             *at = at.before(by);
         }

@@ -242,6 +242,7 @@ impl Engine {
             .chain(compare)
             .chain(self.agenda.retry_again.values().map(|(_, at)| *at))
             .chain(self.agenda.receipts_at)
+            .chain(self.agenda.seek.values().map(|(at, _)| *at))
             .chain(groups::next_deadline(&self.agenda.updates, &self.agenda.updated))
     }
 
@@ -301,7 +302,7 @@ fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreE
             }
         }
     }
-    groups::look_at_all(tx, &mut agenda)?;
+    groups::look_at_all(tx, &mut agenda, now)?;
     history::look_at_all(me, tx, &mut agenda, now)?;
     Ok(agenda)
 }

@@ -8,7 +8,7 @@ use undertone_protocol::codec::Signed;
 use undertone_protocol::crypto::{
     HeaderKey, KeyPackage, MegolmMessage, PackageEnds, SenderKeyInfo, encrypt_content,
 };
-use undertone_protocol::entry::SignedEntry;
+use undertone_protocol::entry::{Content, SignedEntry};
 use undertone_protocol::ids::{ConversationId, DeviceId, Tag, UserId};
 use undertone_protocol::limits::{OUTBOX_ITEMS_MAX, RECEIVER_KEYS_PER_DEVICE_MAX, SENDER_KEY_MESSAGES_MAX};
 use undertone_protocol::receipts::Tick;
@@ -43,8 +43,11 @@ struct Recipient {
 /// Seals what waits and can be sealed now.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for conversation in std::mem::take(&mut ctx.agenda.seal) {
-        let Some(circle) = Circle::of(ctx, &conversation)?.filter(Circle::is_open) else { continue };
-        let unsealed = ctx.tx.deliveries_unsealed(&conversation, SEAL_MAX)?;
+        let Some(circle) = Circle::of(ctx, &conversation)? else { continue };
+        let mut unsealed = ctx.tx.deliveries_unsealed(&conversation, SEAL_MAX)?;
+        if !circle.is_open() {
+            unsealed = last_words(ctx, &circle, unsealed)?;
+        }
         if unsealed.is_empty() {
             continue;
         }
@@ -61,6 +64,22 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         seal_some(ctx, &circle, &recipients, unsealed)?;
     }
     Ok(())
+}
+
+/// Whoever left a group still says so, and nothing else.
+fn last_words(
+    ctx: &Context<'_>,
+    circle: &Circle,
+    unsealed: Vec<Delivery>,
+) -> Result<Vec<Delivery>, StoreError> {
+    let mut words = Vec::new();
+    for delivery in unsealed.into_iter().filter(|_| circle.contact().is_none()) {
+        let stored = ctx.tx.entry(&delivery.entry)?;
+        if stored.is_some_and(|stored| matches!(stored.entry.body.content, Content::Operation(_))) {
+            words.push(delivery);
+        }
+    }
+    Ok(words)
 }
 
 /// Those who take part and can be reached; `None` while nobody can, or while a bundle that can be had is on its way.

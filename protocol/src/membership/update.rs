@@ -3,9 +3,11 @@
 use prost::Message;
 
 use crate::codec::{Malformed, Signed};
-use crate::ids::{ConversationId, OperationHash};
+use crate::ids::{ConversationId, OperationHash, UserId};
 use crate::keys::{BundleAccess, DeliveryGrant, DeviceList, KeysError, Name};
-use crate::limits::{DEVICES_PER_USER_MAX, HOME_RELAYS_MAX, UPDATE_BYTES_MAX, UPDATE_HEADS_MAX};
+use crate::limits::{
+    DEVICES_PER_USER_MAX, HOME_RELAYS_MAX, UPDATE_BYTES_MAX, UPDATE_HEADS_MAX, UPDATE_WANTS_MAX,
+};
 use crate::wire;
 
 const ADDRESSES_MAX: usize = DEVICES_PER_USER_MAX * HOME_RELAYS_MAX;
@@ -23,6 +25,8 @@ pub struct GroupUpdate {
     pub people: Vec<Person>,
     /// Whether the sender lacks something.
     pub asks: bool,
+    /// Members whom the sender can't reach: at most [`UPDATE_WANTS_MAX`].
+    pub wants: Vec<UserId>,
 }
 
 /// A user, as the sender may let others reach them.
@@ -39,6 +43,18 @@ pub struct Person {
 }
 
 impl GroupUpdate {
+    /// One that says nothing yet.
+    pub const fn of(group: ConversationId) -> Self {
+        Self {
+            group,
+            heads: Vec::new(),
+            operations: Vec::new(),
+            people: Vec::new(),
+            asks: false,
+            wants: Vec::new(),
+        }
+    }
+
     /// For the wire.
     pub fn to_wire(&self) -> wire::GroupUpdate {
         wire::GroupUpdate {
@@ -47,6 +63,7 @@ impl GroupUpdate {
             operations: self.operations.iter().map(Signed::to_wire).collect(),
             people: self.people.iter().map(Person::to_wire).collect(),
             asks: self.asks,
+            wants: self.wants.iter().map(UserId::to_wire).collect(),
         }
     }
 
@@ -55,6 +72,9 @@ impl GroupUpdate {
         if update.heads.len() > UPDATE_HEADS_MAX {
             return Err(Malformed::new("group update", "more than 128 heads").into());
         }
+        if update.wants.len() > UPDATE_WANTS_MAX {
+            return Err(Malformed::new("group update", "more than 64 people are wanted").into());
+        }
         let heads = update.heads.iter().map(|hash| OperationHash::from_slice(hash));
         Ok(Self {
             group: ConversationId::from_slice(&update.group)?,
@@ -62,15 +82,15 @@ impl GroupUpdate {
             operations: update.operations.into_iter().map(Signed::from_wire).collect::<Result<_, _>>()?,
             people: update.people.into_iter().map(Person::from_wire).collect::<Result<_, _>>()?,
             asks: update.asks,
+            wants: update.wants.iter().map(|user| UserId::from_slice(user)).collect::<Result<_, _>>()?,
         })
     }
 
     /// The same in as many updates as it takes for each to fit an envelope: people first, as they say whose operations
     /// the others are. The heads and the question go with the last one.
     pub fn parts(self) -> Vec<Self> {
-        let Self { group, heads, operations, people, asks } = self;
-        let empty =
-            || Self { group, heads: Vec::new(), operations: Vec::new(), people: Vec::new(), asks: false };
+        let Self { group, heads, operations, people, asks, wants } = self;
+        let empty = || Self::of(group);
         let mut parts = vec![empty()];
         let mut bytes = 0;
         let mut part = |parts: &mut Vec<Self>, size: usize| {
@@ -91,6 +111,7 @@ impl GroupUpdate {
         if let Some(last) = parts.last_mut() {
             last.heads = heads;
             last.asks = asks;
+            last.wants = wants;
         }
         parts
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use undertone_protocol::ids::{ConversationId, OperationHash, UserId};
 use undertone_protocol::membership::{Action, View};
 
-use super::{entries, updates, views};
+use super::{entries, meeting, updates, views};
 use crate::engine::context::Context;
 use crate::engine::{acknowledging, members, progress, resend};
 use crate::event::Event;
@@ -78,6 +78,8 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
         kept.introduction_due = true;
         ctx.tx.put_member(&kept)?;
         ctx.agenda.fetch.insert(*user);
+        let sought = (ctx.now.after(meeting::SEEK), 0);
+        ctx.agenda.seek.insert(*group, sought);
     }
     for mut kept in ctx.tx.members(group)?.into_iter().filter(Member::is_in) {
         if !view.is_in(&kept.user) {

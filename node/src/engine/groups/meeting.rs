@@ -6,7 +6,7 @@ use std::time::Duration;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::ids::{ConversationId, DeviceId, Handle, UserId};
 use undertone_protocol::keys::{DeliveryGrant, Introduction, IntroductionFields, IntroductionKind, Name};
-use undertone_protocol::limits::{DELEGATED_TOKEN_LIFE, REMOVED_TOKEN_LIFE};
+use undertone_protocol::limits::{DELEGATED_TOKEN_LIFE, REMOVED_TOKEN_LIFE, UPDATE_WANTS_MAX};
 use undertone_protocol::membership::{GroupUpdate, Person};
 use undertone_protocol::token::Step;
 use undertone_protocol::wire::pairwise::Body;
@@ -70,7 +70,7 @@ pub(super) fn tell(
 /// What goes along with an introduction: what this device knows of the operations.
 fn greeting(ctx: &mut Context<'_>, group: &ConversationId) -> GroupUpdate {
     let heads = ctx.groups.document(group).map(|document| document.landmarks()).unwrap_or_default();
-    GroupUpdate { group: *group, heads, operations: Vec::new(), people: Vec::new(), asks: false }
+    GroupUpdate { heads, ..GroupUpdate::of(*group) }
 }
 
 /// Everything, for somebody whom this user added.
@@ -100,29 +100,38 @@ pub(super) fn people(
             people.extend(joiner.map(|_| myself(ctx)));
             continue;
         }
-        let Some(contact) = ctx.tx.contact(user)? else { continue };
-        let Some(device_list) = contact.device_list.clone() else { continue };
-        let is_active = |device: &DeviceId| device_list.active_device(device).is_some();
-        let mut grants = ctx.tx.member(group, user)?.map(|member| member.grants).unwrap_or_default();
-        let known: Vec<DeviceId> = grants.iter().map(|grant| grant.device).collect();
-        grants.extend(contact.grants.iter().filter(|grant| !known.contains(&grant.device)).cloned());
-        grants.retain(|grant| view.is_in(user) && is_active(&grant.device));
-        if let Some(joiner) = joiner {
-            let step =
-                Step { not_after: Some(ctx.now.after(DELEGATED_TOKEN_LIFE)), ..Step::named(joiner.token) };
-            grants = grants
-                .into_iter()
-                .filter_map(|grant| {
-                    let token = grant.token.extend(step.clone())?;
-                    Some(DeliveryGrant { token, ..grant })
-                })
-                .collect();
-        }
-        let bundles = contact.bundles.iter().filter(|access| is_active(&access.device)).cloned().collect();
-        // What this user calls somebody is nobody else's business: they say themselves what they are called.
-        people.push(Person { name: None, device_list, bundles, grants });
+        people.extend(person(ctx, group, user, joiner)?);
     }
     Ok(people)
+}
+
+/// One of them, and how to reach them if they are in.
+pub(super) fn person(
+    ctx: &Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+    joiner: Option<&Member>,
+) -> Result<Option<Person>, StoreError> {
+    let Some(contact) = ctx.tx.contact(user)? else { return Ok(None) };
+    let Some(device_list) = contact.device_list.clone() else { return Ok(None) };
+    let is_in = ctx.groups.view(group).is_some_and(|view| view.is_in(user));
+    let is_active = |device: &DeviceId| device_list.active_device(device).is_some();
+    let mut grants = ctx.tx.member(group, user)?.map(|member| member.grants).unwrap_or_default();
+    let known: Vec<DeviceId> = grants.iter().map(|grant| grant.device).collect();
+    grants.extend(contact.grants.iter().filter(|grant| !known.contains(&grant.device)).cloned());
+    grants.retain(|grant| is_in && is_active(&grant.device));
+    if let Some(joiner) = joiner {
+        let end = Some(ctx.now.after(DELEGATED_TOKEN_LIFE));
+        let step = Step { not_after: end, ..Step::named(joiner.token) };
+        let delegated = grants.into_iter().filter_map(|grant| {
+            let token = grant.token.extend(step.clone())?;
+            Some(DeliveryGrant { token, ..grant })
+        });
+        grants = delegated.collect();
+    }
+    let bundles = contact.bundles.iter().filter(|access| is_active(&access.device)).cloned().collect();
+    // What this user calls somebody is nobody else's business: they say themselves what they are called.
+    Ok(Some(Person { name: None, device_list, bundles, grants }))
 }
 
 /// This user: their devices speak for themselves.
@@ -235,6 +244,60 @@ fn take_name(ctx: &Context<'_>, contact: &mut Contact, said: &Name) -> Result<()
 pub(super) fn new_member(ctx: &mut Context<'_>, group: ConversationId, user: UserId) -> Member {
     let token = Handle::random(ctx.rng);
     Member::new(group, user, token, u64::MAX)
+}
+
+/// Asks for members whom this device can't reach, where it is time: those who were added elsewhere at the same time as
+/// this user don't know of them either.
+pub(super) fn seek_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    let due = ctx.agenda.seek.iter().filter(|(_, (at, _))| *at <= ctx.now);
+    for (group, tries) in due.map(|(group, (_, tries))| (*group, *tries)).collect::<Vec<_>>() {
+        ctx.agenda.seek.remove(&group);
+        let Some(circle) = Circle::of(ctx, &group)?.filter(Circle::is_open) else { continue };
+        let members = circle.members(ctx)?;
+        let mut unknown: Vec<&Member> = Vec::new();
+        for member in &members {
+            if !can_reach(ctx, member)? {
+                unknown.push(member);
+            }
+        }
+        unknown.truncate(UPDATE_WANTS_MAX);
+        if unknown.is_empty() {
+            continue;
+        }
+        ctx.agenda.seek.insert(group, (ctx.now.after(SEEK * (1 << tries.min(8))), tries.saturating_add(1)));
+        if let Some(device) = whom_to_ask(ctx, &circle, &members, tries)? {
+            let wants = unknown.iter().map(|member| member.user);
+            ctx.agenda.updates.entry((group, device)).or_default().wants.extend(wants);
+        }
+    }
+    Ok(())
+}
+
+/// Members who are not heard of are sought after so long; then ever more rarely.
+pub(super) const SEEK: Duration = Duration::from_secs(30);
+
+fn can_reach(ctx: &Context<'_>, member: &Member) -> Result<bool, StoreError> {
+    let Some(contact) = ctx.tx.contact(&member.user)? else { return Ok(false) };
+    Ok(contact.device_list.is_some() && !(member.grants.is_empty() && contact.grants.is_empty()))
+}
+
+/// A device of some member who can be reached, another one each time.
+fn whom_to_ask(
+    ctx: &mut Context<'_>,
+    circle: &Circle,
+    members: &[Member],
+    tries: u32,
+) -> Result<Option<DeviceId>, StoreError> {
+    let mut devices = Vec::new();
+    for member in members {
+        if let Some(person) = ctx.tx.contact(&member.user)?
+            && can_reach(ctx, member)?
+        {
+            devices.extend(circle.authorised(ctx, &person));
+        }
+    }
+    let turn = usize::try_from(tries).unwrap_or_default().checked_rem(devices.len());
+    Ok(turn.and_then(|turn| devices.get(turn).copied()))
 }
 
 /// Somebody was added by this user: they are told all of the group.

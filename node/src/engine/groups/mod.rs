@@ -20,16 +20,18 @@ pub(super) use views::group as view;
 
 use undertone_protocol::ids::DeviceId;
 use undertone_protocol::keys::DeviceList;
+use undertone_protocol::time::Timestamp;
 
 use super::agenda::{Agenda, Side};
 use super::context::Context;
 use crate::store::{NodeTx, StoreError};
 
 /// At a start: groups, and whom to meet there.
-pub(super) fn look_at_all(tx: &dyn NodeTx, agenda: &mut Agenda) -> Result<(), StoreError> {
+pub(super) fn look_at_all(tx: &dyn NodeTx, agenda: &mut Agenda, now: Timestamp) -> Result<(), StoreError> {
     for group in tx.groups()? {
         agenda.directory.insert(group.id, Side::Group);
         agenda.meet.insert(group.id);
+        agenda.seek.insert(group.id, (now.after(meeting::SEEK), 0));
         agenda.seal.insert(group.id);
         super::acknowledging::look_behind(tx, agenda, &group.id)?;
         for member in tx.members(&group.id)? {
@@ -48,6 +50,7 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for group in std::mem::take(&mut ctx.agenda.share) {
         updates::tell_siblings(ctx, &group)?;
     }
+    meeting::seek_due(ctx)?;
     meeting::seal_due(ctx)?;
     updates::seal_due(ctx)
 }

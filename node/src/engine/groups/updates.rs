@@ -46,7 +46,11 @@ pub(in crate::engine) fn received(
     }
     retry(ctx, &group)?;
     take_operations(ctx, &group, device, update.operations)?;
-    answer(ctx, user, device, &group, &update.heads, update.asks)
+    answer(ctx, user, device, &group, &update.heads, update.asks)?;
+    if ctx.groups.view(&group).is_some_and(|view| view.is_in(user)) && !update.wants.is_empty() {
+        ctx.agenda.updates.entry((group, *device)).or_default().people_of.extend(update.wants);
+    }
+    Ok(())
 }
 
 /// Whether something is to be heard of a group from a user. A contact, or another own device, may bring a new one.
@@ -112,6 +116,8 @@ fn meet(
         if !spoke && (trusted || !is_known) {
             member.grants.retain(|known| known.mailbox.mailbox != grant.mailbox.mailbox);
             member.grants.push(grant);
+            // Something may wait for a way to them.
+            ctx.agenda.publish = true;
         }
     }
     ctx.tx.put_member(&member)?;
@@ -281,17 +287,23 @@ fn seal(
         }
         return Ok(());
     }
-    let people = match due.people {
+    let mut people = match due.people {
         true if user == ctx.me.user => meeting::people(ctx, &group, None)?,
         true => lists_of(ctx, &group)?,
         false => Vec::new(),
     };
+    if let Some(member) = ctx.tx.member(&group, &user)?.filter(Member::is_in) {
+        for wanted in due.people_of.iter().filter(|wanted| **wanted != ctx.me.user) {
+            people.extend(meeting::person(ctx, &group, wanted, Some(&member))?);
+        }
+    }
     let Some(document) = ctx.groups.document(&group) else { return Ok(()) };
     let operations = due.since.iter().flat_map(|heads| document.since(heads));
     let operations = operations.map(|(_, operation)| operation.signed()).collect();
     let mut heads = document.landmarks();
     heads.truncate(UPDATE_HEADS_MAX);
-    let update = GroupUpdate { group, heads, operations, people, asks: due.asks };
+    let wants = due.wants.into_iter().collect();
+    let update = GroupUpdate { group, heads, operations, people, asks: due.asks, wants };
     meeting::tell(ctx, &person, &device, update, None)
 }
 
