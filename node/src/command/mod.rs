@@ -1,0 +1,175 @@
+//! What a user, or a program, can ask of a node, and what it answers.
+
+mod error;
+mod views;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::error::{CommandError, ErrorKind};
+pub use self::views::{
+    ContactView, CountView, DeviceCodeView, DeviceView, HistoryItem, IdView, InvitationView, LostView,
+    MessageView, RelayView, SafetyNumberView, StatusView,
+};
+
+/// Names a command among those that are not answered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommandId(pub u64);
+
+/// What can be asked. In JSON `{"method": .., "params": {..}}`, as the local API has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "method", content = "params", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Who am I?
+    Id {},
+    /// How are the connections, the outbox, the requests?
+    Status {},
+    /// A link that lets others ask to be contacts.
+    Invite {
+        /// How many may use it.
+        uses: u32,
+        /// How long it is good; in JSON `life_s`, in seconds.
+        #[serde(rename = "life_s", with = "seconds")]
+        life: Duration,
+    },
+    /// Asks somebody, by their link, to be a contact.
+    ContactAdd {
+        /// The link.
+        link: String,
+        /// What to call them instead of what they call themselves.
+        #[serde(default)]
+        name: Option<String>,
+        /// A first text, shown with the request.
+        #[serde(default)]
+        message: Option<String>,
+    },
+    /// All contacts and requests.
+    ContactList {},
+    /// Lets somebody in who asked.
+    ContactAccept {
+        /// The contact.
+        name: String,
+    },
+    /// Turns down somebody who asked. They are not told.
+    ContactDecline {
+        /// The contact.
+        name: String,
+    },
+    /// Wants nothing from somebody any more: their messages are refused, and nothing of theirs shows.
+    ContactBlock {
+        /// The contact.
+        name: String,
+    },
+    /// Takes a block back: they can write again.
+    ContactUnblock {
+        /// The contact.
+        name: String,
+    },
+    /// The safety number with a contact.
+    ContactVerify {
+        /// The contact.
+        name: String,
+        /// The user compared the numbers, and they were the same.
+        #[serde(default)]
+        confirm: bool,
+    },
+    /// Sends a text.
+    Send {
+        /// The contact.
+        name: String,
+        /// The text.
+        text: String,
+    },
+    /// Tries failed messages again.
+    Retry {
+        /// The contact.
+        name: String,
+    },
+    /// The last messages with a contact.
+    History {
+        /// The contact.
+        name: String,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Marks everything received from a contact as read.
+    Read {
+        /// The contact.
+        name: String,
+    },
+    /// What this new device shows, so that another one of its user can add it.
+    DeviceCode {},
+    /// Makes the device of a code one of this user's.
+    DeviceAdd {
+        /// The code.
+        code: String,
+    },
+    /// This user's devices.
+    DeviceList {},
+    /// Takes a device out: it gets nothing more.
+    DeviceRevoke {
+        /// The device's name, or the beginning of its id.
+        name: String,
+    },
+}
+
+/// Durations as whole seconds.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(duration.as_secs())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_secs)
+    }
+}
+
+/// A command with how long its answer may wait for the network.
+///
+/// Commands that send something are answered when a relay has it, or when `wait` is over; the answer says
+/// how far it has come.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Names the answer.
+    pub id: CommandId,
+    /// What is asked.
+    pub command: Command,
+    /// The longest wait; zero: none.
+    pub wait: Duration,
+}
+
+/// The answer to a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Response {
+    /// To [`Command::Id`].
+    Id(IdView),
+    /// To [`Command::Status`].
+    Status(StatusView),
+    /// To [`Command::Invite`].
+    Invitation(InvitationView),
+    /// To [`Command::ContactAdd`], [`Command::ContactAccept`], [`Command::ContactDecline`],
+    /// [`Command::ContactBlock`] and [`Command::ContactUnblock`].
+    Contact(ContactView),
+    /// To [`Command::ContactList`].
+    Contacts(Vec<ContactView>),
+    /// To [`Command::ContactVerify`].
+    SafetyNumber(SafetyNumberView),
+    /// To [`Command::Send`].
+    Message(MessageView),
+    /// To [`Command::History`].
+    History(Vec<HistoryItem>),
+    /// To [`Command::Read`] and [`Command::Retry`].
+    Count(CountView),
+    /// To [`Command::DeviceCode`].
+    DeviceCode(DeviceCodeView),
+    /// To [`Command::DeviceAdd`] and [`Command::DeviceRevoke`].
+    Device(DeviceView),
+    /// To [`Command::DeviceList`].
+    Devices(Vec<DeviceView>),
+}
