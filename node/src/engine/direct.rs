@@ -177,7 +177,7 @@ pub(super) fn take(
         }
         // Nobody else has anything to say of this user's account.
         Content::Account(_) => return Ok(()),
-        Content::Text(_) | Content::Unknown => {}
+        Content::Text(_) | Content::Unknown | Content::Annotation(_) | Content::Hidden(_) => {}
     }
     if !shows(ctx, &stored)? {
         return Ok(());

@@ -96,7 +96,8 @@ pub(super) fn link_refused(name: &str, why: Failure) -> String {
 
 fn text(stored: &StoredEntry) -> String {
     match &stored.entry.body.content {
-        Content::Text(text) => text.clone(),
+        Content::Text(text) => text.text.clone(),
+        Content::Annotation(_) | Content::Hidden(_) => String::new(),
         Content::Devices(change) => devices(change),
         Content::Account(_) => "(what your devices know of a contact)".to_owned(),
         Content::Unknown => "(made by a newer version: update to see it)".to_owned(),

@@ -80,9 +80,9 @@ fn fill(view: &mut View, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Resul
     let conversation = direct_conversation(user, peer);
     for stored in tx.history(&conversation, None, 10_000)? {
         match stored.entry.body.content {
-            Content::Text(text) => view.shown.push(text),
+            Content::Text(text) => view.shown.push(text.text),
             Content::Unknown => view.shown.push("unknown".to_owned()),
-            Content::Devices(_) | Content::Account(_) => {}
+            Content::Devices(_) | Content::Account(_) | Content::Annotation(_) | Content::Hidden(_) => {}
         }
     }
     for delivery in tx.deliveries_unread(&conversation)? {
