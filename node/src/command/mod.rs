@@ -1,6 +1,7 @@
 //! What a user, or a program, can ask of a node, and what it answers.
 
 mod error;
+mod message;
 mod views;
 
 use std::time::Duration;
@@ -8,9 +9,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::error::{CommandError, ErrorKind};
+pub use self::message::{
+    ChangeView, DeviceInfo, InfoView, MemberInfo, MentionView, MessageView, ReactionView, ReplyView,
+};
 pub use self::views::{
     ContactView, CountView, DeviceCodeView, DeviceView, HistoryItem, IdView, InvitationView, LostView,
-    MessageView, RelayView, SafetyNumberView, StatusView,
+    RelayView, SafetyNumberView, StatusView,
 };
 
 /// Names a command among those that are not answered yet.
@@ -80,6 +84,69 @@ pub enum Command {
         name: String,
         /// The text.
         text: String,
+    },
+    /// Sends a text that answers a message.
+    Reply {
+        /// The contact.
+        name: String,
+        /// The message: the beginning of its id, six digits at least, that no other message there has.
+        message: String,
+        /// The text.
+        text: String,
+    },
+    /// Sends a message's text on to somebody else.
+    Forward {
+        /// The contact whose conversation it stands in.
+        name: String,
+        /// The message.
+        message: String,
+        /// The contact who gets it.
+        to: String,
+    },
+    /// Reacts to a message, in the place of an earlier reaction.
+    React {
+        /// The contact.
+        name: String,
+        /// The message.
+        message: String,
+        /// The reaction; empty: none any more.
+        reaction: String,
+    },
+    /// Puts another text in the place of one's own.
+    Edit {
+        /// The contact.
+        name: String,
+        /// The message.
+        message: String,
+        /// The text.
+        text: String,
+    },
+    /// Deletes a message: one's own for everyone, or any for oneself.
+    Delete {
+        /// The contact.
+        name: String,
+        /// The message.
+        message: String,
+        /// On this user's devices only.
+        #[serde(default)]
+        for_me: bool,
+    },
+    /// Pins a message for everyone in the conversation.
+    Pin {
+        /// The contact.
+        name: String,
+        /// The message.
+        message: String,
+        /// Takes the pin off instead.
+        #[serde(default)]
+        off: bool,
+    },
+    /// Who has a message, and who read it?
+    Info {
+        /// The contact.
+        name: String,
+        /// The message.
+        message: String,
     },
     /// Tries failed messages again.
     Retry {
@@ -160,11 +227,14 @@ pub enum Response {
     Contacts(Vec<ContactView>),
     /// To [`Command::ContactVerify`].
     SafetyNumber(SafetyNumberView),
-    /// To [`Command::Send`].
+    /// To [`Command::Send`], [`Command::Reply`], [`Command::Forward`], [`Command::React`], [`Command::Edit`],
+    /// [`Command::Pin`], and [`Command::Delete`] for everyone.
     Message(MessageView),
+    /// To [`Command::Info`].
+    Info(InfoView),
     /// To [`Command::History`].
     History(Vec<HistoryItem>),
-    /// To [`Command::Read`] and [`Command::Retry`].
+    /// To [`Command::Read`], [`Command::Retry`], and [`Command::Delete`] for oneself.
     Count(CountView),
     /// To [`Command::DeviceCode`].
     DeviceCode(DeviceCodeView),

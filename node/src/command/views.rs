@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::message::MessageView;
+
 /// Who this node is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdView {
@@ -120,29 +122,6 @@ pub struct SafetyNumberView {
     pub number: String,
     /// Whether the user compared it.
     pub verified: bool,
-}
-
-/// A message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MessageView {
-    /// Its id, in hexadecimal.
-    pub id: String,
-    /// The contact.
-    pub contact: String,
-    /// Who wrote it: the contact's name, or one's own.
-    pub from: String,
-    /// Whether this user wrote it.
-    pub mine: bool,
-    /// The text.
-    pub text: String,
-    /// The author's clock, in milliseconds since 1970.
-    pub time_ms: u64,
-    /// One's own: `queued`, `waiting`, `sent`, `delivered`, `read`. Others': `received`, `read`.
-    pub state: String,
-    /// Why it does not get further.
-    pub failed: Option<String>,
-    /// What it waits for, while queued.
-    pub note: Option<String>,
 }
 
 /// What stands in a history.

@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use undertone_protocol::crypto::safety_number;
-use undertone_protocol::entry::{Content, check_text};
+use undertone_protocol::entry::check_text;
 use undertone_protocol::ids::UserId;
 use undertone_protocol::keys::{Invitation, Name};
-use undertone_protocol::limits::{INVITATION_USES_MAX, OUTBOX_ITEMS_MAX};
+use undertone_protocol::limits::INVITATION_USES_MAX;
 use undertone_protocol::log::OrderKey;
-use undertone_protocol::time::Timestamp;
 
 use super::answers::{Answer, Reply, error, now};
 use super::context::Context;
@@ -17,13 +16,14 @@ use super::links::Links;
 use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
 use super::{
-    acknowledging, blocking, contacts, devices, direct, introductions, losses, own, resend, views, warnings,
+    acknowledging, blocking, contacts, devices, direct, introductions, losses, messages, own, resend, shown,
+    views, warnings,
 };
 use crate::command::{
     Ask, Command, CommandError, CommandId, CountView, ErrorKind, HistoryItem, InvitationView, RelayView,
     Response, SafetyNumberView, StatusView,
 };
-use crate::store::{Contact, ContactState, Failure, Fault, StoreError, StoredEntry};
+use crate::store::{Contact, ContactState, Failure, Fault, StoreError};
 
 const HISTORY_MAX: usize = 10_000;
 /// Their bytes, as entries: an answer of the local API has room for them, even where each byte takes six as JSON.
@@ -85,13 +85,37 @@ fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<A
             with_contact(ctx, &name, |ctx, contact| verify(ctx, contact, confirm))
         }
         Command::Send { name, text } => with_contact(ctx, &name, |ctx, contact| send(ctx, &contact, &text)),
+        Command::Reply { name, message, text } => {
+            with_contact(ctx, &name, |ctx, contact| messages::reply(ctx, &contact, &message, &text))
+        }
+        Command::Forward { name, message, to } => with_contact(ctx, &name, |ctx, contact| {
+            with_contact(ctx, &to, |ctx, to| messages::forward(ctx, &contact, &message, &to))
+        }),
+        Command::React { name, message, reaction } => {
+            with_contact(ctx, &name, |ctx, contact| messages::react(ctx, &contact, &message, &reaction))
+        }
+        Command::Edit { name, message, text } => {
+            with_contact(ctx, &name, |ctx, contact| messages::edit(ctx, &contact, &message, &text))
+        }
+        Command::Delete { name, message, for_me: true } => {
+            with_contact(ctx, &name, |ctx, contact| messages::hide(ctx, &contact, &message))
+        }
+        Command::Delete { name, message, for_me: false } => {
+            with_contact(ctx, &name, |ctx, contact| messages::delete(ctx, &contact, &message))
+        }
+        Command::Pin { name, message, off } => {
+            with_contact(ctx, &name, |ctx, contact| messages::pin(ctx, &contact, &message, !off))
+        }
+        Command::Info { name, message } => {
+            with_contact(ctx, &name, |ctx, contact| messages::info(ctx, &contact, &message))
+        }
         Command::Retry { name } => with_contact(ctx, &name, retry),
         Command::History { name, limit } => {
             with_contact(ctx, &name, |ctx, contact| history(ctx, &contact, limit))
         }
         Command::Read { name } => with_contact(ctx, &name, |ctx, contact| {
             if contact.state.is_blocked() {
-                return error(ErrorKind::Conflict, blocked(&contact));
+                return error(ErrorKind::Conflict, messages::blocked(&contact));
             }
             let messages = acknowledging::mark_read(ctx, &contact)?;
             let view = CountView { name: contact.name.to_string(), messages };
@@ -241,10 +265,6 @@ fn shown(ctx: &Context<'_>, contact: &Contact) -> Result<Answer, StoreError> {
     now(Response::Contact(views::contact(ctx, contact)?))
 }
 
-fn blocked(contact: &Contact) -> String {
-    format!("{0} is blocked: `undertone contact unblock {0}`", contact.name)
-}
-
 fn verify(ctx: &mut Context<'_>, mut contact: Contact, confirm: bool) -> Result<Answer, StoreError> {
     if own::is_me(ctx, &contact) {
         return error(ErrorKind::Conflict, "these are your own devices: see `undertone device list`");
@@ -264,18 +284,8 @@ fn verify(ctx: &mut Context<'_>, mut contact: Contact, confirm: bool) -> Result<
 }
 
 fn send(ctx: &mut Context<'_>, contact: &Contact, text: &str) -> Result<Answer, StoreError> {
-    match contact.state {
-        ContactState::Requested | ContactState::Declined => {
-            let message = format!("{0} asked you first: `undertone contact accept {0}`", contact.name);
-            return error(ErrorKind::Conflict, message);
-        }
-        ContactState::Blocked(_) => return error(ErrorKind::Conflict, blocked(contact)),
-        ContactState::Requesting | ContactState::Accepted => {}
-    }
-    if ctx.tx.outbox_len()? >= OUTBOX_ITEMS_MAX {
-        let message =
-            format!("{OUTBOX_ITEMS_MAX} things are on their way out already: wait until some arrived");
-        return error(ErrorKind::Limit, message);
+    if let Some(problem) = messages::hindrance(ctx, contact)? {
+        return Ok(Err(problem));
     }
     match direct::compose(ctx, contact, text)? {
         Ok(entry) => Ok(Ok(Reply::Later(Condition::Sent { entry }))),
@@ -285,7 +295,7 @@ fn send(ctx: &mut Context<'_>, contact: &Contact, text: &str) -> Result<Answer, 
 
 fn retry(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Answer, StoreError> {
     if contact.state.is_blocked() {
-        return error(ErrorKind::Conflict, blocked(&contact));
+        return error(ErrorKind::Conflict, messages::blocked(&contact));
     }
     let mut messages = 0;
     for delivery in ctx.tx.deliveries_unread(&ctx.me.direct(&contact.user))? {
@@ -306,14 +316,6 @@ fn retry(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Answer, StoreErr
 }
 
 fn history(ctx: &mut Context<'_>, contact: &Contact, limit: usize) -> Result<Answer, StoreError> {
-    // What came from somebody after they were blocked does not show.
-    let since = match contact.state {
-        ContactState::Blocked(block) => block.since,
-        _ => Timestamp::from_ms(u64::MAX),
-    };
-    let shows = |stored: &StoredEntry| {
-        stored.received < since && !matches!(stored.entry.body.content, Content::Account(_))
-    };
     if limit > HISTORY_MAX {
         return error(
             ErrorKind::Limit,
@@ -323,7 +325,7 @@ fn history(ctx: &mut Context<'_>, contact: &Contact, limit: usize) -> Result<Ans
     let conversation = ctx.me.direct(&contact.user);
     let mut lost = losses::before(ctx, contact, &conversation)?;
     let (mut bytes, mut messages) = (0, 0);
-    let mut shown: VecDeque<HistoryItem> = VecDeque::new();
+    let mut items: VecDeque<HistoryItem> = VecDeque::new();
     let mut before = None;
     while messages < limit {
         let page = ctx.tx.history(&conversation, before.as_ref(), limit)?;
@@ -337,20 +339,21 @@ fn history(ctx: &mut Context<'_>, contact: &Contact, limit: usize) -> Result<Ans
             if messages == limit {
                 break;
             }
-            if shows(&stored) {
-                bytes += stored.entry.to_wire().body.len();
+            if shown::is_line(ctx, contact, &stored)? {
+                let view = views::message(ctx, contact, &stored)?;
+                bytes += shown::bytes(&view);
                 if bytes > HISTORY_BYTES_MAX {
                     let message = format!("they are too long for one answer: the last {messages} would fit");
                     return error(ErrorKind::Limit, message);
                 }
                 messages += 1;
-                shown.push_front(HistoryItem::Message(views::message(ctx, contact, &stored)?));
+                items.push_front(HistoryItem::Message(view));
             }
             let place = (stored.entry.header.device, stored.entry.header.seq);
             if let Some(lost) = lost.remove(&place) {
-                shown.push_front(HistoryItem::Lost(lost));
+                items.push_front(HistoryItem::Lost(lost));
             }
         }
     }
-    now(Response::History(shown.into()))
+    now(Response::History(items.into()))
 }

@@ -17,8 +17,13 @@ pub(super) fn hindrance(ctx: &Context<'_>, command: &Command) -> Option<CommandE
         command,
         Command::Id {} | Command::Status {} | Command::DeviceList {} | Command::DeviceCode {}
     );
-    let reads =
-        matches!(command, Command::ContactList {} | Command::History { .. } | Command::ContactVerify { .. });
+    let reads = matches!(
+        command,
+        Command::ContactList {}
+            | Command::History { .. }
+            | Command::Info { .. }
+            | Command::ContactVerify { .. }
+    );
     let message = if ctx.me.is_linking() && !looks {
         "this device waits to be added by another one of yours: show its code by `undertone device link`, and \
          use it there by `undertone device add CODE`"

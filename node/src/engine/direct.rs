@@ -1,14 +1,16 @@
 //! Entries that come in: who may bring them, what they do.
 
 use undertone_protocol::codec::Malformed;
-use undertone_protocol::entry::{Content, DeviceChange, EntryBody, EntryHeader, SignedEntry};
+use undertone_protocol::entry::{Content, DeviceChange, EntryHeader, SignedEntry};
 use undertone_protocol::ids::{DeviceId, EntryId, UserId};
 use undertone_protocol::keys::DeviceRevoke;
 use undertone_protocol::limits::ENTRIES_MAX;
 use undertone_protocol::wire;
 
 use super::context::Context;
-use super::{acknowledging, history, introductions, lists, own, resend, ticks, views, writing};
+use super::{
+    acknowledging, changes, history, introductions, lists, own, resend, texts, ticks, views, writing,
+};
 use crate::event::Event;
 use crate::log;
 use crate::store::{Contact, ContactState, Cut, CutReason, Fault, StoreError, StoredEntry};
@@ -19,7 +21,7 @@ pub(super) fn compose(
     contact: &Contact,
     text: &str,
 ) -> Result<Result<EntryId, Malformed>, StoreError> {
-    match EntryBody::text(text, ctx.rng) {
+    match texts::body(ctx, contact, text, None) {
         Ok(body) => writing::append(ctx, contact, body).map(Ok),
         Err(error) => Ok(Err(error)),
     }
@@ -183,8 +185,7 @@ pub(super) fn take(
         return Ok(());
     }
     if contact.state == ContactState::Accepted {
-        let message = views::message(ctx, &contact, &stored)?;
-        ctx.events.push(Event::Message { message });
+        changes::tell(ctx, &contact, &stored)?;
     }
     Ok(())
 }

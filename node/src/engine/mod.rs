@@ -31,8 +31,12 @@ mod outgoing;
 mod own;
 
 mod acknowledged;
-mod views;
+mod shown;
+mod texts;
 mod warnings;
+mod views;
+mod changes;
+mod info;
 
 mod revocations;
 
@@ -79,6 +83,7 @@ mod setup;
 mod waiters;
 
 mod answers;
+mod messages;
 
 mod devices;
 

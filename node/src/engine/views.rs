@@ -3,18 +3,21 @@
 use std::collections::BTreeSet;
 
 use undertone_protocol::entry::{Content, DeviceChange, EntryHeader};
-use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
+use undertone_protocol::ids::{ConversationId, DeviceId};
 use undertone_protocol::keys::{Certificate, DeviceList, ListedDevice};
 use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE};
 use undertone_protocol::receipts::Tick;
 
 use super::context::Context;
-use super::{acknowledged, own, warnings};
+use super::{acknowledged, own, shown, warnings};
 use crate::command::{ContactView, DeviceCodeView, DeviceView, IdView, MessageView};
 use crate::store::{
     Acknowledged, Contact, ContactState, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError,
     StoredEntry,
 };
+
+/// Entries among which the text of a request is.
+const FIRST_TEXT_AMONG: usize = 64;
 
 /// The contact of a direct conversation.
 pub(super) fn contact_of(
@@ -67,8 +70,9 @@ fn first_text(ctx: &Context<'_>, contact: &Contact) -> Result<Option<String>, St
     if contact.state != ContactState::Requested {
         return Ok(None);
     }
-    let history = ctx.tx.history(&ctx.me.direct(&contact.user), None, 1)?;
-    Ok(history.first().map(text))
+    let history = ctx.tx.history(&ctx.me.direct(&contact.user), None, FIRST_TEXT_AMONG)?;
+    let first = history.iter().find(|stored| matches!(stored.entry.body.content, Content::Text(_)));
+    Ok(first.map(|first| message(ctx, contact, first)).transpose()?.map(|view| view.text))
 }
 
 /// Why a message does not get further.
@@ -172,7 +176,7 @@ pub(super) fn message(
         Some(delivery) => delivery.failed,
         None => elsewhere.filter(|tick| has_expired(ctx, *tick, stored)).map(|_| Failure::Expired),
     };
-    Ok(MessageView {
+    let mut view = MessageView {
         id: entry.id.to_hex(),
         contact: contact.name.to_string(),
         from: if mine { ctx.me.account.name.to_string() } else { contact.name.to_string() },
@@ -191,21 +195,15 @@ pub(super) fn message(
             }
             (None, _) => None,
         },
-    })
+        ..MessageView::default()
+    };
+    shown::describe(ctx, contact, stored, &mut view)?;
+    Ok(view)
 }
 
 /// Whether a message that another own device wrote was fetched by nobody in time, as that device must see it too.
 fn has_expired(ctx: &Context<'_>, tick: Tick, stored: &StoredEntry) -> bool {
     tick == Tick::Sent && ctx.now.since(stored.received) > ENVELOPE_TTL_MAX + EXPIRY_GRACE
-}
-
-/// A message by its id.
-pub(super) fn message_by_id(ctx: &Context<'_>, id: &EntryId) -> Result<Option<MessageView>, StoreError> {
-    let Some(stored) = ctx.tx.entry(id)? else { return Ok(None) };
-    match contact_of(ctx, &stored.entry.header.conversation)? {
-        Some(contact) => Ok(Some(message(ctx, &contact, &stored)?)),
-        None => Ok(None),
-    }
 }
 
 /// What a queued message waits for.
