@@ -245,7 +245,7 @@ fn messages_are_changed_by_the_beginning_of_their_id() {
         (&["delete", "alice", id], 5, "deleted"),
         (&["react", "alice", "00000000", "+"], 4, "no message"),
         (&["react", "alice", "0000", "+"], 3, "6 digits"),
-        (&["react", "alice", id], 2, "--off"),
+        (&["react", "alice", id], 2, "EMOJI"),
         (&["react", "alice", id, " "], 3, "--off"),
     ] {
         let refused = bob.run(&[args, &["--no-wait"]].concat());
