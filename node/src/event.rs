@@ -13,6 +13,16 @@ pub enum Event {
         /// The message.
         message: MessageView,
     },
+    /// A message shows otherwise than before: somebody reacted, edited, deleted or pinned.
+    Changed {
+        /// The message as it shows now.
+        message: MessageView,
+    },
+    /// The user deleted a message for themselves, on another of their devices.
+    Hidden {
+        /// The message's id, in hexadecimal.
+        id: String,
+    },
     /// A message of one's own came further, or failed.
     Tick {
         /// The contact.

@@ -196,6 +196,68 @@ fn offline_commands_keep_what_they_can_not_send() {
 }
 
 #[test]
+fn messages_are_changed_by_the_beginning_of_their_id() {
+    let (alice, bob) = (Home::of("Alice"), Home::of("Bob"));
+    let invitation = alice.json(&["invite", "--no-wait"]);
+    bob.json(&["contact", "add", invitation["link"].as_str().unwrap(), "--no-wait"]);
+    let sent = bob.json(&["send", "alice", "hello @alice", "--no-wait"]);
+    let id = &sent["id"].as_str().unwrap()[..8];
+    assert_eq!(sent["mentions"][0]["name"], "Alice");
+
+    let reply = bob.json(&["reply", "alice", id, "indeed", "--no-wait"]);
+    assert_eq!(reply["reply_to"]["text"], "hello @alice");
+    let changed = bob.json(&["react", "alice", id, "👍", "--no-wait"]);
+    assert_eq!(
+        (&changed["reactions"][0]["reaction"], &changed["change"]["kind"]),
+        (&"👍".into(), &"reaction".into())
+    );
+    assert_eq!(bob.json(&["edit", "alice", id, "hello, Alice", "--no-wait"])["edited"], true);
+    assert_eq!(bob.json(&["pin", "alice", id, "--no-wait"])["pinned"], true);
+    let forwarded = bob.json(&["forward", "alice", id, "me", "--no-wait"]);
+    assert_eq!((&forwarded["text"], &forwarded["forwarded"]), (&"hello, Alice".into(), &true.into()));
+    let history = String::from_utf8(bob.run(&["history", "alice"]).stdout).unwrap();
+    let lines: Vec<&str> = history.lines().collect();
+    assert!(
+        lines[0].starts_with(&format!("{id} ")) && lines[0].contains("hello, Alice (edited) (pinned)"),
+        "{history}"
+    );
+    assert_eq!(lines[1], "    👍 Bob", "{history}");
+    assert!(lines[2].contains("Bob: > Bob: hello, Alice"), "{history}");
+    assert!(lines[3].starts_with("    indeed"), "{history}");
+
+    let off = bob.json(&["react", "alice", id, "--off", "--no-wait"]);
+    assert_eq!(off["reactions"].as_array().unwrap().len(), 0);
+    assert_eq!(bob.json(&["pin", "alice", id, "--off", "--no-wait"])["pinned"], false);
+    let info = bob.json(&["info", "alice", id]);
+    assert_eq!(
+        (&info["members"][0]["name"], &info["members"][0]["state"]),
+        (&"Alice".into(), &"waiting".into())
+    );
+    let text = String::from_utf8(bob.run(&["info", "alice", id]).stdout).unwrap();
+    assert!(text.contains("edit by Bob at "), "{text}");
+
+    assert_eq!(bob.json(&["delete", "alice", id, "--no-wait"])["deleted"], true);
+    let history = String::from_utf8(bob.run(&["history", "alice"]).stdout).unwrap();
+    assert!(history.contains("Bob: (deleted)") && history.contains("> (deleted)"), "{history}");
+    assert!(!history.contains("hello"), "{history}");
+    for (args, exit, says) in [
+        (["edit", "alice", id, "again"].as_slice(), 5, "deleted"),
+        (&["delete", "alice", id], 5, "deleted"),
+        (&["react", "alice", "00000000", "+"], 4, "no message"),
+        (&["react", "alice", "0000", "+"], 3, "6 digits"),
+        (&["react", "alice", id], 2, "EMOJI"),
+        (&["react", "alice", id, " "], 3, "--off"),
+    ] {
+        let refused = bob.run(&[args, &["--no-wait"]].concat());
+        assert_eq!(code(&refused), exit, "{refused:?}");
+        assert!(stderr(&refused).contains(says), "{refused:?}");
+    }
+    let id = &reply["id"].as_str().unwrap()[..8];
+    assert_eq!(bob.json(&["delete", "alice", id, "--for-me", "--no-wait"])["messages"], 1);
+    assert_eq!(bob.json(&["history", "alice"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn commands_reach_the_running_node_without_the_passphrase() {
     let home = Home::of("Alice");
     let offline = home.json(&["status"]);

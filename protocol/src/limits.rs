@@ -76,6 +76,14 @@ pub const NAME_BYTES_MAX: usize = 64;
 
 /// Bytes of a text message, UTF-8.
 pub const TEXT_BYTES_MAX: usize = 16 * KIB;
+/// Users whom one text mentions.
+pub const MENTIONS_MAX: usize = 64;
+/// Bytes of a reaction, UTF-8.
+pub const REACTION_BYTES_MAX: usize = 64;
+/// Annotations of one entry that count, of each device one of a kind.
+pub const ANNOTATIONS_MAX: usize = 4_096;
+/// Entries that one record hides.
+pub const HIDDEN_MAX: usize = 64;
 /// Bundles, and mailboxes, in one account record.
 pub const ACCOUNT_ADDRESSES_MAX: usize = 32;
 /// Entries in one pairwise message, and their bytes: it fits an envelope with all that goes around it.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::command::{Command, CommandError, ErrorKind, Response};
 
 /// All methods, named like the variants of [`Command`].
-pub(super) const METHODS: [&str; 18] = [
+pub(super) const METHODS: [&str; 25] = [
     "id",
     "status",
     "invite",
@@ -21,6 +21,13 @@ pub(super) const METHODS: [&str; 18] = [
     "contact_unblock",
     "contact_verify",
     "send",
+    "reply",
+    "forward",
+    "react",
+    "edit",
+    "delete",
+    "pin",
+    "info",
     "retry",
     "history",
     "read",
@@ -87,9 +94,18 @@ pub(super) fn response(command: &Command, result: Value) -> Result<Response, ser
         | Command::ContactUnblock { .. } => view(result, Response::Contact),
         Command::ContactList {} => view(result, Response::Contacts),
         Command::ContactVerify { .. } => view(result, Response::SafetyNumber),
-        Command::Send { .. } => view(result, Response::Message),
+        Command::Send { .. }
+        | Command::Reply { .. }
+        | Command::Forward { .. }
+        | Command::React { .. }
+        | Command::Edit { .. }
+        | Command::Delete { for_me: false, .. }
+        | Command::Pin { .. } => view(result, Response::Message),
+        Command::Info { .. } => view(result, Response::Info),
         Command::History { .. } => view(result, Response::History),
-        Command::Retry { .. } | Command::Read { .. } => view(result, Response::Count),
+        Command::Retry { .. } | Command::Read { .. } | Command::Delete { for_me: true, .. } => {
+            view(result, Response::Count)
+        }
         Command::GroupCreate { .. }
         | Command::GroupAdd { .. }
         | Command::GroupRemove { .. }

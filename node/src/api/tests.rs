@@ -193,6 +193,7 @@ async fn a_file_that_a_killed_node_left_is_told_from_a_running_node() {
 fn every_command_is_a_method_and_comes_back_as_it_was() {
     let (name, text) = ("Bob".to_owned(), "hi".to_owned());
     let life = Duration::from_secs(7);
+    let id = || "1a2b3c4d".to_owned();
     let commands = [
         Command::Id {},
         Command::Status {},
@@ -204,7 +205,14 @@ fn every_command_is_a_method_and_comes_back_as_it_was() {
         Command::ContactBlock { name: name.clone() },
         Command::ContactUnblock { name: name.clone() },
         Command::ContactVerify { name: name.clone(), confirm: true },
-        Command::Send { name: name.clone(), text },
+        Command::Send { name: name.clone(), text: text.clone() },
+        Command::Reply { name: name.clone(), message: id(), text: text.clone() },
+        Command::Forward { name: name.clone(), message: id(), to: name.clone() },
+        Command::React { name: name.clone(), message: id(), reaction: "+".to_owned() },
+        Command::Edit { name: name.clone(), message: id(), text },
+        Command::Delete { name: name.clone(), message: id(), for_me: true },
+        Command::Pin { name: name.clone(), message: id(), off: true },
+        Command::Info { name: name.clone(), message: id() },
         Command::Retry { name: name.clone() },
         Command::History { name: name.clone(), limit: 9 },
         Command::Read { name: name.clone() },

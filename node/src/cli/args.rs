@@ -67,6 +67,59 @@ pub(super) enum Command {
         /// The text.
         text: String,
     },
+    /// Answer a message.
+    Reply {
+        #[command(flatten)]
+        message: Message,
+        /// The text.
+        text: String,
+    },
+    /// Send a message's text on to somebody else.
+    Forward {
+        #[command(flatten)]
+        message: Message,
+        /// The contact who gets it.
+        to: String,
+    },
+    /// React to a message, in the place of your earlier reaction.
+    React {
+        #[command(flatten)]
+        message: Message,
+        /// The reaction.
+        #[arg(required_unless_present = "off", conflicts_with = "off")]
+        emoji: Option<String>,
+        /// Take your reaction back.
+        #[arg(long)]
+        off: bool,
+    },
+    /// Put another text in the place of one of yours.
+    Edit {
+        #[command(flatten)]
+        message: Message,
+        /// The text.
+        text: String,
+    },
+    /// Delete one of your messages for everyone, or any message for yourself.
+    Delete {
+        #[command(flatten)]
+        message: Message,
+        /// On your own devices only; nobody else is told. It can't be taken back.
+        #[arg(long)]
+        for_me: bool,
+    },
+    /// Pin a message for everyone in the conversation.
+    Pin {
+        #[command(flatten)]
+        message: Message,
+        /// Take the pin off.
+        #[arg(long)]
+        off: bool,
+    },
+    /// Show who has a message, who read it, and since when.
+    Info {
+        #[command(flatten)]
+        message: Message,
+    },
     /// Try failed messages again.
     Retry {
         /// The contact or group.
@@ -97,6 +150,15 @@ pub(super) enum Command {
     },
     /// Show what happens, as it happens. With --json: one object a line, the first when watching begins.
     Watch,
+}
+
+/// Which message.
+#[derive(Debug, Args)]
+pub(super) struct Message {
+    /// The contact.
+    pub(super) name: String,
+    /// The message: the digits that `history` shows before it, six at least.
+    pub(super) message: String,
 }
 
 #[derive(Debug, Args)]

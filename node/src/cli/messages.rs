@@ -4,15 +4,22 @@ use super::args::Options;
 use super::session::ask;
 use super::show;
 use crate::command::{
-    Command, CommandError, CountView, ErrorKind, HistoryItem, LostView, MessageView, Response,
+    Command, CommandError, CountView, ErrorKind, HistoryItem, LostView, MessageView, ReactionView, ReplyView,
+    Response,
 };
 
 /// How long an answer waits for the network, in seconds.
-const WAIT_S: u64 = 5;
+pub(super) const WAIT_S: u64 = 5;
+/// Digits of a message's id that are shown.
+pub(super) const SHORT_ID: usize = 8;
 
 /// Sends a text and prints how far it has come.
 pub(super) async fn send(options: &Options, name: String, text: String) -> anyhow::Result<()> {
-    let command = Command::Send { name, text };
+    sent(options, Command::Send { name, text }).await
+}
+
+/// Sends a message by a command and prints how far it has come.
+pub(super) async fn sent(options: &Options, command: Command) -> anyhow::Result<()> {
     let message = ask(options, command, options.wait(WAIT_S), |response| match response {
         Response::Message(message) => Some(message),
         _ => None,
@@ -45,7 +52,7 @@ pub(super) async fn read(options: &Options, name: String) -> anyhow::Result<()> 
     print(options, &count, "read")
 }
 
-async fn counted(options: &Options, command: Command) -> anyhow::Result<CountView> {
+pub(super) async fn counted(options: &Options, command: Command) -> anyhow::Result<CountView> {
     ask(options, command, options.wait(WAIT_S), |response| match response {
         Response::Count(count) => Some(count),
         _ => None,
@@ -53,7 +60,7 @@ async fn counted(options: &Options, command: Command) -> anyhow::Result<CountVie
     .await
 }
 
-fn print(options: &Options, count: &CountView, done: &str) -> anyhow::Result<()> {
+pub(super) fn print(options: &Options, count: &CountView, done: &str) -> anyhow::Result<()> {
     if options.json {
         return show::json(count);
     }
@@ -87,14 +94,54 @@ pub(super) fn missing(lost: &LostView) -> String {
     }
 }
 
-/// A message in a line, or more where its text has more.
+/// A message in a line with the beginning of its id first, or more where its text has more.
 pub(super) fn written(message: &MessageView) -> String {
-    let time = show::time(message.time_ms);
-    let (from, text) = (show::safe(&message.from), show::indented(&message.text));
+    let id = message.id.get(..SHORT_ID).unwrap_or(&message.id);
+    let (time, from) = (show::time(message.time_ms), show::safe(&message.from));
     let state = match message.state.as_str() {
         "read" if !message.mine => String::new(),
         "received" => "  · new".to_owned(),
         _ => format!("  {}", show::state(message)),
     };
-    format!("{time} {from}: {text}{state}")
+    format!("{id} {time} {from}: {}{state}{}", said(message), reactions(message))
+}
+
+/// The text with what is to be known of it.
+fn said(message: &MessageView) -> String {
+    if message.deleted {
+        return "(deleted)".to_owned();
+    }
+    let mut said = String::new();
+    if let Some(reply) = &message.reply_to {
+        said.push_str(&format!("{}\n    ", quote(reply)));
+    }
+    if message.forwarded {
+        said.push_str("(forwarded) ");
+    }
+    said.push_str(&show::indented(&message.text));
+    let mentions_me = message.mentions.iter().any(|mention| mention.me);
+    for (is_so, mark) in
+        [(message.edited, " (edited)"), (message.pinned, " (pinned)"), (mentions_me, " (mentions you)")]
+    {
+        said.push_str(if is_so { mark } else { "" });
+    }
+    said
+}
+
+fn quote(reply: &ReplyView) -> String {
+    let id = reply.id.get(..SHORT_ID).unwrap_or(&reply.id);
+    match (&reply.from, &reply.text) {
+        _ if reply.deleted => "> (deleted)".to_owned(),
+        (Some(from), Some(text)) => format!("> {}: {}", show::line_of(from), show::line_of(text)),
+        _ => format!("> (message {id}, which is not here)"),
+    }
+}
+
+fn reactions(message: &MessageView) -> String {
+    if message.reactions.is_empty() {
+        return String::new();
+    }
+    let one =
+        |view: &ReactionView| format!("{} {}", show::line_of(&view.reaction), show::line_of(&view.from));
+    format!("\n    {}", message.reactions.iter().map(one).collect::<Vec<_>>().join(", "))
 }

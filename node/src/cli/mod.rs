@@ -10,6 +10,7 @@ mod devices;
 mod groups;
 mod home;
 mod init;
+mod kinds;
 mod messages;
 mod passphrase;
 mod run;
@@ -97,6 +98,13 @@ async fn carry_out(options: &Options, command: Command) -> anyhow::Result<()> {
         Command::Invite(invite) => contacts::invite(options, invite).await,
         Command::Contact { command } => contacts::contact(options, command).await,
         Command::Send { name, text } => messages::send(options, name, text).await,
+        Command::Reply { message, text } => kinds::reply(options, message, text).await,
+        Command::Forward { message, to } => kinds::forward(options, message, to).await,
+        Command::React { message, emoji, off: _ } => kinds::react(options, message, emoji).await,
+        Command::Edit { message, text } => kinds::edit(options, message, text).await,
+        Command::Delete { message, for_me } => kinds::delete(options, message, for_me).await,
+        Command::Pin { message, off } => kinds::pin(options, message, off).await,
+        Command::Info { message } => kinds::info(options, message).await,
         Command::Retry { name } => messages::retry(options, name).await,
         Command::History { name, limit } => messages::history(options, name, limit).await,
         Command::Read { name } => messages::read(options, name).await,

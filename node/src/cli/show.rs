@@ -33,6 +33,11 @@ pub(super) fn indented(text: &str) -> String {
     safe(text).replace('\n', "\n    ")
 }
 
+/// The same in one line.
+pub(super) fn line_of(text: &str) -> String {
+    safe(text).replace('\n', " ")
+}
+
 /// What is known of the reason for something, to go into a sentence.
 pub(super) fn because(problem: Option<&str>) -> String {
     problem.map(|problem| format!(" ({})", safe(problem))).unwrap_or_default()
@@ -40,10 +45,15 @@ pub(super) fn because(problem: Option<&str>) -> String {
 
 /// How far a message has come, as people see it; nothing for one of others that is read.
 pub(super) fn state(message: &MessageView) -> String {
-    match (&message.failed, &message.note) {
+    progress(&message.state, message.failed.as_deref(), message.note.as_deref())
+}
+
+/// How far something has come, why no further, and what it waits for.
+pub(super) fn progress(state: &str, failed: Option<&str>, note: Option<&str>) -> String {
+    match (failed, note) {
         (Some(why), _) => paint(RED, &format!("✗ failed: {why}")),
-        (None, Some(note)) => format!("{} ({note})", tick(&message.state)),
-        (None, None) => tick(&message.state),
+        (None, Some(note)) => format!("{} ({note})", tick(state)),
+        (None, None) => tick(state),
     }
 }
 

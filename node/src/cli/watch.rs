@@ -42,6 +42,10 @@ async fn print(options: &Options, mut events: SessionEvents) -> anyhow::Result<(
 fn described(event: &Event) -> String {
     match event {
         Event::Message { message } => written(message),
+        Event::Changed { message } => format!("changed: {}", written(message)),
+        Event::Hidden { id } => {
+            format!("message {}: deleted for you on another of your devices", id.get(..8).unwrap_or(id))
+        }
         Event::Tick { contact, id, state, failed } => {
             let id = id.get(..8).unwrap_or(id);
             let far = match failed {

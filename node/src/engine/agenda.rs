@@ -40,6 +40,8 @@ pub(super) struct Agenda {
     pub(super) devices: BTreeMap<DeviceId, UserId>,
     /// Groups with members to whom this device has to introduce itself, or whom it has to welcome.
     pub(super) meet: BTreeSet<ConversationId>,
+    /// Changes of this user's devices that groups are not told of yet, with the device that was revoked, if one was.
+    pub(super) announce: Vec<Option<DeviceId>>,
     /// Groups that the user's other devices are to be told all of.
     pub(super) share: BTreeSet<ConversationId>,
     /// Devices that are to be told what is known of a group.

@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use undertone_protocol::crypto::safety_number;
-use undertone_protocol::entry::{Content, check_text};
+use undertone_protocol::entry::check_text;
 use undertone_protocol::ids::UserId;
 use undertone_protocol::keys::{Invitation, Name};
-use undertone_protocol::limits::{INVITATION_USES_MAX, OUTBOX_ITEMS_MAX};
+use undertone_protocol::limits::INVITATION_USES_MAX;
 use undertone_protocol::log::OrderKey;
-use undertone_protocol::time::Timestamp;
 
 use super::answers::{Answer, Reply, error, now};
 use super::circle::Circle;
@@ -18,14 +17,14 @@ use super::links::Links;
 use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
 use super::{
-    acknowledging, blocking, contacts, devices, direct, group_commands, introductions, losses, own, resend,
-    views, warnings,
+    acknowledging, blocking, contacts, devices, direct, group_commands, introductions, losses, messages, own,
+    resend, shown, views, warnings,
 };
 use crate::command::{
     Ask, Command, CommandError, CommandId, CountView, ErrorKind, HistoryItem, InvitationView, RelayView,
     Response, SafetyNumberView, StatusView,
 };
-use crate::store::{Contact, ContactState, Failure, Fault, StoreError, StoredEntry};
+use crate::store::{Contact, ContactState, Failure, Fault, StoreError};
 
 const HISTORY_MAX: usize = 10_000;
 /// Their bytes, as entries: an answer of the local API has room for them, even where each byte takes six as JSON.
@@ -87,13 +86,37 @@ fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<A
             with_contact(ctx, &name, |ctx, contact| verify(ctx, contact, confirm))
         }
         Command::Send { name, text } => with_circle(ctx, &name, |ctx, circle| send(ctx, &circle, &text)),
+        Command::Reply { name, message, text } => {
+            with_circle(ctx, &name, |ctx, circle| messages::reply(ctx, &circle, &message, &text))
+        }
+        Command::Forward { name, message, to } => with_circle(ctx, &name, |ctx, circle| {
+            with_circle(ctx, &to, |ctx, to| messages::forward(ctx, &circle, &message, &to))
+        }),
+        Command::React { name, message, reaction } => {
+            with_circle(ctx, &name, |ctx, circle| messages::react(ctx, &circle, &message, &reaction))
+        }
+        Command::Edit { name, message, text } => {
+            with_circle(ctx, &name, |ctx, circle| messages::edit(ctx, &circle, &message, &text))
+        }
+        Command::Delete { name, message, for_me: true } => {
+            with_circle(ctx, &name, |ctx, circle| messages::hide(ctx, &circle, &message))
+        }
+        Command::Delete { name, message, for_me: false } => {
+            with_circle(ctx, &name, |ctx, circle| messages::delete(ctx, &circle, &message))
+        }
+        Command::Pin { name, message, off } => {
+            with_circle(ctx, &name, |ctx, circle| messages::pin(ctx, &circle, &message, !off))
+        }
+        Command::Info { name, message } => {
+            with_circle(ctx, &name, |ctx, circle| messages::info(ctx, &circle, &message))
+        }
         Command::Retry { name } => with_circle(ctx, &name, retry),
         Command::History { name, limit } => {
             with_circle(ctx, &name, |ctx, circle| history(ctx, &circle, limit))
         }
         Command::Read { name } => with_circle(ctx, &name, |ctx, circle| {
             if let Some(contact) = circle.contact().filter(|contact| contact.state.is_blocked()) {
-                return error(ErrorKind::Conflict, blocked(contact));
+                return error(ErrorKind::Conflict, messages::blocked(contact));
             }
             let conversation = circle.conversation(ctx);
             let messages = acknowledging::mark_read(ctx, &conversation)?;
@@ -272,10 +295,6 @@ fn shown(ctx: &Context<'_>, contact: &Contact) -> Result<Answer, StoreError> {
     now(Response::Contact(views::contact(ctx, contact)?))
 }
 
-fn blocked(contact: &Contact) -> String {
-    format!("{0} is blocked: `undertone contact unblock {0}`", contact.name)
-}
-
 fn verify(ctx: &mut Context<'_>, mut contact: Contact, confirm: bool) -> Result<Answer, StoreError> {
     if own::is_me(ctx, &contact) {
         return error(ErrorKind::Conflict, "these are your own devices: see `undertone device list`");
@@ -294,38 +313,9 @@ fn verify(ctx: &mut Context<'_>, mut contact: Contact, confirm: bool) -> Result<
     }))
 }
 
-/// Why nothing can be written in a conversation.
-fn hindrance(ctx: &Context<'_>, circle: &Circle) -> Option<String> {
-    match circle {
-        Circle::Direct(contact) => match contact.state {
-            ContactState::Requested | ContactState::Declined => {
-                Some(format!("{0} asked you first: `undertone contact accept {0}`", contact.name))
-            }
-            ContactState::Blocked(_) => Some(blocked(contact)),
-            ContactState::Member => Some(format!(
-                "{} is in a group with you, and no contact: ask them for a link, `undertone contact add`",
-                contact.name
-            )),
-            ContactState::Requesting | ContactState::Accepted => None,
-        },
-        Circle::Group(group) if !circle.is_open() => {
-            Some(format!("you are not in {} any more: it only shows what was said", group.name))
-        }
-        Circle::Group(group) => {
-            let may_write = ctx.groups.view(&group.id).is_some_and(|view| view.may_write(&ctx.me.user));
-            (!may_write).then(|| format!("in {} only admins may write", group.name))
-        }
-    }
-}
-
 fn send(ctx: &mut Context<'_>, circle: &Circle, text: &str) -> Result<Answer, StoreError> {
-    if let Some(message) = hindrance(ctx, circle) {
-        return error(ErrorKind::Conflict, message);
-    }
-    if ctx.tx.outbox_len()? >= OUTBOX_ITEMS_MAX {
-        let message =
-            format!("{OUTBOX_ITEMS_MAX} things are on their way out already: wait until some arrived");
-        return error(ErrorKind::Limit, message);
+    if let Some(problem) = messages::hindrance(ctx, circle)? {
+        return Ok(Err(problem));
     }
     match direct::compose(ctx, circle, text)? {
         Ok(entry) => Ok(Ok(Reply::Later(Condition::Sent { entry }))),
@@ -335,7 +325,7 @@ fn send(ctx: &mut Context<'_>, circle: &Circle, text: &str) -> Result<Answer, St
 
 fn retry(ctx: &mut Context<'_>, circle: Circle) -> Result<Answer, StoreError> {
     if let Some(contact) = circle.contact().filter(|contact| contact.state.is_blocked()) {
-        return error(ErrorKind::Conflict, blocked(contact));
+        return error(ErrorKind::Conflict, messages::blocked(contact));
     }
     let conversation = circle.conversation(ctx);
     let mut messages = 0;
@@ -361,14 +351,6 @@ fn retry(ctx: &mut Context<'_>, circle: Circle) -> Result<Answer, StoreError> {
 }
 
 fn history(ctx: &mut Context<'_>, circle: &Circle, limit: usize) -> Result<Answer, StoreError> {
-    // What came from somebody after they were blocked does not show.
-    let since = match circle.contact().map(|contact| contact.state) {
-        Some(ContactState::Blocked(block)) => block.since,
-        _ => Timestamp::from_ms(u64::MAX),
-    };
-    let shows = |stored: &StoredEntry| {
-        stored.received < since && !matches!(stored.entry.body.content, Content::Account(_))
-    };
     if limit > HISTORY_MAX {
         return error(
             ErrorKind::Limit,
@@ -378,7 +360,7 @@ fn history(ctx: &mut Context<'_>, circle: &Circle, limit: usize) -> Result<Answe
     let conversation = circle.conversation(ctx);
     let mut lost = losses::before(ctx, circle, &conversation)?;
     let (mut bytes, mut messages) = (0, 0);
-    let mut shown: VecDeque<HistoryItem> = VecDeque::new();
+    let mut items: VecDeque<HistoryItem> = VecDeque::new();
     let mut before = None;
     while messages < limit {
         let page = ctx.tx.history(&conversation, before.as_ref(), limit)?;
@@ -392,20 +374,21 @@ fn history(ctx: &mut Context<'_>, circle: &Circle, limit: usize) -> Result<Answe
             if messages == limit {
                 break;
             }
-            if shows(&stored) {
-                bytes += stored.entry.to_wire().body.len();
+            if shown::is_line(ctx, circle, &stored)? {
+                let view = views::message(ctx, circle, &stored)?;
+                bytes += shown::bytes(&view);
                 if bytes > HISTORY_BYTES_MAX {
                     let message = format!("they are too long for one answer: the last {messages} would fit");
                     return error(ErrorKind::Limit, message);
                 }
                 messages += 1;
-                shown.push_front(HistoryItem::Message(views::message(ctx, circle, &stored)?));
+                items.push_front(HistoryItem::Message(view));
             }
             let place = (stored.entry.header.device, stored.entry.header.seq);
             if let Some(lost) = lost.remove(&place) {
-                shown.push_front(HistoryItem::Lost(lost));
+                items.push_front(HistoryItem::Lost(lost));
             }
         }
     }
-    now(Response::History(shown.into()))
+    now(Response::History(items.into()))
 }

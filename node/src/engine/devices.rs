@@ -21,6 +21,7 @@ pub(super) fn hindrance(ctx: &Context<'_>, command: &Command) -> Option<CommandE
         command,
         Command::ContactList {}
             | Command::History { .. }
+            | Command::Info { .. }
             | Command::ContactVerify { .. }
             | Command::GroupList {}
             | Command::GroupShow { .. }

@@ -1,7 +1,7 @@
 //! Entries that come in: who may bring them, what they do.
 
 use undertone_protocol::codec::Malformed;
-use undertone_protocol::entry::{Content, DeviceChange, EntryBody, EntryHeader, SignedEntry};
+use undertone_protocol::entry::{Content, DeviceChange, EntryHeader, SignedEntry};
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, UserId};
 use undertone_protocol::keys::DeviceRevoke;
 use undertone_protocol::limits::ENTRIES_MAX;
@@ -10,7 +10,9 @@ use undertone_protocol::wire;
 use super::admission::Admission;
 use super::circle::Circle;
 use super::context::Context;
-use super::{acknowledging, groups, history, introductions, lists, own, resend, ticks, views, writing};
+use super::{
+    acknowledging, changes, groups, history, introductions, lists, own, resend, texts, ticks, views, writing,
+};
 use crate::event::Event;
 use crate::log;
 use crate::store::{Contact, ContactState, Cut, CutReason, Fault, StoreError, StoredEntry};
@@ -21,15 +23,11 @@ pub(super) fn compose(
     circle: &Circle,
     text: &str,
 ) -> Result<Result<EntryId, Malformed>, StoreError> {
-    let body = match EntryBody::text(text, ctx.rng) {
+    let body = match texts::body(ctx, circle, text, None)? {
         Ok(body) => body,
         Err(error) => return Ok(Err(error)),
     };
-    match circle {
-        Circle::Direct(contact) => writing::append(ctx, contact, body),
-        Circle::Group(group) => writing::append_to_group(ctx, group, body),
-    }
-    .map(Ok)
+    writing::append_to(ctx, circle, body).map(Ok)
 }
 
 /// Who brings an entry.
@@ -201,11 +199,14 @@ pub(super) fn take(ctx: &mut Context<'_>, circle: Circle, entry: SignedEntry) ->
         // Nobody else has anything to say of this user's account.
         Content::Account(_) => return Ok(()),
         // Of a contact alone there is no membership. In a group it was taken before its entry.
-        Content::Operation(_) | Content::Text(_) | Content::Unknown => {}
+        Content::Operation(_)
+        | Content::Text(_)
+        | Content::Unknown
+        | Content::Annotation(_)
+        | Content::Hidden(_) => {}
     }
     if shows(ctx, &stored)? && circle.shows() {
-        let message = views::message(ctx, &circle, &stored)?;
-        ctx.events.push(Event::Message { message });
+        changes::tell(ctx, &circle, &stored)?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The membership documents of all groups, as they stand in the store.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use crate::store::{NodeTx, StoreError};
 pub(super) struct Documents(BTreeMap<ConversationId, Open>);
 
 struct Open {
-    document: Document,
+    /// A look at an earlier time moves what it remembers.
+    document: RefCell<Document>,
     view: Arc<View>,
 }
 
@@ -37,19 +39,20 @@ impl Documents {
     /// Adds one, or takes in that it changed.
     pub(super) fn put(&mut self, mut document: Document) {
         let view = document.view();
-        self.0.insert(document.group(), Open { document, view });
+        self.0.insert(document.group(), Open { document: RefCell::new(document), view });
     }
 
     /// The document of a group, to be changed; [`Self::refresh`] follows.
     pub(super) fn document(&mut self, group: &ConversationId) -> Option<&mut Document> {
-        self.0.get_mut(group).map(|open| &mut open.document)
+        self.0.get_mut(group).map(|open| open.document.get_mut())
     }
 
     /// Keeps a document that changed.
     pub(super) fn refresh(&mut self, group: &ConversationId, tx: &mut dyn NodeTx) -> Result<(), StoreError> {
         let Some(open) = self.0.get_mut(group) else { return Ok(()) };
-        open.view = open.document.view();
-        tx.put_group_document(group, &open.document.save())
+        let document = open.document.get_mut();
+        open.view = document.view();
+        tx.put_group_document(group, &document.save())
     }
 
     /// The group as it is.
@@ -59,6 +62,11 @@ impl Documents {
 
     /// What stands for all that is held.
     pub(super) fn heads(&self, group: &ConversationId) -> Vec<OperationHash> {
-        self.0.get(group).map(|open| open.document.heads()).unwrap_or_default()
+        self.0.get(group).map(|open| open.document.borrow().heads()).unwrap_or_default()
+    }
+
+    /// The group as it was for somebody who knew these operations; `None` where one is not known here.
+    pub(super) fn view_at(&self, group: &ConversationId, heads: &[OperationHash]) -> Option<Arc<View>> {
+        self.0.get(group).and_then(|open| open.document.borrow_mut().view_at(heads).ok())
     }
 }

@@ -277,7 +277,7 @@ impl Lacking {
 }
 
 fn lacking(
-    ctx: &mut Context<'_>,
+    ctx: &Context<'_>,
     circle: &Circle,
     to: &Contact,
     recipient: &DeviceId,
@@ -305,7 +305,7 @@ fn lacking(
                 if !own::is_me(ctx, to) && !log::counts(ctx.tx, &stored)? {
                     continue;
                 }
-                if !membership::is_entitled(ctx, circle, to, &stored.entry.header)? {
+                if !membership::is_entitled(ctx, circle, to, &stored.entry.header) {
                     continue;
                 }
                 // A device that holds nothing of it yet was not there when it was sent.

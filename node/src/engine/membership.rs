@@ -25,19 +25,21 @@ pub(super) fn is_gone(ctx: &Context<'_>, circle: &Circle, user: &UserId, device:
 
 /// Whether somebody may have an entry: they were in when it was written, or the group shows its history to who comes
 /// later.
-pub(super) fn is_entitled(
-    ctx: &mut Context<'_>,
-    circle: &Circle,
-    to: &Contact,
-    header: &EntryHeader,
-) -> Result<bool, StoreError> {
-    let Circle::Group(group) = circle else { return Ok(true) };
-    if own::is_me(ctx, to) || ctx.groups.view(&group.id).is_some_and(|view| view.settings.history) {
-        return Ok(true);
+pub(super) fn is_entitled(ctx: &Context<'_>, circle: &Circle, to: &Contact, header: &EntryHeader) -> bool {
+    let Circle::Group(group) = circle else { return true };
+    own::is_me(ctx, to)
+        || ctx.groups.view(&group.id).is_some_and(|view| view.settings.history)
+        || was_told(ctx, circle, &to.user, header)
+}
+
+/// Whether somebody was in when an entry was written, as its author knew.
+pub(super) fn was_told(ctx: &Context<'_>, circle: &Circle, user: &UserId, header: &EntryHeader) -> bool {
+    match circle {
+        Circle::Direct(_) => true,
+        Circle::Group(group) => {
+            ctx.groups.view_at(&group.id, &heads_of(header)).is_some_and(|view| view.is_in(user))
+        }
     }
-    let heads = heads_of(header);
-    let Some(document) = ctx.groups.document(&group.id) else { return Ok(false) };
-    Ok(document.view_at(&heads).is_ok_and(|view| view.is_in(&to.user)))
 }
 
 /// An operation in words.

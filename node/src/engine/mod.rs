@@ -26,17 +26,21 @@ mod asked;
 mod link;
 
 mod links;
-mod writing;
 mod names;
 mod outgoing;
 mod own;
 mod circle;
 mod admission;
 mod membership;
+mod writing;
 
 mod acknowledged;
-mod views;
+mod shown;
+mod texts;
 mod warnings;
+mod views;
+mod changes;
+mod info;
 
 mod revocations;
 
@@ -88,6 +92,7 @@ mod setup;
 mod waiters;
 
 mod answers;
+mod messages;
 
 mod devices;
 mod group_commands;

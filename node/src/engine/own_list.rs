@@ -10,7 +10,7 @@ use undertone_protocol::keys::{
 use undertone_protocol::limits::DEVICES_PER_USER_MAX;
 
 use super::context::Context;
-use super::{groups, outgoing, own, revocations, writing};
+use super::{outgoing, own, revocations, writing};
 use crate::event::Event;
 use crate::log;
 use crate::store::{ContactState, Cut, CutReason, StoreError};
@@ -131,7 +131,9 @@ fn announce(
             Err(error) => tracing::error!(%error, "a device list could not be told"),
         }
     }
-    groups::announce(ctx, identity, list, revoked)
+    // In groups it is said before the transaction ends.
+    ctx.agenda.announce.push(revoked);
+    Ok(())
 }
 
 fn revocation(

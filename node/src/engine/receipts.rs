@@ -12,7 +12,7 @@ use super::context::Context;
 use super::custody::{self, TICKS_TOLD};
 use super::outgoing;
 use super::resend::LOOK_DELIVERIES_MAX;
-use super::{acknowledged, history, own, progress, resend, ticks, views};
+use super::{acknowledged, history, info, own, progress, resend, ticks, views};
 use crate::event::Event;
 use crate::log;
 use crate::store::{Acknowledged, Delivery, NodeTx, StoreError};
@@ -55,11 +55,13 @@ pub(super) fn received(
     if is_sibling {
         acknowledged::take(ctx, &circle, &mut ever, fields, None)?;
         ctx.tx.put_acknowledged(&conversation, device, &ever)?;
+        info::note_times(ctx, fields, &ever)?;
         return received_from_sibling(ctx, &circle, &before, fields);
     }
     acknowledged::take(ctx, &circle, &mut ever, fields, Some(&ctx.me.device))?;
     ever.next = Some(1);
     ctx.tx.put_acknowledged(&conversation, device, &ever)?;
+    info::note_times(ctx, fields, &ever)?;
     siblings_ticks(ctx, &circle, &before, &ever, fields)?;
     ctx.agenda.take_in.insert((*device, conversation));
     // What it still lacks when what waits for it had time to come.

@@ -3,19 +3,22 @@
 use std::collections::BTreeSet;
 
 use undertone_protocol::entry::{Content, DeviceChange, EntryHeader};
-use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
+use undertone_protocol::ids::{ConversationId, DeviceId};
 use undertone_protocol::keys::{Certificate, DeviceList, ListedDevice};
 use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE};
 use undertone_protocol::receipts::Tick;
 
 use super::circle::Circle;
 use super::context::Context;
-use super::{acknowledged, membership, own, warnings};
+use super::{acknowledged, membership, own, shown, warnings};
 use crate::command::{ContactView, DeviceCodeView, DeviceView, IdView, MessageView};
 use crate::store::{
     Acknowledged, Contact, ContactState, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError,
     StoredEntry,
 };
+
+/// Entries among which the text of a request is.
+const FIRST_TEXT_AMONG: usize = 64;
 
 /// What a conversation is called.
 pub(super) fn conversation_name(
@@ -61,8 +64,10 @@ fn first_text(ctx: &Context<'_>, contact: &Contact) -> Result<Option<String>, St
     if contact.state != ContactState::Requested {
         return Ok(None);
     }
-    let history = ctx.tx.history(&ctx.me.direct(&contact.user), None, 1)?;
-    history.first().map(|stored| text(ctx, stored)).transpose()
+    let history = ctx.tx.history(&ctx.me.direct(&contact.user), None, FIRST_TEXT_AMONG)?;
+    let first = history.iter().find(|stored| matches!(stored.entry.body.content, Content::Text(_)));
+    let circle = Circle::Direct(Box::new(contact.clone()));
+    Ok(first.map(|first| message(ctx, &circle, first)).transpose()?.map(|view| view.text))
 }
 
 /// Why a message does not get further.
@@ -90,7 +95,8 @@ pub(super) fn link_refused(name: &str, why: Failure) -> String {
 
 fn text(ctx: &Context<'_>, stored: &StoredEntry) -> Result<String, StoreError> {
     Ok(match &stored.entry.body.content {
-        Content::Text(text) => text.clone(),
+        Content::Text(text) => text.text.clone(),
+        Content::Annotation(_) | Content::Hidden(_) => String::new(),
         Content::Devices(change) => devices(change),
         Content::Account(_) => "(what your devices know of a contact)".to_owned(),
         Content::Operation(signed) => membership::told(ctx, signed)?,
@@ -183,7 +189,7 @@ pub(super) fn message(
         Some(delivery) => delivery.failed,
         None => elsewhere.filter(|tick| has_expired(ctx, *tick, stored)).map(|_| Failure::Expired),
     };
-    Ok(MessageView {
+    let mut view = MessageView {
         id: entry.id.to_hex(),
         contact: circle.name(),
         from: circle.author(ctx, &entry.header.device)?,
@@ -202,21 +208,15 @@ pub(super) fn message(
             }
             (None, _) => None,
         },
-    })
+        ..MessageView::default()
+    };
+    shown::describe(ctx, circle, stored, &mut view)?;
+    Ok(view)
 }
 
 /// Whether a message that another own device wrote was fetched by nobody in time, as that device must see it too.
 fn has_expired(ctx: &Context<'_>, tick: Tick, stored: &StoredEntry) -> bool {
     tick == Tick::Sent && ctx.now.since(stored.received) > ENVELOPE_TTL_MAX + EXPIRY_GRACE
-}
-
-/// A message by its id.
-pub(super) fn message_by_id(ctx: &Context<'_>, id: &EntryId) -> Result<Option<MessageView>, StoreError> {
-    let Some(stored) = ctx.tx.entry(id)? else { return Ok(None) };
-    match Circle::of(ctx, &stored.entry.header.conversation)? {
-        Some(circle) => Ok(Some(message(ctx, &circle, &stored)?)),
-        None => Ok(None),
-    }
 }
 
 /// What a queued message waits for.

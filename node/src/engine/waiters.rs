@@ -10,7 +10,7 @@ use undertone_protocol::time::Timestamp;
 use super::context::Context;
 use super::links::Links;
 use super::types::{Notice, Outputs};
-use super::{own, views, warnings};
+use super::{changes, own, views, warnings};
 use crate::command::{
     CommandError, CommandId, CountView, DeviceCodeView, ErrorKind, GroupView, InvitationView, Response,
 };
@@ -99,7 +99,7 @@ fn answer(
             if !done && !over {
                 return Ok(None);
             }
-            Ok(views::message_by_id(ctx, entry)?.map(|message| Ok(Response::Message(message))))
+            Ok(changes::message_by_id(ctx, entry)?.map(|message| Ok(Response::Message(message))))
         }
         Condition::Invited { handle, view } => {
             let invitation = ctx.tx.invitation(handle)?;

@@ -5,9 +5,22 @@ use undertone_protocol::ids::{ConversationId, DeviceListHash, EntryId, Operation
 use undertone_protocol::limits::{ENTRY_HEADS_MAX, MEMBERSHIP_HEADS_MAX};
 use undertone_protocol::receipts::Tick;
 
+use super::circle::Circle;
 use super::context::Context;
 use crate::log;
 use crate::store::{Contact, Delivery, Group, StoreError};
+
+/// Adds an entry of this device to a conversation.
+pub(super) fn append_to(
+    ctx: &mut Context<'_>,
+    circle: &Circle,
+    body: EntryBody,
+) -> Result<EntryId, StoreError> {
+    match circle {
+        Circle::Direct(contact) => append(ctx, contact, body),
+        Circle::Group(group) => append_to_group(ctx, group, body),
+    }
+}
 
 /// Adds an entry of this device to the conversation with a contact; it is sealed when it can be. What a user
 /// tells their own devices only is read by them already.

@@ -9,9 +9,9 @@ use undertone_protocol::receipts::Acknowledgement;
 use undertone_protocol::time::Timestamp;
 
 use super::{
-    Account, Acknowledged, Contact, Cut, Delivery, Gap, Group, HomeRelay, Member, OlmSession, OutboxItem,
-    OwnReceipts, PeerDevice, Purpose, Quarantined, ReceiverKey, Revocation, SenderKey, StoreError,
-    StoredEntry, StoredInvitation,
+    Account, Acknowledged, AcknowledgedBy, Contact, Cut, Delivery, Gap, Group, HomeRelay, Member, OlmSession,
+    OutboxItem, OwnReceipts, PeerDevice, Purpose, Quarantined, ReceiverKey, Revocation, SenderKey,
+    StoreError, StoredEntry, StoredInvitation,
 };
 
 /// A transaction: reads see its own writes. "put" inserts or replaces.
@@ -222,6 +222,25 @@ pub trait LogTx {
         before: Option<&OrderKey>,
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError>;
+    /// The entries of a conversation whose ids are from `first` through `last`, by id, at most `limit`.
+    fn entries_within(
+        &self,
+        conversation: &ConversationId,
+        first: &EntryId,
+        last: &EntryId,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError>;
+    /// The annotations of an entry, held or not, that count whoever may make them (`messages.md`): of each act and
+    /// device one, none beyond its [`Cut`]; by act, then device, at most `limit`.
+    fn annotations(
+        &self,
+        conversation: &ConversationId,
+        target: &EntryId,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError>;
+    /// Whether an entry of this conversation that is not beyond the [`Cut`] of its device hides `target`, which may be
+    /// of any conversation, and held or not.
+    fn is_hidden(&self, conversation: &ConversationId, target: &EntryId) -> Result<bool, StoreError>;
     /// What is held of each device, by device.
     fn frontier(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, FrontierItem)>, StoreError>;
     /// Keeps what is held of a device.
@@ -274,7 +293,7 @@ pub trait ReceiptsTx {
     ) -> Result<Option<Acknowledgement>, StoreError>;
     /// Keeps a device's acknowledgement, in the place of an older one.
     fn put_acknowledgement(&mut self, acknowledgement: &Acknowledgement) -> Result<(), StoreError>;
-    /// Forgets a device's acknowledgement, and what it ever acknowledged of the conversation.
+    /// Forgets a device's acknowledgement, and what it ever acknowledged of the conversation, and when.
     fn delete_acknowledgement(
         &mut self,
         conversation: &ConversationId,
@@ -293,6 +312,16 @@ pub trait ReceiptsTx {
         device: &DeviceId,
         acknowledged: &Acknowledged,
     ) -> Result<(), StoreError>;
+    /// Remembers that a device acknowledged the entries through a number at a moment by its own clock. What is
+    /// remembered of the same number stays.
+    fn put_acknowledged_at(
+        &mut self,
+        which: &AcknowledgedBy,
+        through: u64,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// When a device acknowledged entry `seq`: the moment of the lowest number put that is not below it.
+    fn acknowledged_at(&self, which: &AcknowledgedBy, seq: u64) -> Result<Option<Timestamp>, StoreError>;
     /// What this device acknowledges; the default before the first.
     fn own_receipts(&self, conversation: &ConversationId) -> Result<OwnReceipts, StoreError>;
     /// Keeps what this device acknowledges.

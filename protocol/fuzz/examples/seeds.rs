@@ -80,7 +80,7 @@ fn log() {
         seed("entry", &number.to_string(), sealed.encode_to_vec());
     }
     seeds("entry_body", list(&log["entries"]).iter().map(|entry| &entry["body"]));
-    for name in ["devices", "account"] {
+    for name in ["devices", "account", "text", "reaction", "edit", "delete", "pin", "hidden"] {
         seed("entry_body", name, bytes(&log["contents"][name]["body"]));
     }
     let receipts = vectors("receipts.json");

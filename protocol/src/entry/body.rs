@@ -3,8 +3,11 @@ use prost::Message;
 use rand_core::CryptoRng;
 
 use super::account::AccountRecord;
+use super::annotation::{Annotation, hidden_from_wire, hidden_to_wire};
+use super::text::Text;
 use crate::codec::{Malformed, Signed, decode};
-use crate::limits::{DEVICES_PER_USER_MAX, ENTRY_PART_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::ids::EntryId;
+use crate::limits::{DEVICES_PER_USER_MAX, ENTRY_PART_BYTES_MAX};
 use crate::wire::{self, entry_body::Content as WireContent};
 
 const SALT_BYTES: usize = 16;
@@ -22,12 +25,19 @@ pub struct EntryBody {
 /// What an entry says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// A text message, at most [`TEXT_BYTES_MAX`] bytes.
-    Text(String),
+    /// A text message.
+    Text(Text),
     /// The author's user has other devices from here on.
     Devices(DeviceChange),
     /// What the author's user's devices know of another user; in the conversation with oneself only.
     Account(Box<AccountRecord>),
+    /// Something said of another entry of the conversation.
+    Annotation(Annotation),
+    /// Entries that the author's user does not want to see any more, 1 to [`HIDDEN_MAX`]; in the conversation with
+    /// oneself only.
+    ///
+    /// [`HIDDEN_MAX`]: crate::limits::HIDDEN_MAX
+    Hidden(Vec<EntryId>),
     /// A change of the group's membership that the entry's device signed; in a group only. Whoever takes it checks it.
     Operation(Signed),
     /// Something that a later version made: kept, counted, shown as such.
@@ -46,15 +56,15 @@ pub struct DeviceChange {
 impl EntryBody {
     /// A text message.
     pub fn text(text: &str, rng: &mut impl CryptoRng) -> Result<Self, Malformed> {
-        Self::new(Content::Text(text.to_owned()), rng)
+        Self::new(Content::Text(Text::plain(text)), rng)
     }
 
     /// Something to say. Refused where it breaks a limit; what is unknown can't be said.
     pub fn new(content: Content, rng: &mut impl CryptoRng) -> Result<Self, Malformed> {
         let wire = match &content {
             Content::Text(text) => {
-                check_text(text)?;
-                WireContent::Text(wire::Text { text: text.clone() })
+                text.check()?;
+                WireContent::Text(text.to_wire())
             }
             Content::Devices(change) => WireContent::Devices(wire::DeviceChange {
                 device_list: Some(change.device_list.to_wire()),
@@ -62,6 +72,11 @@ impl EntryBody {
             }),
             Content::Account(record) => WireContent::Account(record.to_wire()),
             Content::Operation(signed) => WireContent::Operation(signed.to_wire()),
+            Content::Annotation(annotation) => {
+                annotation.check()?;
+                WireContent::Annotation(annotation.to_wire())
+            }
+            Content::Hidden(entries) => WireContent::Hidden(hidden_to_wire(entries)?),
             Content::Unknown => return Err(Malformed::new("entry body", "nothing to say")),
         };
         let mut salt = [0; SALT_BYTES];
@@ -81,15 +96,16 @@ impl EntryBody {
             return Err(Malformed::new("entry body", "the salt must be 16 bytes"));
         }
         let content = match body.content {
-            Some(WireContent::Text(text)) => {
-                check_text(&text.text)?;
-                Content::Text(text.text)
-            }
+            Some(WireContent::Text(text)) => Content::Text(Text::from_wire(text)?),
             Some(WireContent::Devices(change)) => Content::Devices(device_change(change)?),
             Some(WireContent::Account(record)) => {
                 Content::Account(Box::new(AccountRecord::from_wire(record)?))
             }
             Some(WireContent::Operation(signed)) => Content::Operation(Signed::from_wire(signed)?),
+            Some(WireContent::Annotation(annotation)) => {
+                Content::Annotation(Annotation::from_wire(annotation)?)
+            }
+            Some(WireContent::Hidden(hidden)) => Content::Hidden(hidden_from_wire(&hidden)?),
             None => Content::Unknown,
         };
         Ok(Self { content, bytes })
@@ -109,18 +125,4 @@ fn device_change(change: wire::DeviceChange) -> Result<DeviceChange, Malformed> 
         device_list: Signed::required("device change", "device list", change.device_list)?,
         revocations: change.revocations.into_iter().map(Signed::from_wire).collect::<Result<_, _>>()?,
     })
-}
-
-/// Checks that a text fits a message: not empty, at most [`TEXT_BYTES_MAX`] bytes.
-pub fn check_text(text: &str) -> Result<(), Malformed> {
-    if text.is_empty() {
-        return Err(Malformed::new("text", "it is empty"));
-    }
-    if text.len() > TEXT_BYTES_MAX {
-        return Err(Malformed::new(
-            "text",
-            format!("{} bytes, at most {TEXT_BYTES_MAX} are allowed in one message", text.len()),
-        ));
-    }
-    Ok(())
 }

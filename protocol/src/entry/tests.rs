@@ -144,7 +144,10 @@ fn texts_have_bounds() {
     assert!(EntryBody::text(&"x".repeat(TEXT_BYTES_MAX + 1), &mut rng).is_err());
     let long = wire::EntryBody {
         salt: vec![0; 16].into(),
-        content: Some(wire::entry_body::Content::Text(wire::Text { text: "x".repeat(TEXT_BYTES_MAX + 1) })),
+        content: Some(wire::entry_body::Content::Text(wire::Text {
+            text: "x".repeat(TEXT_BYTES_MAX + 1),
+            ..wire::Text::default()
+        })),
     };
     assert!(EntryBody::from_bytes(long.encode_to_vec().into()).is_err());
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use undertone::command::MessageView;
 use undertone::store::{
     Contact, ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, StoreError,
 };
@@ -30,6 +31,8 @@ pub(super) struct View {
     accepted: bool,
     /// Texts in the order shown.
     pub(super) shown: Vec<String>,
+    /// Ids of what was said of them, likewise.
+    changes: Vec<String>,
     /// One's own messages that are not read yet.
     unread: Vec<(u64, Tick)>,
     failed: usize,
@@ -80,9 +83,10 @@ fn fill(view: &mut View, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Resul
     let conversation = direct_conversation(user, peer);
     for stored in tx.history(&conversation, None, 10_000)? {
         match stored.entry.body.content {
-            Content::Text(text) => view.shown.push(text),
+            Content::Text(text) => view.shown.push(text.text),
             Content::Unknown => view.shown.push("unknown".to_owned()),
-            Content::Devices(_) | Content::Account(_) | Content::Operation(_) => {}
+            Content::Annotation(_) => view.changes.push(stored.entry.id.to_hex()),
+            Content::Devices(_) | Content::Account(_) | Content::Hidden(_) | Content::Operation(_) => {}
         }
     }
     for delivery in tx.deliveries_unread(&conversation)? {
@@ -119,7 +123,18 @@ pub(super) fn left(name: &str, disk: &mut MemoryStore) -> Vec<String> {
 pub(super) fn is_quiet(views: &[View]) -> bool {
     let Some(first) = views.first().filter(|view| !view.shown.is_empty()) else { return false };
     let settled = |view: &View| view.accepted && !view.linking && view.unread.is_empty() && view.outbox == 0;
-    views.iter().all(|view| settled(view) && view.shown == first.shown)
+    let same = |view: &View| view.shown == first.shown && view.changes == first.changes;
+    views.iter().all(|view| settled(view) && same(view))
+}
+
+/// What all devices of both sides must show of a message alike. `other`: the device is of the other side.
+pub(super) fn as_shown(view: &MessageView, other: bool) -> String {
+    let side = |mine: bool| mine != other;
+    let mut reactions: Vec<_> = view.reactions.iter().map(|one| (side(one.mine), &one.reaction)).collect();
+    reactions.sort();
+    let quote = view.reply_to.as_ref().map(|reply| (&reply.id, &reply.text, reply.deleted));
+    let marks = (view.edited, view.deleted, view.pinned, view.forwarded);
+    format!("{} {} {:?} {marks:?} {reactions:?} {quote:?}", view.id, side(view.mine), view.text)
 }
 
 /// At the end all devices of both sides show the same, once each, and nothing is left anywhere; only what was

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use undertone::command::{Ask, Command, CommandId};
+use undertone::command::{Ask, Command, CommandId, HistoryItem, Response};
 use undertone::engine::{Input, Notice};
+use undertone::store::NodeStore;
 use undertone_protocol::ids::UserId;
 use undertone_protocol::time::Timestamp;
 
@@ -143,10 +144,49 @@ impl World {
             let answered = self.answered_between(a, b);
             let settled = checks::at_the_end(&views, &answered, may_be_shut);
             settled.map_err(|failed| failed.with(format!("{:?}\n{:#?}", self.statuses(), self.left())))?;
+            self.all_show_alike(a, b)?;
             self.report.pairs += 1;
             self.report.messages += views.first().map_or(0, |view| view.shown.len());
         }
         self.nobody_knows_strangers()
+    }
+
+    /// Whatever was answered, edited, deleted, pinned, and how people reacted.
+    fn all_show_alike(&mut self, a: usize, b: usize) -> Result<(), Failed> {
+        let mut first: Option<Vec<String>> = None;
+        for (user, peer, other) in [(a, b, false), (b, a, true)] {
+            let Some(peer) = self.users.get(peer).map(User::peer) else { continue };
+            for index in self.devices_of(user) {
+                let shown = self.shown_at(index, &peer, other)?;
+                let first = first.get_or_insert_with(|| shown.clone());
+                if *first != shown {
+                    let text =
+                        format!("device {index} shows of {}: {shown:#?}\nanother {first:#?}", peer.name);
+                    return Err(Failed::new(text));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The messages with somebody as a device answers them.
+    fn shown_at(&mut self, index: usize, peer: &Peer, other: bool) -> Result<Vec<String>, Failed> {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(Vec::new()) };
+        let name = node.disk.transaction(|tx| tx.contact(&peer.id))?.map(|contact| contact.name.to_string());
+        let command = Command::History { name: name.unwrap_or_default(), limit: 1_000 };
+        let ask = Ask { id: CommandId(0), command, wait: Duration::ZERO };
+        let Stepped::Alive(out) = node.step(vec![Input::Ask(ask)], now, None)? else { return Ok(Vec::new()) };
+        for notice in out.notices {
+            if let Notice::Reply { result, .. } = notice
+                && let Ok(Response::History(items)) = *result
+            {
+                let views = items.into_iter().filter_map(HistoryItem::message);
+                let said = views.filter(|view| view.deleted || !view.text.starts_with('('));
+                return Ok(said.map(|view| checks::as_shown(&view, other)).collect());
+            }
+        }
+        Err(Failed::new(format!("{}: no history", node.name)))
     }
 
     fn nobody_knows_strangers(&mut self) -> Result<(), Failed> {

@@ -86,7 +86,8 @@ impl World {
                     owner.invited(id, view.ready.then_some(view.link.as_str()), &mut self.circle);
                 }
             }
-            Ok(Response::Message(view)) => {
+            // What a message came to by changes is looked at in the end.
+            Ok(Response::Message(view)) if view.change.is_none() && !view.edited && !view.deleted => {
                 self.answered.insert(view.text, index);
             }
             Ok(Response::DeviceCode(view)) if view.ready => {

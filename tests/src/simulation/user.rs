@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
+use rand_core::Rng;
 use undertone::command::{Ask, Command, CommandId};
 use undertone::store::{ContactState, NodeStore, StoreError};
 use undertone_protocol::entry::Content;
@@ -25,6 +26,8 @@ pub(super) struct User {
     devices_wanted: usize,
     /// How many messages they still want to write.
     to_write: u32,
+    /// How often they still want to do something to a message: answer, react, edit, delete, pin.
+    to_change: u32,
     /// With whom they quarrel, and how often: they decline, block and unblock.
     quarrels: BTreeMap<usize, u32>,
     written: u32,
@@ -47,7 +50,8 @@ struct Screen {
     state: ContactState,
     /// What we have to say does not reach them.
     refused: bool,
-    messages: bool,
+    /// Ids of the last messages, and whether they are their own.
+    messages: Vec<(String, bool)>,
 }
 
 impl User {
@@ -59,6 +63,7 @@ impl User {
             devices: vec![device],
             devices_wanted: 1,
             to_write: 0,
+            to_change: 0,
             quarrels: BTreeMap::new(),
             written: 0,
             asked: 0,
@@ -70,6 +75,7 @@ impl User {
     pub(super) fn mood(&mut self, devices: usize, to_write: u32, quarrels: &BTreeSet<usize>, often: u32) {
         self.devices_wanted = devices;
         self.to_write = to_write;
+        self.to_change = to_write;
         self.quarrels = quarrels.iter().map(|peer| (*peer, often)).collect();
     }
 
@@ -144,9 +150,34 @@ impl User {
             }
             _ if one_in(rng, 4) => Some(Command::Read { name }),
             _ if one_in(rng, 16) => Some(Command::Retry { name }),
+            _ if self.to_change > 0 && one_in(rng, 3) => self.change(&screen.messages, name, peer, rng),
             _ if self.to_write > 0 => Some(Command::Send { name, text: self.words(peer) }),
             _ => None,
         }
+    }
+
+    /// Does something to one of the last messages.
+    fn change(
+        &mut self,
+        messages: &[(String, bool)],
+        name: String,
+        peer: Peer,
+        rng: &mut ChaCha20Rng,
+    ) -> Option<Command> {
+        let at = rng.next_u32() as usize % messages.len().max(1);
+        let (message, mine) = messages.get(at)?.clone();
+        self.to_change -= 1;
+        let text = format!("{}for the {}th time", self.begins(&peer), self.to_change);
+        Some(match rng.next_u32() % 10 {
+            0..2 => Command::Reply { name, message, text: self.words(peer) },
+            2..4 if mine => Command::Edit { name, message, text },
+            4 if mine => Command::Delete { name, message, for_me: false },
+            5 => Command::Pin { name, message, off: one_in(rng, 2) },
+            kind => {
+                let reaction = ["", "+", "-", "!"].get(kind as usize % 4).copied().unwrap_or_default();
+                Command::React { name, message, reaction: reaction.to_owned() }
+            }
+        })
     }
 
     /// Makes peace: lets in whom they turned away, sends again what failed, reads what came. After `long`,
@@ -181,7 +212,7 @@ impl User {
             ContactState::Requesting | ContactState::Accepted => {
                 let mut commands =
                     vec![Command::Retry { name: name.clone() }, Command::Read { name: name.clone() }];
-                let greets = node.first && !screen.messages && self.index < peer.index;
+                let greets = node.first && screen.messages.is_empty() && self.index < peer.index;
                 if screen.state == ContactState::Accepted && greets {
                     commands.push(Command::Send { name, text: self.words(peer) });
                 }
@@ -251,14 +282,16 @@ impl User {
         let conversation = direct_conversation(&self.id, &peer.id);
         node.disk.transaction(|tx| {
             let Some(contact) = tx.contact(&peer.id)? else { return Ok(None) };
+            let list = tx.account()?.map(|account| account.device_list);
+            let mut last = tx.history(&conversation, None, 20)?;
+            last.retain(|stored| matches!(stored.entry.body.content, Content::Text(_)));
+            let is_own = |device| list.as_ref().is_some_and(|list| list.device(device).is_some());
+            let messages = last.iter().map(|stored| &stored.entry);
             Ok(Some(Screen {
                 name: contact.name.to_string(),
                 state: contact.state,
                 refused: contact.refused.is_some(),
-                messages: tx
-                    .history(&conversation, None, 10)?
-                    .iter()
-                    .any(|stored| matches!(stored.entry.body.content, Content::Text(_))),
+                messages: messages.map(|entry| (entry.id.to_hex(), is_own(&entry.header.device))).collect(),
             }))
         })
     }

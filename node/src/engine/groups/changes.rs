@@ -1,10 +1,8 @@
 //! Operations that this device makes.
 
-use undertone_protocol::entry::{Content, EntryBody};
-use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, OperationHash, UserId};
-use undertone_protocol::keys::{
-    Certificate, DeviceList, DeviceRevoke, DeviceRevokeFields, IdentityKey, Name,
-};
+use undertone_protocol::entry::{Content, DeviceChange, EntryBody};
+use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, EntryId, OperationHash, UserId};
+use undertone_protocol::keys::{Certificate, DeviceList, DeviceRevoke, DeviceRevokeFields, Name};
 use undertone_protocol::limits::{DEVICES_PER_USER_MAX, GROUP_MEMBERS_MAX};
 use undertone_protocol::membership::{
     Action, Create, Cut, CutHeads, Document, Operation, SettingsChange, SignedOperation,
@@ -42,7 +40,7 @@ pub(in crate::engine) fn create(
     Ok(take(ctx, &id, signed)?.map(|_| group))
 }
 
-fn own_certificate(ctx: &Context<'_>) -> undertone_protocol::ids::CertificateHash {
+fn own_certificate(ctx: &Context<'_>) -> CertificateHash {
     Operation::certificate_hash(&ctx.me.account.certificate)
 }
 
@@ -132,12 +130,9 @@ fn last_operation(ctx: &mut Context<'_>, group: &ConversationId, device: &Device
 }
 
 /// The user's devices changed: each group is told, and one that was revoked is taken out of it.
-pub(in crate::engine) fn announce(
-    ctx: &mut Context<'_>,
-    identity: &IdentityKey,
-    list: &DeviceList,
-    revoked: Option<DeviceId>,
-) -> Result<(), StoreError> {
+pub(super) fn announce(ctx: &mut Context<'_>, revoked: Option<DeviceId>) -> Result<(), StoreError> {
+    let Some(identity) = ctx.me.identity() else { return Ok(()) };
+    let list = ctx.account()?.device_list;
     for group in ctx.tx.groups()?.into_iter().filter(|group| group.standing == Standing::In) {
         if let Some(device) = &revoked {
             let held = log::frontier_of(ctx.tx, &group.id, device)?;
@@ -149,15 +144,12 @@ pub(in crate::engine) fn announce(
                 cut: held.head.map(|head| (held.seq, head)),
             };
             let last = last_operation(ctx, &group.id, device);
-            let revoke = DeviceRevoke::issue_in_group(identity, fields, last);
+            let revoke = DeviceRevoke::issue_in_group(&identity, fields, last);
             if let Err(why) = operate(ctx, &group, Action::DeviceRevoke(Box::new(revoke)))? {
                 tracing::error!(why, "a device could not be taken out of a group");
             }
         }
-        let change = undertone_protocol::entry::DeviceChange {
-            device_list: list.signed.clone(),
-            revocations: Vec::new(),
-        };
+        let change = DeviceChange { device_list: list.signed.clone(), revocations: Vec::new() };
         match EntryBody::new(Content::Devices(change), ctx.rng) {
             Ok(body) => writing::append_to_group(ctx, &group, body).map(drop)?,
             Err(error) => tracing::error!(%error, "a device list could not be told"),

@@ -48,12 +48,11 @@ pub(in crate::engine) fn admit_entry(
 }
 
 /// Whether the author may say this, by what they knew.
-fn may_write(ctx: &mut Context<'_>, group: &ConversationId, user: &UserId, entry: &SignedEntry) -> bool {
+fn may_write(ctx: &Context<'_>, group: &ConversationId, user: &UserId, entry: &SignedEntry) -> bool {
     if matches!(entry.body.content, Content::Operation(_) | Content::Devices(_)) {
         return true;
     }
-    let heads = heads_of(&entry.header);
-    let view = ctx.groups.document(group).and_then(|document| document.view_at(&heads).ok());
+    let view = ctx.groups.view_at(group, &heads_of(&entry.header));
     view.is_some_and(|view| view.may_write(user))
 }
 

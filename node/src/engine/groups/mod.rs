@@ -12,7 +12,7 @@ mod updates;
 
 mod changes;
 
-pub(super) use changes::{announce, create, cut_of, operate};
+pub(super) use changes::{create, cut_of, operate};
 pub(super) use entries::{admit_entry, judge_entry};
 pub(super) use meeting::{admit as admit_introduction, welcome_due as welcome};
 pub(super) use updates::{next_deadline, received as update_received, tell_removed};
@@ -47,6 +47,9 @@ pub(super) fn look_at_all(tx: &dyn NodeTx, agenda: &mut Agenda, now: Timestamp) 
 
 /// Seals what members are to be told: who this device is, what happened, and what they asked for.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for revoked in std::mem::take(&mut ctx.agenda.announce) {
+        changes::announce(ctx, revoked)?;
+    }
     for group in std::mem::take(&mut ctx.agenda.share) {
         updates::tell_siblings(ctx, &group)?;
     }

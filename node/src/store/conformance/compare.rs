@@ -90,6 +90,8 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
                 entries_of(&conversation(n), &device(m), 0, ALL);
                 entries_of(&conversation(n), &device(m), 2, 1);
                 cut(&conversation(n), &device(m));
+                acknowledged_at(&acknowledged_by(n, m), 0);
+                acknowledged_at(&acknowledged_by(n, m), 2);
             }
         }
     }
@@ -98,6 +100,11 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
         same! {
             entry(&entry.id);
             children(&entry.id);
+            annotations(&conversation(1), &entry.id, ALL);
+            annotations(&conversation(1), &entry.id, 2);
+            is_hidden(&conversation(1), &entry.id);
+            entries_within(&conversation(1), &entry.id, &EntryId::new([0xff; 32]), ALL);
+            entries_within(&conversation(1), &entry.id, &EntryId::new([0xc0; 32]), 2);
             history(&entry.header.conversation, Some(&place), 3);
         }
     }

@@ -3,15 +3,15 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use undertone_protocol::entry::{EntryBody, EntryHeader, SignedEntry};
+use undertone_protocol::entry::{Act, Annotation, Content, EntryBody, EntryHeader, SignedEntry, Text};
 use undertone_protocol::ids::{DeviceId, EntryId, UserId};
 use undertone_protocol::log::{Frontier, FrontierItem, SeqRange};
 use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick};
 
 use super::fixtures::{conversation, device, device_key, payload_hash, relay, rng, t, user};
 use crate::store::{
-    Acknowledged, Cut, CutReason, Delivery, Gap, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts,
-    Purpose, Quarantined, StoredEntry,
+    Acknowledged, AcknowledgedBy, Cut, CutReason, Delivery, Gap, OutboxItem, OutboxRecipient, OutboxState,
+    OwnReceipts, Purpose, Quarantined, StoredEntry,
 };
 
 /// An entry that follows `heads`. The text tells entries with the same place apart.
@@ -29,6 +29,39 @@ pub(super) fn entry(conversation: u8, author: u8, seq: u64, heads: &[EntryId], t
         expires: None,
     };
     SignedEntry::issue(device_key(author).signing_key(), header, body)
+}
+
+/// An entry of conversation 1 that says something else than a text.
+pub(super) fn saying(author: u8, seq: u64, content: Content) -> SignedEntry {
+    let text = entry(1, author, seq, &[], "in its place");
+    let body = EntryBody::new(content, &mut rng(9)).unwrap();
+    let header = EntryHeader { body_hash: body.hash(), ..text.header };
+    SignedEntry::issue(device_key(author).signing_key(), header, body)
+}
+
+/// Device `author` does something to `target`.
+pub(super) fn annotation(author: u8, seq: u64, target: EntryId, act: Act) -> SignedEntry {
+    saying(author, seq, Content::Annotation(Annotation { entry: target, act }))
+}
+
+pub(super) fn reaction(text: &str) -> Act {
+    Act::Reaction(text.to_owned())
+}
+
+/// Annotations of `target`, and what hides it: two devices, with more than one of a kind each.
+pub(super) fn annotations(target: EntryId) -> Vec<SignedEntry> {
+    let edit = |text: &str| Act::Edit(Text::plain(text));
+    vec![
+        annotation(1, 1, target, reaction("a")),
+        annotation(1, 2, target, edit("b")),
+        annotation(1, 3, target, reaction("c")),
+        annotation(1, 4, target, Act::Delete),
+        annotation(1, 5, target, Act::Delete),
+        annotation(2, 1, target, Act::Pin(true)),
+        annotation(2, 2, target, Act::Pin(false)),
+        annotation(2, 3, target, reaction("")),
+        saying(2, 4, Content::Hidden(vec![target, EntryId::new([9; 32])])),
+    ]
 }
 
 pub(super) fn stored(entry: SignedEntry, effective: u64) -> StoredEntry {
@@ -84,6 +117,11 @@ pub(super) fn acknowledgement(conversation: u8, by: u8, counter: u64) -> Acknowl
 pub(super) fn acknowledged(n: u64) -> Acknowledged {
     let (delivered, read) = (frontier(n.min(99)), frontier(n / 2 % 9));
     Acknowledged { delivered, read, next: (!n.is_multiple_of(2)).then_some(n) }
+}
+
+pub(super) fn acknowledged_by(conversation: u8, by: u8) -> AcknowledgedBy {
+    let (conversation, device) = (self::conversation(conversation), device(by));
+    AcknowledgedBy { conversation, device, author: self::device(1), read: by.is_multiple_of(2) }
 }
 
 pub(super) fn own_receipts(counter: u64, due: bool, own_due: bool) -> OwnReceipts {

@@ -1,6 +1,7 @@
 //! What every store must do, run against both.
 
 mod account;
+mod annotations;
 mod changes;
 mod compare;
 mod cuts;
@@ -140,6 +141,12 @@ cases! {
     cuts::history_leaves_out_what_is_beyond_a_cut,
     cuts::a_page_is_filled_with_what_counts,
     cuts::a_cut_that_moves_brings_entries_back,
+    annotations::of_each_act_and_device_one_counts,
+    annotations::what_is_beyond_a_cut_counts_nowhere,
+    annotations::they_may_come_before_what_they_are_of,
+    annotations::hidden_is_what_an_entry_of_the_conversation_hides,
+    annotations::entries_are_found_by_the_beginning_of_their_id,
+    annotations::the_first_moment_of_an_acknowledgement_is_kept,
     receipts::the_newest_acknowledgement_is_kept,
     receipts::own_receipts_start_at_the_default,
     receipts::deliveries_are_told_apart,

@@ -20,7 +20,7 @@ struct Operation {
     c: u8,
 }
 
-const METHODS: u8 = 42;
+const METHODS: u8 = 44;
 
 fn operation() -> impl Strategy<Value = Operation> {
     (0..METHODS, 0..COUNT, 0..COUNT, 0..COUNT).prop_map(|(method, a, b, c)| Operation { method, a, b, c })
@@ -95,6 +95,8 @@ impl Operation {
             40 => tx.forget_receiver_keys_of(&device(a), t(b.into()))?,
             39 => tx.delete_gap(&conversation(a), &device(b), c.into())?,
             41 => tx.put_acknowledged(&conversation(a), &device(b), &acknowledged(c.into()))?,
+            42 => self.put_annotation(tx)?,
+            43 => tx.put_acknowledged_at(&acknowledged_by(a, b), c.into(), t(a.into()))?,
             _ => self.put_inbox(tx)?,
         }
         Ok(0)
@@ -103,6 +105,12 @@ impl Operation {
     fn put_entry(self, tx: &mut dyn NodeTx) -> Result<(), StoreError> {
         let which = usize::from(self.a * 3 + self.b.min(2));
         tx.put_entry(&stored(ENTRIES[which].clone(), self.c.into()))
+    }
+
+    fn put_annotation(self, tx: &mut dyn NodeTx) -> Result<(), StoreError> {
+        let annotations = annotations(ENTRIES[usize::from(self.a)].id);
+        let which = usize::from(self.b + COUNT * self.c) % annotations.len();
+        tx.put_entry(&stored(annotations[which].clone(), self.c.into()))
     }
 
     fn put_cut(self, tx: &mut dyn NodeTx) -> Result<(), StoreError> {

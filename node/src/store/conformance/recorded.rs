@@ -14,17 +14,27 @@ use crate::store::{CutReason, MemoryStore, NodeStore, NodeTx, OutboxState, Sqlit
 
 #[test]
 fn a_database_of_schema_1_is_read_whole() {
+    is_read_whole("schema-1", fill);
+}
+
+/// Among its entries are some of a later version, which it kept without knowing what they say: today's knows it.
+#[test]
+fn a_database_of_schema_2_is_read_whole() {
+    is_read_whole("schema-2", fill_2);
+}
+
+fn is_read_whole(recorded: &str, fill: fn(&mut dyn NodeTx)) {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("node.db");
-    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("recorded/schema-1/node.db");
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("recorded").join(recorded).join("node.db");
     fs::write(&path, fs::read(recorded).unwrap()).unwrap();
     for _ in 0..2 {
         let mut opened = SqliteStore::open(&path, &Secret::new([7; 32])).unwrap();
-        compare(&mut opened);
+        compare(&mut opened, fill);
     }
 }
 
-fn compare(opened: &mut SqliteStore) {
+fn compare(opened: &mut SqliteStore, fill: fn(&mut dyn NodeTx)) {
     let mut expected = MemoryStore::default();
     let same = expected.transaction(|expected| {
         fill(expected);
@@ -71,6 +81,19 @@ fn fill(tx: &mut dyn NodeTx) {
     }
     tx.put_cut(&conversation(1), &device(1), &cut(2, CutReason::Forked)).unwrap();
     put_sender_keys(tx);
+}
+
+/// What a build of schema 2 put besides: what schema 1 had no place for, and entries that it could not read.
+fn fill_2(tx: &mut dyn NodeTx) {
+    fill(tx);
+    tx.put_sender_key(&sender_key(2, 3)).unwrap();
+    for n in 0..COUNT {
+        tx.put_gap(&conversation(1), &device(n), &gap(n.into(), n.into())).unwrap();
+        tx.put_acknowledged(&conversation(1), &device(n), &acknowledged(n.into())).unwrap();
+    }
+    for (seq, entry) in (1..).zip(annotations(ENTRIES[1].id)) {
+        tx.put_entry(&stored(entry, 20 + seq)).unwrap();
+    }
 }
 
 /// It did not know when a sender key was made.

@@ -1,8 +1,12 @@
+use std::collections::BTreeMap;
+
+use undertone_protocol::entry::ActKind;
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::log::{FrontierItem, OrderKey};
 use undertone_protocol::time::Timestamp;
 
 use super::tables::Tables;
+use crate::store::records::said;
 use crate::store::{Cut, Gap, LogTx, StoreError, StoredEntry};
 
 impl LogTx for Tables {
@@ -59,6 +63,40 @@ impl LogTx for Tables {
             entries.filter(|stored| !self.is_cut_off(stored)).take(limit).cloned().collect();
         entries.reverse();
         Ok(entries)
+    }
+
+    fn entries_within(
+        &self,
+        conversation: &ConversationId,
+        first: &EntryId,
+        last: &EntryId,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let rows = self.entries.from(*first, |id| id <= last).map(|(_, stored)| stored);
+        let rows = rows.filter(|stored| stored.entry.header.conversation == *conversation);
+        Ok(rows.take(limit).cloned().collect())
+    }
+
+    fn annotations(
+        &self,
+        conversation: &ConversationId,
+        target: &EntryId,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let counting = self.annotations_of(conversation, target).filter(|(kind, _)| kind.is_some());
+        let mut of: BTreeMap<_, StoredEntry> = BTreeMap::new();
+        for (kind, stored) in counting {
+            let which = (kind, stored.entry.header.device);
+            // By number: of deletions the first counts, else the last.
+            if kind != Some(ActKind::Delete) || !of.contains_key(&which) {
+                of.insert(which, stored.clone());
+            }
+        }
+        Ok(of.into_values().take(limit).collect())
+    }
+
+    fn is_hidden(&self, conversation: &ConversationId, target: &EntryId) -> Result<bool, StoreError> {
+        Ok(self.annotations_of(conversation, target).any(|(kind, _)| kind.is_none()))
     }
 
     fn frontier(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, FrontierItem)>, StoreError> {
@@ -162,6 +200,9 @@ impl Tables {
                 self.heads.remove(&place);
             }
         }
+        for (target, kind) in said(&stored.entry.body.content) {
+            self.annotations.put((header.conversation, target, kind, header.device, header.seq, id), ());
+        }
         self.entries.put(id, stored);
     }
 
@@ -182,6 +223,20 @@ impl Tables {
         let parent = *parent;
         let first = (parent, EntryId::new([0; EntryId::LEN]));
         self.parents.from(first, move |(of, _)| *of == parent).map(|((_, child), ())| *child)
+    }
+
+    /// What entries of a conversation that count say of another one, by act, device, number and id.
+    fn annotations_of(
+        &self,
+        conversation: &ConversationId,
+        target: &EntryId,
+    ) -> impl Iterator<Item = (Option<ActKind>, &StoredEntry)> {
+        let (conversation, target) = (*conversation, *target);
+        let nothing = (DeviceId::new([0; DeviceId::LEN]), 0, EntryId::new([0; EntryId::LEN]));
+        let first = (conversation, target, None, nothing.0, nothing.1, nothing.2);
+        let rows = self.annotations.from(first, move |(c, t, ..)| (*c, *t) == (conversation, target));
+        let rows = rows.filter_map(|((_, _, kind, .., entry), ())| Some((*kind, self.entries.get(entry)?)));
+        rows.filter(|(_, stored)| !self.is_cut_off(stored))
     }
 
     fn is_cut_off(&self, stored: &StoredEntry) -> bool {

@@ -1,10 +1,11 @@
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::log::SeqRange;
 use undertone_protocol::receipts::{Acknowledgement, Tick};
+use undertone_protocol::time::Timestamp;
 
 use super::table::all;
 use super::tables::Tables;
-use crate::store::{Acknowledged, Delivery, OwnReceipts, ReceiptsTx, StoreError};
+use crate::store::{Acknowledged, AcknowledgedBy, Delivery, OwnReceipts, ReceiptsTx, StoreError};
 
 impl ReceiptsTx for Tables {
     fn acknowledgement(
@@ -28,6 +29,8 @@ impl ReceiptsTx for Tables {
     ) -> Result<(), StoreError> {
         self.acknowledgements.remove(&(*conversation, *device));
         self.acknowledged.remove(&(*conversation, *device));
+        self.acknowledged_at
+            .forget(|(which, _), _| (which.conversation, which.device) == (*conversation, *device));
         Ok(())
     }
 
@@ -47,6 +50,23 @@ impl ReceiptsTx for Tables {
     ) -> Result<(), StoreError> {
         self.acknowledged.put((*conversation, *device), acknowledged.clone());
         Ok(())
+    }
+
+    fn put_acknowledged_at(
+        &mut self,
+        which: &AcknowledgedBy,
+        through: u64,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        if !self.acknowledged_at.contains(&(*which, through)) {
+            self.acknowledged_at.put((*which, through), at);
+        }
+        Ok(())
+    }
+
+    fn acknowledged_at(&self, which: &AcknowledgedBy, seq: u64) -> Result<Option<Timestamp>, StoreError> {
+        let mut rows = self.acknowledged_at.from((*which, seq), |(of, _)| of == which);
+        Ok(rows.next().map(|(_, at)| *at))
     }
 
     fn own_receipts(&self, conversation: &ConversationId) -> Result<OwnReceipts, StoreError> {

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use undertone_protocol::crypto::{AccountState, InboundChannel, OutboundChannel};
+use undertone_protocol::entry::ActKind;
 use undertone_protocol::ids::{
     ChannelHash, ConversationId, DeviceId, EntryId, Handle, PayloadHash, RelayId, SessionId, Tag, UserId,
 };
@@ -10,8 +11,9 @@ use undertone_protocol::time::Timestamp;
 
 use super::table::Table;
 use crate::store::{
-    Account, Acknowledged, Contact, Cut, Delivery, Gap, Group, HomeRelay, Member, OlmSession, OutboxItem,
-    OwnReceipts, PeerDevice, Quarantined, ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation,
+    Account, Acknowledged, AcknowledgedBy, Contact, Cut, Delivery, Gap, Group, HomeRelay, Member, OlmSession,
+    OutboxItem, OwnReceipts, PeerDevice, Quarantined, ReceiverKey, Revocation, SenderKey, StoredEntry,
+    StoredInvitation,
 };
 
 /// A channel from a device.
@@ -90,6 +92,8 @@ tables! {
     entries_by_seq: (ConversationId, DeviceId, u64, EntryId) => (),
     heads: (ConversationId, OrderKey) => (),
     parents: (EntryId, EntryId) => (),
+    annotations: (ConversationId, EntryId, Option<ActKind>, DeviceId, u64, EntryId) => (),
+    acknowledged_at: (AcknowledgedBy, u64) => Timestamp,
     cuts: (ConversationId, DeviceId) => Cut,
     gaps: (ConversationId, DeviceId, u64) => Gap,
     frontiers: (ConversationId, DeviceId) => FrontierItem,

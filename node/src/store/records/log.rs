@@ -1,4 +1,4 @@
-use undertone_protocol::entry::SignedEntry;
+use undertone_protocol::entry::{ActKind, Content, SignedEntry};
 use undertone_protocol::ids::EntryId;
 use undertone_protocol::limits::LOST_AFTER_DAYS;
 use undertone_protocol::time::Timestamp;
@@ -12,6 +12,21 @@ pub struct StoredEntry {
     pub effective: Timestamp,
     /// When it came to this device, or was made here.
     pub received: Timestamp,
+}
+
+/// What a content says of other entries, for an index: which, and what is done to them; `None`: hidden.
+pub(in crate::store) fn said(content: &Content) -> Vec<(EntryId, Option<ActKind>)> {
+    match content {
+        Content::Annotation(annotation) => {
+            annotation.act.kind().map(|kind| (annotation.entry, Some(kind))).into_iter().collect()
+        }
+        Content::Hidden(entries) => entries.iter().map(|entry| (*entry, None)).collect(),
+        Content::Text(_)
+        | Content::Devices(_)
+        | Content::Account(_)
+        | Content::Operation(_)
+        | Content::Unknown => Vec::new(),
+    }
 }
 
 /// Numbers of a device's entries that are missing in a conversation while one beyond them is held.

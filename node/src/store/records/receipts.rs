@@ -1,4 +1,4 @@
-use undertone_protocol::ids::{ConversationId, EntryId};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::log::Frontier;
 use undertone_protocol::receipts::{Denial, Tick};
 
@@ -66,4 +66,17 @@ pub struct Acknowledged {
     /// Of this device's messages, the first number from which on the newest acknowledgement was not taken in yet;
     /// `None`: it was.
     pub next: Option<u64>,
+}
+
+/// Whose acknowledgement of whose entries: to say when it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AcknowledgedBy {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Who acknowledged.
+    pub device: DeviceId,
+    /// Who wrote the entries.
+    pub author: DeviceId,
+    /// As read, or as delivered.
+    pub read: bool,
 }

@@ -1,19 +1,16 @@
-use rusqlite::{Connection, Row, params};
-use undertone_protocol::entry::SignedEntry;
+use rusqlite::{Connection, params};
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::log::{FrontierItem, OrderKey};
 
 use super::columns::{
-    all, blob, damaged, exists, get_bytes, get_id, get_id_opt, get_int, get_ms, get_ranges, int, limit, ms,
-    one, pack_ranges, run,
+    all, exists, get_id, get_id_opt, get_int, get_ranges, int, limit, ms, pack_ranges, run,
 };
-use super::{SqliteTx, cuts, gaps};
+use super::entries::{SELECT_ENTRY, entry, read_entry};
+use super::{SqliteTx, annotations, cuts, gaps};
 use crate::store::{Cut, Gap, LogTx, StoreError, StoredEntry};
 
 const ENTRY: &str = "entry";
 const FRONTIER: &str = "frontier";
-
-const SELECT_ENTRY: &str = "SELECT header, signature, body, effective, received FROM entries";
 
 impl LogTx for SqliteTx<'_> {
     fn entry(&self, id: &EntryId) -> Result<Option<StoredEntry>, StoreError> {
@@ -58,6 +55,29 @@ impl LogTx for SqliteTx<'_> {
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError> {
         history(self.connection, conversation, before, limit)
+    }
+
+    fn entries_within(
+        &self,
+        conversation: &ConversationId,
+        first: &EntryId,
+        last: &EntryId,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        entries_within(self.connection, conversation, first, last, limit)
+    }
+
+    fn annotations(
+        &self,
+        conversation: &ConversationId,
+        target: &EntryId,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        annotations::of(self.connection, conversation, target, limit)
+    }
+
+    fn is_hidden(&self, conversation: &ConversationId, target: &EntryId) -> Result<bool, StoreError> {
+        annotations::is_hidden(self.connection, conversation, target)
     }
 
     fn frontier(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, FrontierItem)>, StoreError> {
@@ -127,10 +147,6 @@ impl LogTx for SqliteTx<'_> {
     }
 }
 
-fn entry(connection: &Connection, id: &EntryId) -> Result<Option<StoredEntry>, StoreError> {
-    one(connection, &format!("{SELECT_ENTRY} WHERE id = ?"), [id.as_bytes()], read_entry)
-}
-
 fn entries_at(
     connection: &Connection,
     conversation: &ConversationId,
@@ -154,22 +170,24 @@ fn entries_of(
     all(connection, &sql, params, read_entry)
 }
 
-/// The signature was checked when the entry came: reading it anew for each line of a history would cost
-/// more than the rest.
-fn read_entry(row: &Row<'_>) -> Result<StoredEntry, StoreError> {
-    let signature = blob(row, 1, ENTRY)?.try_into().map_err(|error| damaged(ENTRY, error))?;
-    let entry = SignedEntry::from_stored(get_bytes(row, 0, ENTRY)?, signature, get_bytes(row, 2, ENTRY)?);
-    Ok(StoredEntry {
-        entry: entry.map_err(|error| damaged(ENTRY, error))?,
-        effective: get_ms(row, 3)?,
-        received: get_ms(row, 4)?,
-    })
+fn entries_within(
+    connection: &Connection,
+    conversation: &ConversationId,
+    first: &EntryId,
+    last: &EntryId,
+    at_most: usize,
+) -> Result<Vec<StoredEntry>, StoreError> {
+    // The plus keeps it from the conversation's indexes: of any conversation, few ids begin alike.
+    let sql = format!("{SELECT_ENTRY} WHERE +conversation = ? AND id BETWEEN ? AND ? ORDER BY id LIMIT ?");
+    let params = params![conversation.as_bytes(), first.as_bytes(), last.as_bytes(), limit(at_most)];
+    all(connection, &sql, params, read_entry)
 }
 
 fn put_entry(connection: &Connection, stored: &StoredEntry) -> Result<(), StoreError> {
     if !move_entry(connection, stored)? {
         insert_entry(connection, stored)?;
         link(connection, stored)?;
+        annotations::index(connection, stored)?;
     }
     Ok(())
 }

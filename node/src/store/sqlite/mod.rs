@@ -4,9 +4,12 @@
 //! overwritten, and nothing is spilled to temporary files. One process has the database at a time.
 
 mod account;
+mod acknowledged_at;
+mod annotations;
 mod changes;
 mod columns;
 mod cuts;
+mod entries;
 mod error;
 mod gaps;
 mod groups;

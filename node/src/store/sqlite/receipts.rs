@@ -3,12 +3,13 @@ use rusqlite::{Connection, Row, params};
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::log::{Frontier, SeqRange};
 use undertone_protocol::receipts::{Acknowledgement, Tick};
+use undertone_protocol::time::Timestamp;
 
-use super::SqliteTx;
 use super::columns::{
     all, damaged, denial, denial_from, get_id, get_int, get_message, get_signed, int, limit, one, run, signed,
 };
-use crate::store::{Acknowledged, Delivery, Failure, OwnReceipts, ReceiptsTx, StoreError};
+use super::{SqliteTx, acknowledged_at};
+use crate::store::{Acknowledged, AcknowledgedBy, Delivery, Failure, OwnReceipts, ReceiptsTx, StoreError};
 
 const ACKNOWLEDGEMENT: &str = "acknowledgement";
 const ACKNOWLEDGED: &str = "acknowledged";
@@ -36,6 +37,7 @@ impl ReceiptsTx for SqliteTx<'_> {
         for sql in [
             "DELETE FROM acknowledgements WHERE conversation = ? AND device = ?",
             "DELETE FROM acknowledged WHERE conversation = ? AND device = ?",
+            "DELETE FROM acknowledged_at WHERE conversation = ? AND device = ?",
         ] {
             run(self.connection, sql, params![conversation.as_bytes(), device.as_bytes()])?;
         }
@@ -57,6 +59,19 @@ impl ReceiptsTx for SqliteTx<'_> {
         acknowledged: &Acknowledged,
     ) -> Result<(), StoreError> {
         put_acknowledged(self.connection, conversation, device, acknowledged)
+    }
+
+    fn put_acknowledged_at(
+        &mut self,
+        which: &AcknowledgedBy,
+        through: u64,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        acknowledged_at::put(self.connection, which, through, at)
+    }
+
+    fn acknowledged_at(&self, which: &AcknowledgedBy, seq: u64) -> Result<Option<Timestamp>, StoreError> {
+        acknowledged_at::get(self.connection, which, seq)
     }
 
     fn own_receipts(&self, conversation: &ConversationId) -> Result<OwnReceipts, StoreError> {

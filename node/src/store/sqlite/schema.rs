@@ -1,13 +1,15 @@
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::annotations;
 use super::error::OpenError;
 
 /// Each brings the database to its version, in one transaction; never changed once released.
 const MIGRATIONS: &[(u32, &str)] = &[
     (1, include_str!("schema.sql")),
     (2, include_str!("migration_2.sql")),
-    (3, include_str!("migration_3.sql")),
+    (ANNOTATIONS_INDEXED, include_str!("migration_3.sql")),
 ];
+const ANNOTATIONS_INDEXED: u32 = 3;
 
 /// Says in the file's header that it is a node's database: "UTnd".
 const APPLICATION_ID: i64 = 0x5554_6e64;
@@ -22,6 +24,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     for (version, sql) in MIGRATIONS.iter().filter(|(version, _)| *version > found) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(sql)?;
+        if *version == ANNOTATIONS_INDEXED {
+            annotations::index_all(&transaction).map_err(|error| OpenError::Damaged(error.to_string()))?;
+        }
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;

@@ -56,7 +56,7 @@ fn the_settings_hold() {
     assert_eq!(pragma("secure_delete"), 1);
     assert_eq!(pragma("foreign_keys"), 1);
     assert_eq!(pragma("temp_store"), 2);
-    assert_eq!(pragma("user_version"), 2);
+    assert_eq!(pragma("user_version"), 3);
     assert!(text("cipher_version").starts_with('4'));
 }
 
@@ -94,7 +94,7 @@ fn a_newer_database_is_refused() {
     let place = place();
     connection(&place.path).execute_batch("PRAGMA user_version = 99").unwrap();
     let error = error(&place.path);
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 2 }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 3 }), "{error:?}");
 }
 
 #[test]
@@ -257,6 +257,20 @@ fn pages_of_a_log_come_from_an_index() {
             "SELECT id FROM entries WHERE conversation = ? AND is_head = 1 \
              ORDER BY effective DESC, device DESC, id DESC LIMIT ?",
             "entries_heads",
+        ),
+        (
+            "SELECT kind, device FROM annotations WHERE conversation = ? AND target = ? \
+             AND (kind, device) > (?, ?) ORDER BY kind, device LIMIT 1",
+            "PRIMARY KEY (conversation=? AND target=? AND (kind,device)>(?,?))",
+        ),
+        (
+            "SELECT entry FROM annotations WHERE conversation = ? AND target = ? AND kind = ? AND device = ? \
+             AND seq <= ? ORDER BY seq DESC, entry DESC LIMIT 1",
+            "PRIMARY KEY",
+        ),
+        (
+            "SELECT header FROM entries WHERE +conversation = ? AND id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+            "(id>? AND id<?)",
         ),
         ("SELECT item FROM outbox_recipients WHERE device = ? AND item > ?", "outbox_recipients_by_device"),
         ("SELECT id FROM outbox WHERE pending = 1 AND id > ? ORDER BY id LIMIT ?", "outbox_pending"),

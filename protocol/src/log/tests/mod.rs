@@ -1,3 +1,4 @@
+mod annotated;
 mod frontiers;
 mod model;
 mod order;

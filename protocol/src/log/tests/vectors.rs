@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::model::Replica;
 use crate::entry::{
-    AccountRecord, AccountState, BlockedFrom, Content, DeviceChange, EntryBody, EntryHeader, SignedEntry,
+    AccountRecord, AccountState, Act, Annotation, BlockedFrom, Content, DeviceChange, EntryBody, EntryHeader,
+    SignedEntry, Text,
 };
 use crate::ids::{ConversationId, CurveKey, DeviceId, DeviceListHash, EntryId, Handle, Secret, UserId};
 use crate::keys::{
@@ -61,7 +62,27 @@ fn entries() -> Vec<SignedEntry> {
     vec![first, fast, unseen, slow, last]
 }
 
-/// The bodies of what is no text. The list and the revocation in them are of user 1, whose key signs both.
+/// A text with all that it may have, in the place of which another one comes.
+fn messages() -> [(&'static str, Content); 6] {
+    let text = Text {
+        text: "hello @Bob".to_owned(),
+        reply_to: Some(EntryId::new([5; 32])),
+        forwarded: true,
+        mentions: vec![UserId::new([1; 32]), UserId::new([2; 32])],
+    };
+    let edit = Text { reply_to: None, forwarded: false, ..text.clone() };
+    let annotation = |act| Content::Annotation(Annotation { entry: EntryId::new([4; 32]), act });
+    [
+        ("text", Content::Text(text)),
+        ("reaction", annotation(Act::Reaction("👍".to_owned()))),
+        ("edit", annotation(Act::Edit(edit))),
+        ("delete", annotation(Act::Delete)),
+        ("pin", annotation(Act::Pin(true))),
+        ("hidden", Content::Hidden(vec![EntryId::new([4; 32]), EntryId::new([5; 32])])),
+    ]
+}
+
+/// The bodies of all kinds. The list and the revocation in them are of user 1, whose key signs both.
 fn contents() -> Value {
     let user = IdentityKey::from_seed(&Secret::new([1; 32]));
     let [first, second] = device_lists(&user);
@@ -93,12 +114,16 @@ fn contents() -> Value {
         assert_eq!(EntryBody::from_bytes(body.bytes.clone()), Ok(body.clone()));
         json!({ "body": hex(&body.bytes), "fields": fields("EntryBody", &body.bytes) })
     };
-    json!({
+    let mut contents = json!({
         "devices": body(devices),
         "account": body(Content::Account(Box::new(record))),
         "signer_seed": hex(user.seed().expose()),
         "signer": user.user().to_hex(),
-    })
+    });
+    for (name, content) in messages() {
+        contents[name] = body(content);
+    }
+    contents
 }
 
 /// One device, and then another in its place.

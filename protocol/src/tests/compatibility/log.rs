@@ -3,7 +3,7 @@ use std::time::Duration;
 use prost::Message;
 
 use super::{array, list, owned, recorded, signed};
-use crate::entry::{Content, SignedEntry};
+use crate::entry::{Content, SignedEntry, Text};
 use crate::ids::{DeviceId, EntryId, MailboxId, PayloadHash, PublishId, RelayId, Secret};
 use crate::log::SeqRange;
 use crate::receipts::{Acknowledgement, CustodyReceipt, Denial, Outcome};
@@ -37,7 +37,7 @@ fn entries() {
         "from a clock that is set back",
         "last",
     ];
-    assert_eq!(texts, expected.map(|text| Content::Text(text.to_owned())));
+    assert_eq!(texts, expected.map(|text| Content::Text(Text::plain(text))));
     let (first, slow) = (&entries[0].header, &entries[3].header);
     assert_eq!((first.seq, first.prev, first.claimed, first.expires), (1, None, TIME, None));
     assert_eq!(first.conversation.as_bytes(), &[3; 32]);

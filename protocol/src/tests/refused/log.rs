@@ -11,7 +11,7 @@ use crate::testing::vectors::hex;
 use crate::wire;
 
 pub(super) fn cases() -> Vec<Value> {
-    [entries(), bodies(), acknowledgements()].concat()
+    [entries(), bodies(), messages(), acknowledgements()].concat()
 }
 
 fn entries() -> Vec<Value> {
@@ -71,7 +71,7 @@ fn bodies() -> Vec<Value> {
         given(&body.encode_to_vec())
     };
     let text = |text: String| {
-        let content = Some(Content::Text(wire::Text { text }));
+        let content = Some(Content::Text(wire::Text { text, ..wire::Text::default() }));
         given(&wire::EntryBody { salt: vec![8; 16].into(), content }.encode_to_vec())
     };
     let mut unknown = original("entry_body", changed(&devices, |body| body.content = None));
@@ -137,6 +137,98 @@ fn bodies() -> Vec<Value> {
         ),
         case("entry_body", "a record without a name", record(|record| record.name = String::new())),
     ]
+}
+
+fn messages() -> Vec<Value> {
+    use wire::annotation::Act;
+    use wire::entry_body::Content;
+    let contents = &read("log.json")["contents"];
+    let good = |name: &str| bytes(&contents[name]["body"]);
+    let given = |body: &[u8]| json!({ "bytes": hex(body) });
+    let changed = |name: &str, change: fn(&mut Content)| {
+        let mut body = wire::EntryBody::decode(good(name).as_slice()).unwrap();
+        change(body.content.as_mut().unwrap());
+        given(&body.encode_to_vec())
+    };
+    let text = |change: fn(&mut wire::Text)| {
+        let mut body = wire::EntryBody::decode(good("text").as_slice()).unwrap();
+        if let Some(Content::Text(text)) = &mut body.content {
+            change(text);
+        }
+        given(&body.encode_to_vec())
+    };
+    let act = |act: Option<Act>| {
+        let annotation = wire::Annotation { entry: vec![4; 32].into(), act };
+        let content = Some(Content::Annotation(annotation));
+        given(&wire::EntryBody { salt: vec![8; 16].into(), content }.encode_to_vec())
+    };
+    let edit = |text: wire::Text| act(Some(Act::Edit(text)));
+    let plain = || wire::Text { text: "edited".to_owned(), ..wire::Text::default() };
+    let mut later = original("entry_body", act(None));
+    later["why"] = json!("nothing that this version knows is done to the entry: kept, and shown nowhere");
+    let mut taken_back = original("entry_body", act(Some(Act::Reaction(String::new()))));
+    taken_back["why"] = json!("an empty reaction: it is taken back");
+    let names = ["text", "reaction", "edit", "delete", "pin", "hidden"];
+    let mut cases: Vec<Value> = names.map(|name| original("entry_body", given(&good(name)))).into();
+    cases.extend([later, taken_back]);
+    cases.extend([
+        case("entry_body", "a reply to 31 bytes", text(|text| text.reply_to = vec![1; 31].into())),
+        case(
+            "entry_body",
+            "65 mentions",
+            text(|text| {
+                text.mentions = (0..65).map(|n| vec![n; 32].into()).collect();
+            }),
+        ),
+        case("entry_body", "a mention of 31 bytes", text(|text| text.mentions[0] = vec![0; 31].into())),
+        case("entry_body", "a mention twice", text(|text| text.mentions[0] = text.mentions[1].clone())),
+        case("entry_body", "mentions that do not ascend", text(|text| text.mentions.reverse())),
+        case(
+            "entry_body",
+            "an annotation of nothing",
+            changed("pin", |content| {
+                if let Content::Annotation(annotation) = content {
+                    annotation.entry = Bytes::new();
+                }
+            }),
+        ),
+        case("entry_body", "a reaction of 65 bytes", act(Some(Act::Reaction("x".repeat(65))))),
+        case("entry_body", "an edit to nothing", edit(wire::Text { text: String::new(), ..plain() })),
+        case(
+            "entry_body",
+            "an edit that is a reply",
+            edit(wire::Text { reply_to: vec![5; 32].into(), ..plain() }),
+        ),
+        case("entry_body", "an edit that is forwarded", edit(wire::Text { forwarded: true, ..plain() })),
+        case(
+            "entry_body",
+            "nothing hidden",
+            changed("hidden", |content| {
+                if let Content::Hidden(hidden) = content {
+                    hidden.entries.clear();
+                }
+            }),
+        ),
+        case(
+            "entry_body",
+            "65 entries hidden",
+            changed("hidden", |content| {
+                if let Content::Hidden(hidden) = content {
+                    hidden.entries = vec![vec![4; 32].into(); 65];
+                }
+            }),
+        ),
+        case(
+            "entry_body",
+            "an entry of 33 bytes hidden",
+            changed("hidden", |content| {
+                if let Content::Hidden(hidden) = content {
+                    hidden.entries[0] = vec![4; 33].into();
+                }
+            }),
+        ),
+    ]);
+    cases
 }
 
 fn acknowledgements() -> Vec<Value> {
