@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use undertone::command::Command;
+use undertone::command::{Command, GroupChange, Response};
+use undertone::engine::Origin;
 use undertone_tests::simulation::Stage;
 
 const ALICE: usize = 0;
@@ -316,16 +317,10 @@ fn only_who_may_changes_a_group() {
     let remove = Command::GroupRemove { group: "Club".to_owned(), member: "Alice".to_owned() };
     let refused = stage.refusal(BOB, remove).unwrap();
     assert!(refused.message.contains("Alice can't be removed from Club"), "{refused:?}");
-    let change = undertone::command::GroupChange {
-        name: Some("Bob's club".to_owned()),
-        ..undertone::command::GroupChange::default()
-    };
+    let change = GroupChange { name: Some("Bob's club".to_owned()), ..GroupChange::default() };
     let refused = stage.refusal(BOB, Command::GroupSet { group: "Club".to_owned(), change }).unwrap();
     assert!(refused.message.contains("Club can't be changed"), "{refused:?}");
-    let change = undertone::command::GroupChange {
-        may_write: Some("admin".to_owned()),
-        ..undertone::command::GroupChange::default()
-    };
+    let change = GroupChange { may_write: Some("admin".to_owned()), ..GroupChange::default() };
     stage.group(ALICE, Command::GroupSet { group: "Club".to_owned(), change }).unwrap();
     stage.run(MINUTES).unwrap();
     let refused =
@@ -334,4 +329,86 @@ fn only_who_may_changes_a_group() {
     stage.send(ALICE, "Club", "an announcement").unwrap();
     stage.run(MINUTES).unwrap();
     everywhere_said(&mut stage, &[ALICE, BOB, CAROL], &["an announcement"]);
+}
+
+/// A link to the club that Alice made.
+fn link(stage: &mut Stage) -> String {
+    let life = Duration::from_secs(3_600);
+    let command = Command::GroupLink { group: "Club".to_owned(), uses: 10, life };
+    match stage.ask(ALICE, command).unwrap() {
+        Ok(Response::Invitation(view)) => view.link,
+        other => panic!("no link: {other:?}"),
+    }
+}
+
+#[test]
+fn a_link_lets_others_ask_and_its_maker_lets_them_in() {
+    let mut stage = five();
+    let join = Command::GroupJoin { link: link(&mut stage), message: Some("let me in".to_owned()) };
+    stage.contact(ERIN, join).unwrap();
+    stage.run(MINUTES).unwrap();
+    let asks = stage.contacts(ALICE).unwrap().into_iter().find(|contact| contact.name == "Erin").unwrap();
+    assert_eq!((asks.state.as_str(), asks.group.as_deref()), ("requested", Some("Club")));
+    assert_eq!(names(&mut stage, BOB), ["Alice", "Bob", "Carol"]);
+    stage.contact(ALICE, Command::ContactAccept { name: "Erin".to_owned() }).unwrap();
+    stage.run(MINUTES).unwrap();
+    for node in [ALICE, BOB, CAROL, ERIN] {
+        assert_eq!(names(&mut stage, node), ["Alice", "Bob", "Carol", "Erin"], "at {node}");
+    }
+    stage.send(ERIN, "Club", "thank you").unwrap();
+    stage.run(MINUTES).unwrap();
+    everywhere_said(&mut stage, &[ALICE, BOB, CAROL, ERIN], &["thank you"]);
+}
+
+#[test]
+fn a_link_that_was_taken_back_lets_nobody_in() {
+    let mut stage = three();
+    let frank = stage.add("Frank", Origin::New).unwrap();
+    let join = Command::GroupJoin { link: link(&mut stage), message: None };
+    stage.contact(frank, join).unwrap();
+    let named = stage.show_group(ALICE, "Club").unwrap().links.remove(0).link;
+    stage.group(ALICE, Command::GroupUnlink { group: "Club".to_owned(), link: named }).unwrap();
+    let asks = stage.contacts(ALICE).unwrap().into_iter().find(|contact| contact.name == "Frank").unwrap();
+    assert_eq!(asks.group, None);
+    stage.contact(ALICE, Command::ContactAccept { name: "Frank".to_owned() }).unwrap();
+    stage.run(MINUTES).unwrap();
+    assert_eq!(names(&mut stage, ALICE), ["Alice", "Bob", "Carol"]);
+    let unknown = stage.refusal(frank, Command::GroupShow { group: "Club".to_owned() }).unwrap();
+    assert!(unknown.message.contains("no group is called"), "{unknown:?}");
+}
+
+#[test]
+fn what_is_done_to_messages_shows_to_all_and_admins_delete_what_others_wrote() {
+    let mut stage = three();
+    let sent = stage.send(BOB, "Club", "a rude word, @Carol").unwrap();
+    stage.run(MINUTES).unwrap();
+    let at = |stage: &mut Stage, node| {
+        stage.history(node, "Club").unwrap().into_iter().find(|view| view.id == sent.id).unwrap()
+    };
+    let mentions = at(&mut stage, CAROL).mentions;
+    assert_eq!((mentions.len(), mentions[0].me), (1, true));
+    let name = "Club".to_owned();
+    let message: String = sent.id.chars().take(10).collect();
+    let react = Command::React { name: name.clone(), message: message.clone(), reaction: "👎".to_owned() };
+    stage.ask(CAROL, react).unwrap().unwrap();
+    stage.run(MINUTES).unwrap();
+    for node in [ALICE, BOB] {
+        let reactions = at(&mut stage, node).reactions;
+        assert_eq!((reactions.len(), reactions[0].from.as_str()), (1, "Carol"), "at {node}");
+    }
+    let delete = Command::Delete { name: name.clone(), message: message.clone(), for_me: false };
+    let refused = stage.refusal(CAROL, delete.clone()).unwrap();
+    assert!(refused.message.contains("only who wrote"), "{refused:?}");
+    stage.ask(ALICE, delete).unwrap().unwrap();
+    stage.run(MINUTES).unwrap();
+    for node in [ALICE, BOB, CAROL] {
+        assert!(at(&mut stage, node).deleted, "at {node}");
+    }
+    let Response::Info(info) = stage.ask(BOB, Command::Info { name, message }).unwrap().unwrap() else {
+        panic!("no info")
+    };
+    let mut members: Vec<_> =
+        info.members.iter().map(|member| (member.name.as_str(), member.state.as_str())).collect();
+    members.sort_unstable();
+    assert_eq!(members, [("Alice", "delivered"), ("Carol", "delivered")]);
 }

@@ -86,8 +86,9 @@ pub(super) fn response(command: &Command, result: Value) -> Result<Response, ser
     match command {
         Command::Id {} => view(result, Response::Id),
         Command::Status {} => view(result, Response::Status),
-        Command::Invite { .. } => view(result, Response::Invitation),
-        Command::ContactAdd { .. }
+        Command::Invite { .. } | Command::GroupLink { .. } => view(result, Response::Invitation),
+        Command::GroupJoin { .. }
+        | Command::ContactAdd { .. }
         | Command::ContactAccept { .. }
         | Command::ContactDecline { .. }
         | Command::ContactBlock { .. }
@@ -112,6 +113,7 @@ pub(super) fn response(command: &Command, result: Value) -> Result<Response, ser
         | Command::GroupRole { .. }
         | Command::GroupLeave { .. }
         | Command::GroupSet { .. }
+        | Command::GroupUnlink { .. }
         | Command::GroupShow { .. } => view(result, |group| Response::Group(Box::new(group))),
         Command::GroupList {} => view(result, Response::Groups),
         Command::DeviceCode {} => view(result, Response::DeviceCode),

@@ -258,6 +258,28 @@ pub(super) enum Group {
     },
     /// Change a group's name or settings.
     Set(GroupSet),
+    /// Make a link by which others can ask you to be let in, or take one back. You let them in by `contact accept`.
+    Link {
+        /// The group.
+        group: String,
+        /// How many may use it.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        uses: u32,
+        /// How long it is good: a number and s, m, h, d or w.
+        #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
+        expires: Duration,
+        /// Take back the link of this name, as `group show` tells it.
+        #[arg(long, value_name = "LINK")]
+        revoke: Option<String>,
+    },
+    /// Ask to be let into a group, by its link.
+    Join {
+        /// The link.
+        link: String,
+        /// A first text, shown with the request.
+        #[arg(long, value_name = "TEXT")]
+        message: Option<String>,
+    },
     /// Show your groups.
     List,
     /// Show who is in a group, and what holds there.

@@ -8,7 +8,17 @@ const WAIT_S: u64 = 15;
 
 /// Prints a new link.
 pub(super) async fn invite(options: &Options, Invite { uses, expires }: Invite) -> anyhow::Result<()> {
-    let command = Command::Invite { uses, life: expires };
+    print_link(options, Command::Invite { uses, life: expires }).await
+}
+
+/// Asks to be let into a group.
+pub(super) async fn join(options: &Options, link: String, message: Option<String>) -> anyhow::Result<()> {
+    let contact = one(options, Command::GroupJoin { link, message }).await?;
+    print_one(options, &contact, added)
+}
+
+/// Asks for a link, and prints it.
+pub(super) async fn print_link(options: &Options, command: Command) -> anyhow::Result<()> {
     let invitation = ask(options, command, options.wait(WAIT_S), |response| match response {
         Response::Invitation(invitation) => Some(invitation),
         _ => None,
@@ -134,12 +144,20 @@ async fn list(options: &Options) -> anyhow::Result<()> {
     contacts.iter().try_for_each(|contact| show::line(&described(contact)))
 }
 
+/// What somebody asks.
+pub(super) fn asked(contact: &ContactView) -> String {
+    match &contact.group {
+        Some(group) => format!("to be let into {}", show::safe(group)),
+        None => "to be a contact".to_owned(),
+    }
+}
+
 fn described(contact: &ContactView) -> String {
     let name = show::safe(&contact.name);
     let id = contact.user.get(..8).unwrap_or(&contact.user);
     let state = match contact.state.as_str() {
         "requesting" => "you asked; they did not answer yet".to_owned(),
-        "requested" => format!("asks to be a contact: `undertone contact accept {name}`"),
+        "requested" => format!("asks {}: `undertone contact accept {name}`", asked(contact)),
         "declined" => format!("declined; if you want them after all: `undertone contact accept {name}`"),
         "blocked" => "blocked".to_owned(),
         _ if contact.verified => "verified".to_owned(),

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::args::{Group, Options};
+use super::contacts;
 use super::session::ask;
 use super::show;
 use crate::command::{Command, GroupChange, GroupMemberView, GroupView, Response};
@@ -26,6 +27,11 @@ pub(super) async fn group(options: &Options, command: Group) -> anyhow::Result<(
             };
             Command::GroupSet { group: set.group, change }
         }
+        Group::Link { group, uses, expires, revoke: None } => {
+            return contacts::print_link(options, Command::GroupLink { group, uses, life: expires }).await;
+        }
+        Group::Link { group, revoke: Some(link), .. } => Command::GroupUnlink { group, link },
+        Group::Join { link, message } => return contacts::join(options, link, message).await,
         Group::List => return list(options).await,
         Group::Show { group } => {
             let group = one(options, Command::GroupShow { group }, Duration::ZERO).await?;
@@ -67,6 +73,11 @@ fn print(options: &Options, group: &GroupView) -> anyhow::Result<()> {
     }
     for member in &group.members {
         show::line(&format!("  {}", described(member)))?;
+    }
+    for link in &group.links {
+        let id = link.link.get(..8).unwrap_or(&link.link);
+        let until = link.expires_ms.map_or_else(String::new, |at| format!(", until {}", show::time(at)));
+        show::line(&format!("  link {id} by {}{until}", show::safe(&link.maker)))?;
     }
     let history = if settings.history { "see" } else { "don't see" };
     show::line(&format!(

@@ -2,6 +2,7 @@ use anyhow::bail;
 use serde_json::json;
 
 use super::args::Options;
+use super::contacts::asked;
 use super::groups;
 use super::messages::{missing, written};
 use super::session::{Session, SessionEvents};
@@ -58,7 +59,8 @@ fn described(event: &Event) -> String {
             let name = show::safe(&contact.name);
             let text = contact.message.as_deref().map(|text| format!("\n    {}", show::indented(text)));
             let text = text.unwrap_or_default();
-            format!("{name} asks to be a contact: `undertone contact accept {name}`{text}")
+            let what = asked(contact);
+            format!("{name} asks {what}: `undertone contact accept {name}`{text}")
         }
         Event::Accepted { contact } => format!("{} is a contact now", show::safe(&contact.name)),
         Event::Contact { contact } => changed(contact),

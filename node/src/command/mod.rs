@@ -216,6 +216,31 @@ pub enum Command {
         /// What is another than before.
         change: GroupChange,
     },
+    /// A link by which others can ask to be let into a group.
+    GroupLink {
+        /// The group.
+        group: String,
+        /// How many may use it.
+        uses: u32,
+        /// How long it is good; in JSON `life_s`, in seconds.
+        #[serde(rename = "life_s", with = "seconds")]
+        life: Duration,
+    },
+    /// Takes a link back.
+    GroupUnlink {
+        /// The group.
+        group: String,
+        /// The beginning of its name, six digits at least.
+        link: String,
+    },
+    /// Asks to be let into a group, by its link.
+    GroupJoin {
+        /// The link.
+        link: String,
+        /// A first text, shown with the request.
+        #[serde(default)]
+        message: Option<String>,
+    },
     /// All groups.
     GroupList {},
     /// One group: its members and settings.

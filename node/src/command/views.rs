@@ -109,6 +109,8 @@ pub struct ContactView {
     pub warning: Option<String>,
     /// The first text of a request.
     pub message: Option<String>,
+    /// The group that they ask to be let into: they asked by its link.
+    pub group: Option<String>,
     /// Whether our request, or accept, is at their relay.
     pub introduced: bool,
 }

@@ -7,7 +7,6 @@ use undertone_protocol::crypto::safety_number;
 use undertone_protocol::entry::check_text;
 use undertone_protocol::ids::UserId;
 use undertone_protocol::keys::{Invitation, Name};
-use undertone_protocol::limits::INVITATION_USES_MAX;
 use undertone_protocol::log::OrderKey;
 
 use super::answers::{Answer, Reply, error, now};
@@ -17,19 +16,18 @@ use super::links::Links;
 use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
 use super::{
-    acknowledging, blocking, contacts, devices, direct, group_commands, introductions, losses, messages, own,
-    resend, shown, views, warnings,
+    acknowledging, blocking, contacts, devices, direct, group_commands, group_links, introductions, losses,
+    messages, own, resend, shown, views, warnings,
 };
 use crate::command::{
-    Ask, Command, CommandError, CommandId, CountView, ErrorKind, HistoryItem, InvitationView, RelayView,
-    Response, SafetyNumberView, StatusView,
+    Ask, Command, CommandError, CommandId, CountView, ErrorKind, HistoryItem, RelayView, Response,
+    SafetyNumberView, StatusView,
 };
 use crate::store::{Contact, ContactState, Failure, Fault, StoreError};
 
 const HISTORY_MAX: usize = 10_000;
 /// Their bytes, as entries: an answer of the local API has room for them, even where each byte takes six as JSON.
 const HISTORY_BYTES_MAX: usize = 2 * 1024 * 1024;
-const INVITATION_LIFE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Carries out a command; the answer may wait.
 pub(super) fn ask(
@@ -129,6 +127,9 @@ fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<A
         Command::GroupRole { group, member, role } => group_commands::role(ctx, &group, &member, &role),
         Command::GroupLeave { group, successor } => group_commands::leave(ctx, &group, successor.as_deref()),
         Command::GroupSet { group, change } => group_commands::set(ctx, &group, change),
+        Command::GroupLink { group, uses, life } => group_links::link(ctx, &group, uses, life),
+        Command::GroupUnlink { group, link } => group_links::unlink(ctx, &group, &link),
+        Command::GroupJoin { link, message } => join(ctx, &link, message),
         Command::GroupList {} => group_commands::list(ctx),
         Command::GroupShow { group } => group_commands::show(ctx, &group),
         Command::DeviceCode {} => devices::code(ctx),
@@ -217,26 +218,21 @@ const fn is_contact(state: ContactState) -> bool {
 }
 
 fn invite(ctx: &mut Context<'_>, uses: u32, life: Duration) -> Result<Answer, StoreError> {
-    if uses == 0 || uses > INVITATION_USES_MAX {
-        return error(
-            ErrorKind::Invalid,
-            format!("an invitation has 1 to {INVITATION_USES_MAX} uses, not {uses}"),
-        );
-    }
-    if life.is_zero() || life > INVITATION_LIFE_MAX {
-        return error(ErrorKind::Invalid, "an invitation lives for more than nothing and at most 365 days");
+    if let Some(problem) = contacts::bad_bounds(uses, life) {
+        return Ok(Err(problem));
     }
     let expires = ctx.now.after(life);
-    Ok(contacts::invite(ctx, uses, expires)?.map(|(handle, invitation)| {
-        let view = InvitationView {
-            link: invitation.to_string(),
-            uses,
-            expires_ms: expires.as_ms(),
-            ready: false,
-            problem: None,
-        };
-        Reply::Later(Condition::Invited { handle, view })
-    }))
+    Ok(contacts::invite(ctx, uses, expires, None)?
+        .map(|invited| group_links::invited_by(invited, uses, expires)))
+}
+
+/// Asks to be let into a group, by its link: as a request to be a contact of who made it.
+fn join(ctx: &mut Context<'_>, link: &str, message: Option<String>) -> Result<Answer, StoreError> {
+    match Invitation::parse(link) {
+        Ok(invitation) if invitation.group.is_some() => add(ctx, link, None, message),
+        Ok(_) => error(ErrorKind::Invalid, "that link is of a person: `undertone contact add` takes it"),
+        Err(problem) => error(ErrorKind::Invalid, problem.to_string()),
+    }
 }
 
 fn add(
@@ -277,8 +273,12 @@ fn add(
 }
 
 fn accept(ctx: &mut Context<'_>, contact: Contact) -> Result<Answer, StoreError> {
-    let accepted = contacts::accept(ctx, contact)?;
-    Ok(accepted.map(|contact| Reply::Later(Condition::Introduced { user: contact.user })))
+    let accepted = match contacts::accept(ctx, contact)? {
+        Ok(accepted) => accepted,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    group_links::let_in(ctx, &accepted)?;
+    Ok(Ok(Reply::Later(Condition::Introduced { user: accepted.user })))
 }
 
 fn unblock(ctx: &mut Context<'_>, contact: Contact) -> Result<Answer, StoreError> {

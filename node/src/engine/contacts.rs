@@ -1,8 +1,12 @@
 //! Contacts: inviting, asking, accepting.
 
+use std::time::Duration;
+
 use undertone_protocol::ids::Handle;
-use undertone_protocol::keys::{BundleAccess, DeliveryGrant, Invitation, InvitationRelay, Name};
-use undertone_protocol::limits::{INTRODUCTIONS_MAX, INVITATION_RELAYS_MAX};
+use undertone_protocol::keys::{
+    BundleAccess, DeliveryGrant, Invitation, InvitationRelay, InvitedGroup, Name,
+};
+use undertone_protocol::limits::{INTRODUCTIONS_MAX, INVITATION_RELAYS_MAX, INVITATION_USES_MAX};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::{CLASS_0, DELIVER, Step, TokenGrant};
 
@@ -14,11 +18,24 @@ use super::names::{stranger, unique_name};
 use crate::command::{CommandError, ErrorKind};
 use crate::store::{Contact, ContactState, StoreError, StoredInvitation};
 
+const INVITATION_LIFE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Why an invitation can't be made for so many uses and so long.
+pub(super) fn bad_bounds(uses: u32, life: Duration) -> Option<CommandError> {
+    if uses == 0 || uses > INVITATION_USES_MAX {
+        let message = format!("an invitation has 1 to {INVITATION_USES_MAX} uses, not {uses}");
+        return Some(CommandError::new(ErrorKind::Invalid, message));
+    }
+    let message = "an invitation lives for more than nothing and at most 365 days";
+    (life.is_zero() || life > INVITATION_LIFE_MAX).then(|| CommandError::new(ErrorKind::Invalid, message))
+}
+
 /// Makes an invitation; the home relays are told as soon as they are there.
 pub(super) fn invite(
     ctx: &mut Context<'_>,
     uses_max: u32,
     not_after: Timestamp,
+    group: Option<InvitedGroup>,
 ) -> Result<Result<(Handle, Invitation), CommandError>, StoreError> {
     let homes = ctx.tx.home_relays()?;
     if homes.is_empty() {
@@ -44,6 +61,7 @@ pub(super) fn invite(
         device: ctx.me.device,
         bundle_key: ctx.me.account.bundle_key.clone(),
         relays: relays.collect(),
+        group,
     };
     let unconfirmed = homes.iter().take(INVITATION_RELAYS_MAX).map(|home| home.address.relay).collect();
     ctx.tx.put_invitation(&StoredInvitation {

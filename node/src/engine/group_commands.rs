@@ -191,14 +191,14 @@ pub(super) fn show(ctx: &Context<'_>, group: &str) -> Result<Answer, StoreError>
     }
 }
 
-fn shown(ctx: &Context<'_>, group: &Group) -> Result<Answer, StoreError> {
+pub(super) fn shown(ctx: &Context<'_>, group: &Group) -> Result<Answer, StoreError> {
     match groups::view(ctx, &group.id)? {
         Some(view) => Ok(Ok(Reply::Later(Condition::Told { group: group.id, view: Box::new(view) }))),
         None => error(ErrorKind::Unknown, format!("{} is not known here", group.name)),
     }
 }
 
-fn refused(what: &str, why: &str) -> Result<Answer, StoreError> {
+pub(super) fn refused(what: &str, why: &str) -> Result<Answer, StoreError> {
     error(ErrorKind::Conflict, format!("{what}: {why}"))
 }
 
@@ -215,7 +215,7 @@ fn role_called(name: &str) -> Result<Role, CommandError> {
 }
 
 /// A group that the user is in.
-fn joined(ctx: &Context<'_>, name: &str) -> Result<Result<Group, CommandError>, StoreError> {
+pub(super) fn joined(ctx: &Context<'_>, name: &str) -> Result<Result<Group, CommandError>, StoreError> {
     Ok(find(ctx, name)?.and_then(|group| match group.standing {
         Standing::In => Ok(group),
         Standing::Out => {

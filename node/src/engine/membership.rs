@@ -2,8 +2,8 @@
 
 use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::EntryHeader;
-use undertone_protocol::ids::{DeviceId, OperationHash, UserId};
-use undertone_protocol::membership::{Action, Operation, SettingsChange};
+use undertone_protocol::ids::{ConversationId, DeviceId, OperationHash, UserId};
+use undertone_protocol::membership::{Action, Link, Operation, SettingsChange};
 
 use super::circle::{Circle, name_of};
 use super::context::Context;
@@ -40,6 +40,23 @@ pub(super) fn was_told(ctx: &Context<'_>, circle: &Circle, user: &UserId, header
             ctx.groups.view_at(&group.id, &heads_of(header)).is_some_and(|view| view.is_in(user))
         }
     }
+}
+
+/// The group that somebody asks to be let into, with its name: by a link that still holds.
+pub(super) fn asks_for(
+    ctx: &Context<'_>,
+    contact: &Contact,
+) -> Result<Option<(ConversationId, String)>, StoreError> {
+    let Some(invitation) = contact.invitation else { return Ok(None) };
+    for group in ctx.tx.groups()? {
+        let Some(view) = ctx.groups.view(&group.id) else { continue };
+        let holds =
+            |link: &Link| link.handle == invitation && link.not_after.is_none_or(|end| end >= ctx.now);
+        if view.links.values().any(holds) && !view.is_in(&contact.user) {
+            return Ok(Some((group.id, group.name)));
+        }
+    }
+    Ok(None)
 }
 
 /// An operation in words.

@@ -96,6 +96,7 @@ mod messages;
 
 mod devices;
 mod group_commands;
+mod group_links;
 
 mod commands;
 

@@ -15,8 +15,10 @@ use undertone_protocol::limits::{RECEIVER_KEYS_PER_DEVICE_MAX, SEEN_ITEMS_MAX};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
-use super::agenda::Agenda;
+use super::agenda::{Agenda, Side};
+use super::circle::Circle;
 use super::context::{Context, Me};
+use super::documents::Documents;
 use super::links::{Links, MAX_LINKS};
 use super::setup::{NewAccount, Origin, create_account};
 use super::types::{NetOutput, Outputs};
@@ -233,17 +235,19 @@ fn nobody_takes_out_devices_of_somebody_else() {
             tx.put_contact(&contact)?;
             let entry = liar.revokes(&mut rng, &me, devices);
             let (mut agenda, mut events) = (Agenda::default(), Vec::new());
-            agenda.directory.insert(me.direct(&user), user);
+            agenda.directory.insert(me.direct(&user), Side::User(user));
+            agenda.note_devices(user, &liar.list);
             let mut ctx = Context {
                 tx,
                 now: START,
                 me: &me,
                 crypto: &mut Vodozemac,
                 rng: &mut rng,
+                groups: &mut Documents::default(),
                 agenda: &mut agenda,
                 events: &mut events,
             };
-            direct::take(&mut ctx, contact, entry)?;
+            direct::take(&mut ctx, Circle::Direct(Box::new(contact)), entry)?;
             let [mine, theirs] = devices.map(|device| ctx.tx.cut(&me.direct(&user), &device));
             Ok([mine?, theirs?])
         })
@@ -271,6 +275,7 @@ fn on_a_device(work: impl FnOnce(&mut Context<'_>)) {
             me: &me,
             crypto: &mut Vodozemac,
             rng: &mut rng,
+            groups: &mut Documents::default(),
             agenda: &mut agenda,
             events: &mut events,
         });

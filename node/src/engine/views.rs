@@ -56,6 +56,10 @@ pub(super) fn contact(ctx: &Context<'_>, contact: &Contact) -> Result<ContactVie
         verified: contact.verified,
         warning: warnings::of_contact(ctx, contact)?,
         message: first_text(ctx, contact)?,
+        group: match contact.state {
+            ContactState::Requested => membership::asks_for(ctx, contact)?.map(|(_, name)| name),
+            _ => None,
+        },
         introduced: !contact.introduction_due && !pending.iter().any(OutboxItem::is_pending),
     })
 }

@@ -7,7 +7,7 @@ use super::address::MailboxAddress;
 use super::link::{self, LinkError};
 use super::name::Name;
 use crate::codec::{Malformed, decode, required, version_and_suite};
-use crate::ids::{DeviceId, Locator, Secret, UserId};
+use crate::ids::{ConversationId, DeviceId, Locator, Secret, UserId};
 use crate::limits::{INVITATION_RELAYS_MAX, PROTOCOL_VERSION, SUITE, TOKEN_STEPS_MAX};
 use crate::token::TokenGrant;
 use crate::wire;
@@ -28,6 +28,17 @@ pub struct Invitation {
     pub bundle_key: Secret,
     /// 1 to 4 relays.
     pub relays: Vec<InvitationRelay>,
+    /// The group that it lets one ask to be in.
+    pub group: Option<InvitedGroup>,
+}
+
+/// A group that an invitation is for. Whether the link holds, the group's operations say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvitedGroup {
+    /// Which.
+    pub id: ConversationId,
+    /// What it was called; a claim.
+    pub name: Name,
 }
 
 /// One relay of an invitation.
@@ -53,7 +64,12 @@ impl Invitation {
         if body.relays.is_empty() || body.relays.len() > INVITATION_RELAYS_MAX {
             return Err(Malformed::new("invitation", "1 to 4 relays are allowed"));
         }
+        let group = (!body.group.is_empty()).then(|| {
+            let id = ConversationId::from_slice(&body.group)?;
+            Ok::<_, Malformed>(InvitedGroup { id, name: Name::new(&body.group_name)? })
+        });
         Ok(Self {
+            group: group.transpose()?,
             user: UserId::from_slice(&body.user)?,
             name: Name::new(&body.name)?,
             device: DeviceId::from_slice(&body.device)?,
@@ -71,6 +87,8 @@ impl Invitation {
             bundle_key: Bytes::copy_from_slice(self.bundle_key.expose()),
             relays: self.relays.iter().map(InvitationRelay::to_wire).collect(),
             name: self.name.as_str().to_owned(),
+            group: self.group.as_ref().map(|group| group.id.to_wire()).unwrap_or_default(),
+            group_name: self.group.as_ref().map(|group| group.name.to_string()).unwrap_or_default(),
         }
     }
 }

@@ -29,7 +29,7 @@ pub use device_revoke::{DeviceRevoke, DeviceRevokeFields};
 pub use error::KeysError;
 pub use identity::{DeviceKey, IdentityKey, RecoveryPhrase, RecoveryPhraseError};
 pub use introduction::{Introduction, IntroductionFields, IntroductionKind};
-pub use invitation::{Invitation, InvitationRelay};
+pub use invitation::{Invitation, InvitationRelay, InvitedGroup};
 pub use link::LinkError;
 pub use name::Name;
 

@@ -44,6 +44,15 @@ fn own_certificate(ctx: &Context<'_>) -> CertificateHash {
     Operation::certificate_hash(&ctx.me.account.certificate)
 }
 
+/// Whether a change would count, or why not.
+pub(in crate::engine) fn may(ctx: &mut Context<'_>, group: &Group, action: &Action) -> Result<(), String> {
+    let (me, device) = (ctx.me.user, ctx.me.device);
+    let Some(document) = ctx.groups.document(&group.id) else {
+        return Err("it is not known here".to_owned());
+    };
+    document.allowed(me, device, action).map_err(|forbidden| forbidden.why.to_owned())
+}
+
 /// Changes a group: judges, signs, follows, and writes it into the group's log. The error says why it would not count.
 pub(in crate::engine) fn operate(
     ctx: &mut Context<'_>,

@@ -12,7 +12,7 @@ mod updates;
 
 mod changes;
 
-pub(super) use changes::{create, cut_of, operate};
+pub(super) use changes::{create, cut_of, may, operate};
 pub(super) use entries::{admit_entry, judge_entry};
 pub(super) use meeting::{admit as admit_introduction, welcome_due as welcome};
 pub(super) use updates::{next_deadline, received as update_received, tell_removed};

@@ -89,7 +89,8 @@ fn counting_one(
     let order = if *kind == number(Some(ActKind::Delete)) { "ASC" } else { "DESC" };
     let sql = format!(
         "SELECT entry FROM annotations WHERE conversation = ? AND target = ? AND kind = ? AND device = ? \
-         AND seq <= ? ORDER BY seq {order}, entry {order} LIMIT 1"
+         AND seq <= ? AND NOT EXISTS (SELECT 1 FROM voids WHERE voids.entry = annotations.entry) \
+         ORDER BY seq {order}, entry {order} LIMIT 1"
     );
     let params = params![conversation.as_bytes(), target.as_bytes(), kind, device.as_bytes(), int(through)];
     one(connection, &sql, params, |row| get_id(row, 0, ANNOTATION))

@@ -85,6 +85,7 @@ pub(super) fn invitation() -> Invitation {
         locator: Locator::new([seed + 80; 32]),
     });
     Invitation {
+        group: None,
         user: identity(1).user(),
         name: Name::new("Ann").unwrap(),
         device: device(11).device(),
