@@ -173,10 +173,15 @@ impl World {
     fn shown_at(&mut self, index: usize, peer: &Peer, other: bool) -> Result<Vec<String>, Failed> {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(index) else { return Ok(Vec::new()) };
+        if node.engine.is_none() {
+            node.start(now)?;
+        }
         let name = node.disk.transaction(|tx| tx.contact(&peer.id))?.map(|contact| contact.name.to_string());
         let command = Command::History { name: name.unwrap_or_default(), limit: 1_000 };
         let ask = Ask { id: CommandId(0), command, wait: Duration::ZERO };
-        let Stepped::Alive(out) = node.step(vec![Input::Ask(ask)], now, None)? else { return Ok(Vec::new()) };
+        let Stepped::Alive(out) = node.step(vec![Input::Ask(ask)], now, None)? else {
+            return Err(Failed::new(format!("{}: it died when it was asked", node.name)));
+        };
         for notice in out.notices {
             if let Notice::Reply { result, .. } = notice
                 && let Ok(Response::History(items)) = *result

@@ -87,8 +87,11 @@ impl World {
                 }
             }
             // What a message came to by changes is looked at in the end.
-            Ok(Response::Message(view)) if view.change.is_none() && !view.edited && !view.deleted => {
-                self.answered.insert(view.text, index);
+            Ok(Response::Message(view)) if !view.edited && !view.deleted => {
+                let owner = self.users.iter().find(|user| user.devices.contains(&index));
+                if owner.is_some_and(|owner| !owner.is_change(&id)) {
+                    self.answered.insert(view.text, index);
+                }
             }
             Ok(Response::DeviceCode(view)) if view.ready => {
                 self.codes.extend(view.code.map(|code| (index, code)));
