@@ -69,6 +69,7 @@ mod outcomes;
 mod sweep;
 
 mod checkpoints;
+mod drafts;
 mod publish;
 mod records;
 

@@ -119,7 +119,7 @@ fn answer(
             Ok((ready || over).then_some(Ok(Response::DeviceCode(view))))
         }
         Condition::Linked { device } => {
-            let there = ctx.tx.outbox_of(&Purpose::Link(*device))?.is_empty();
+            let there = ctx.tx.outbox_heads_of(&Purpose::Link(*device))?.is_empty();
             let listed = ctx.me.account.device_list.devices.iter();
             let Some(listed) = listed.clone().find(|listed| listed.certificate.device == *device) else {
                 return Ok(None);
@@ -137,7 +137,7 @@ fn answer(
         Condition::Flushed { user, view } => {
             let conversation = ctx.me.direct(user);
             let flushed = !ctx.tx.own_receipts(&conversation)?.due
-                && ctx.tx.outbox_of(&Purpose::Acknowledgement(conversation))?.is_empty();
+                && ctx.tx.outbox_heads_of(&Purpose::Acknowledgement(conversation))?.is_empty();
             Ok((flushed || over).then(|| Ok(Response::Count(view.clone()))))
         }
     }

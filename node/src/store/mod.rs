@@ -15,8 +15,9 @@ mod conformance;
 pub use memory::MemoryStore;
 pub use records::{
     Account, Acknowledged, Block, Contact, ContactState, Cut, CutReason, Delivery, Failure, Fault, Gap,
-    HomeRelay, OlmSession, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, Purpose,
-    Quarantined, Received, ReceiverKey, Revocation, SenderKey, StoredEntry, StoredInvitation, SupersededKey,
+    HomeRelay, OlmSession, OutboxCounts, OutboxHead, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts,
+    PeerDevice, PendingItem, PendingRecipient, Purpose, Quarantined, Received, ReceiverKey, Revocation,
+    SenderKey, StoredEntry, StoredInvitation, SupersededKey,
 };
 pub use sqlite::{OpenError, SqliteStore};
 pub use transaction::{

@@ -12,6 +12,9 @@ pub use account::{Account, Fault, HomeRelay, Received, SupersededKey};
 pub use encryption::{OlmSession, ReceiverKey, SenderKey};
 pub use inbox::Quarantined;
 pub use log::{Cut, CutReason, Gap, StoredEntry};
-pub use outbox::{OutboxItem, OutboxRecipient, OutboxState, Purpose};
+pub use outbox::{
+    OutboxCounts, OutboxHead, OutboxItem, OutboxRecipient, OutboxState, PendingItem, PendingRecipient,
+    Purpose,
+};
 pub use people::{Block, Contact, ContactState, PeerDevice, Revocation, StoredInvitation};
 pub use receipts::{Acknowledged, Delivery, Failure, OwnReceipts};

@@ -3,7 +3,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::OpenError;
 
 /// Each brings the database to its version, in one transaction; never changed once released.
-const MIGRATIONS: &[(u32, &str)] = &[(1, include_str!("schema.sql")), (2, include_str!("migration_2.sql"))];
+const MIGRATIONS: &[(u32, &str)] = &[
+    (1, include_str!("schema.sql")),
+    (2, include_str!("migration_2.sql")),
+    (3, include_str!("migration_3.sql")),
+];
 
 /// Says in the file's header that it is a node's database: "UTnd".
 const APPLICATION_ID: i64 = 0x5554_6e64;

@@ -259,7 +259,25 @@ fn pages_of_a_log_come_from_an_index() {
             "entries_heads",
         ),
         ("SELECT item FROM outbox_recipients WHERE device = ? AND item > ?", "outbox_recipients_by_device"),
-        ("SELECT id FROM outbox WHERE pending = 1 AND id > ? ORDER BY id LIMIT ?", "outbox_pending"),
+        ("SELECT id FROM outbox WHERE pending > 0 AND id > ? ORDER BY id LIMIT ?", "outbox_pending"),
+        (
+            "SELECT id, publish, purpose, subject, class, created, payload FROM outbox \
+             JOIN outbox_payloads ON item = id WHERE pending > 0 AND id > ? ORDER BY id LIMIT ?",
+            "outbox_pending",
+        ),
+        (
+            "SELECT position FROM outbox_recipients WHERE device = ? AND item = ?",
+            "outbox_recipients_by_device",
+        ),
+        (
+            "SELECT id FROM outbox WHERE purpose = ? AND subject = ? ORDER BY id DESC LIMIT 1",
+            "outbox_by_purpose",
+        ),
+        (
+            "SELECT max(moment) FROM outbox_recipients INDEXED BY outbox_recipients_awaited \
+             WHERE item = ? AND awaited = 1",
+            "outbox_recipients_awaited",
+        ),
         (
             "SELECT entry FROM deliveries WHERE conversation = ? AND sealed = 0 AND failure IS NULL \
              ORDER BY seq, entry LIMIT ?",
