@@ -117,6 +117,10 @@ fn encoded_bytes(drafts: &[Draft]) -> usize {
     wire::Frame { request: u64::MAX, body: Some(Body::Publish(publish)) }.encoded_len()
 }
 
+fn load<'a>(drafts: impl Iterator<Item = &'a Draft>) -> Load {
+    drafts.fold(Load::default(), |load, draft| load.and(draft.load()))
+}
+
 /// The load of a draft with one recipient more.
 fn with_one_more(draft: &Draft, more: &Recipient) -> Load {
     draft.load().and(Load { route_bytes: more.bytes, ..Load::default() })
@@ -132,7 +136,7 @@ proptest! {
             let payloads: usize = publish.iter().map(|draft| draft.payload.len()).sum();
             prop_assert!(payloads <= PUBLISH_PAYLOAD_BYTES_MAX);
             prop_assert!(publish.iter().all(|draft| (1..=PUBLISH_RECIPIENTS_MAX).contains(&draft.recipients.len())));
-            let load = publish.iter().fold(Load::default(), |load, draft| load.and(draft.load()));
+            let load = load(publish.iter());
             let reckoned = FRAME_BYTES + load.items * ITEM_BYTES + load.payload_bytes + load.route_bytes;
             let encoded = encoded_bytes(&publish);
             prop_assert!(encoded <= reckoned && reckoned <= FRAME_BYTES_MAX, "{encoded} {reckoned}");
@@ -163,20 +167,20 @@ proptest! {
         let originals = make(&shapes);
         for group in originals.chunk_by(|a, b| a.group == b.group) {
             let is_narrow = group.iter().all(|draft| draft.recipients.len() <= PUBLISH_RECIPIENTS_MAX);
-            let load = group.iter().fold(Load::default(), |load, draft| load.and(draft.load()));
+            let load = load(group.iter());
             let of_group = |drafts: &&Vec<Draft>| drafts.iter().any(|draft| draft.group == group[0].group);
             if is_narrow && load.fits() {
                 prop_assert_eq!(published.iter().filter(of_group).count(), 1);
             }
         }
         for pair in published.windows(2) {
-            // A publish ends where the next group, or the next part of a large one, does not fit.
-            let load = pair[0].iter().fold(Load::default(), |load, draft| load.and(draft.load()));
-            let group = pair[1][0].group;
-            let next = pair[1].iter().take_while(|draft| draft.group == group);
-            let next = next.fold(Load::default(), |load, draft| load.and(draft.load()));
-            let is_torn = pair[1].len() > 1 && published.iter().flatten().filter(|draft| draft.group == group).count() > 1;
-            prop_assert!(is_torn || !load.and(next).fits());
+            // A publish ends where the next group does not fit; and within one that none takes, where the next part does
+            // not.
+            let (before, next) = (&pair[0], &pair[1][0]);
+            let is_within = before.iter().any(|draft| draft.group == next.group);
+            let of_next = published.iter().flatten().filter(|draft| draft.group == next.group);
+            let more = if is_within { next.load() } else { load(of_next) };
+            prop_assert!(!load(before.iter()).and(more).fits());
         }
     }
 }
