@@ -257,3 +257,6 @@ fn send(ctx: &mut Context<'_>, links: &mut Links, relay: RelayId, drafts: Vec<Dr
 fn prove(grant: &DeliveryGrant, input: &ProofInput) -> wire::Recipient {
     grant.token.prove(input).to_recipient(grant.mailbox.mailbox, grant.mailbox.epoch, grant.token.path())
 }
+
+#[cfg(test)]
+mod tests;
