@@ -15,7 +15,7 @@ use crate::engine::types::NetOutput;
 use crate::store::{ContactState, Delivery, OutboxCounts};
 
 /// More than one item takes; and two of the largest payloads do not fit a publish with their routes.
-const DEVICES: usize = 1_500;
+const DEVICES: usize = 2_000;
 const ENTRY: EntryId = EntryId::new([7; 32]);
 
 fn device(n: usize) -> DeviceId {
