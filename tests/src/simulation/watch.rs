@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use undertone::engine::Notice;
 use undertone::event::Event;
-use undertone::store::{Delivery, NodeStore, NodeTx, OutboxItem, OutboxState, Purpose, StoreError};
+use undertone::store::{
+    Delivery, NodeStore, NodeTx, OutboxItem, OutboxState, PendingItem, Purpose, StoreError,
+};
 use undertone_protocol::crypto::{ENC_BYTES, PayloadKind, classify};
 use undertone_protocol::ids::{DeviceId, PayloadHash, UserId};
 use undertone_protocol::keys::direct_conversation;
@@ -139,9 +141,8 @@ fn blocked_are_shut_out(node: &mut Node, notices: &[Notice]) -> Result<(), Faile
     if let Some(told) = told {
         return Err(Failed::new(format!("{}: told of a blocked contact: {told:?}", node.name)));
     }
-    let to_them = |item: &&OutboxItem| {
-        let mut pending = item.recipients.iter().filter(|recipient| is_pending(recipient.state));
-        pending.any(|recipient| blocked.iter().any(|contact| contact.user == recipient.user))
+    let to_them = |item: &&PendingItem| {
+        item.recipients.iter().any(|recipient| blocked.iter().any(|contact| contact.user == recipient.user))
     };
     match pending.iter().find(to_them) {
         Some(item) => {
@@ -307,8 +308,4 @@ const LINK_NAME: usize = 3 + 12;
 
 fn named(payload: &[u8], length: usize) -> Vec<u8> {
     payload.get(..length).unwrap_or_default().to_vec()
-}
-
-fn is_pending(state: OutboxState) -> bool {
-    matches!(state, OutboxState::Pending { .. })
 }

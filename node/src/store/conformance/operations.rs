@@ -20,7 +20,7 @@ struct Operation {
     c: u8,
 }
 
-const METHODS: u8 = 44;
+const METHODS: u8 = 46;
 
 fn operation() -> impl Strategy<Value = Operation> {
     (0..METHODS, 0..COUNT, 0..COUNT, 0..COUNT).prop_map(|(method, a, b, c)| Operation { method, a, b, c })
@@ -94,9 +94,14 @@ impl Operation {
             38 => tx.put_gap(&conversation(a), &device(b), &gap(c.into(), b.into()))?,
             40 => tx.forget_receiver_keys_of(&device(a), t(b.into()))?,
             39 => tx.delete_gap(&conversation(a), &device(b), c.into())?,
+            42 => {
+                let steps = [(device(b), state(c, b)), (device(c), state(b, c))];
+                tx.set_outbox_recipients(a.into(), &steps)?;
+            }
+            43 => tx.delete_outbox_recipient(a.into(), &device(b))?,
             41 => tx.put_acknowledged(&conversation(a), &device(b), &acknowledged(c.into()))?,
-            42 => self.put_annotation(tx)?,
-            43 => tx.put_acknowledged_at(&acknowledged_by(a, b), c.into(), t(a.into()))?,
+            44 => self.put_annotation(tx)?,
+            45 => tx.put_acknowledged_at(&acknowledged_by(a, b), c.into(), t(a.into()))?,
             _ => self.put_inbox(tx)?,
         }
         Ok(0)

@@ -72,7 +72,8 @@ fn fill(tx: &mut dyn NodeTx) {
         tx.put_seen(&payload_hash(n), t(n.into())).unwrap();
         tx.put_quarantine(&quarantined(n, n.into())).unwrap();
     }
-    for (n, purpose) in (0..).zip(purposes(1)) {
+    // The last one it did not know.
+    for (n, purpose) in (0..).zip(purposes(1).into_iter().take(11)) {
         let states = [pending(n), custody(n), OutboxState::Acknowledged, OutboxState::Failed];
         tx.put_outbox(&outbox_item(0, purpose, &states)).unwrap();
     }
