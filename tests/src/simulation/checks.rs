@@ -6,12 +6,14 @@ use undertone::store::{
     Contact, ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, StoreError,
 };
 use undertone_protocol::entry::Content;
-use undertone_protocol::ids::{PayloadHash, UserId};
+use undertone_protocol::ids::{ConversationId, PayloadHash, UserId};
 use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::receipts::Tick;
+use undertone_protocol::wire::SealedEntry;
 use undertone_relay::store::Store;
 
-use super::failed::Failed;
+use super::failed::{Check, Failed};
+use super::reference::{self, Expected, Id};
 use super::user::MARKER;
 use super::watch::all;
 
@@ -41,16 +43,18 @@ pub(super) struct View {
     contacts: usize,
 }
 
+/// What a device shows of an acquaintance. What is on its way to `hostile` alone is not counted: it may never arrive.
 pub(super) fn view(
     title: String,
     disk: &mut MemoryStore,
     user: &UserId,
     peer: &UserId,
+    hostile: Option<&UserId>,
 ) -> Result<View, StoreError> {
     disk.transaction(|tx| {
         let mut view = View {
             title,
-            outbox: tx.outbox_len()?,
+            outbox: outbox(tx, hostile)?,
             quarantine: tx.quarantine(1_000)?.len(),
             contacts: tx.contacts()?.iter().filter(|contact| contact.user != *user).count(),
             linking: tx.account()?.is_some_and(|account| account.linking.is_some()),
@@ -63,6 +67,13 @@ pub(super) fn view(
         fill(&mut view, tx, user, peer)?;
         Ok(view)
     })
+}
+
+fn outbox(tx: &dyn NodeTx, hostile: Option<&UserId>) -> Result<usize, StoreError> {
+    let Some(hostile) = hostile else { return tx.outbox_len() };
+    let items = tx.outbox_page(0, usize::MAX)?.into_iter();
+    let others = |item: &OutboxItem| item.recipients.iter().any(|recipient| recipient.user != *hostile);
+    Ok(items.filter(others).count())
 }
 
 fn described(contact: &Contact) -> String {
@@ -126,28 +137,85 @@ pub(super) fn is_quiet(views: &[View]) -> bool {
 /// sealed in lost sessions, called back with a block, overtaken, or outlived by its key may stay unopened (`may_be_shut`).
 pub(super) fn at_the_end(views: &[View], answered: &[&String], may_be_shut: bool) -> Result<(), Failed> {
     if !is_quiet(views) {
-        return Err(Failed::new(format!("it does not come to rest: {views:#?}")));
+        return Err(Failed::by(Check::Rest, format!("it does not come to rest: {views:#?}")));
     }
-    let Some(first) = views.first() else { return Err(Failed::new("nobody has a device")) };
+    let Some(first) = views.first() else { return Err(Failed::by(Check::Rest, "nobody has a device")) };
     let once: BTreeSet<&String> = first.shown.iter().collect();
     if once.len() != first.shown.len() {
-        return Err(Failed::new(format!("something shows twice: {:?}", first.shown)));
+        return Err(Failed::by(Check::Once, format!("something shows twice: {:?}", first.shown)));
     }
     if let Some(lost) = answered.iter().find(|text| !once.contains(**text)) {
-        return Err(Failed::new(format!("the user was told that \"{lost}\" is kept, and it is gone")));
+        return Err(Failed::by(Check::Kept, format!("the user was told that \"{lost}\" is kept, and it is gone")));
     }
     if views.iter().any(|view| view.failed > 0 || view.lost > 0 || (view.quarantine > 0 && !may_be_shut)) {
-        return Err(Failed::new(format!("something failed, is lost, or was never opened: {views:#?}")));
+        return Err(Failed::by(Check::Settled, format!("something failed, is lost, or was never opened: {views:#?}")));
     }
     Ok(())
 }
 
-/// Nobody has contacts that they never met.
-pub(super) fn knows_only(view: &View, acquaintances: usize) -> Result<(), Failed> {
-    if view.contacts == acquaintances {
+/// The devices of one user show the same of somebody who cheats, and have taken it all in.
+pub(super) fn converged(views: &[View]) -> bool {
+    let first = views.first();
+    views.iter().all(|view| !view.linking && first.is_some_and(|first| view.shown == first.shown))
+}
+
+/// The entries that a device holds of a conversation, those that do not count too, as they go over the wire.
+pub(super) fn entries(
+    disk: &mut MemoryStore,
+    conversation: &ConversationId,
+) -> Result<Vec<SealedEntry>, StoreError> {
+    disk.transaction(|tx| {
+        let mut entries = Vec::new();
+        for (device, _) in tx.frontier(conversation)? {
+            let held = tx.entries_of(conversation, &device, 1, usize::MAX >> 1)?;
+            entries.extend(held.into_iter().map(|stored| stored.entry.to_wire()));
+        }
+        Ok(entries)
+    })
+}
+
+/// A device shows what the reference model says, and its user's own messages as read by the others.
+pub(super) fn as_expected(
+    title: &str,
+    disk: &mut MemoryStore,
+    conversation: &ConversationId,
+    expected: &Expected,
+    own: &[Id],
+    read: bool,
+) -> Result<(), Failed> {
+    let (shown, unread) = disk.transaction(|tx| {
+        let mut shown = Vec::new();
+        let mut unread = Vec::new();
+        for stored in tx.history(conversation, None, 10_000)? {
+            let Content::Text(text) = stored.entry.body.content else { continue };
+            let (id, device) = (stored.entry.id, *stored.entry.header.device.as_bytes());
+            let is_read = tx.delivery(&id)?.is_some_and(|delivery| delivery.tick == Tick::Read);
+            if read && own.contains(&device) && !is_read {
+                unread.push(text.clone());
+            }
+            shown.push((device, stored.entry.header.seq, text));
+        }
+        Ok((shown, unread))
+    })?;
+    if shown != expected.texts {
+        let words = |texts: &[(Id, u64, String)]| -> Vec<String> {
+            texts.iter().map(|(device, seq, text)| format!("{} {seq}: {text}", reference::short(device))).collect()
+        };
+        let (shown, expected) = (words(&shown), words(&expected.texts));
+        return Err(Failed::by(Check::Reference, format!("{title}: it shows {shown:#?}, and not {expected:#?}")));
+    }
+    if !unread.is_empty() {
+        return Err(Failed::by(Check::Reference, format!("{title}: not shown as read: {unread:?}")));
+    }
+    Ok(())
+}
+
+/// Nobody has contacts that they never met. Of `cheats`, whoever cheats may have spoilt it.
+pub(super) fn knows_only(view: &View, acquaintances: usize, cheats: usize) -> Result<(), Failed> {
+    if (acquaintances.saturating_sub(cheats)..=acquaintances).contains(&view.contacts) {
         return Ok(());
     }
-    Err(Failed::new(format!("{}: {} contacts, and {acquaintances} met", view.title, view.contacts)))
+    Err(Failed::by(Check::Strangers, format!("{}: {} contacts, and {acquaintances} met", view.title, view.contacts)))
 }
 
 /// The relay's disk holds neither what was said nor who said it.
@@ -158,7 +226,7 @@ pub(super) fn relay_is_blind(disk: &dyn Store, users: &[UserId]) -> Result<(), F
         for secret in &secrets {
             let inside = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == *secret);
             if inside(&key) || inside(&value) {
-                return Err(Failed::new("the relay's disk holds a message or an identity in the clear"));
+                return Err(Failed::by(Check::Blind, "the relay's disk holds a message or an identity in the clear"));
             }
         }
     }
