@@ -15,6 +15,8 @@ pub enum Check {
     Reference,
     /// The devices of one user show the same of somebody who cheats (2).
     Converged,
+    /// Nothing is sealed under a key that a revoked device holds, once that is known (3).
+    Members,
     /// A sender key does not outlive a turn (3).
     Turns,
     /// No key is used twice with one number (3).

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use undertone::command::{Ask, Command, CommandId};
+use undertone::command::{Ask, Command, CommandId, HistoryItem, MessageView, Response};
 use undertone::engine::{Input, Notice};
+use undertone::store::NodeStore;
 use undertone_protocol::ids::UserId;
 use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::time::Timestamp;
@@ -23,6 +24,8 @@ const REST_MAX: Duration = Duration::from_secs(3_600);
 /// How often users greet each other after months, until all comes to rest.
 const GREET_EVERY: Duration = Duration::from_secs(600);
 const GREETS_MAX: u32 = 4;
+/// No conversation of a world has so many messages.
+const HISTORY_MAX: usize = 1_000;
 /// How often users look after what is not settled yet.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
@@ -206,7 +209,8 @@ impl World {
     /// cheats, those of the other one.
     fn is_as_expected(&mut self, a: usize, b: usize) -> Result<(), Failed> {
         let (Some(first), Some(second)) = (self.users.get(a), self.users.get(b)) else { return Ok(()) };
-        let conversation = direct_conversation(&first.id, &second.id);
+        let (first, second) = (first.id, second.id);
+        let conversation = direct_conversation(&first, &second);
         let mut entries = Vec::new();
         let mut devices = Vec::new();
         for user in [a, b].into_iter().filter(|user| Some(*user) != self.hostile) {
@@ -222,13 +226,32 @@ impl World {
         let expected = expected.map_err(|what| Failed::by(Check::Reference, what))?;
         let read = !self.cheats(a, b);
         for index in devices {
-            let Some(node) = self.nodes.get_mut(index) else { continue };
+            let Some(node) = self.nodes.get(index) else { continue };
             let title = format!("{} {}", node.name, node.device.short());
-            let is_own = |(_, user): &(&reference::Id, &reference::Id)| **user == *node.user.as_bytes();
-            let own: Vec<_> = users.iter().filter(is_own).map(|(device, _)| *device).collect();
-            checks::as_expected(&title, &mut node.disk, &conversation, &expected, &own, read)?;
+            let peer = if node.user == first { second } else { first };
+            let shown = self.history(index, &peer)?;
+            checks::as_expected(&title, &shown, &expected, read)?;
         }
         Ok(())
+    }
+
+    /// What a device says of a conversation when it is asked.
+    fn history(&mut self, index: usize, peer: &UserId) -> Result<Vec<MessageView>, Failed> {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(Vec::new()) };
+        let Some(contact) = node.disk.transaction(|tx| tx.contact(peer))? else { return Ok(Vec::new()) };
+        let command = Command::History { name: contact.name.to_string(), limit: HISTORY_MAX };
+        let ask = Ask { id: CommandId(0), command, wait: Duration::ZERO };
+        let Stepped::Alive(out) = node.step(vec![Input::Ask(ask)], now, None)? else { return Ok(Vec::new()) };
+        let mut shown = Vec::new();
+        for notice in out.notices {
+            if let Notice::Reply { result, .. } = notice
+                && let Ok(Response::History(items)) = *result
+            {
+                shown.extend(items.into_iter().filter_map(HistoryItem::message));
+            }
+        }
+        Ok(shown)
     }
 
     fn nobody_knows_strangers(&mut self) -> Result<(), Failed> {

@@ -26,8 +26,8 @@ struct Entry {
 /// What a conversation must look like.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Expected {
-    /// Each text with its author's device and number, in order.
-    pub(super) texts: Vec<(Id, u64, String)>,
+    /// Each text with its entry's id in hexadecimal, in order.
+    pub(super) texts: Vec<(String, String)>,
 }
 
 /// What all devices must show of a conversation of two users, when they hold these entries. `users` are the users of the
@@ -53,9 +53,8 @@ pub(super) fn expected(
         order.push((effective.get(id).copied().unwrap_or_default(), entry.device, *id));
     }
     order.sort_unstable();
-    let shown = order.iter().filter_map(|(_, _, id)| entries.get(id));
-    let texts = shown.filter_map(|entry| match &entry.body.content {
-        Some(Content::Text(text)) => Some((entry.device, entry.seq, text.text.clone())),
+    let texts = order.iter().filter_map(|(_, _, id)| match &entries.get(id)?.body.content {
+        Some(Content::Text(text)) => Some((hex(id), text.text.clone())),
         Some(_) | None => None,
     });
     Ok(Expected { texts: texts.collect() })
@@ -63,7 +62,7 @@ pub(super) fn expected(
 
 fn read(conversation: &Id, sealed: &wire::SealedEntry) -> Result<(Id, Entry), String> {
     let id = *blake3::hash(&sealed.header).as_bytes();
-    let bad = |why: &str| format!("a device holds an entry {}: {why}", short(&id));
+    let bad = |why: &str| format!("a device holds an entry {}: {why}", hex(&id));
     let header = wire::EntryHeader::decode(sealed.header.clone()).map_err(|_| bad("no header"))?;
     let body = wire::EntryBody::decode(sealed.body.clone()).map_err(|_| bad("no body"))?;
     let of_32 = |bytes: &[u8]| Id::try_from(bytes).map_err(|_| bad("an id of another length"));
@@ -149,7 +148,6 @@ fn place(id: Id, entries: &BTreeMap<Id, Entry>, effective: &mut BTreeMap<Id, u64
     }
 }
 
-/// The first bytes of an id, for people.
-pub(super) fn short(id: &Id) -> String {
-    id.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+fn hex(id: &Id) -> String {
+    data_encoding::HEXLOWER.encode(id)
 }

@@ -111,21 +111,35 @@ fn turns_renew_keys(node: &mut Node, started: bool) -> Result<(), Failed> {
     let (user, device) = (node.user, node.device);
     let keys = node.disk.transaction(|tx| {
         let mut keys = Vec::new();
+        let own = tx.account()?.map(|account| account.device_list);
         for contact in tx.contacts()? {
             let conversation = direct_conversation(&user, &contact.user);
             let Some(key) = tx.sender_key(&conversation)? else { continue };
             let others = tx.frontier(&conversation)?.into_iter().filter(|(other, _)| *other != device);
             let received = others.map(|(_, item)| item.count()).sum();
-            keys.push((conversation, SealedUnder { key: key.header_key, messages: key.messages, received }));
+            let lists = own.iter().chain(&contact.device_list);
+            let mut revoked = lists.flat_map(|list| &list.devices).filter(|listed| listed.revoked);
+            let holders = [key.holders, key.own_holders].concat();
+            let shut_out = revoked.any(|listed| holders.contains(&listed.certificate.device));
+            let now = SealedUnder { key: key.header_key, messages: key.messages, received };
+            keys.push((conversation, now, shut_out));
         }
         Ok(keys)
     })?;
-    for (conversation, now) in keys {
+    for (conversation, now, shut_out) in keys {
+        let knew = match shut_out {
+            true => !node.seen.held_by_revoked.insert(conversation),
+            false => node.seen.held_by_revoked.remove(&conversation),
+        };
         let Some(before) = node.seen.keys.get(&conversation) else {
             node.seen.keys.insert(conversation, now);
             continue;
         };
         let again = before.key == now.key && before.messages < now.messages;
+        if again && knew && shut_out && !started {
+            let what = format!("{}: sealed under a key that a revoked device holds", node.name);
+            return Err(Failed::by(Check::Members, what));
+        }
         // What a node did in the step in which it died was not looked at.
         if again && before.received < now.received && !started {
             return Err(Failed::by(Check::Turns, format!("{}: a sender key outlived a turn", node.name)));
@@ -257,7 +271,7 @@ pub(super) fn custody_is_true(
     let known: BTreeSet<&[u8]> =
         held.filter_map(|(key, _)| key.last_chunk::<32>()).map(<[u8; 32]>::as_slice).collect();
     for index in (0..nodes.len()).filter(|index| !lost.contains(index)) {
-        let Some(node) = nodes.get_mut(index) else { continue };
+        let Some(node) = nodes.get_mut(index).filter(|node| node.cheat.is_none()) else { continue };
         let name = node.name;
         for (hash, device) in in_custody(node, now)? {
             if spoilt.contains(&hash) || known.contains(hash.as_bytes().as_slice()) {
