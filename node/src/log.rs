@@ -30,11 +30,13 @@ pub fn cut(
     let mut from = cut.through.saturating_add(1);
     loop {
         let page = tx.entries_of(conversation, device, from, PAGE)?;
-        let Some(last) = page.last() else { return Ok(()) };
-        from = last.entry.header.seq.saturating_add(1);
+        let last = page.last().map(|last| last.entry.header.seq);
         for stored in page {
             move_children(tx, &stored)?;
         }
+        // Whoever cheats may have given an entry the largest number that there is.
+        let Some(next) = last.and_then(|last| last.checked_add(1)) else { return Ok(()) };
+        from = next;
     }
 }
 
@@ -284,8 +286,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+    use undertone_protocol::entry::EntryBody;
+    use undertone_protocol::ids::{EntryId, Secret};
+    use undertone_protocol::keys::DeviceKey;
 
     use super::*;
+    use crate::store::{CutReason, MemoryStore, NodeStore};
 
     #[test]
     fn the_largest_number_is_noted() {
@@ -295,6 +303,37 @@ mod tests {
         }
         let range = |from, through| SeqRange { from, through };
         assert_eq!(item.ranges, [range(u64::MAX - 3, u64::MAX - 3), range(u64::MAX - 1, u64::MAX)]);
+    }
+
+    #[test]
+    fn a_cut_before_the_largest_number_comes_to_an_end() {
+        let key = DeviceKey::from_seed(&Secret::new([3; 32]));
+        let conversation = ConversationId::new([4; 32]);
+        let body = EntryBody::text("the last of all", &mut ChaCha20Rng::seed_from_u64(5)).unwrap();
+        let header = EntryHeader {
+            conversation,
+            device: key.device(),
+            seq: u64::MAX,
+            prev: Some(EntryId::new([6; 32])),
+            heads: vec![],
+            claimed: Timestamp::from_ms(7),
+            membership_heads: vec![],
+            body_hash: body.hash(),
+            expires: None,
+        };
+        let entry = SignedEntry::issue(key.signing_key(), header, body);
+        let (sender, done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let cut = Cut { through: 1, head: None, why: CutReason::Forked };
+            let held = MemoryStore::default().transaction(|tx| {
+                insert(tx, entry.clone(), Timestamp::from_ms(8))?;
+                super::cut(tx, &conversation, &entry.header.device, cut)?;
+                let stored = tx.entry(&entry.id)?.unwrap();
+                counts(tx, &stored)
+            });
+            sender.send(held.unwrap()).unwrap();
+        });
+        assert_eq!(done.recv_timeout(std::time::Duration::from_secs(20)), Ok(false));
     }
 
     proptest! {

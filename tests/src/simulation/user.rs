@@ -91,6 +91,17 @@ impl User {
         Peer { index: self.index, name: self.name, id: self.id }
     }
 
+    /// How many devices they come to have.
+    pub(super) const fn devices_wanted(&self) -> usize {
+        self.devices_wanted
+    }
+
+    /// Whether they ever said this to somebody.
+    pub(super) fn said(&self, peer: &Peer, text: &str) -> bool {
+        let number = text.strip_prefix(&self.begins(peer)).and_then(|number| number.parse().ok());
+        number.is_some_and(|number: u32| (1..=self.written).contains(&number))
+    }
+
     /// Whether they could do with another device.
     pub(super) const fn wants_device(&self) -> bool {
         self.devices.len() < self.devices_wanted
