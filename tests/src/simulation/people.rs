@@ -89,7 +89,7 @@ impl World {
         let reader = self.users.iter().position(|user| user.id == node.user);
         let cheats = self.hostile.and_then(|hostile| self.users.get(hostile));
         let is_notice = message.text.starts_with('(');
-        if is_notice || cheats.is_some_and(|cheats| message.contact == cheats.name) {
+        if is_notice || message.deleted || cheats.is_some_and(|cheats| message.contact == cheats.name) {
             return Ok(());
         }
         let peers = (0..self.users.len()).filter(|peer| Some(*peer) != reader);

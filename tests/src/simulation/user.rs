@@ -31,6 +31,8 @@ pub(super) struct User {
     /// With whom they quarrel, and how often: they decline, block and unblock.
     quarrels: BTreeMap<usize, u32>,
     written: u32,
+    /// What they ever put in the place of something.
+    edits: BTreeSet<String>,
     asked: u64,
     /// Commands that wrote no message: what they answer with may be somebody else's.
     changing: BTreeSet<CommandId>,
@@ -68,6 +70,7 @@ impl User {
             to_change: 0,
             quarrels: BTreeMap::new(),
             written: 0,
+            edits: BTreeSet::new(),
             asked: 0,
             changing: BTreeSet::new(),
             inviting: BTreeMap::new(),
@@ -99,7 +102,7 @@ impl User {
     /// Whether they ever said this to somebody.
     pub(super) fn said(&self, peer: &Peer, text: &str) -> bool {
         let number = text.strip_prefix(&self.begins(peer)).and_then(|number| number.parse().ok());
-        number.is_some_and(|number: u32| (1..=self.written).contains(&number))
+        number.is_some_and(|number: u32| (1..=self.written).contains(&number)) || self.edits.contains(text)
     }
 
     /// Whether they could do with another device.
@@ -184,7 +187,10 @@ impl User {
         let text = format!("{}for the {}th time", self.begins(&peer), self.to_change);
         Some(match rng.next_u32() % 10 {
             0..2 => Command::Reply { name, message, text: self.words(peer) },
-            2..4 if mine => Command::Edit { name, message, text },
+            2..4 if mine => {
+                self.edits.insert(text.clone());
+                Command::Edit { name, message, text }
+            }
             4 if mine => Command::Delete { name, message, for_me: false },
             5 => Command::Pin { name, message, off: one_in(rng, 2) },
             kind => {
