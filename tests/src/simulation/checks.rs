@@ -198,7 +198,7 @@ pub(super) fn as_expected(
         return Err(Failed::by(Check::Reference, what));
     }
     match shown.iter().find(|view| read && view.mine && view.state != "read") {
-        Some(view) => Err(Failed::by(Check::Reference, format!("{title}: not shown as read: {view:?}"))),
+        Some(view) => Err(Failed::by(Check::ReadTicks, format!("{title}: not shown as read: {view:?}"))),
         None => Ok(()),
     }
 }

@@ -25,7 +25,7 @@ impl World {
             }
             Stepped::Died(out) => {
                 self.report.crashes += 1;
-                self.trace.note(START, self.now, || format!("node {index} dies, {crash:?}"));
+                self.trace.note(START, self.now, || Some(format!("node {index} dies, {crash:?}")));
                 if let Some(out) = out {
                     self.send_node(index, out)?;
                 }

@@ -25,6 +25,8 @@ pub enum Check {
     Ticks,
     /// No tick shows that is not so (4).
     TrueTicks,
+    /// What all have read shows as read on each device of its author's user (4).
+    ReadTicks,
     /// What a device believes to be in custody, its relay signed for (4).
     Vouched,
     /// Nothing shows twice (5).

@@ -15,9 +15,9 @@
 //! | invariant | while a world runs (`watch`) | at rest (`peace`, `checks`) |
 //! |---|---|---|
 //! | 1 what was sent shows, or failed | what was *sent* is at the relay after each of its crashes | `Rest`, `Settled`, `Readable`: all devices have everything, nothing failed; `Kept`: what a user was told is kept, is there |
-//! | 2 equal entries, equal view | | `Reference`: what each device shows, with ticks, is what `reference` makes of the signed entries; `Converged`: so it is of somebody who cheats |
+//! | 2 equal entries, equal view | | `Reference`: what each device shows is what `reference` makes of the signed entries; `Converged`: so it is of somebody who cheats |
 //! | 3 only members decrypt | `Members`: nothing more is sealed under a key that a device holds which is known to be revoked; `Turns`: a turn renews the sender key; `SealedOnce`: no key seals two things under one number | |
-//! | 4 ticks are true | `Ticks`: none goes back; `TrueTicks`: who is said to have it, or to have read it, does; `Vouched`: without the relay's signature nothing is in custody | `Reference`: all is read |
+//! | 4 ticks are true | `Ticks`: none goes back; `TrueTicks`: who is said to have it, or to have read it, does; `Vouched`: without the relay's signature nothing is in custody | `ReadTicks`: all is read, and shows so on all own devices |
 //! | 5 shown once | `Once`: told once | `Once`: stands there once |
 //! | 6 crashes lose nothing | `Machines`, `Custody`: what was signed for is at the relay or at its device, after each crash of the relay | `Custody`, `Kept` |
 //! | 7 no bytes from outside harm | `Panic`, `Circles`; `Bounded`: no table beyond its limit, every so many steps | `Bounded` |

@@ -37,7 +37,8 @@ impl World {
         }
         match user.act(node, peer, &mut self.circle, &mut self.rng)? {
             Some(ask) => {
-                self.trace.note(START, self.now, || format!("node {index} is asked: {:?}", ask.command));
+                let asked = || Some(format!("node {index} is asked: {:?}", ask.command));
+                self.trace.note(START, self.now, asked);
                 self.step_node(index, vec![Input::Ask(ask)])
             }
             None => Ok(()),

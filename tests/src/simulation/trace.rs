@@ -18,15 +18,13 @@ impl Trace {
         Self { on, lines: VecDeque::new() }
     }
 
-    /// Notes what `line` says, with the time since the start.
-    pub(super) fn note(&mut self, start: Timestamp, now: Timestamp, line: impl FnOnce() -> String) {
-        if !self.on {
-            return;
-        }
+    /// Notes what `line` says, if anything, with the time since the start.
+    pub(super) fn note(&mut self, start: Timestamp, now: Timestamp, line: impl FnOnce() -> Option<String>) {
+        let Some(line) = self.on.then(line).flatten() else { return };
         if self.lines.len() == LINES_MAX {
             self.lines.pop_front();
         }
-        self.lines.push_back(format!("{:>10.3} s  {}", now.since(start).as_secs_f64(), line()));
+        self.lines.push_back(format!("{:>10.3} s  {}", now.since(start).as_secs_f64(), line));
     }
 
     pub(super) fn lines(self) -> Vec<String> {
@@ -34,9 +32,10 @@ impl Trace {
     }
 }
 
-/// What a frame is, and of what it tells.
-pub(super) fn named(frame: &Frame) -> String {
-    match &frame.body {
+/// What a frame is, and of what it tells; `None`: nothing.
+pub(super) fn named(frame: &Frame) -> Option<String> {
+    Some(match &frame.body {
+        Some(Body::Ping(_) | Body::Pong(_)) => return None,
         Some(Body::Publish(publish)) => format!("publish of {} payloads", publish.items.len()),
         Some(Body::Deliver(deliver)) => {
             format!("delivery {} of class {}, {} bytes", deliver.seq, deliver.class, deliver.payload.len())
@@ -47,5 +46,5 @@ pub(super) fn named(frame: &Frame) -> String {
             body.split(['(', ' ', '{']).next().unwrap_or_default().to_lowercase()
         }
         None => "frame without a body".to_owned(),
-    }
+    })
 }

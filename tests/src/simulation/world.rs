@@ -360,12 +360,13 @@ impl World {
     }
 }
 
-/// What happens, in words. Frames are named, not shown.
-fn described(happening: &Happening) -> String {
+/// What happens, in words. Frames are named, not shown; `None`: it tells nothing.
+fn described(happening: &Happening) -> Option<String> {
     match happening {
-        Happening::ToRelay { conn, frame } => format!("to the relay on {conn:?}: {}", named(frame)),
-        Happening::ToNode { conn, frame } => format!("from the relay on {conn:?}: {}", named(frame)),
-        other => format!("{other:?}"),
+        Happening::ToRelay { conn, frame } => Some(format!("to the relay on {conn:?}: {}", named(frame)?)),
+        Happening::ToNode { conn, frame } => Some(format!("from the relay on {conn:?}: {}", named(frame)?)),
+        Happening::NodeTick { .. } | Happening::RelayTick | Happening::User { .. } => None,
+        other => Some(format!("{other:?}")),
     }
 }
 
