@@ -41,7 +41,8 @@ impl ReferenceStateMachine for Devices {
     type Transition = Transition;
 
     fn init_state() -> BoxedStrategy<usize> {
-        (2..=DEVICES).boxed()
+        // Not made less when a failure is made smaller: the steps name devices.
+        (2..=DEVICES).no_shrink().boxed()
     }
 
     fn transitions(devices: &usize) -> BoxedStrategy<Transition> {
@@ -177,7 +178,11 @@ impl StateMachineTest for Replicas {
 
     fn teardown(mut replicas: Self, _: usize) {
         let devices = replicas.documents.len();
-        for _ in 0..2 {
+        // What waited comes free, and then it goes round.
+        let all = |replicas: &Self| replicas.documents.iter().map(held).collect::<Vec<_>>();
+        let mut before = Vec::new();
+        while before != all(&replicas) {
+            before = all(&replicas);
             for who in 1..devices {
                 replicas.exchange(who, 0);
                 replicas.exchange(0, who);
@@ -250,7 +255,10 @@ impl Replicas {
             to.take(DeviceId::new([2; 32]), signed.signed(), known).unwrap();
         }
         to.forget(&DeviceId::new([2; 32]));
-        assert!(to.missing(&from.heads()).is_empty(), "one exchange brings all that is anchored there");
+        // One exchange brings all that is anchored there, if both know of the same forks.
+        if held(&from).1 == held(to).1 {
+            assert!(to.missing(&from.heads()).is_empty());
+        }
     }
 
     fn user(&self, number: usize) -> UserId {
