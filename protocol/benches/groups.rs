@@ -6,7 +6,10 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{
+    BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+};
 use undertone_protocol::codec::Signed;
 use undertone_protocol::ids::{CertificateHash, ConversationId, CurveKey, DeviceId, Secret, UserId};
 use undertone_protocol::keys::{Certificate, DeviceKey, IdentityKey, Name};
@@ -22,6 +25,8 @@ criterion_main!(benches);
 const SIZES: [usize; 2] = [1_000, 10_000];
 /// Who write in turn, with a device each.
 const WRITERS: u8 = 8;
+/// Operations that a forked device signs.
+const FLOOD: usize = 2_000;
 
 /// Admins who write, and what is known of their devices.
 struct People {
@@ -168,7 +173,37 @@ fn documents(criterion: &mut Criterion) {
             bencher.iter(|| document.since(black_box(&landmarks)).count());
         });
     }
+    flood(&people, &mut group);
     group.finish();
+}
+
+/// A device that forked signs as much as it may, in another end; and then the one who brought it is gone.
+fn flood(people: &People, group: &mut BenchmarkGroup<'_, WallTime>) {
+    let document = people.group(1_000);
+    let mut theirs = document.clone();
+    let mut first = document.clone();
+    people.take(&mut first, people.next(&document, 1).signed());
+    let end: Vec<Signed> = (0..FLOOD)
+        .map(|count| {
+            let draft = theirs.draft(people.devices[1].device(), people.hashes[1], action(50_000 + count));
+            let next = people.sign(1, draft.unwrap()).signed();
+            people.take(&mut theirs, next.clone());
+            next
+        })
+        .collect();
+    let flooded = || {
+        let mut document = first.clone();
+        end.iter().for_each(|signed| drop(people.take(&mut document, signed.clone())));
+        assert_eq!(document.aside(), FLOOD);
+        document
+    };
+    group.throughput(Throughput::Elements(u64::try_from(FLOOD).unwrap()));
+    group.bench_function("take a flood", |bencher| bencher.iter(flooded));
+    let full = flooded();
+    group.bench_function("forget a flood", |bencher| {
+        let forget = |document: &mut Document| document.forget(&DeviceId::new([0; 32]));
+        bencher.iter_batched_ref(|| full.clone(), forget, BatchSize::LargeInput);
+    });
 }
 
 /// All operations of a document, one after the other.

@@ -114,7 +114,7 @@ pub const FRONTIER_DEVICES_MAX: usize = 4_096;
 pub const OPERATION_BYTES_MAX: usize = 8 * KIB;
 /// Operations that an operation follows directly.
 pub const OPERATION_PARENTS_MAX: usize = 8;
-/// Operations of one device in one group; their numbers are below it.
+/// Operations of one device in the past of any operation of a group; their numbers are below it.
 pub const OPERATIONS_PER_DEVICE_MAX: usize = 4_096;
 /// Operations of one supplier that wait for what they stand on.
 pub const WAITING_OPERATIONS_MAX: usize = 1_024;
@@ -122,6 +122,10 @@ pub const WAITING_OPERATIONS_MAX: usize = 1_024;
 pub const WAITING_BYTES_MAX: usize = 512 * KIB;
 /// Suppliers of operations that wait.
 pub const WAITING_SUPPLIERS_MAX: usize = 64;
+/// Operations of one supplier that are held although their devices forked and nothing holds by them.
+pub const ASIDE_OPERATIONS_MAX: usize = 8_192;
+/// Suppliers of such operations.
+pub const ASIDE_SUPPLIERS_MAX: usize = 4;
 /// Members of a group, unless its Create says less. Concurrent additions may exceed it.
 pub const GROUP_MEMBERS_MAX: usize = 1_024;
 /// Groups of one user, those that they left included.

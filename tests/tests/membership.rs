@@ -14,13 +14,15 @@ use undertone_protocol::membership::{
     Action, CutHeads, EntryPlace, EntryVerdict, PlaceError, Placed, Resolver, SettingsChange, Verdict,
 };
 use undertone_tests::model::{
-    Cut, Device, Entry, Field, Kind, Model, NUMBER_MAX, Op, OpId, POLICY_MEMBERS_ADD, POLICY_OWNERS_ADD,
-    Role, Rule, User, View, World, entries_count,
+    Anchored, Cut, Device, Entry, Field, Kind, Model, NUMBER_MAX, Numbers, Op, OpId, POLICY_MEMBERS_ADD,
+    POLICY_OWNERS_ADD, Role, Rule, User, View, World, entries_count,
 };
 
 const WORLDS: u64 = 2_500;
 /// In so many worlds each operation's past is looked at too.
 const WORLDS_WITH_PASTS: u64 = 300;
+/// In so many devices that gave one number twice are looked at.
+const WORLDS_WITH_FORKS: u64 = 600;
 
 #[test]
 fn the_resolver_and_the_model_agree() {
@@ -64,9 +66,54 @@ fn they_agree_on_what_each_operation_stood_on() {
     }
 }
 
+/// The same where devices fork: what has a good form, what is left out, and what the rest shows. The operations come
+/// in the order in which they came about, and their numbers are what they say, or what they should say.
+#[test]
+fn they_agree_on_devices_that_forked() {
+    let (mut left_out, mut refused, mut spared) = (0, 0, 0);
+    for seed in 0..WORLDS_WITH_FORKS {
+        let world = World::random(seed);
+        let model = Model::of(world.group, &world.ops);
+        for numbers in [Numbers::Given, Numbers::Right] {
+            let expected = Anchored::of(&model, &world.ops, numbers);
+            let mut found = anchored(&world, numbers);
+            let view = model.view(&expected.anchored);
+            compare(&found.view(), &view, &format!("seed {seed}, {numbers:?}"));
+            for op in world.ops.iter().filter(|op| model.view(&expected.held).counts.contains_key(&op.id)) {
+                let at = format!("seed {seed}, {numbers:?}: {op:?}");
+                assert_eq!(found.contains(&hash(op)), expected.held.contains(&op.id), "{at}");
+                assert_eq!(found.is_anchored(&hash(op)), expected.anchored.contains(&op.id), "{at}");
+                let counts = found.verdict(&hash(op)) == Some(Verdict::Counts);
+                assert_eq!(counts, view.counts.get(&op.id) == Some(&Ok(())), "{at}");
+            }
+            left_out += expected.held.len() - expected.anchored.len();
+            refused += world.ops.len() - expected.held.len();
+            let all = expected.anchored.iter().filter_map(|id| world.ops.iter().find(|op| op.id == *id));
+            spared += all.filter(|op| found.fork_of(&device(op.device)).is_some()).count();
+        }
+    }
+    assert!(left_out > 100 && refused > 100 && spared > 100, "{left_out} {refused} {spared}");
+}
+
+fn anchored(world: &World, numbers: Numbers) -> real::Anchored {
+    let mut found = real::Anchored::default();
+    let mut first: BTreeMap<(Device, u32), OpId> = BTreeMap::new();
+    for op in &world.ops {
+        let begins = op.kind == Kind::Create && op.id != world.group.id;
+        if !op.signed || op.number > NUMBER_MAX || begins {
+            continue;
+        }
+        let _ = found.place(placed(world, op), (numbers == Numbers::Given).then_some(op.number));
+        // What has no place tells of a fork too.
+        if numbers == Numbers::Given && *first.entry((op.device, op.number)).or_insert(op.id) != op.id {
+            found.fork(device(op.device), op.number);
+        }
+    }
+    found
+}
+
 /// As much of a world as has good form, in the order in which it came about: parents first.
 fn resolved(world: &World) -> Resolver {
-    let hashes: BTreeMap<OpId, OperationHash> = world.ops.iter().map(|op| (op.id, hash(op))).collect();
     let mut resolver = Resolver::default();
     for op in &world.ops {
         // What a document looks at before the resolver does.
@@ -74,20 +121,24 @@ fn resolved(world: &World) -> Resolver {
         if !op.signed || op.number > NUMBER_MAX || begins {
             continue;
         }
-        let of = |id: &OpId| hashes.get(id).copied().unwrap_or(OperationHash::new([0xff; 32]));
-        let placed = Placed {
-            hash: hash(op),
-            user: user(op.author),
-            device: device(op.device),
-            parents: op.parents.iter().map(of).collect(),
-            action: action(&op.kind, world.group.cap, &of),
-        };
-        match resolver.place(placed) {
+        match resolver.place(placed(world, op)) {
             Ok(()) | Err(PlaceError::MissingParent(_) | PlaceError::NotAntichain | PlaceError::Parents) => {}
             Err(error) => panic!("{error}: {op:?}"),
         }
     }
     resolver
+}
+
+fn placed(world: &World, op: &Op) -> Placed {
+    let named = |id: &OpId| world.ops.iter().find(|op| op.id == *id).map(hash);
+    let of = |id: &OpId| named(id).unwrap_or(OperationHash::new([0xff; 32]));
+    Placed {
+        hash: hash(op),
+        user: user(op.author),
+        device: device(op.device),
+        parents: op.parents.iter().map(of).collect(),
+        action: action(&op.kind, world.group.cap, &of),
+    }
 }
 
 fn compare(view: &real::View, expected: &View, at: &str) {
@@ -120,7 +171,7 @@ fn compare(view: &real::View, expected: &View, at: &str) {
 fn verdict(resolver: &Resolver, op: &Op) -> Result<(), Rule> {
     Err(match resolver.verdict(&hash(op)) {
         Some(Verdict::Counts) => return Ok(()),
-        None => Rule::Form,
+        None | Some(Verdict::LeftOut) => Rule::Form,
         Some(Verdict::Unsupported) => Rule::Supported,
         Some(Verdict::Killed(_)) => Rule::Killed,
         Some(Verdict::Forbidden(forbidden)) => match forbidden.rule {

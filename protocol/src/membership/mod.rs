@@ -10,12 +10,14 @@ mod settings;
 mod update;
 
 pub use action::{Action, Create, Cut, CutHeads};
-pub use document::{Document, ExportError, LoadError, Missing, Released, TakeError, Taken};
+pub use document::{
+    Document, ExportError, LoadError, Missing, Proof, ProofError, Released, TakeError, Taken,
+};
 pub use json::{JsonError, resolve_json};
 pub use operation::{Operation, OperationError, SignedOperation};
 pub use resolver::{
-    EntryPlace, EntryVerdict, Forbidden, Link, Member, PlaceError, Placed, Resolver, UnknownHead, Verdict,
-    View,
+    Anchored, EntryPlace, EntryVerdict, Forbidden, Link, Member, PlaceError, Placed, Resolver, UnknownHead,
+    Verdict, View,
 };
 pub use role::{Rank, Role};
 pub use settings::{Settings, SettingsChange};

@@ -2,12 +2,13 @@
 //! resolver and sharing nothing with it, so that the two can be compared over random worlds. It costs whatever it costs.
 //!
 //! [`resolve`] is rules 1 to 14 and 16, [`entries_count`] is rule 15, and
-//! [`World::random`] makes worlds to compare over.
+//! [`World::random`] makes worlds to compare over; [`Anchored`] is what is left out for its device's fork.
 //!
 //! Where the text leaves a choice, this is how it is read here; each is said again at its function:
 //!
 //! 1. *Which group.* Its Create is named by the caller; any other Create is malformed, and so is what stands on it.
-//! 2. *Number below 4,096.* A matter of form. A device that gives one number twice is not told apart.
+//! 2. *Number below 4,096.* A matter of form. Which operations are left out since their device gave one number twice
+//!    is told by [`Anchored`]; the rules themselves look at no number.
 //! 3. *Add* names nobody who is in; *SetRole* names a member. What counts as lowering is the rank, not the role: else a
 //!    junior could grant an elder the elder's own role, and so make the elder's generation greater than theirs.
 //! 4. *Remove of oneself* is not allowed: there is Leave.
@@ -35,6 +36,7 @@
 //!     that the other gives: else a junior who pretends not to know an elder could lower the elder's role by an Add.
 
 mod allowed;
+mod anchored;
 mod counting;
 mod entries;
 mod fact;
@@ -47,6 +49,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use anchored::{Anchored, Numbers};
 pub use entries::{Entry, entries_count, entry_counts};
 pub use op::{
     Cut, Device, EntryId, Field, Group, Kind, NUMBER_MAX, Op, OpId, PARENTS_MAX, POLICY_MEMBERS_ADD,

@@ -109,6 +109,11 @@ impl Model {
         Some(closure)
     }
 
+    /// What an operation stands on, if this is held, and its form good.
+    pub(super) fn past_of(&self, op: &Op) -> Option<Set> {
+        self.past_by_form(op).ok()
+    }
+
     pub(super) fn op(&self, id: OpId) -> Option<&Op> {
         self.facts.get(&id).map(|fact| &fact.op)
     }

@@ -1,10 +1,9 @@
 //! The operations that are held, parents first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::carrier::{Carried, carry};
 use crate::ids::{CertificateHash, DeviceId, OperationHash, UserId};
-use crate::limits::OPERATIONS_PER_DEVICE_MAX;
 use crate::membership::operation::SignedOperation;
 
 /// Held operations, in an order in which parents come first.
@@ -12,7 +11,6 @@ use crate::membership::operation::SignedOperation;
 pub(super) struct Held {
     rows: Vec<Row>,
     by_hash: BTreeMap<OperationHash, usize>,
-    devices: BTreeMap<DeviceId, Written>,
     owners: BTreeMap<CertificateHash, Owner>,
 }
 
@@ -22,7 +20,7 @@ pub(super) struct Row {
     pub(super) hash: OperationHash,
     pub(super) signed: SignedOperation,
     /// Its Automerge op.
-    number: u64,
+    pub(super) number: u64,
     parents: Vec<usize>,
 }
 
@@ -31,13 +29,6 @@ pub(super) struct Row {
 pub(super) struct Owner {
     pub(super) user: UserId,
     pub(super) device: DeviceId,
-}
-
-/// What a device wrote.
-#[derive(Debug, Clone, Copy, Default)]
-struct Written {
-    operations: usize,
-    next_number: u32,
 }
 
 impl Held {
@@ -57,19 +48,12 @@ impl Held {
         self.by_hash.contains_key(hash)
     }
 
+    pub(super) fn into_rows(self) -> Vec<Row> {
+        self.rows
+    }
+
     pub(super) fn owners(&self) -> &BTreeMap<CertificateHash, Owner> {
         &self.owners
-    }
-
-    /// The number that the device's next operation has; `None`: it may not write any more.
-    pub(super) fn next_number(&self, device: &DeviceId) -> Option<u32> {
-        let number = self.devices.get(device).map_or(0, |written| written.next_number);
-        usize::try_from(number).is_ok_and(|number| number < OPERATIONS_PER_DEVICE_MAX).then_some(number)
-    }
-
-    /// Whether the device wrote as much as it may.
-    pub(super) fn is_full(&self, device: &DeviceId) -> bool {
-        self.devices.get(device).is_some_and(|written| written.operations >= OPERATIONS_PER_DEVICE_MAX)
     }
 
     /// The change that carries these bytes, or the first parent that is not held.
@@ -79,43 +63,85 @@ impl Held {
         Ok(carry(bytes, parents, numbers.into_iter().max().unwrap_or_default()))
     }
 
-    /// The changes of all operations, in order.
-    pub(super) fn carried(&self) -> impl Iterator<Item = Carried> {
-        let below = |row: &Row| row.number.saturating_sub(1);
-        self.rows.iter().map(move |row| carry(&row.signed.bytes, &row.signed.operation.parents, below(row)))
-    }
-
     /// Keeps an operation whose parents are held, and which is not.
-    pub(super) fn push(&mut self, carried: &Carried, signed: SignedOperation, owner: Owner) {
+    pub(super) fn push(&mut self, hash: OperationHash, number: u64, signed: SignedOperation, owner: Owner) {
         let operation = &signed.operation;
-        let written = self.devices.entry(operation.device).or_default();
-        written.operations = written.operations.saturating_add(1);
-        written.next_number = written.next_number.max(operation.number.saturating_add(1));
         self.owners.insert(operation.certificate, owner);
-        self.by_hash.insert(carried.hash, self.rows.len());
+        self.by_hash.insert(hash, self.rows.len());
         let parents =
             operation.parents.iter().filter_map(|parent| self.by_hash.get(parent).copied()).collect();
-        self.rows.push(Row { hash: carried.hash, signed, number: carried.number.get(), parents });
+        self.rows.push(Row { hash, signed, number, parents });
     }
 
-    /// What is none of these, and none of them stands on, in order.
-    pub(super) fn beyond(&self, heads: &[OperationHash]) -> impl Iterator<Item = &Row> {
-        let mut known = vec![false; self.rows.len()];
+    /// The rows that `leads` chooses with all that they stand on, but for the heads and what those stand on. Parents
+    /// come first, and what was not chosen comes right before the first that stands on it.
+    pub(super) fn beyond(&self, heads: &[OperationHash], leads: impl Fn(usize) -> bool) -> Vec<&Row> {
+        let mut done = self.below(heads);
+        let mut found = Vec::new();
+        for at in 0..self.rows.len() {
+            if leads(at) {
+                self.with_past(at, &mut done, &mut found);
+            }
+        }
+        found
+    }
+
+    /// What these stand on, themselves included: by row.
+    fn below(&self, heads: &[OperationHash]) -> Vec<bool> {
+        let mut below = vec![false; self.rows.len()];
         for at in heads.iter().filter_map(|head| self.by_hash.get(head)) {
-            if let Some(known) = known.get_mut(*at) {
-                *known = true;
+            if let Some(below) = below.get_mut(*at) {
+                *below = true;
             }
         }
         // Parents come first: backwards, whoever stands on an operation was looked at before it.
         for (at, row) in self.rows.iter().enumerate().rev() {
-            if known.get(at) == Some(&true) {
+            if below.get(at) == Some(&true) {
                 for parent in &row.parents {
-                    if let Some(known) = known.get_mut(*parent) {
-                        *known = true;
+                    if let Some(below) = below.get_mut(*parent) {
+                        *below = true;
                     }
                 }
             }
         }
-        self.rows.iter().zip(known).filter(|(_, known)| !known).map(|(row, _)| row)
+        below
+    }
+
+    /// One and what it stands on, parents first, but for what was done already.
+    fn with_past<'a>(&'a self, at: usize, done: &mut [bool], found: &mut Vec<&'a Row>) {
+        let mut path = BTreeSet::new();
+        let mut open = vec![at];
+        while let Some(at) = open.pop() {
+            if let (Some(row), Some(done @ false)) = (self.rows.get(at), done.get_mut(at)) {
+                *done = true;
+                path.insert(at);
+                open.extend(&row.parents);
+            }
+        }
+        found.extend(path.iter().filter_map(|at| self.rows.get(*at)));
+    }
+
+    /// These and what they stand on, but for what `known` names and what that stands on; parents first.
+    pub(super) fn past_of(&self, wanted: &[OperationHash], known: &[OperationHash]) -> Vec<&Row> {
+        let wanted = self.below(wanted);
+        self.beyond(known, |at| wanted.get(at) == Some(&true))
+    }
+
+    /// These and all that stands on them, by hash.
+    pub(super) fn above(&self, gone: BTreeSet<OperationHash>) -> BTreeSet<OperationHash> {
+        let mut above = gone;
+        for row in &self.rows {
+            if row.signed.operation.parents.iter().any(|parent| above.contains(parent)) {
+                above.insert(row.hash);
+            }
+        }
+        above
+    }
+}
+
+impl Row {
+    /// The change that carries the operation.
+    pub(super) fn carried(&self) -> Carried {
+        carry(&self.signed.bytes, &self.signed.operation.parents, self.number.saturating_sub(1))
     }
 }

@@ -5,13 +5,16 @@
 //! their signature. What waits for its parents waits in a table of ours, which is bounded, never in Automerge's
 //! queue, which is not. The order in which operations come decides nothing but the order in which they are kept.
 
+mod aside;
 mod carrier;
 mod held;
+mod proof;
 mod replica;
 mod saved;
 mod waiting;
 
 pub use carrier::ExportError;
+pub use proof::{Proof, ProofError};
 pub use replica::{Document, Released, TakeError, Taken};
 pub use saved::LoadError;
 pub use waiting::Missing;

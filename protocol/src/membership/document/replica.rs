@@ -1,30 +1,36 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::carrier::{Carried, ExportError, carry, export};
-use super::held::{Held, Owner};
+use super::aside::Aside;
+use super::carrier::{ExportError, carry, export};
+use super::held::{Held, Owner, Row};
+use super::proof::{Proof, ProofError, is_of_group};
 use super::saved::{LoadError, damaged, decode, encode};
 use super::waiting::{Missing, Waiting};
 use crate::codec::{BadSignature, Label, Signed};
 use crate::ids::{CertificateHash, ConversationId, DeviceId, EntryId, OperationHash, UserId};
 use crate::keys::Certificate;
-use crate::limits::OPERATION_PARENTS_MAX;
 use crate::membership::action::Action;
 use crate::membership::operation::{Operation, OperationError, SignedOperation};
 use crate::membership::resolver::{
-    EntryPlace, EntryVerdict, Forbidden, PlaceError, Placed, Resolver, UnknownHead, Verdict, View,
+    Anchored, EntryPlace, EntryVerdict, Forbidden, PlaceError, Placed, UnknownHead, Verdict, View,
 };
 
 /// A group's signed operations as one replica holds them, and what follows from them.
 ///
-/// It does nothing by itself: no clock, no randomness, no store. [`Self::take`] is the one way in for what others
-/// bring. What is held never leaves, so documents with the same operations are the same, whatever way they came.
+/// It does nothing by itself: no clock, no randomness, no store. [`Self::take`] and [`Self::take_proof`] are the ways
+/// in for what others bring. What is anchored is held for good, so documents with the same operations and the same
+/// proofs of forks are the same, whatever way they came.
 #[derive(Debug, Clone)]
 pub struct Document {
     group: ConversationId,
     held: Held,
     waiting: Waiting,
-    resolver: Resolver,
+    /// What is held as long as its supplier is there, since its device forked and nothing holds by it.
+    aside: Aside,
+    /// Of each device that forked the proof with the least number.
+    proofs: BTreeMap<DeviceId, Proof>,
+    resolver: Anchored,
 }
 
 /// What became of an operation.
@@ -68,10 +74,10 @@ pub enum TakeError {
     /// It can't stand where it says. Its maker is at fault.
     #[error(transparent)]
     WrongPlace(PlaceError),
-    /// Its device wrote [`OPERATIONS_PER_DEVICE_MAX`](crate::limits::OPERATIONS_PER_DEVICE_MAX) others, so it used a
-    /// number twice. The device is at fault.
-    #[error("the device has written as many operations as it may")]
-    TooMany,
+    /// Its device signed two operations with one number, nothing that is held for good stands on it, and the supplier
+    /// has brought as many such operations as there is room for. It may come again.
+    #[error("the device has forked, and there is no room for more of it")]
+    NoRoom,
 }
 
 impl TakeError {
@@ -100,7 +106,14 @@ enum Step {
 impl Document {
     /// Of a group of which nothing is held yet, not even its Create.
     pub fn new(group: ConversationId) -> Self {
-        Self { group, held: Held::default(), waiting: Waiting::default(), resolver: Resolver::default() }
+        Self {
+            group,
+            held: Held::default(),
+            waiting: Waiting::default(),
+            aside: Aside::default(),
+            proofs: BTreeMap::new(),
+            resolver: Anchored::default(),
+        }
     }
 
     /// What the group is called that this Create makes. Of any other operation it says nothing.
@@ -128,12 +141,15 @@ impl Document {
             return Err(TakeError::WrongGroup);
         }
         let carried = self.held.carry(&signed.body, &operation.parents);
-        if carried.is_ok_and(|carried| self.held.contains(&carried.hash)) {
+        if let Some(carried) = carried.ok().filter(|carried| self.held.contains(&carried.hash)) {
+            if self.aside.contains(&carried.hash) {
+                self.aside.put(supplier, carried.hash);
+            }
             return Ok(Taken::Known);
         }
         signed.verify(Label::Operation, operation.device.as_bytes()).map_err(TakeError::BadSignature)?;
         let signed = SignedOperation { operation, bytes: signed.body, signature: signed.signature };
-        match self.step(&signed, &known)? {
+        match self.step(supplier, &signed, &known)? {
             Step::Known => Ok(Taken::Known),
             Step::Lacks(missing) => {
                 let waits = self.waiting.put(supplier, signed, missing);
@@ -161,9 +177,77 @@ impl Document {
         released
     }
 
-    /// Drops what a supplier brought and still waits, so that there is room: when an exchange with them is over.
+    /// Drops what a supplier brought and still waits, or holds by nothing, so that there is room: when an exchange with
+    /// them is over.
     pub fn forget(&mut self, supplier: &DeviceId) {
         self.waiting.forget(supplier);
+        let gone = self.aside.forget(supplier);
+        if !gone.is_empty() {
+            self.evict(gone);
+        }
+    }
+
+    /// Builds everything anew without these and what stands on them. That is none that is anchored.
+    fn evict(&mut self, gone: BTreeSet<OperationHash>) {
+        let gone = self.held.above(gone);
+        gone.iter().for_each(|hash| self.aside.take(hash));
+        let held = std::mem::take(&mut self.held);
+        let owners = held.owners().clone();
+        self.resolver = Anchored::default();
+        for proof in self.proofs.values() {
+            self.resolver.fork(proof.device(), proof.number());
+        }
+        for row in held.into_rows() {
+            let Some(owner) = owners.get(&row.signed.operation.certificate) else { continue };
+            let placed = placed(row.hash, &row.signed.operation, owner);
+            let is_kept = !gone.contains(&row.hash);
+            if is_kept && self.resolver.place(placed, Some(row.signed.operation.number)).is_ok() {
+                self.held.push(row.hash, row.number, row.signed, *owner);
+            }
+        }
+    }
+
+    /// Takes proof that a device forked; gives whether it tells anything new. An error leaves everything as it was.
+    pub fn take_proof(&mut self, pair: [Signed; 2]) -> Result<bool, ProofError> {
+        Ok(self.prove(Proof::read(self.group, pair)?))
+    }
+
+    /// Of each device that forked the proof with the least number that is known: to be sent before operations.
+    pub fn proofs(&self) -> impl Iterator<Item = &Proof> {
+        self.proofs.values()
+    }
+
+    fn prove(&mut self, proof: Proof) -> bool {
+        let (device, number) = (proof.device(), proof.number());
+        let is_news = self.resolver.fork_of(&device).is_none_or(|known| number < known);
+        if is_news {
+            self.proofs.insert(device, proof);
+            self.resolver.fork(device, number);
+        }
+        is_news
+    }
+
+    /// Looks whether an operation with a good signature is the second one with its number. What it stands on is not
+    /// looked at, so a proof can't be withheld.
+    fn note(&mut self, signed: &SignedOperation) {
+        let operation = &signed.operation;
+        let first = self.resolver.numbered(&operation.device, operation.number);
+        let first = first.and_then(|first| self.held.find(&first));
+        if let Some(proof) = first.and_then(|first| Proof::of(&first.signed, signed)) {
+            self.prove(proof);
+        }
+    }
+
+    /// Holds for good what an entry of the log names as membership heads, and what these stand on: as an operation
+    /// does that names them as parents. `false`: one is not held, or its device forked in what they stand on.
+    pub fn keep(&mut self, heads: &[OperationHash]) -> bool {
+        let may_stand = self.resolver.may_stand_on(heads);
+        if may_stand {
+            let rows = self.held.past_of(heads, &[]);
+            let kept: Vec<OperationHash> = rows.iter().map(|row| row.hash).collect();
+            kept.iter().for_each(|hash| self.aside.take(hash));
+        }
+        may_stand
     }
 
     fn ready_after(
@@ -184,7 +268,7 @@ impl Document {
         released: &mut Released,
     ) {
         while let Some((supplier, signed)) = ready.pop_front() {
-            match self.step(&signed, known) {
+            match self.step(supplier, &signed, known) {
                 Ok(Step::Held(hash)) => {
                     released.held.push(hash);
                     ready.extend(self.ready_after(hash, signed.operation.certificate));
@@ -202,10 +286,15 @@ impl Document {
     /// Takes an operation in whose form and signature are good, if it lacks nothing.
     fn step(
         &mut self,
+        supplier: DeviceId,
         signed: &SignedOperation,
         known: &impl Fn(&CertificateHash) -> Option<Certificate>,
     ) -> Result<Step, TakeError> {
         let operation = &signed.operation;
+        if !is_of_group(self.group, operation, &signed.bytes) {
+            return Err(TakeError::WrongGroup);
+        }
+        self.note(signed);
         let carried = match self.held.carry(&signed.bytes, &operation.parents) {
             Ok(carried) => carried,
             Err(parent) => return Ok(Step::Lacks(Missing::Operation(parent))),
@@ -216,7 +305,7 @@ impl Document {
         let Some(owner) = self.owner(&operation.certificate, known) else {
             return Ok(Step::Lacks(Missing::Certificate(operation.certificate)));
         };
-        self.place(&carried, signed.clone(), owner)?;
+        self.place(carried.hash, carried.number.get(), signed.clone(), owner, Some(supplier))?;
         Ok(Step::Held(carried.hash))
     }
 
@@ -232,27 +321,32 @@ impl Document {
         Some(Owner { user: certificate.user, device: certificate.device })
     }
 
-    /// Keeps an operation whose parents are held, and lets it be judged. An error leaves everything as it was.
-    fn place(&mut self, carried: &Carried, signed: SignedOperation, owner: Owner) -> Result<(), TakeError> {
+    /// Keeps an operation whose parents are held, and lets it be judged; without a supplier, for good. An error leaves
+    /// everything as it was.
+    fn place(
+        &mut self,
+        hash: OperationHash,
+        op_number: u64,
+        signed: SignedOperation,
+        owner: Owner,
+        supplier: Option<DeviceId>,
+    ) -> Result<(), TakeError> {
         let operation = &signed.operation;
         if owner.device != operation.device {
             return Err(TakeError::WrongDevice);
         }
-        if operation.group.is_none() && carried.hash.as_bytes() != self.group.as_bytes() {
-            return Err(TakeError::WrongGroup);
+        let fork = self.resolver.fork_of(&operation.device);
+        let forked = operation.group.is_some() && fork.is_some_and(|fork| operation.number >= fork);
+        let supplier = supplier.filter(|_| forked);
+        if supplier.is_some_and(|supplier| !self.aside.has_room(&supplier)) {
+            return Err(TakeError::NoRoom);
         }
-        if self.held.is_full(&operation.device) {
-            return Err(TakeError::TooMany);
+        let anchored = self.resolver.place(placed(hash, operation, &owner), Some(operation.number));
+        anchored.map_err(TakeError::WrongPlace)?.iter().for_each(|hash| self.aside.take(hash));
+        self.held.push(hash, op_number, signed, owner);
+        if let Some(supplier) = supplier {
+            self.aside.put(supplier, hash);
         }
-        let placed = Placed {
-            hash: carried.hash,
-            user: owner.user,
-            device: operation.device,
-            parents: operation.parents.clone(),
-            action: operation.action.clone(),
-        };
-        self.resolver.place(placed).map_err(TakeError::WrongPlace)?;
-        self.held.push(carried, signed, owner);
         Ok(())
     }
 
@@ -264,6 +358,11 @@ impl Document {
     /// Whether none is, not even the Create.
     pub fn is_empty(&self) -> bool {
         self.held.len() == 0
+    }
+
+    /// How many operations are held as long as those are there who brought them, since nothing holds by them.
+    pub fn aside(&self) -> usize {
+        self.aside.len()
     }
 
     /// How many operations wait.
@@ -281,20 +380,21 @@ impl Document {
         self.held.find(hash).map(|row| &row.signed)
     }
 
-    /// What no held operation is named by as a parent, ascending: it stands for all that is held.
+    /// What no anchored operation is named by as a parent, ascending: it stands for all that is anchored. An entry of
+    /// the log names these as its membership heads.
     pub fn heads(&self) -> Vec<OperationHash> {
         self.resolver.heads()
     }
 
-    /// The heads, and then held operations at distances that double, back to the Create: what to tell a peer who may
-    /// not know the heads, so that [`Self::since`] there finds the newest that both know. Some 16 for 10,000.
+    /// The heads, and then anchored operations at distances that double, back to the Create: what to tell a peer who
+    /// may not know the heads, so that [`Self::since`] there finds the newest that both know. Some 16 for 10,000.
     pub fn landmarks(&self) -> Vec<OperationHash> {
         let mut landmarks = self.heads();
         let rows = self.held.rows();
         let back = (0..u32::BITS).map_while(|power| 1_usize.checked_shl(power));
         let back = back.map_while(|back| rows.get(rows.len().checked_sub(back.checked_add(1)?)?));
         let further = back.chain(rows.first()).map(|row| row.hash);
-        for hash in further {
+        for hash in further.filter(|hash| self.resolver.is_anchored(hash)) {
             if !landmarks.contains(&hash) {
                 landmarks.push(hash);
             }
@@ -303,9 +403,21 @@ impl Document {
     }
 
     /// What a peer lacks who holds these and what they stand on, parents first: what to send. Those that are not
-    /// held here are passed over; without any, it is everything.
+    /// held here are passed over; without any, it is everything that is anchored. What is of a device after its fork
+    /// comes right before the first that stands on it, so that the peer need not hold it by nothing for long.
     pub fn since(&self, heads: &[OperationHash]) -> impl Iterator<Item = (OperationHash, &SignedOperation)> {
-        self.held.beyond(heads).map(|row| (row.hash, &row.signed))
+        let rows = self.held.beyond(heads, |at| self.resolver.leads(at));
+        rows.into_iter().map(|row| (row.hash, &row.signed))
+    }
+
+    /// What a peer asks for by name, anchored or not, with what it stands on, but for what the peer holds; parents
+    /// first.
+    pub fn past_of(
+        &self,
+        wanted: &[OperationHash],
+        known: &[OperationHash],
+    ) -> impl Iterator<Item = (OperationHash, &SignedOperation)> {
+        self.held.past_of(wanted, known).into_iter().map(|row| (row.hash, &row.signed))
     }
 
     /// Which of a peer's heads are not held here: what to ask for.
@@ -342,18 +454,30 @@ impl Document {
         self.resolver.entry_counts(place, is_below)
     }
 
-    /// An operation on top of what is held, for a device to sign: [`SignedOperation::issue`], and then [`Self::take`].
-    /// `None`: the device may not write any more, or there is nothing to stand on.
+    /// An operation on top of what is anchored, for a device to sign: [`SignedOperation::issue`], and then
+    /// [`Self::take`], before anything else is drafted for it. `None`: the device has forked, or may not write any
+    /// more, or there is nothing to stand on.
     pub fn draft(&self, device: DeviceId, certificate: CertificateHash, action: Action) -> Option<Operation> {
-        let mut parents = self.heads();
-        parents.truncate(OPERATION_PARENTS_MAX);
-        let number = self.held.next_number(&device).filter(|_| !parents.is_empty())?;
+        let (parents, number) = self.resolver.place_for(&device)?;
         Some(Operation { group: Some(self.group), device, certificate, parents, number, action })
     }
 
-    /// For a device's own store. What waits is left out: it comes again.
+    /// Revocations of devices that were left out with the operations that carry them: to be carried again. If one
+    /// cuts at what is left out too, its user has to sign another one.
+    pub fn to_carry(&mut self) -> Vec<Action> {
+        let revoked = self.view().revoked_devices.clone();
+        let lost = self.held.rows().iter().filter(|row| !self.resolver.is_anchored(&row.hash));
+        let lost = lost.map(|row| &row.signed.operation.action);
+        let is_open = |action: &&Action| match action {
+            Action::DeviceRevoke(revoke) => !revoked.contains(&(revoke.fields.user, revoke.fields.device)),
+            _ => false,
+        };
+        lost.filter(is_open).cloned().collect()
+    }
+
+    /// For a device's own store. What waits, or holds by nothing, is left out: it comes again.
     pub fn save(&self) -> Vec<u8> {
-        encode(&self.group, &self.held)
+        encode(&self.group, &self.held, &self.aside, self.proofs.values())
     }
 
     /// From a device's own store. Checks that the bytes are those that were saved, that each change is the one that
@@ -364,10 +488,16 @@ impl Document {
         let saved = decode(bytes)?;
         let owners: BTreeMap<CertificateHash, Owner> = saved.owners.into_iter().collect();
         let mut document = Self::new(saved.group);
+        for [one, other] in saved.proofs {
+            let read =
+                |signed| SignedOperation::from_stored(signed).map_err(|error| damaged(error.to_string()));
+            let proof = Proof::of(&read(one)?, &read(other)?);
+            document.prove(proof.ok_or_else(|| damaged("two operations prove nothing"))?);
+        }
         for (signed, chunk) in saved.operations {
             let signed = SignedOperation::from_stored(signed).map_err(|error| damaged(error.to_string()))?;
             let operation = &signed.operation;
-            if operation.group.is_some_and(|group| group != document.group) {
+            if !is_of_group(document.group, operation, &signed.bytes) {
                 return Err(damaged("an operation is of another group"));
             }
             let carried = document.held.carry(&signed.bytes, &operation.parents);
@@ -377,7 +507,9 @@ impl Document {
             if carried.chunk() != chunk {
                 return Err(damaged("a change is not the one that carries its operation"));
             }
-            document.place(&carried, signed, owner).map_err(|error| damaged(error.to_string()))?;
+            document.note(&signed);
+            let placed = document.place(carried.hash, carried.number.get(), signed, owner, None);
+            placed.map_err(|error| damaged(error.to_string()))?;
         }
         Ok(document)
     }
@@ -393,6 +525,17 @@ impl Document {
 
     /// The document as any Automerge library loads it, without the signatures. Never taken from others in this form.
     pub fn automerge(&self) -> Result<Vec<u8>, ExportError> {
-        export(self.held.carried())
+        let rows = self.held.rows().iter().filter(|row| self.resolver.is_anchored(&row.hash));
+        export(rows.map(Row::carried))
+    }
+}
+
+fn placed(hash: OperationHash, operation: &Operation, owner: &Owner) -> Placed {
+    Placed {
+        hash,
+        user: owner.user,
+        device: operation.device,
+        parents: operation.parents.clone(),
+        action: operation.action.clone(),
     }
 }

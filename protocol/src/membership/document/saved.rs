@@ -1,17 +1,20 @@
 //! The document as a device stores it. Nothing of it is part of the protocol.
 //!
 //! `version(1) ‖ BLAKE3 of the rest(32) ‖ group(32) ‖ count(4) of certificates, each: hash(32) ‖ user(32) ‖ device(32)
+//! ‖ count(4) of proofs that devices forked, each two operations: signature(64) ‖ bytes(2) ‖ the bytes
 //! ‖ count(4) of operations, each: signature(64) ‖ bytes of its chunk(2) ‖ bytes of the operation(2) ‖ the chunks`,
 //! numbers big endian. The chunks at the end, parents first, are a document that Automerge loads as it stands.
 
 use bytes::Bytes;
 
+use super::aside::Aside;
 use super::carrier::operation_in;
-use super::held::{Held, Owner};
+use super::held::{Held, Owner, Row};
+use super::proof::Proof;
 use crate::codec::{Signature, Signed};
 use crate::ids::{CertificateHash, ConversationId, DeviceId, UserId};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Why stored bytes are no document. The store is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +32,7 @@ pub enum LoadError {
 pub(super) struct Saved {
     pub(super) group: ConversationId,
     pub(super) owners: Vec<(CertificateHash, Owner)>,
+    pub(super) proofs: Vec<[Signed; 2]>,
     /// With the chunk that carries it, which is still to be compared.
     pub(super) operations: Vec<(Signed, Bytes)>,
 }
@@ -38,7 +42,12 @@ pub(super) fn damaged(why: impl Into<String>) -> LoadError {
 }
 
 /// Writes a document.
-pub(super) fn encode(group: &ConversationId, held: &Held) -> Vec<u8> {
+pub(super) fn encode<'a>(
+    group: &ConversationId,
+    held: &Held,
+    aside: &Aside,
+    proofs: impl ExactSizeIterator<Item = &'a Proof>,
+) -> Vec<u8> {
     let mut out = vec![VERSION];
     out.extend_from_slice(&[0; blake3::OUT_LEN]);
     out.extend_from_slice(group.as_bytes());
@@ -48,9 +57,17 @@ pub(super) fn encode(group: &ConversationId, held: &Held) -> Vec<u8> {
         out.extend_from_slice(owner.user.as_bytes());
         out.extend_from_slice(owner.device.as_bytes());
     }
-    out.extend_from_slice(&count(held.len()));
+    out.extend_from_slice(&count(proofs.len()));
+    for signed in proofs.flat_map(Proof::signed) {
+        out.extend_from_slice(&signed.signature);
+        out.extend_from_slice(&length(signed.body.len()));
+        out.extend_from_slice(&signed.body);
+    }
+    let rows: Vec<&Row> = held.rows().iter().filter(|row| !aside.contains(&row.hash)).collect();
+    out.extend_from_slice(&count(rows.len()));
     let mut chunks = Vec::new();
-    for (row, carried) in held.rows().iter().zip(held.carried()) {
+    for row in rows {
+        let carried = row.carried();
         out.extend_from_slice(&row.signed.signature);
         out.extend_from_slice(&length(carried.chunk().len()));
         out.extend_from_slice(&length(row.signed.bytes.len()));
@@ -89,6 +106,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Saved, LoadError> {
     }
     let group = ConversationId::new(reader.array()?);
     let owners = (0..reader.count()?).map(|_| reader.owner()).collect::<Result<_, _>>()?;
+    let proofs = (0..reader.count()?).map(|_| Ok([reader.signed()?, reader.signed()?]));
+    let proofs = proofs.collect::<Result<_, _>>()?;
     let heads: Vec<Head> = (0..reader.count()?).map(|_| reader.head()).collect::<Result<_, _>>()?;
     // One buffer for all operations, which are parts of it.
     let chunks = Bytes::copy_from_slice(reader.0);
@@ -105,7 +124,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Saved, LoadError> {
     if from != chunks.len() {
         return Err(damaged("something follows it"));
     }
-    Ok(Saved { group, owners, operations })
+    Ok(Saved { group, owners, proofs, operations })
 }
 
 struct Head {
@@ -141,6 +160,14 @@ impl Reader<'_> {
     fn owner(&mut self) -> Result<(CertificateHash, Owner), LoadError> {
         let certificate = CertificateHash::new(self.array()?);
         Ok((certificate, Owner { user: UserId::new(self.array()?), device: DeviceId::new(self.array()?) }))
+    }
+
+    fn signed(&mut self) -> Result<Signed, LoadError> {
+        let signature = self.array()?;
+        let length = self.length()?;
+        let (body, rest) = self.0.split_at_checked(length).ok_or_else(|| damaged("it ends too early"))?;
+        self.0 = rest;
+        Ok(Signed { body: Bytes::copy_from_slice(body), signature })
     }
 
     fn head(&mut self) -> Result<Head, LoadError> {

@@ -21,8 +21,8 @@ pub(super) struct JsonOperation {
     /// Called as the author where it is absent.
     pub(super) device: Option<String>,
     pub(super) parents: Vec<String>,
-    #[serde(default)]
-    pub(super) number: u32,
+    /// How many of the device's stand before it, where it is absent.
+    pub(super) number: Option<u32>,
     #[serde(default)]
     pub(super) bad_signature: bool,
     pub(super) user: Option<String>,

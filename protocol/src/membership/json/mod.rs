@@ -9,7 +9,9 @@ mod read;
 
 use std::collections::BTreeMap;
 
-use super::resolver::{PlaceError, Resolver};
+use super::action::Action;
+use super::resolver::{Anchored, PlaceError};
+use crate::ids::{DeviceId, OperationHash};
 use names::Names;
 use read::{ReadEntry, ReadOperation};
 
@@ -30,8 +32,8 @@ pub fn resolve_json(text: &str) -> Result<String, JsonError> {
 }
 
 /// Places what can be placed, parents first, whatever the order in the list; says why the rest can't be.
-fn place_all(operations: &[ReadOperation]) -> (Resolver, Left) {
-    let mut resolver = Resolver::default();
+fn place_all(operations: &[ReadOperation]) -> (Anchored, Left) {
+    let mut resolver = Anchored::default();
     let mut left = Left::new();
     let mut waiting: Vec<&ReadOperation> = Vec::new();
     for operation in operations {
@@ -44,26 +46,53 @@ fn place_all(operations: &[ReadOperation]) -> (Resolver, Left) {
     waiting.sort_by_key(|operation| operation.placed.hash);
     loop {
         let before = waiting.len();
-        waiting.retain(|operation| match resolver.place(operation.placed.clone()) {
+        waiting.retain(|operation| match resolver.place(operation.placed.clone(), operation.number) {
             Err(PlaceError::MissingParent(_)) => true,
             Err(PlaceError::Create) if resolver.is_empty() => true,
-            Err(PlaceError::Create) => {
-                left.insert(operation.id.clone(), "there is a Create already").is_some()
+            Err(error) => {
+                left.extend(why_left(error).map(|why| (operation.id.clone(), why)));
+                false
             }
-            Err(PlaceError::NotAntichain) => {
-                left.insert(operation.id.clone(), "its parents are no antichain").is_some()
-            }
-            Err(PlaceError::Parents) => {
-                left.insert(operation.id.clone(), "1 to 8 parents are allowed, none for create").is_some()
-            }
-            Err(PlaceError::Known) | Ok(()) => false,
+            Ok(_) => false,
         });
         if waiting.len() == before {
             break;
         }
     }
     left.extend(waiting.iter().map(|operation| (operation.id.clone(), "a parent is missing")));
+    tell_forks(&mut resolver, operations);
     (resolver, left)
+}
+
+fn why_left(error: PlaceError) -> Option<&'static str> {
+    Some(match error {
+        PlaceError::Create => "there is a Create already",
+        PlaceError::NotAntichain => "its parents are no antichain",
+        PlaceError::Parents => "1 to 8 parents are allowed, none for create",
+        PlaceError::Number => "its number is not how many of its device's operations come before",
+        PlaceError::ForkedParent => {
+            "a parent is of a device that had signed two operations apart from each other"
+        }
+        PlaceError::Known | PlaceError::MissingParent(_) => return None,
+    })
+}
+
+/// Two operations with one number are proof, whether or not they have a place.
+fn tell_forks(resolver: &mut Anchored, operations: &[ReadOperation]) {
+    let mut first: BTreeMap<(DeviceId, u32), OperationHash> = BTreeMap::new();
+    let numbered = |operation: &&ReadOperation| {
+        let creates = matches!(operation.placed.action, Action::Create(_));
+        operation.refused.is_none() && (!creates || resolver.contains(&operation.placed.hash))
+    };
+    let signed: Vec<&ReadOperation> = operations.iter().filter(numbered).collect();
+    for operation in signed {
+        let (device, hash) = (operation.placed.device, operation.placed.hash);
+        let Some(number) = operation.number else { continue };
+        let known = resolver.numbered(&device, number);
+        if *first.entry((device, number)).or_insert(known.unwrap_or(hash)) != hash {
+            resolver.fork(device, number);
+        }
+    }
 }
 
 /// The entries that one stands on, itself included.

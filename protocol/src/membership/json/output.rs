@@ -3,12 +3,12 @@ use serde_json::{Value, json};
 use super::names::Names;
 use super::read::{ReadEntry, ReadOperation};
 use super::{Left, below};
-use crate::membership::resolver::{EntryPlace, EntryVerdict, Resolver, Verdict, View};
+use crate::membership::resolver::{Anchored, EntryPlace, EntryVerdict, Verdict, View};
 use crate::membership::role::Rank;
 
 /// The answer.
 pub(super) fn output(
-    resolver: &mut Resolver,
+    resolver: &mut Anchored,
     names: &Names,
     operations: &[ReadOperation],
     left: &Left,
@@ -74,7 +74,7 @@ fn of_rank(user: &str, rank: Rank) -> Value {
     json!({ "user": user, "role": rank.role.as_str(), "generation": rank.generation })
 }
 
-fn of_operation(resolver: &Resolver, names: &Names, left: &Left, operation: &ReadOperation) -> Value {
+fn of_operation(resolver: &Anchored, names: &Names, left: &Left, operation: &ReadOperation) -> Value {
     let id = &operation.id;
     let void = |rule: u8, why: &str| json!({ "id": id, "counts": false, "rule": rule, "why": why });
     if let Some(why) = left.get(id) {
@@ -82,6 +82,7 @@ fn of_operation(resolver: &Resolver, names: &Names, left: &Left, operation: &Rea
     }
     match resolver.verdict(&operation.placed.hash) {
         None => void(1, "it is not in the set"),
+        Some(Verdict::LeftOut) => void(1, "its device signed two operations apart from each other"),
         Some(Verdict::Counts) => json!({ "id": id, "counts": true }),
         Some(Verdict::Forbidden(forbidden)) => void(forbidden.rule, forbidden.why),
         Some(Verdict::Unsupported) => void(8, "no grant that gave the author the rank counts"),
@@ -95,7 +96,7 @@ fn of_operation(resolver: &Resolver, names: &Names, left: &Left, operation: &Rea
     }
 }
 
-fn of_entry(resolver: &mut Resolver, entries: &[ReadEntry], entry: &ReadEntry) -> Value {
+fn of_entry(resolver: &mut Anchored, entries: &[ReadEntry], entry: &ReadEntry) -> Value {
     let id = &entry.id;
     // Those that this one is an ancestor of.
     let above = entries.iter().filter(|other| below(entries, other).iter().any(|under| under.id == *id));
@@ -106,6 +107,7 @@ fn of_entry(resolver: &mut Resolver, entries: &[ReadEntry], entry: &ReadEntry) -
         Ok(EntryVerdict::Counts) => return json!({ "id": id, "counts": true }),
         Ok(EntryVerdict::NotIn) => "the author was not in, as they knew",
         Ok(EntryVerdict::DeviceRevoked) => "the device is revoked, and the entry outside the cut",
+        Ok(EntryVerdict::ForkedHead) => "a head is of a device that had forked, as its author knew",
         Ok(EntryVerdict::Removed) => "the author was removed, and the entry is outside every cut",
         Err(_) => "a head is not in the set",
     };

@@ -17,6 +17,7 @@ use crate::time::Timestamp;
 pub(super) struct ReadOperation {
     pub(super) id: String,
     pub(super) placed: Placed,
+    pub(super) number: Option<u32>,
     /// Why it is not in the set, whatever else is.
     pub(super) refused: Option<&'static str>,
 }
@@ -47,15 +48,16 @@ pub(super) fn operations(input: &Input, names: &Names) -> Result<Vec<ReadOperati
             parents: operation.parents.iter().map(|parent| names.hash(parent)).collect(),
             action,
         };
-        let number = usize::try_from(operation.number).unwrap_or(usize::MAX);
+        let is_number =
+            |number| usize::try_from(number).is_ok_and(|number| number < OPERATIONS_PER_DEVICE_MAX);
         let refused = if operation.bad_signature {
             Some("the signature is bad")
-        } else if number >= OPERATIONS_PER_DEVICE_MAX {
+        } else if !operation.number.is_none_or(is_number) {
             Some("its number is not below 4,096")
         } else {
             None
         };
-        read.push(ReadOperation { id: operation.id.clone(), placed, refused });
+        read.push(ReadOperation { id: operation.id.clone(), placed, number: operation.number, refused });
     }
     Ok(read)
 }

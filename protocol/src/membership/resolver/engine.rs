@@ -19,8 +19,9 @@ const NEAR_OPERATIONS: usize = 64;
 #[derive(Debug, Clone, Default)]
 pub struct Resolver {
     pub(super) graph: Graph,
+    /// What nothing else that the view is of stands on.
     heads: BTreeSet<usize>,
-    /// Stands at everything.
+    /// Stands at what the view is of.
     pub(super) current: World,
     /// The last used at the end.
     aside: Vec<World>,
@@ -61,6 +62,12 @@ pub enum PlaceError {
     /// The first is no Create, or there is one already.
     #[error("a group has one Create, and begins with it")]
     Create,
+    /// Its number is not how many operations of its device it stands on, or these stand apart from each other.
+    #[error("the number is not how many of the device's operations come before")]
+    Number,
+    /// What it stands on has two operations of a parent's device that stand apart from each other.
+    #[error("a parent's device is known to have signed two operations apart from each other")]
+    ForkedParent,
 }
 
 /// An operation that is not in the set.
@@ -89,6 +96,8 @@ pub enum Verdict {
     Unsupported,
     /// A counting revocation that it did not know voids it (rule 9).
     Killed(OperationHash),
+    /// Its device signed two operations apart from each other, and nothing that stays stands on it (rule 1).
+    LeftOut,
 }
 
 impl Resolver {
@@ -96,6 +105,13 @@ impl Resolver {
     pub fn place(&mut self, placed: Placed) -> Result<(), PlaceError> {
         let parents = self.check(&placed)?;
         let past = self.graph.past_of(&parents);
+        let at = self.put(placed, &parents, past);
+        self.enter(at, &parents);
+        Ok(())
+    }
+
+    /// Judges an operation that was checked, and keeps it; the view is not of it before [`Self::enter`].
+    pub(super) fn put(&mut self, placed: Placed, parents: &[usize], past: Past) -> usize {
         let user = self.graph.intern_user(placed.user);
         let device = self.graph.intern_device(placed.user, placed.device);
         let deed = self.graph.deed(&placed.action);
@@ -119,15 +135,27 @@ impl Resolver {
             judgement,
             supported: Vec::new(),
         };
-        let at = self.graph.push(node);
+        self.graph.push(node)
+    }
+
+    /// The view is of this one too from now on. It is of its parents already.
+    pub(super) fn enter(&mut self, at: usize, parents: &[usize]) {
         self.heads.retain(|head| !parents.contains(head));
         self.heads.insert(at);
         self.current.enter(&self.graph, at);
         self.view = None;
-        Ok(())
     }
 
-    fn check(&self, placed: &Placed) -> Result<Vec<usize>, PlaceError> {
+    /// The view is of these and what they stand on from now on. They are an antichain.
+    pub(super) fn stand(&mut self, heads: BTreeSet<usize>) {
+        let numbers: Vec<usize> = heads.iter().copied().collect();
+        let set = self.graph.past_of(&numbers);
+        self.current.move_to(&self.graph, &set);
+        self.heads = heads;
+        self.view = None;
+    }
+
+    pub(super) fn check(&self, placed: &Placed) -> Result<Vec<usize>, PlaceError> {
         if self.graph.find(&placed.hash).is_some() {
             return Err(PlaceError::Known);
         }
@@ -163,7 +191,7 @@ impl Resolver {
         self.graph.len() == 0
     }
 
-    /// What no other operation stands on, ascending. May be more than an operation can name: then it names the
+    /// What no other operation that the view is of stands on, ascending. May be more than an operation can name: then it names the
     /// first ones.
     pub fn heads(&self) -> Vec<OperationHash> {
         let hashes: BTreeSet<OperationHash> =

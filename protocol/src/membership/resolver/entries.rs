@@ -26,6 +26,8 @@ pub enum EntryVerdict {
     DeviceRevoked,
     /// Its author was removed, and the entry is outside every cut.
     Removed,
+    /// One of its heads is of a device of which the author knew that it had signed two operations with one number.
+    ForkedHead,
 }
 
 impl Resolver {

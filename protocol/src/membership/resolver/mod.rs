@@ -4,6 +4,7 @@
 //! ([`world`]) follows by rank. One world stands at everything that is held; a few more stand at pasts, near to
 //! those that are asked for next. No order of arrival decides anything: it only numbers the rows.
 
+mod anchored;
 mod bits;
 mod engine;
 mod entries;
@@ -14,6 +15,7 @@ mod table;
 mod view;
 mod world;
 
+pub use anchored::Anchored;
 pub use engine::{Forbidden, PlaceError, Placed, Resolver, UnknownHead, Verdict};
 pub use entries::{EntryPlace, EntryVerdict};
 pub use view::{Link, Member, View};

@@ -1,3 +1,4 @@
+mod forks;
 mod model;
 mod properties;
 mod vectors;

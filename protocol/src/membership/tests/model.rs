@@ -72,12 +72,14 @@ pub(super) struct Model {
     pub(super) ops: BTreeMap<Id, Op>,
     /// A rule that is left out, to see which vectors need it.
     pub(super) without: Option<u8>,
+    /// What is anchored, if not everything is.
+    pub(super) anchored: Option<BTreeSet<Id>>,
     views: BTreeMap<BTreeSet<Id>, Rc<View>>,
 }
 
 impl Model {
     pub(super) fn new(ops: BTreeMap<Id, Op>) -> Self {
-        Self { ops, without: None, views: BTreeMap::new() }
+        Self { ops, ..Self::default() }
     }
 
     fn has(&self, rule: u8) -> bool {
@@ -110,7 +112,7 @@ impl Model {
     }
 
     pub(super) fn everything(&mut self) -> Rc<View> {
-        let all = self.ops.keys().copied().collect();
+        let all = self.anchored.clone().unwrap_or_else(|| self.ops.keys().copied().collect());
         self.view(&all)
     }
 
@@ -128,7 +130,8 @@ impl Model {
         set
     }
 
-    fn view(&mut self, set: &BTreeSet<Id>) -> Rc<View> {
+    /// V(S).
+    pub(super) fn view(&mut self, set: &BTreeSet<Id>) -> Rc<View> {
         if let Some(view) = self.views.get(set) {
             return Rc::clone(view);
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::model::{ADMIN, Cut, Entry, Id, Kind, MEMBER, Model, OWNER, Op};
+use super::model::{ADMIN, Cut, Device, Entry, Id, Kind, MEMBER, Model, OWNER, Op};
 use crate::membership::resolve_json;
 
 fn path(name: &str) -> std::path::PathBuf {
@@ -152,6 +152,9 @@ impl Reading {
         }
         let there = |(id, _): &(Id, &Value)| (!reading.model.ops.contains_key(id)).then_some(*id);
         reading.not_there = ids.iter().filter_map(there).collect();
+        if without != Some(1) {
+            reading.leave_out(&ids);
+        }
         reading.model.without = without;
         reading.read_entries(&case["input"]["entries"]);
         reading
@@ -167,9 +170,31 @@ impl Reading {
         let below: BTreeSet<Id> = parents.iter().flat_map(|parent| self.model.past(*parent)).collect();
         let distinct: BTreeSet<Id> = parents.iter().copied().collect();
         let antichain = distinct.len() == parents.len() && below.is_disjoint(&distinct);
-        let number = operation["number"].as_u64().unwrap_or(0);
+        let right = self.model.number_for(self.device(operation), &parents);
+        let given = operation["number"].as_u64().map(|number| usize::try_from(number).unwrap());
+        let numbered = right.is_some_and(|right| right < 4_096 && given.is_none_or(|given| given == right));
         let is_signed = operation["bad_signature"] != json!(true);
-        all || antichain && parents.len() <= 8 && number < 4_096 && is_signed
+        all || antichain && parents.len() <= 8 && numbered && is_signed
+    }
+
+    /// What is of forked devices, and not anchored. What has no place is proof too, if its number is given.
+    fn leave_out(&mut self, ids: &[(Id, &Value)]) {
+        let mut numbers: BTreeMap<(Device, usize), usize> = BTreeMap::new();
+        for (id, operation) in ids {
+            let there = self.model.ops.contains_key(id);
+            let given = operation["number"].as_u64().filter(|number| *number < 4_096);
+            let number = given.map(|number| usize::try_from(number).unwrap());
+            let number = number.or_else(|| there.then(|| self.model.number(*id)));
+            let creates = operation["kind"] == json!("create");
+            let counts = (there || !creates) && operation["bad_signature"] != json!(true);
+            if let Some(number) = number.filter(|_| counts) {
+                *numbers.entry((self.device(operation), number)).or_default() += 1;
+            }
+        }
+        let twice = numbers.into_iter().filter(|(_, count)| *count > 1).map(|(place, _)| place).collect();
+        let anchored = self.model.anchored(&twice);
+        self.not_there.extend(self.model.ops.keys().copied().filter(|id| !anchored.contains(id)));
+        self.model.anchored = Some(anchored);
     }
 
     fn number(&self, name: &Value) -> Option<usize> {
@@ -266,7 +291,10 @@ impl Reading {
         let entries: BTreeMap<String, Value> = self
             .entries
             .iter()
-            .filter(|(_, entry)| !self.model.entry_counts(entry.as_ref().unwrap()))
+            .filter(|(_, entry)| {
+                let entry = entry.as_ref().unwrap();
+                !self.model.may_name(entry) || !self.model.entry_counts(entry)
+            })
             .map(|(id, _)| (id.clone(), json!(15)))
             .collect();
         json!({

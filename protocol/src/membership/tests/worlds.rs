@@ -253,6 +253,7 @@ pub(super) fn compare(resolver: &mut Resolver, model: &View, ids: &[Id]) -> Resu
             Verdict::Forbidden(forbidden) => Some(forbidden.rule),
             Verdict::Unsupported => Some(8),
             Verdict::Killed(_) => Some(9),
+            Verdict::LeftOut => Some(1),
         };
         prop_assert_eq!(void, model.void.get(id).copied(), "operation {}", id);
         prop_assert_eq!(void.is_none(), model.counts.contains(id), "operation {}", id);

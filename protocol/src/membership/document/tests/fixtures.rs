@@ -55,6 +55,11 @@ impl Person {
         self.sign(document.draft(self.device.device(), self.hash(), action).unwrap())
     }
 
+    /// The same; `None` if the device is known to have forked.
+    pub(super) fn try_next(&self, document: &Document, action: Action) -> Option<SignedOperation> {
+        Some(self.sign(document.draft(self.device.device(), self.hash(), action)?))
+    }
+
     pub(super) fn sign(&self, operation: Operation) -> SignedOperation {
         SignedOperation::issue(&self.device, operation).unwrap()
     }
@@ -107,14 +112,36 @@ pub(super) fn name(name: &str) -> Action {
 /// One step of a world: somebody writes, or learns what somebody else knows.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    Write { who: u8, kind: u8, whom: u8 },
-    Learn { who: u8, from: u8 },
+    Write {
+        who: u8,
+        kind: u8,
+        whom: u8,
+    },
+    Learn {
+        who: u8,
+        from: u8,
+    },
+    /// Writes as if a few of its own writings had not been.
+    Fork {
+        who: u8,
+        back: u8,
+        kind: u8,
+        whom: u8,
+    },
 }
 
 pub(super) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let write = (0..PEOPLE, 0..8_u8, 0..PEOPLE).prop_map(|(who, kind, whom)| Step::Write { who, kind, whom });
     let learn = (0..PEOPLE, 0..PEOPLE).prop_map(|(who, from)| Step::Learn { who, from });
-    prop::collection::vec(prop_oneof![3 => write, 2 => learn], 1..most)
+    let fork = (0..PEOPLE, 1..4_u8, 0..8_u8, 0..PEOPLE).prop_map(|(who, back, kind, whom)| Step::Fork {
+        who,
+        back,
+        kind,
+        whom,
+    });
+    let peaceful = prop_oneof![3 => write.clone(), 2 => learn.clone()];
+    let forking = prop_oneof![6 => write, 5 => learn, 1 => fork];
+    prop_oneof![prop::collection::vec(peaceful, 1..most), prop::collection::vec(forking, 1..most)]
 }
 
 /// All operations that come of these steps, parents first. Everybody is in from the start.
@@ -126,24 +153,39 @@ pub(super) fn grown(steps: &[Step]) -> Vec<SignedOperation> {
         let add = people[0].next(&document, Action::Add { user: person.user(), role });
         take(&mut document, &add);
     }
+    let mut all: Vec<SignedOperation> = document.since(&[]).map(|(_, signed)| signed.clone()).collect();
     let mut replicas = vec![document.clone(); people.len()];
+    let mut earlier = vec![vec![document.clone()]; people.len()];
     for step in steps {
         match step {
             Step::Write { who, kind, whom } => {
                 let (who, whom) = (usize::from(*who), &people[usize::from(*whom)]);
                 let action = action(&replicas[who], *kind, whom);
-                let signed = people[who].next(&replicas[who], action);
+                let Some(signed) = people[who].try_next(&replicas[who], action) else { continue };
+                earlier[who].push(replicas[who].clone());
                 take(&mut replicas[who], &signed);
-                take(&mut document, &signed);
+                all.push(signed);
             }
             Step::Learn { who, from } => {
                 let from = replicas[usize::from(*from)].clone();
                 send(&from, &mut replicas[usize::from(*who)]);
             }
+            Step::Fork { who, back, kind, whom } => {
+                let (who, whom) = (usize::from(*who), &people[usize::from(*whom)]);
+                let back = earlier[who].len().saturating_sub(usize::from(*back));
+                let mut then = earlier[who][back].clone();
+                let action = action(&then, *kind, whom);
+                let Some(signed) = people[who].try_next(&then, action) else { continue };
+                take(&mut then, &signed);
+                // They go on from here, and others learn of it.
+                replicas[who] = then;
+                // What they signed before, word for word, is no fork.
+                if !all.contains(&signed) {
+                    all.push(signed);
+                }
+            }
         }
     }
-    let all: Vec<SignedOperation> = document.since(&[]).map(|(_, signed)| signed.clone()).collect();
-    assert_eq!(all.len(), document.len());
     all
 }
 
@@ -162,10 +204,14 @@ fn action(document: &Document, kind: u8, whom: &Person) -> Action {
 
 /// One exchange: what the other lacks, as far as its landmarks tell.
 pub(super) fn send(from: &Document, to: &mut Document) {
+    for proof in from.proofs() {
+        to.take_proof(proof.signed()).unwrap();
+    }
     let lacking: Vec<Signed> = from.since(&to.landmarks()).map(|(_, signed)| signed.signed()).collect();
     for signed in lacking {
         to.take(SUPPLIER, signed, known).unwrap();
     }
+    to.forget(&SUPPLIER);
 }
 
 /// What two replicas must agree on.
@@ -183,4 +229,8 @@ pub(super) fn assert_same(one: &mut Document, other: &mut Document) {
         assert_eq!(counts(one), counts(other));
     }
     assert_eq!(one.view(), other.view());
+    let forks = |document: &Document| -> Vec<(DeviceId, u32)> {
+        document.proofs().map(|proof| (proof.device(), proof.number())).collect()
+    };
+    assert_eq!(forks(one), forks(other));
 }

@@ -1,4 +1,5 @@
 mod fixtures;
+mod forks;
 mod orders;
 mod saves;
 mod takes;

@@ -7,7 +7,7 @@ use super::fixtures::*;
 use crate::ids::{ConversationId, OperationHash};
 use crate::membership::*;
 
-const SIGNATURES_AT: usize = 65 + 4 + 4 * 96 + 4;
+const SIGNATURES_AT: usize = 65 + 4 + 4 * 96 + 4 + 4;
 
 fn document() -> Document {
     let steps: Vec<Step> = (0..12_u8)
@@ -89,8 +89,8 @@ fn damage_is_told() {
     }
     assert!(Document::load(&[&saved[..], &[0]].concat()).is_err());
     let mut other = saved;
-    other[0] = 2;
-    assert_eq!(Document::load(&other).unwrap_err(), LoadError::Version(2));
+    other[0] = 3;
+    assert_eq!(Document::load(&other).unwrap_err(), LoadError::Version(3));
 }
 
 #[test]
@@ -127,7 +127,7 @@ proptest! {
         if let Some(cut) = cut {
             saved.truncate(33 + cut.index(saved.len() - 33));
         }
-        saved[0] = 1;
+        saved[0] = 2;
         if let Ok(mut loaded) = Document::load(&sealed(saved)) {
             loaded.view();
             let again = Document::load(&loaded.save()).unwrap();

@@ -5,7 +5,6 @@ use prost::Message;
 use super::fixtures::*;
 use crate::codec::{BadSignature, Label, Signed, sign};
 use crate::ids::{ConversationId, OperationHash};
-use crate::limits::OPERATIONS_PER_DEVICE_MAX;
 use crate::membership::*;
 use crate::testing::hostile::assert_only_original;
 use crate::wire;
@@ -118,11 +117,13 @@ fn an_unknown_certificate_waits_until_it_comes() {
 fn a_certificate_that_comes_with_one_operation_frees_the_others() {
     let (mut document, _, bob) = pair();
     let first = bob.next(&document, name("first"));
-    let mut beside = first.operation.clone();
-    beside.action = name("beside");
-    let beside = bob.sign(beside);
+    let mut theirs = document.clone();
+    take(&mut theirs, &first);
+    let second = bob.next(&theirs, name("second"));
     document.take(SUPPLIER, first.signed(), unknown).unwrap();
-    assert_eq!(take(&mut document, &beside).len(), 2);
+    document.take(SUPPLIER, second.signed(), unknown).unwrap();
+    assert_eq!(document.wanted().len(), 2);
+    assert_eq!(take(&mut document, &first).len(), 2);
     assert_eq!(document.waiting(), 0);
 }
 
@@ -180,46 +181,6 @@ fn bad_parents_are_of_the_bytes() {
         let error = document.take(SUPPLIER, signed, known).unwrap_err();
         assert!(matches!(error, TakeError::Form(OperationError::Malformed(_))) && error.is_of_bytes());
     }
-}
-
-#[test]
-fn a_number_that_was_used_twice_divides_nobody() {
-    let (document, _, bob) = pair();
-    let draft = document.draft(bob.device.device(), bob.hash(), name("x")).unwrap();
-    let of = |text: &str| bob.sign(Operation { action: name(text), ..draft.clone() });
-    let (one, two) = (of("one"), of("two"));
-    let [mut here, mut there] = [document.clone(), document.clone()];
-    for signed in [&one, &two] {
-        assert_eq!(take(&mut here, signed).len(), 1);
-    }
-    for signed in [&two, &one] {
-        assert_eq!(take(&mut there, signed).len(), 1);
-    }
-    assert_same(&mut here, &mut there);
-    assert_eq!(here.heads().len(), 2);
-    assert_eq!(here.draft(bob.device.device(), bob.hash(), name("y")).map(|next| next.number), Some(1));
-}
-
-#[test]
-fn a_device_writes_so_many_operations_and_no_more() {
-    let (mut document, ann, bob) = pair();
-    let draft = document.draft(bob.device.device(), bob.hash(), name("x")).unwrap();
-    let mut of = |number: u32, text: &str| {
-        let signed = bob.sign(Operation { number, action: name(text), ..draft.clone() });
-        document.take(SUPPLIER, signed.signed(), known)
-    };
-    let last = u32::try_from(OPERATIONS_PER_DEVICE_MAX).unwrap() - 1;
-    for number in 0..=last {
-        assert!(matches!(of(number, "x"), Ok(Taken::Held(_))));
-    }
-    let error = of(last, "y").unwrap_err();
-    assert_eq!(error, TakeError::TooMany);
-    assert!(!error.is_of_bytes());
-    assert_eq!(document.draft(bob.device.device(), bob.hash(), name("z")), None);
-    // Others still write, on top of some of the many heads.
-    let next = ann.next(&document, name("z"));
-    assert_eq!(next.operation.parents.len(), 8);
-    assert_eq!(take(&mut document, &next).len(), 1);
 }
 
 #[test]
