@@ -1,4 +1,5 @@
 mod model;
 mod properties;
+mod updates;
 mod vectors;
 mod worlds;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::super::carrier::carry;
 use super::fixtures::*;
 use crate::ids::OperationHash;
+use crate::limits::UPDATE_HEADS_MAX;
 use crate::membership::*;
 
 /// A document of all of these, in this order.
@@ -147,4 +148,39 @@ fn landmarks_reach_back_to_the_create() {
     let known: Vec<OperationHash> =
         landmarks.iter().copied().filter(|hash| older.get(hash).is_some()).collect();
     assert_eq!(older.since(&known).count(), 28);
+}
+
+/// However many write at the same time, an update can say what is held.
+#[test]
+fn landmarks_are_bounded() {
+    let ann = person(0);
+    let create = ann.create(1);
+    let mut document = founded(&create);
+    let group = document.group();
+    let beside = |number: u32| {
+        ann.sign(Operation {
+            group: Some(group),
+            device: ann.device.device(),
+            certificate: ann.hash(),
+            parents: vec![OperationHash::new(*group.as_bytes())],
+            number,
+            action: name(&number.to_string()),
+        })
+    };
+    let all: Vec<SignedOperation> = (1..=200).map(beside).collect();
+    all.iter().for_each(|operation| drop(take(&mut document, operation)));
+    assert_eq!(document.heads().len(), 200);
+    let landmarks = document.landmarks();
+    assert!(landmarks.len() <= UPDATE_HEADS_MAX, "{}", landmarks.len());
+    assert!(landmarks.contains(&OperationHash::new(*group.as_bytes())));
+    // Whoever lacks one of them gets it still.
+    for lacking in [0, 99, 199].map(|at| document.heads()[at]) {
+        let held: Vec<SignedOperation> = document
+            .since(&[])
+            .filter(|(hash, _)| *hash != lacking)
+            .map(|(_, operation)| operation.clone())
+            .collect();
+        let other = from_scratch(&held);
+        assert!(document.since(&other.landmarks()).any(|(hash, _)| hash == lacking));
+    }
 }
