@@ -161,19 +161,27 @@ pub fn pass_over(
     settle(tx, conversation, device, item, 0, now)
 }
 
-/// Of a device of which nothing is held yet: what it wrote before a number is not for this one, so it is not missing.
+/// Of a device whose first entry is not held: what it wrote before a number is not for this one, so it is not missing.
+/// Later words change nothing, or it could hide what it kept from this one.
 pub fn begin_at(
     tx: &mut dyn LogTx,
     conversation: &ConversationId,
     device: &DeviceId,
     seq: u64,
 ) -> Result<(), StoreError> {
-    let is_new = frontier_of(tx, conversation, device)? == FrontierItem::default();
+    let mut item = frontier_of(tx, conversation, device)?;
     let before = seq.saturating_sub(1);
-    if !is_new || before == 0 {
+    if item.seq > 0 || before == 0 {
         return Ok(());
     }
-    tx.put_frontier(conversation, device, &FrontierItem { seq: before, ..FrontierItem::default() })
+    item.seq = before;
+    item.head = tx.entries_at(conversation, device, before)?.first().map(|held| held.entry.id);
+    let missing = gaps::of(tx, conversation, device)?;
+    let for_this_one = missing.iter().filter(|gap| gap.through >= seq);
+    let after: Vec<Gap> = for_this_one.map(|gap| Gap { from: gap.from.max(seq), ..*gap }).collect();
+    climb(tx, conversation, device, &after, &mut item)?;
+    tx.put_frontier(conversation, device, &item)?;
+    gaps::keep(tx, conversation, device, &missing, &after)
 }
 
 /// Moves what is held of a device forward by a new entry.

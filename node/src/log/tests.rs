@@ -107,6 +107,28 @@ fn what_is_held_of_a_device_that_began_late_can_be_told() {
     });
 }
 
+/// Another own device may have brought something of it first.
+#[test]
+fn what_came_before_the_word_on_it_is_no_end_of_a_gap() {
+    with_store(|tx| {
+        let later = [6, 7, 9].map(|seq| entry(1, seq, 0, &[]));
+        later.iter().for_each(|entry| take(tx, entry));
+        assert_eq!(held_of_1(tx).1, [(1, 5), (8, 8)]);
+        begin(tx, 5);
+        assert_eq!(held_of_1(tx).1, [(5, 5), (8, 8)]);
+        assert_eq!(told_of_1(tx).seq, 0);
+        take(tx, &entry(1, 5, 0, &[]));
+        let ranges = vec![SeqRange { from: 9, through: 9 }];
+        assert_eq!(held_of_1(tx), (FrontierItem { seq: 7, head: Some(later[1].id), ranges }, vec![(8, 8)]));
+    });
+    with_store(|tx| {
+        let sixth = entry(1, 6, 0, &[]);
+        take(tx, &sixth);
+        begin(tx, 6);
+        assert_eq!(held_of_1(tx), (FrontierItem { seq: 6, head: Some(sixth.id), ranges: vec![] }, vec![]));
+    });
+}
+
 /// The first word on it holds, and what is held already says more than any.
 #[test]
 fn a_device_begins_once() {
