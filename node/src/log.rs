@@ -30,11 +30,13 @@ pub fn cut(
     let mut from = cut.through.saturating_add(1);
     loop {
         let page = tx.entries_of(conversation, device, from, PAGE)?;
-        let Some(last) = page.last() else { return Ok(()) };
-        from = last.entry.header.seq.saturating_add(1);
+        let last = page.last().map(|last| last.entry.header.seq);
         for stored in page {
             move_children(tx, &stored)?;
         }
+        // Whoever cheats may have given an entry the largest number that there is.
+        let Some(next) = last.and_then(|last| last.checked_add(1)) else { return Ok(()) };
+        from = next;
     }
 }
 

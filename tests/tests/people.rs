@@ -236,7 +236,8 @@ fn what_one_device_has_read_goes_to_no_other_after_a_block() {
     // The relay lost the phone's: it has to be published again.
     let alice = stage.disk(ALICE).unwrap();
     let waits = alice.transaction(|tx| {
-        for mut item in tx.outbox_page(0, 100)? {
+        for head in tx.outbox_heads(0, 100)? {
+            let mut item = tx.outbox(head.id)?.unwrap();
             for recipient in &mut item.recipients {
                 if matches!(recipient.state, OutboxState::Custody { .. }) {
                     recipient.state =

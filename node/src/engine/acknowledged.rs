@@ -2,7 +2,7 @@
 //! and no tick goes back.
 
 use undertone_protocol::ids::{ConversationId, DeviceId};
-use undertone_protocol::log::{FrontierItem, SeqRange};
+use undertone_protocol::log::{Frontier, FrontierItem, SeqRange};
 use undertone_protocol::receipts::AcknowledgementFields;
 
 use super::circle::Circle;
@@ -35,6 +35,17 @@ pub(super) fn has(
     seq: u64,
 ) -> Result<bool, StoreError> {
     Ok(of(ctx.tx, conversation, device)?.delivered.covers(&ctx.me.device, seq))
+}
+
+/// What is held of all other devices.
+pub(super) fn received(ctx: &Context<'_>, conversation: &ConversationId) -> Result<Frontier, StoreError> {
+    let mut frontier = Frontier::default();
+    for (device, item) in log::held(ctx.tx, conversation)? {
+        if device != ctx.me.device {
+            frontier.set(device, item);
+        }
+    }
+    Ok(frontier)
 }
 
 /// Takes in what a device says of all entries but those of one author. A device that no list names is remembered for

@@ -12,7 +12,7 @@ use super::agenda::{Agenda, Side};
 use super::circle::Circle;
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
-use super::{custody, group_acknowledging, own, pairwise};
+use super::{acknowledged, custody, group_acknowledging, own, pairwise};
 use crate::log;
 use crate::store::{Contact, NodeTx, Purpose, StoreError};
 
@@ -89,20 +89,6 @@ pub(super) fn mark_read(ctx: &mut Context<'_>, conversation: &ConversationId) ->
     Ok(usize::try_from(newly).unwrap_or(usize::MAX))
 }
 
-/// What is held of all other devices.
-pub(super) fn received_frontier(
-    ctx: &Context<'_>,
-    conversation: &ConversationId,
-) -> Result<Frontier, StoreError> {
-    let mut frontier = Frontier::default();
-    for (device, item) in log::held(ctx.tx, conversation)? {
-        if device != ctx.me.device {
-            frontier.set(device, item);
-        }
-    }
-    Ok(frontier)
-}
-
 /// Acknowledgements that are on their way at a start may have been made before the last one.
 pub(super) fn look_behind(
     tx: &dyn NodeTx,
@@ -165,7 +151,7 @@ fn seal(
         ctx.agenda.behind.extend(later.into_iter().map(|device| (*conversation, device)));
     }
     let mut own = ctx.tx.own_receipts(conversation)?;
-    let mut delivered = received_frontier(ctx, conversation)?;
+    let mut delivered = acknowledged::received(ctx, conversation)?;
     own.counter += 1;
     if own::is_me(ctx, to) {
         own.own_due = false;

@@ -8,11 +8,10 @@ use undertone_protocol::log::Frontier;
 use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields};
 use undertone_protocol::wire::pairwise::Body;
 
-use super::acknowledging::received_frontier;
 use super::circle::Circle;
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
-use super::pairwise;
+use super::{acknowledged, pairwise};
 use crate::store::{Contact, Purpose, StoreError};
 
 /// Tells the authors of a group what this device has of theirs, and its user has read, where that is more than before.
@@ -26,7 +25,7 @@ pub(super) fn seal(
         return Ok(());
     }
     let mut own = ctx.tx.own_receipts(conversation)?;
-    let delivered = received_frontier(ctx, conversation)?;
+    let delivered = acknowledged::received(ctx, conversation)?;
     let told = ctx.tx.acknowledgement(conversation, &ctx.me.device)?.map(|told| told.fields);
     let (told_delivered, told_read) = told.map(|told| (told.delivered, told.read)).unwrap_or_default();
     let is_news = |device: &DeviceId| {

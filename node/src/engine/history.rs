@@ -292,11 +292,11 @@ fn lacking(
             continue;
         }
         let item = held.get(&device).unwrap_or(&nothing);
-        let mut from = item.seq.saturating_add(1);
-        while let Some(gap) = item.gap(from) {
+        let mut from = item.seq.checked_add(1);
+        while let Some(gap) = from.and_then(|from| item.gap(from)) {
             let page = ctx.tx.entries_of(conversation, &device, gap.from, PAGE)?;
             let Some(last) = page.last() else { break };
-            from = last.entry.header.seq.saturating_add(1);
+            from = last.entry.header.seq.checked_add(1);
             for stored in page {
                 if item.covers(stored.entry.header.seq) {
                     continue;

@@ -62,8 +62,8 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 
 /// A request that a relay holds is kept to see whether it is answered: now it is, or another one follows it.
 fn drop_held(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
-    for item in ctx.tx.outbox_of(&Purpose::Introduction(*user))? {
-        if !item.is_pending() {
+    for item in ctx.tx.outbox_heads_of(&Purpose::Introduction(*user))? {
+        if !item.counts.is_pending() {
             ctx.tx.delete_outbox(item.id)?;
         }
     }
@@ -344,7 +344,7 @@ pub(super) fn tokens_renewed(
         resend::all(ctx, contact, device)?;
     }
     let mut lost = contact.refused.take().is_some();
-    for item in ctx.tx.outbox_of(&Purpose::Introduction(contact.user))? {
+    for item in ctx.tx.outbox_heads_of(&Purpose::Introduction(contact.user))? {
         ctx.tx.delete_outbox(item.id)?;
         lost = true;
     }
@@ -377,7 +377,7 @@ pub(super) fn accepted(ctx: &mut Context<'_>, contact: &mut Contact) -> Result<(
     for mut delivery in ctx.tx.deliveries_unread(&conversation)? {
         let lost = delivery.sealed
             && delivery.tick < Tick::Delivered
-            && ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?.is_empty();
+            && ctx.tx.outbox_heads_of(&Purpose::Entry(delivery.entry))?.is_empty();
         if lost {
             delivery.sealed = false;
             ctx.tx.put_delivery(&delivery)?;

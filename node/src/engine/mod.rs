@@ -82,6 +82,8 @@ mod outcomes;
 mod sweep;
 
 mod checkpoints;
+mod routes;
+mod drafts;
 mod publish;
 mod records;
 

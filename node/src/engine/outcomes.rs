@@ -7,6 +7,7 @@ use undertone_protocol::codec::Signed;
 use undertone_protocol::delivery::{Next, retry_delay};
 use undertone_protocol::ids::{DeviceId, EntryId, RelayId, UserId};
 use undertone_protocol::receipts::{CustodyReceipt, Denial, Outcome, Tick};
+use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
 use super::asked::InFlight;
@@ -15,12 +16,14 @@ use super::context::Context;
 use super::ticks::{fail, raise_tick};
 use super::{outgoing, resend, revocations, views};
 use crate::event::Event;
-use crate::store::{Contact, ContactState, Failure, OutboxItem, OutboxState, Purpose, StoreError};
+use crate::store::{
+    Contact, ContactState, Failure, OutboxHead, OutboxRecipient, OutboxState, Purpose, StoreError,
+};
 
 /// Looks at items that wait for fewer devices than before.
 pub(super) fn conclude_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for id in std::mem::take(&mut ctx.agenda.conclude) {
-        if let Some(item) = ctx.tx.outbox(id)? {
+        if let Some(item) = ctx.tx.outbox_head(id)? {
             conclude(ctx, &item, None)?;
         }
     }
@@ -41,18 +44,25 @@ pub(super) fn published(
     ctx.agenda.publish = true;
     let making_room = making_room(publish, &receipt);
     for (item, outcome) in publish.items.iter().zip(receipt.items) {
-        // An acknowledgement of the device may have come first and taken the item out.
-        let Some(mut stored) = ctx.tx.outbox(item.outbox)? else { continue };
+        let mut steps = Vec::with_capacity(item.devices.len());
         let mut failure = None;
         for (device, outcome) in item.devices.iter().zip(outcome.recipients) {
-            let failed = apply(ctx, relay, &mut stored, device, outcome, making_room.contains(device));
+            // An acknowledgement of the device may have come first, and taken the item out.
+            let recipient = ctx.tx.outbox_recipient(item.outbox, device)?;
+            let Some((recipient, attempts)) = recipient.and_then(pending) else { continue };
+            let attempts = if making_room.contains(device) { 0 } else { attempts };
+            let (state, failed) = step(relay, outcome, attempts, ctx.now);
+            steps.push((*device, state));
             if let Some(Failure::Denied(_)) = failed {
-                ask_siblings(ctx, &stored, device)?;
+                ask_siblings(ctx, &recipient)?;
             }
             failure = failed.or(failure);
         }
-        ctx.tx.put_outbox(&stored)?;
-        conclude(ctx, &stored, failure)?;
+        ctx.tx.set_outbox_recipients(item.outbox, &steps)?;
+        // It may be in other publishes too: what it means is said by all its recipients together.
+        if let Some(head) = ctx.tx.outbox_head(item.outbox)? {
+            conclude(ctx, &head, failure)?;
+        }
     }
     Ok(Ok(()))
 }
@@ -65,28 +75,32 @@ pub(super) fn put_off(
 ) -> Result<(), StoreError> {
     ctx.agenda.publish = true;
     for item in &publish.items {
-        let Some(mut stored) = ctx.tx.outbox(item.outbox)? else { continue };
-        for recipient in &mut stored.recipients {
-            if let OutboxState::Pending { attempts, .. } = recipient.state
-                && item.devices.contains(&recipient.device)
-            {
-                let not_before = ctx.now.after(retry_delay(attempts, retry_after));
-                recipient.state = OutboxState::Pending { attempts: attempts.saturating_add(1), not_before };
-            }
+        let mut steps = Vec::with_capacity(item.devices.len());
+        for device in &item.devices {
+            let recipient = ctx.tx.outbox_recipient(item.outbox, device)?;
+            let Some((_, attempts)) = recipient.and_then(pending) else { continue };
+            let not_before = ctx.now.after(retry_delay(attempts, retry_after));
+            let state = OutboxState::Pending { attempts: attempts.saturating_add(1), not_before };
+            steps.push((*device, state));
         }
-        ctx.tx.put_outbox(&stored)?;
+        ctx.tx.set_outbox_recipients(item.outbox, &steps)?;
     }
     Ok(())
 }
 
+/// One that is still waited for, and how often it was tried.
+const fn pending(recipient: OutboxRecipient) -> Option<(OutboxRecipient, u32)> {
+    match recipient.state {
+        OutboxState::Pending { attempts, .. } => Some((recipient, attempts)),
+        _ => None,
+    }
+}
+
 /// What a device said of its mailboxes does not hold any more: another device of this user may know better.
-fn ask_siblings(ctx: &mut Context<'_>, item: &OutboxItem, device: &DeviceId) -> Result<(), StoreError> {
-    let user = item.recipients.iter().find(|recipient| recipient.device == *device);
-    let Some(mut contact) = user.map(|to| ctx.tx.contact(&to.user)).transpose()?.flatten() else {
-        return Ok(());
-    };
+fn ask_siblings(ctx: &mut Context<'_>, to: &OutboxRecipient) -> Result<(), StoreError> {
+    let Some(mut contact) = ctx.tx.contact(&to.user)? else { return Ok(()) };
     let known = contact.introduced.len();
-    contact.introduced.retain(|(introduced, _)| introduced != device);
+    contact.introduced.retain(|(introduced, _)| *introduced != to.device);
     if contact.introduced.len() < known {
         ctx.tx.put_contact(&contact)?;
         ctx.agenda.followed.insert(contact.user);
@@ -115,42 +129,20 @@ fn making_room(publish: &InFlight, receipt: &CustodyReceipt) -> BTreeSet<DeviceI
     taken.map(|(device, _)| *device).collect()
 }
 
-/// Takes one outcome into an item; gives the failure if it is final.
-fn apply(
-    ctx: &Context<'_>,
-    relay: &RelayId,
-    item: &mut OutboxItem,
-    device: &DeviceId,
-    outcome: Outcome,
-    making_room: bool,
-) -> Option<Failure> {
-    let recipient = item.recipients.iter_mut().find(|recipient| recipient.device == *device)?;
-    let OutboxState::Pending { attempts, .. } = recipient.state else { return None };
-    let attempts = if making_room { 0 } else { attempts };
-    let (state, failure) = match Next::after(outcome, attempts, ctx.now) {
+/// What one outcome makes of a recipient that waits; and the failure, if it is final.
+fn step(relay: &RelayId, outcome: Outcome, attempts: u32, now: Timestamp) -> (OutboxState, Option<Failure>) {
+    match Next::after(outcome, attempts, now) {
         Next::Custody { until } => (OutboxState::Custody { relay: *relay, held_until: until }, None),
         Next::Retry { not_before } => {
             (OutboxState::Pending { attempts: attempts.saturating_add(1), not_before }, None)
         }
         Next::Denied(denial) => (OutboxState::Failed, Some(Failure::Denied(denial))),
         Next::TooLarge { bytes_max } => (OutboxState::Failed, Some(Failure::TooLarge { bytes_max })),
-    };
-    recipient.state = state;
-    failure
-}
-
-/// Whether every recipient's relay holds it, or every recipient has it; in a group, but for those that can't get it.
-fn is_there(item: &OutboxItem, is_group: bool) -> bool {
-    let there = |state| match state {
-        OutboxState::Custody { .. } | OutboxState::Acknowledged | OutboxState::LeftOut => true,
-        OutboxState::Failed => is_group,
-        OutboxState::Pending { .. } => false,
-    };
-    item.recipients.iter().all(|recipient| there(recipient.state))
+    }
 }
 
 /// What an answered item means for what it is part of.
-fn conclude(ctx: &mut Context<'_>, item: &OutboxItem, failure: Option<Failure>) -> Result<(), StoreError> {
+fn conclude(ctx: &mut Context<'_>, item: &OutboxHead, failure: Option<Failure>) -> Result<(), StoreError> {
     match item.purpose {
         Purpose::Acknowledgement(_)
         | Purpose::OwnAcknowledgement(_)
@@ -161,7 +153,7 @@ fn conclude(ctx: &mut Context<'_>, item: &OutboxItem, failure: Option<Failure>) 
         | Purpose::Link(_)
         | Purpose::DeviceList(_)
         | Purpose::Group(_)
-            if item.is_pending() =>
+            if item.counts.is_pending() =>
         {
             Ok(())
         }
@@ -186,7 +178,7 @@ fn conclude(ctx: &mut Context<'_>, item: &OutboxItem, failure: Option<Failure>) 
 
 fn conclude_entry(
     ctx: &mut Context<'_>,
-    item: &OutboxItem,
+    item: &OutboxHead,
     entry: &EntryId,
     failure: Option<Failure>,
 ) -> Result<(), StoreError> {
@@ -200,15 +192,14 @@ fn conclude_entry(
         if let Some(delivery) = ctx.tx.delivery(entry)? {
             resend::renew_key(ctx, &delivery.conversation)?;
             // Where another of their devices still takes something, they can say themselves what holds now.
-            let mut states = item.recipients.iter().map(|recipient| recipient.state);
-            let by_all = states.all(|state| matches!(state, OutboxState::Failed | OutboxState::LeftOut));
-            if let (Failure::Denied(denial), true, Some(Circle::Direct(contact))) = (failure, by_all, circle)
+            if let (Failure::Denied(denial), true, Some(Circle::Direct(contact))) =
+                (failure, item.counts.is_failed(), circle)
             {
                 refused(ctx, *contact, denial)?;
             }
         }
         let of_key = matches!(item.purpose, Purpose::Key(_));
-        if of_key && ctx.tx.outbox_of(&Purpose::Entry(*entry))?.is_empty() {
+        if of_key && ctx.tx.outbox_heads_of(&Purpose::Entry(*entry))?.is_empty() {
             // The entry is acknowledged already.
             return ctx.tx.delete_outbox(item.id);
         }
@@ -217,37 +208,35 @@ fn conclude_entry(
             return fail(ctx, entry, failure);
         }
     }
-    let keys = ctx.tx.outbox_of(&Purpose::Key(*entry))?;
-    let entries = ctx.tx.outbox_of(&Purpose::Entry(*entry))?;
-    let acknowledged = |item: &OutboxItem| {
-        item.recipients.iter().all(|recipient| recipient.state == OutboxState::Acknowledged)
-    };
-    if entries.iter().all(acknowledged) {
+    let entries = ctx.tx.outbox_heads_of(&Purpose::Entry(*entry))?;
+    if entries.iter().all(|item| item.counts.is_acknowledged()) {
         for entry in entries {
             ctx.tx.delete_outbox(entry.id)?;
         }
         return outgoing::drop_keys_of_acknowledged(ctx, entry);
     }
-    if !keys.iter().chain(&entries).all(|item| is_there(item, is_group)) {
-        return Ok(());
+    for purpose in [Purpose::Entry(*entry), Purpose::Key(*entry)] {
+        // In a group what can't get to one has got to the others.
+        if !ctx.tx.outbox_is_there(&purpose, is_group)? {
+            return Ok(());
+        }
     }
     raise_tick(ctx, entry, Tick::Sent)
 }
 
 /// Whether none of those for whom an entry was sealed can get it.
 pub(super) fn reaches_nobody(ctx: &Context<'_>, entry: &EntryId) -> Result<bool, StoreError> {
-    let entries = ctx.tx.outbox_of(&Purpose::Entry(*entry))?;
-    let mut states = entries.iter().flat_map(|item| &item.recipients).map(|recipient| recipient.state);
-    Ok(states.all(|state| matches!(state, OutboxState::Failed | OutboxState::LeftOut)))
+    let entries = ctx.tx.outbox_heads_of(&Purpose::Entry(*entry))?;
+    Ok(entries.iter().all(|item| item.counts.is_failed()))
 }
 
 fn conclude_introduction(
     ctx: &mut Context<'_>,
-    item: &OutboxItem,
+    item: &OutboxHead,
     user: &UserId,
     failure: Option<Failure>,
 ) -> Result<(), StoreError> {
-    if item.is_pending() {
+    if item.counts.is_pending() {
         return Ok(());
     }
     let contact = ctx.tx.contact(user)?;
@@ -261,8 +250,8 @@ fn conclude_introduction(
         return refused(ctx, contact, denial);
     }
     // Not before all their devices can know the new token: they may have to say theirs by the old one.
-    let introductions = ctx.tx.outbox_of(&Purpose::Introduction(*user))?;
-    if contact.refused.is_none() && !introductions.iter().any(OutboxItem::is_pending) {
+    let introductions = ctx.tx.outbox_heads_of(&Purpose::Introduction(*user))?;
+    if contact.refused.is_none() && !introductions.iter().any(|item| item.counts.is_pending()) {
         revocations::revoke_former(ctx, &mut contact)?;
         ctx.tx.put_contact(&contact)?;
     }
@@ -270,7 +259,7 @@ fn conclude_introduction(
     for delivery in ctx.tx.deliveries_unread(&ctx.me.direct(user))? {
         if delivery.sealed
             && delivery.tick == Tick::Queued
-            && ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?.is_empty()
+            && ctx.tx.outbox_heads_of(&Purpose::Entry(delivery.entry))?.is_empty()
         {
             raise_tick(ctx, &delivery.entry, Tick::Sent)?;
         }

@@ -85,18 +85,17 @@ pub(super) fn forget(ctx: &mut Context<'_>, device: &DeviceId) -> Result<(), Sto
     loop {
         let page = ctx.tx.outbox_to(device, after_id, PAGE)?;
         let Some(last) = page.last() else { break };
-        after_id = last.id;
-        for mut item in page {
-            item.recipients.retain(|recipient| recipient.device != *device);
-            if item.recipients.is_empty() {
-                ctx.tx.delete_outbox(item.id)?;
-                if let Purpose::Entry(entry) = item.purpose {
+        after_id = last.0.id;
+        for (head, _) in page {
+            if head.counts.all() == 1 {
+                ctx.tx.delete_outbox(head.id)?;
+                if let Purpose::Entry(entry) = head.purpose {
                     drop_keys_of_acknowledged(ctx, &entry)?;
                 }
             } else {
-                ctx.tx.put_outbox(&item)?;
+                ctx.tx.delete_outbox_recipient(head.id, device)?;
                 // It may have waited for this device only.
-                ctx.agenda.conclude.insert(item.id);
+                ctx.agenda.conclude.insert(head.id);
                 ctx.agenda.publish = true;
             }
         }
@@ -129,14 +128,13 @@ pub(super) fn any_message_to(
     device: &DeviceId,
     so_far: impl Fn(OutboxState) -> bool,
 ) -> Result<bool, StoreError> {
-    let is_so_far = |to: &OutboxRecipient| to.device == *device && so_far(to.state);
     let mut after_id = 0;
     loop {
         let page = tx.outbox_to(device, after_id, PAGE)?;
         let Some(last) = page.last() else { return Ok(false) };
-        after_id = last.id;
-        let mut messages = page.iter().filter(|item| matches!(item.purpose, Purpose::Entry(_)));
-        if messages.any(|item| item.recipients.iter().any(is_so_far)) {
+        after_id = last.0.id;
+        let mut messages = page.iter().filter(|(head, _)| matches!(head.purpose, Purpose::Entry(_)));
+        if messages.any(|(_, state)| so_far(*state)) {
             return Ok(true);
         }
     }
@@ -148,21 +146,20 @@ pub(super) fn acknowledged(
     entry: &EntryId,
     device: &DeviceId,
 ) -> Result<(), StoreError> {
-    let mut items = ctx.tx.outbox_of(&Purpose::Entry(*entry))?;
-    items.extend(ctx.tx.outbox_of(&Purpose::Key(*entry))?);
-    for mut item in items {
-        for recipient in item.recipients.iter_mut().filter(|recipient| recipient.device == *device) {
-            // The entry may have come another way, and its key not yet.
-            let key_to_send = matches!(item.purpose, Purpose::Key(_))
-                && matches!(recipient.state, OutboxState::Pending { .. });
-            if !key_to_send {
-                recipient.state = OutboxState::Acknowledged;
-            }
+    let mut items = ctx.tx.outbox_of_to(&Purpose::Entry(*entry), device)?;
+    items.extend(ctx.tx.outbox_of_to(&Purpose::Key(*entry), device)?);
+    for (head, state) in items {
+        // The entry may have come another way, and its key not yet.
+        let key_to_send =
+            matches!(head.purpose, Purpose::Key(_)) && matches!(state, OutboxState::Pending { .. });
+        if key_to_send || state == OutboxState::Acknowledged {
+            continue;
         }
-        if item.recipients.iter().all(|recipient| recipient.state == OutboxState::Acknowledged) {
-            ctx.tx.delete_outbox(item.id)?;
+        // The others may all have acknowledged it before.
+        if head.counts.acknowledged + 1 == head.counts.all() {
+            ctx.tx.delete_outbox(head.id)?;
         } else {
-            ctx.tx.put_outbox(&item)?;
+            ctx.tx.set_outbox_recipients(head.id, &[(*device, OutboxState::Acknowledged)])?;
         }
     }
     drop_keys_of_acknowledged(ctx, entry)
@@ -171,11 +168,13 @@ pub(super) fn acknowledged(
 /// When an entry is acknowledged by all, keys that went along are dropped as soon as a relay has them: later entries
 /// need them.
 pub(super) fn drop_keys_of_acknowledged(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError> {
-    if !ctx.tx.outbox_of(&Purpose::Entry(*entry))?.is_empty() {
+    if !ctx.tx.outbox_heads_of(&Purpose::Entry(*entry))?.is_empty() {
         return Ok(());
     }
-    for key in ctx.tx.outbox_of(&Purpose::Key(*entry))?.into_iter().filter(|key| !key.is_pending()) {
-        ctx.tx.delete_outbox(key.id)?;
+    for key in ctx.tx.outbox_heads_of(&Purpose::Key(*entry))? {
+        if !key.counts.is_pending() {
+            ctx.tx.delete_outbox(key.id)?;
+        }
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::circle::Circle;
 use super::context::Context;
 use super::looks::{Look, What};
 use super::{acknowledged, outgoing, own, pairwise};
-use crate::store::{Acknowledged, Contact, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError};
+use crate::store::{Acknowledged, Contact, Delivery, Failure, OutboxState, PendingItem, Purpose, StoreError};
 
 /// An entry that was sealed less than this ago may still be on its way.
 const GRACE: Duration = Duration::from_secs(30);
@@ -182,10 +182,12 @@ fn goes_again(
     device: &DeviceId,
     what: What,
 ) -> Result<bool, StoreError> {
-    let items = ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?;
+    let purpose = Purpose::Entry(delivery.entry);
+    let items = ctx.tx.outbox_heads_of(&purpose)?;
+    let states = ctx.tx.outbox_of_to(&purpose, device)?;
     match recipient {
         // It was not among those for whom it was sealed: nothing was known of it then.
-        Recipient::Member if delivery.sealed && !owes(&items, device, |_| true) => {
+        Recipient::Member if delivery.sealed && states.is_empty() => {
             return Ok(!is_refused(delivery) && is_young(ctx, delivery)?);
         }
         Recipient::Contact(theirs) if items.is_empty() => {
@@ -197,19 +199,20 @@ fn goes_again(
         }
         Recipient::Member | Recipient::Contact(_) => {}
     }
+    let owes = |so_far: fn(OutboxState) -> bool| states.iter().any(|(_, state)| so_far(*state));
     Ok(match what {
         What::Lost(moment) => {
             items.iter().all(|item| is_old(item.created, moment, ctx.now))
-                && owes(&items, device, |state| {
+                && owes(|state| {
                     matches!(state, OutboxState::Custody { .. } | OutboxState::Failed | OutboxState::LeftOut)
                 })
         }
         What::All { through_id, .. } => {
             items.iter().any(|item| item.id <= through_id)
                 && !is_refused(delivery)
-                && owes(&items, device, |state| state != OutboxState::Acknowledged)
+                && owes(|state| state != OutboxState::Acknowledged)
         }
-        What::LeftOut => owes(&items, device, |state| state == OutboxState::LeftOut),
+        What::LeftOut => owes(|state| state == OutboxState::LeftOut),
     })
 }
 
@@ -235,7 +238,7 @@ pub(super) fn call_back(ctx: &mut Context<'_>, conversation: &ConversationId) ->
         let (Purpose::Entry(entry) | Purpose::Key(entry)) = item.purpose else { continue };
         let delivery = ctx.tx.delivery(&entry)?;
         if delivery.is_some_and(|delivery| delivery.conversation == *conversation) {
-            give_up(ctx, item)?;
+            give_up(ctx, &item)?;
             outgoing::drop_keys_of_acknowledged(ctx, &entry)?;
             called_back = true;
         }
@@ -244,7 +247,7 @@ pub(super) fn call_back(ctx: &mut Context<'_>, conversation: &ConversationId) ->
         return Ok(());
     }
     for delivery in ctx.tx.deliveries_unread(conversation)? {
-        if !is_refused(&delivery) && !ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?.is_empty() {
+        if !is_refused(&delivery) && !ctx.tx.outbox_heads_of(&Purpose::Entry(delivery.entry))?.is_empty() {
             again(ctx, delivery)?;
         }
     }
@@ -259,7 +262,7 @@ pub(super) fn anew(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreEr
     let conversation = delivery.conversation;
     again(ctx, delivery)?;
     for delivery in ctx.tx.deliveries_unread(&conversation)? {
-        if may_go(&delivery) && !ctx.tx.outbox_of(&Purpose::Entry(delivery.entry))?.is_empty() {
+        if may_go(&delivery) && !ctx.tx.outbox_heads_of(&Purpose::Entry(delivery.entry))?.is_empty() {
             again(ctx, delivery)?;
         }
     }
@@ -268,13 +271,9 @@ pub(super) fn anew(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreEr
 }
 
 /// What no relay has yet is not tried again. A device that lacks it then is sent it anew when it says so.
-fn give_up(ctx: &mut Context<'_>, mut item: OutboxItem) -> Result<(), StoreError> {
-    for recipient in &mut item.recipients {
-        if matches!(recipient.state, OutboxState::Pending { .. }) {
-            recipient.state = OutboxState::Failed;
-        }
-    }
-    ctx.tx.put_outbox(&item).map(drop)
+fn give_up(ctx: &mut Context<'_>, item: &PendingItem) -> Result<(), StoreError> {
+    let states: Vec<_> = item.recipients.iter().map(|to| (to.device, OutboxState::Failed)).collect();
+    ctx.tx.set_outbox_recipients(item.id, &states)
 }
 
 /// Whether somebody did not want it. A relay that did not know the epoch's tokens is no such thing.
@@ -321,7 +320,7 @@ impl Theirs {
         // Whoever began anew lacks all from before, and is not sent that; but devices that were added lack what only those
         // had that were revoked since.
         let were_there = held.iter().any(|item| item.seq > 0 || (!contact.reinstalled && item.last() > 0));
-        let introducing = !ctx.tx.outbox_of(&Purpose::Introduction(contact.user))?.is_empty();
+        let introducing = !ctx.tx.outbox_heads_of(&Purpose::Introduction(contact.user))?.is_empty();
         Ok(Self { held, were_there, introducing })
     }
 
@@ -336,18 +335,13 @@ impl Theirs {
     }
 }
 
-fn owes(items: &[OutboxItem], device: &DeviceId, state: impl Fn(OutboxState) -> bool) -> bool {
-    let mut recipients = items.iter().flat_map(|item| &item.recipients);
-    recipients.any(|recipient| recipient.device == *device && state(recipient.state))
-}
-
 /// Takes the sealed bytes out, so that the entry is sealed anew.
 pub(super) fn again(ctx: &mut Context<'_>, mut delivery: Delivery) -> Result<(), StoreError> {
     if delivery.is_void() {
         return Ok(());
     }
     for purpose in [Purpose::Entry(delivery.entry), Purpose::Key(delivery.entry)] {
-        for item in ctx.tx.outbox_of(&purpose)? {
+        for item in ctx.tx.outbox_heads_of(&purpose)? {
             ctx.tx.delete_outbox(item.id)?;
         }
     }

@@ -55,37 +55,51 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 /// sealed anew when the user wants it again, or it was for own devices only, which get it as history. Goes on behind
 /// what it looked at last time.
 fn drop_old(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    let page = ctx.tx.outbox_page(ctx.agenda.swept_to, SWEEP_MAX)?;
+    let page = ctx.tx.outbox_heads(ctx.agenda.swept_to, SWEEP_MAX)?;
     ctx.agenda.swept_to = page.last().filter(|_| page.len() == SWEEP_MAX).map_or(0, |last| last.id);
-    for mut item in page {
-        if mend(&mut item, ctx.now) {
-            ctx.tx.put_outbox(&item)?;
-        }
-        let is_old = ctx.now.since(item.created) > ENVELOPE_TTL_MAX + EXPIRY_GRACE;
-        let has_ended = |state: OutboxState| match state {
-            OutboxState::Custody { held_until, .. } => held_until < ctx.now.before(EXPIRY_GRACE),
-            OutboxState::Acknowledged | OutboxState::Failed | OutboxState::LeftOut => true,
-            OutboxState::Pending { .. } => is_made_anew(&item.purpose),
-        };
-        if is_old && item.recipients.iter().all(|recipient| has_ended(recipient.state)) {
-            ctx.tx.delete_outbox(item.id)?;
+    for head in page {
+        let has_ended = !head.counts.is_pending() || is_made_anew(&head.purpose);
+        let is_old = has_ended && ctx.now.since(head.created) > ENVELOPE_TTL_MAX + EXPIRY_GRACE;
+        // The recipients of most need not be looked at.
+        if is_old || is_ahead(head.created, head.custody_ends, ctx.now) {
+            drop_if_old(ctx, head.id, is_old)?;
         }
     }
     Ok(())
 }
 
-/// What was sealed, or taken into custody, by a clock that was ahead, is of now at the latest. Says whether it was.
+fn drop_if_old(ctx: &mut Context<'_>, id: u64, is_old: bool) -> Result<(), StoreError> {
+    let Some(mut item) = ctx.tx.outbox(id)? else { return Ok(()) };
+    if mend(&mut item, ctx.now) {
+        ctx.tx.put_outbox(&item)?;
+    }
+    let has_ended = |state: OutboxState| match state {
+        OutboxState::Custody { held_until, .. } => held_until < ctx.now.before(EXPIRY_GRACE),
+        OutboxState::Acknowledged | OutboxState::Failed | OutboxState::LeftOut => true,
+        OutboxState::Pending { .. } => is_made_anew(&item.purpose),
+    };
+    if is_old && item.recipients.iter().all(|recipient| has_ended(recipient.state)) {
+        ctx.tx.delete_outbox(item.id)?;
+    }
+    Ok(())
+}
+
+/// Whether something was sealed, or taken into custody, by a clock that was ahead.
+fn is_ahead(created: Timestamp, held_until: Option<Timestamp>, now: Timestamp) -> bool {
+    created > now || held_until.is_some_and(|until| until > now.after(ENVELOPE_TTL_MAX))
+}
+
+/// What a clock that was ahead said is of now at the latest. Says whether there was such a thing.
 fn mend(item: &mut OutboxItem, now: Timestamp) -> bool {
-    let mut is_ahead = item.created > now;
+    let mut was_ahead = is_ahead(item.created, None, now);
     item.created = item.created.min(now);
     for recipient in &mut item.recipients {
         if let OutboxState::Custody { held_until, .. } = &mut recipient.state {
-            let longest = now.after(ENVELOPE_TTL_MAX);
-            is_ahead |= *held_until > longest;
-            *held_until = (*held_until).min(longest);
+            was_ahead |= is_ahead(item.created, Some(*held_until), now);
+            *held_until = (*held_until).min(now.after(ENVELOPE_TTL_MAX));
         }
     }
-    is_ahead
+    was_ahead
 }
 
 /// Whether something is made anew where a device still needs it: then it need not wait for ever for a relay that does

@@ -25,7 +25,7 @@ use super::types::{NetOutput, Outputs};
 use super::{direct, inbox, sealing};
 use crate::store::{Contact, ContactState, Cut, MemoryStore, NodeStore};
 
-const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
+pub(super) const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
 
 fn relay(n: u8) -> RelayAddress {
     RelayAddress { relay: RelayId::new([n; 32]), addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()] }
@@ -257,7 +257,7 @@ fn nobody_takes_out_devices_of_somebody_else() {
 }
 
 /// Does something with a new user's device.
-fn on_a_device(work: impl FnOnce(&mut Context<'_>)) {
+pub(super) fn on_a_device(work: impl FnOnce(&mut Context<'_>)) {
     let mut rng = ChaCha20Rng::seed_from_u64(3);
     let new = NewAccount {
         name: Name::new("Alice").unwrap(),

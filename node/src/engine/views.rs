@@ -258,9 +258,7 @@ pub(super) fn can_progress(ctx: &Context<'_>, delivery: &Delivery) -> Result<boo
 
 /// How many things are on their way out: items that no relay has yet.
 pub(super) fn outbox_pending(ctx: &Context<'_>, limit: usize) -> Result<usize, StoreError> {
-    let pending = ctx.tx.outbox_pending(0, limit)?;
-    let waits = |state: &OutboxState| matches!(state, OutboxState::Pending { .. });
-    Ok(pending.iter().filter(|item| item.recipients.iter().any(|to| waits(&to.state))).count())
+    ctx.tx.outbox_pending_len(limit)
 }
 
 /// A device of this user. `own`: what is known of the other ones; `forked`: those that wrote two things in one place.
@@ -276,7 +274,7 @@ pub(super) fn device(
     let state = match (listed.revoked, is_known) {
         (true, _) => "revoked",
         (false, true) => "active",
-        (false, false) if ctx.tx.outbox_of(&Purpose::Link(*device))?.is_empty() => "linking",
+        (false, false) if ctx.tx.outbox_heads_of(&Purpose::Link(*device))?.is_empty() => "linking",
         (false, false) => "waiting",
     };
     Ok(DeviceView {

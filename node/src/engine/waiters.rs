@@ -121,7 +121,7 @@ fn answer(
             Ok((ready || over).then_some(Ok(Response::DeviceCode(view))))
         }
         Condition::Linked { device } => {
-            let there = ctx.tx.outbox_of(&Purpose::Link(*device))?.is_empty();
+            let there = ctx.tx.outbox_heads_of(&Purpose::Link(*device))?.is_empty();
             let listed = ctx.me.account.device_list.devices.iter();
             let Some(listed) = listed.clone().find(|listed| listed.certificate.device == *device) else {
                 return Ok(None);
@@ -138,12 +138,12 @@ fn answer(
         Condition::Introduced { user } => introduced(ctx, user, over),
         Condition::Flushed { conversation, view } => {
             let flushed = !ctx.tx.own_receipts(conversation)?.due
-                && ctx.tx.outbox_of(&Purpose::Acknowledgement(*conversation))?.is_empty();
+                && ctx.tx.outbox_heads_of(&Purpose::Acknowledgement(*conversation))?.is_empty();
             Ok((flushed || over).then(|| Ok(Response::Count(view.clone()))))
         }
         Condition::Told { group, view } => {
             let is_told = ctx.tx.deliveries_waiting(group, 1)?.is_empty()
-                && ctx.tx.outbox_of(&Purpose::Group(*group))?.is_empty()
+                && ctx.tx.outbox_heads_of(&Purpose::Group(*group))?.is_empty()
                 && !ctx.agenda.updates.keys().any(|(of, _)| of == group);
             Ok((is_told || over).then(|| Ok(Response::Group(view.clone()))))
         }

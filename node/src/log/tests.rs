@@ -9,7 +9,7 @@ use undertone_protocol::keys::DeviceKey;
 use undertone_protocol::log::Frontier;
 
 use super::*;
-use crate::store::{MemoryStore, NodeStore, NodeTx};
+use crate::store::{CutReason, MemoryStore, NodeStore, NodeTx};
 
 const CONVERSATION: ConversationId = ConversationId::new([1; 32]);
 const NOW: Timestamp = Timestamp::from_ms(9);
@@ -291,6 +291,23 @@ fn the_largest_number_is_noted() {
     }
     let range = |from, through| SeqRange { from, through };
     assert_eq!(item.ranges, [range(u64::MAX - 3, u64::MAX - 3), range(u64::MAX - 1, u64::MAX)]);
+}
+
+#[test]
+fn a_cut_before_the_largest_number_comes_to_an_end() {
+    let last = entry(3, u64::MAX, 7, &[]);
+    let (sender, done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let cut = Cut { through: 1, head: None, why: CutReason::Forked };
+        let held = MemoryStore::default().transaction(|tx| {
+            insert(tx, last.clone(), NOW)?;
+            super::cut(tx, &CONVERSATION, &last.header.device, cut)?;
+            let stored = tx.entry(&last.id)?.unwrap();
+            counts(tx, &stored)
+        });
+        sender.send(held.unwrap()).unwrap();
+    });
+    assert_eq!(done.recv_timeout(std::time::Duration::from_secs(20)), Ok(false));
 }
 
 proptest! {

@@ -15,9 +15,9 @@ mod conformance;
 pub use memory::MemoryStore;
 pub use records::{
     Account, Acknowledged, AcknowledgedBy, Block, Contact, ContactState, Cut, CutReason, Delivery, Failure,
-    Fault, Gap, Group, HomeRelay, Member, OlmSession, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts,
-    PeerDevice, Purpose, Quarantined, Received, ReceiverKey, Revocation, SenderKey, Standing, StoredEntry,
-    StoredInvitation, SupersededKey,
+    Fault, Gap, Group, HomeRelay, Member, OlmSession, OutboxCounts, OutboxHead, OutboxItem, OutboxRecipient,
+    OutboxState, OwnReceipts, PeerDevice, PendingItem, PendingRecipient, Purpose, Quarantined, Received,
+    ReceiverKey, Revocation, SenderKey, Standing, StoredEntry, StoredInvitation, SupersededKey,
 };
 pub use sqlite::{OpenError, SqliteStore};
 pub use transaction::{

@@ -10,8 +10,8 @@ use undertone_protocol::time::Timestamp;
 
 use super::{
     Account, Acknowledged, AcknowledgedBy, Contact, Cut, Delivery, Gap, Group, HomeRelay, Member, OlmSession,
-    OutboxItem, OwnReceipts, PeerDevice, Purpose, Quarantined, ReceiverKey, Revocation, SenderKey,
-    StoreError, StoredEntry, StoredInvitation,
+    OutboxHead, OutboxItem, OutboxRecipient, OutboxState, OwnReceipts, PeerDevice, PendingItem, Purpose,
+    Quarantined, ReceiverKey, Revocation, SenderKey, StoreError, StoredEntry, StoredInvitation,
 };
 
 /// A transaction: reads see its own writes. "put" inserts or replaces.
@@ -367,21 +367,46 @@ pub trait ReceiptsTx {
 pub trait OutboxTx {
     /// Puts an item (numbers it when its id is 0) and returns its id.
     fn put_outbox(&mut self, item: &OutboxItem) -> Result<u64, StoreError>;
-    /// An item.
+    /// Says how far an item has come on its way to some of its recipients, and touches no others. Devices that it is not
+    /// for are passed over; without such an item nothing changes.
+    fn set_outbox_recipients(
+        &mut self,
+        id: u64,
+        states: &[(DeviceId, OutboxState)],
+    ) -> Result<(), StoreError>;
+    /// Takes a recipient out of an item.
+    fn delete_outbox_recipient(&mut self, id: u64, device: &DeviceId) -> Result<(), StoreError>;
+    /// An item, with all its recipients.
     fn outbox(&self, id: u64) -> Result<Option<OutboxItem>, StoreError>;
+    /// What an item is.
+    fn outbox_head(&self, id: u64) -> Result<Option<OutboxHead>, StoreError>;
+    /// One recipient of an item.
+    fn outbox_recipient(&self, id: u64, device: &DeviceId) -> Result<Option<OutboxRecipient>, StoreError>;
     /// Items with a recipient that is pending, by id, at most `limit`.
-    fn outbox_pending(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError>;
+    fn outbox_pending(&self, after_id: u64, limit: usize) -> Result<Vec<PendingItem>, StoreError>;
+    /// How many items have a recipient that is pending: `limit` when there are more.
+    fn outbox_pending_len(&self, limit: usize) -> Result<usize, StoreError>;
     /// All items, by id, at most `limit`.
-    fn outbox_page(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError>;
-    /// Items for a device, by id, at most `limit`.
+    fn outbox_heads(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxHead>, StoreError>;
+    /// Items for a device, by id, and how far they have come on their way there, at most `limit`.
     fn outbox_to(
         &self,
         device: &DeviceId,
         after_id: u64,
         limit: usize,
-    ) -> Result<Vec<OutboxItem>, StoreError>;
-    /// Items of one purpose, by id.
+    ) -> Result<Vec<(OutboxHead, OutboxState)>, StoreError>;
+    /// Items of one purpose, by id, with all their recipients.
     fn outbox_of(&self, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError>;
+    /// Items of one purpose, by id.
+    fn outbox_heads_of(&self, purpose: &Purpose) -> Result<Vec<OutboxHead>, StoreError>;
+    /// Items of one purpose that are for a device, by id, and how far they have come on their way there.
+    fn outbox_of_to(
+        &self,
+        purpose: &Purpose,
+        device: &DeviceId,
+    ) -> Result<Vec<(OutboxHead, OutboxState)>, StoreError>;
+    /// Whether no recipient of any item of one purpose is pending, nor failed, unless these are left aside.
+    fn outbox_is_there(&self, purpose: &Purpose, failed_aside: bool) -> Result<bool, StoreError>;
     /// Items whose latest custody ended before `moment`, of the custodies for users of whom no device
     /// acknowledged ([`OutboxItem::custody_ends`]); the earliest first, ties by id, at most `limit`.
     fn outbox_expired(&self, moment: Timestamp, limit: usize) -> Result<Vec<OutboxItem>, StoreError>;

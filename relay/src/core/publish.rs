@@ -151,7 +151,8 @@ impl Relay {
             Err(outcome) => return Ok(outcome),
         };
         let (mailbox, hash, payload, expiry) = (claim.mailbox, parcel.hash, &parcel.payload, parcel.expiry);
-        let item = Enqueue { mailbox, class, hash, payload, expiry, beside_bytes: charged.disk_bytes() };
+        let (beside_bytes, is_shared) = (charged.disk_bytes(), parcel.claims.len() > 1);
+        let item = Enqueue { mailbox, class, hash, payload, expiry, beside_bytes, is_shared };
         Ok(match mailbox::enqueue(tx, item, &self.limits, now)? {
             Enqueued::Stored(until) => {
                 admission::take_use(tx, charged)?;

@@ -23,6 +23,8 @@ pub(crate) struct Enqueue<'a> {
     pub(crate) expiry: Timestamp,
     /// Bytes that the caller will store and count with it, if it is stored.
     pub(crate) beside_bytes: u64,
+    /// Whether it is for other mailboxes too.
+    pub(crate) is_shared: bool,
 }
 
 /// What became of it.
@@ -140,7 +142,7 @@ pub(crate) fn enqueue<S: Store + ?Sized>(
     if !item.class.quota(limits).has_room(&queue, size) {
         return Ok(Enqueued::Full);
     }
-    let references = entries::references(tx, &item.hash)?;
+    let references = entries::references(tx, &item.hash, item.is_shared)?;
     let more = entries::disk_bytes(references, size) + item.beside_bytes;
     if !usage::fits(tx, more, disk_max(item.class, limits))? {
         return Ok(Enqueued::NoDisk);

@@ -96,20 +96,29 @@ fn references_key(hash: &[u8]) -> Key {
 }
 
 /// How many entries refer to a payload. The number is written down only when there are several: most
-/// payloads have one, and each key that is not written spares a sync its share.
+/// payloads have one, and each key that is not written spares a sync its share. Where several are likely it is looked
+/// for first, so that the payload is not read for each of a thousand recipients.
 pub(super) fn references<S: Store + ?Sized>(
     tx: &Overlay<'_, S>,
     hash: &PayloadHash,
+    is_shared: bool,
 ) -> Result<u64, StoreError> {
+    if is_shared && let Some(several) = several(tx, hash.as_bytes())? {
+        return Ok(several);
+    }
     match tx.get(payload_key(hash.as_bytes()).as_ref())? {
         Some(_) => references_of_held(tx, hash.as_bytes()),
         None => Ok(0),
     }
 }
 
-fn references_of_held<S: Store + ?Sized>(tx: &Overlay<'_, S>, hash: &[u8]) -> Result<u64, StoreError> {
+fn several<S: Store + ?Sized>(tx: &Overlay<'_, S>, hash: &[u8]) -> Result<Option<u64>, StoreError> {
     let several = tx.read::<References>("reference count", &references_key(hash))?;
-    Ok(several.map_or(1, |several| several.count))
+    Ok(several.map(|several| several.count))
+}
+
+fn references_of_held<S: Store + ?Sized>(tx: &Overlay<'_, S>, hash: &[u8]) -> Result<u64, StoreError> {
+    Ok(several(tx, hash)?.unwrap_or(1))
 }
 
 fn write_references<S: Store + ?Sized>(tx: &mut Overlay<'_, S>, hash: &[u8], count: u64) {

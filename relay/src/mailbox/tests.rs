@@ -242,7 +242,15 @@ fn publish(
         Known::No => {}
     }
     let (mailbox, hash) = (mailbox(to), hash(payload));
-    let item = Enqueue { mailbox, class, hash, payload: &content, expiry, beside_bytes: 0 };
+    let item = Enqueue {
+        mailbox,
+        class,
+        hash,
+        payload: &content,
+        expiry,
+        beside_bytes: 0,
+        is_shared: payload.is_multiple_of(2),
+    };
     match enqueue(tx, item, &limits(), now).unwrap() {
         Enqueued::Stored(until) => Told::Stored(until.as_ms()),
         Enqueued::Full => Told::Full,

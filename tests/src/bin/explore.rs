@@ -1,11 +1,11 @@
 //! Runs many simulated worlds on all processors:
-//! `cargo run --release -p undertone-tests --bin explore -- --seeds 1000 [--from 0] [--failures 10]`.
+//! `cargo run --release -p undertone-tests --bin explore -- --seeds 1000 [--from 0] [--failures 10] [--shrink-s 60]`.
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
-use undertone_tests::simulation::{REPLAY, explore};
+use undertone_tests::simulation::{Capsule, explore};
 
 /// Runs many simulated worlds, and says which do not hold.
 #[derive(Parser)]
@@ -19,6 +19,9 @@ struct Args {
     /// Ends after so many worlds that do not hold.
     #[arg(long, default_value_t = usize::MAX)]
     failures: usize,
+    /// How long each of the first three that do not hold may take to be made smaller, in seconds.
+    #[arg(long, default_value_t = 60)]
+    shrink_s: u64,
 }
 
 fn main() -> ExitCode {
@@ -28,26 +31,23 @@ fn main() -> ExitCode {
         .without_time()
         .init();
     let begun = Instant::now();
-    let explored = explore(
-        args.from..args.from.saturating_add(args.seeds),
-        None,
-        false,
-        args.failures,
-        |seed, failed| {
-            println!("seed {seed}: {failed}");
-            println!("replay: SEED={seed} {REPLAY}");
-        },
-    );
+    let seeds = args.from..args.from.saturating_add(args.seeds);
+    let explored =
+        explore(seeds, args.failures, |options, failed| println!("seed {}: {failed}", options.seed));
+    let took = begun.elapsed().as_secs_f64();
     println!("{:?}", explored.total);
+    let (held, not) = (explored.total.worlds, explored.failed.len());
+    let a_second = (explored.total.worlds as f64) / took;
     println!(
-        "{} of {} worlds hold, {} do not; {:.1} s",
-        explored.total.worlds,
-        args.seeds,
-        explored.failed.len(),
-        begun.elapsed().as_secs_f64()
+        "{held} of {} worlds hold, {not} do not; {took:.1} s, {a_second:.1} worlds a second",
+        args.seeds
     );
-    for (seed, _) in &explored.failed {
-        println!("seed {seed} failed");
+    let budget = Duration::from_secs(args.shrink_s);
+    for (options, failed) in explored.failed.iter().take(3).filter(|_| args.shrink_s > 0) {
+        println!("\n{}", Capsule::shrink(*options, failed.clone(), budget));
+    }
+    for (options, failed) in &explored.failed {
+        println!("seed {} failed: {:?}: {}", options.seed, failed.check(), failed.headline());
     }
     if explored.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -8,6 +8,7 @@
 
 mod client;
 mod clients;
+mod fan_out;
 mod idle;
 mod letters;
 mod offline;

@@ -30,6 +30,8 @@ pub(super) enum Mode {
     Pairs(Pairs),
     /// Mailboxes that are filled while nobody is attached, and drained afterwards.
     Offline(Offline),
+    /// One sender, and a group whose members are away: each message once for all, then once for each.
+    FanOut(FanOut),
 }
 
 impl Mode {
@@ -39,6 +41,7 @@ impl Mode {
             Self::Idle(asked) => asked.connections,
             Self::Pairs(asked) => asked.pairs,
             Self::Offline(asked) => asked.mailboxes,
+            Self::FanOut(_) => 1,
         }
     }
 }
@@ -76,5 +79,18 @@ pub(super) struct Offline {
     pub(super) messages: u32,
     /// Messages of one sender that have no receipt yet.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(super) window: u32,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct FanOut {
+    /// How many mailboxes each message is for.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub(super) mailboxes: u32,
+    /// Messages for all of them.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub(super) messages: u32,
+    /// Publishes without a receipt, where each is for one mailbox.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(super) window: u32,
 }

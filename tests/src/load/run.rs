@@ -10,7 +10,7 @@ use super::clients::Clients;
 use super::options::{Mode, Options};
 use super::process::RelayProcess;
 use super::report::Report;
-use super::{idle, offline, pairs};
+use super::{fan_out, idle, offline, pairs};
 
 /// A run may take this long beyond the seconds that it was asked to send for.
 const RUN_MAX: Duration = Duration::from_secs(900);
@@ -37,7 +37,7 @@ pub fn run_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
 async fn bounded(options: &Options, args: &[OsString]) -> anyhow::Result<Report> {
     let sending = match &options.mode {
         Mode::Pairs(pairs) => pairs.seconds,
-        Mode::Idle(_) | Mode::Offline(_) => 0,
+        Mode::Idle(_) | Mode::Offline(_) | Mode::FanOut(_) => 0,
     };
     let whole = RUN_MAX + Duration::from_secs(sending.into());
     // Dropping the run, however it ends, ends the relay and removes its directory.
@@ -68,6 +68,7 @@ async fn measured(options: &Options, args: &[OsString]) -> anyhow::Result<Report
         Mode::Idle(asked) => idle::run(&relay, &mut clients, asked).await?,
         Mode::Pairs(_) => pairs::run(&relay, &mut clients).await?,
         Mode::Offline(_) => offline::run(&relay, &mut clients).await?,
+        Mode::FanOut(_) => fan_out::run(&relay, &mut clients).await?,
     };
     report.count("processes", processes.into());
     clients.end().await?;

@@ -8,7 +8,7 @@ use undertone_transport::RelayAddress;
 
 use super::options::{Mode, Options};
 use super::stage::Cue;
-use super::{idle, offline, pairs};
+use super::{fan_out, idle, offline, pairs};
 
 /// Takes a share of the clients of a run.
 #[derive(Debug, Parser)]
@@ -45,6 +45,7 @@ async fn run(share: &Share) -> anyhow::Result<()> {
         Mode::Idle(_) => idle::serve(cue, relay, numbers).await,
         Mode::Pairs(asked) => pairs::serve(cue, relay, asked, numbers, bytes).await,
         Mode::Offline(asked) => offline::serve(cue, relay, asked, numbers, bytes).await,
+        Mode::FanOut(asked) => fan_out::serve(cue, relay, asked, bytes).await,
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) const BEGIN: &str = "begin";
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Measured {
     pub(super) messages: u64,
+    /// Bytes of the frames that carried them, where that was counted.
+    pub(super) sent_bytes: u64,
     /// In microseconds: of each message that they measured.
     pub(super) latencies_us: Vec<u64>,
 }
@@ -33,6 +35,7 @@ impl Measured {
     /// Takes in what other clients measured.
     pub(super) fn merge(&mut self, other: Self) {
         self.messages += other.messages;
+        self.sent_bytes += other.sent_bytes;
         self.latencies_us.extend(other.latencies_us);
     }
 }

@@ -167,7 +167,7 @@ impl Author {
     pub(super) fn held(&self, tx: &dyn NodeTx) -> Result<Held, StoreError> {
         let (last, _) = self.last(tx)?;
         let all = usize::try_from(last).unwrap_or(usize::MAX).saturating_add(1);
-        let outbox = tx.outbox_pending(0, all)?;
+        let outbox = tx.outbox_pending(0, all)?.into_iter().filter_map(|item| tx.outbox(item.id).transpose());
         let seen = (1..=last + 1).map(|number| {
             let payload = content(PRODUCER, number, PAYLOAD_BYTES_MAX);
             tx.seen(&PayloadHash::of(&payload))
@@ -180,7 +180,7 @@ impl Author {
             deliveries: tx.deliveries_between(&self.conversation, 0, u64::MAX >> 1, usize::MAX >> 1)?,
             sender_key: tx.sender_key(&self.conversation)?,
             receipts: tx.own_receipts(&self.conversation)?,
-            outbox,
+            outbox: outbox.collect::<Result<_, _>>()?,
             outbox_len: tx.outbox_len()?,
             seen: seen.collect::<Result<_, _>>()?,
         })

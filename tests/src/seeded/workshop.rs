@@ -87,7 +87,7 @@ fn commands(catch: &Catch) -> (Vec<String>, Vec<String>) {
     match catch {
         Catch::Worlds(count) => {
             let explore = "-p undertone-tests --bin explore";
-            let run = format!("run --quiet {explore} -- --failures 1 --seeds {count}");
+            let run = format!("run --quiet {explore} -- --failures 1 --shrink-s 0 --seeds {count}");
             (words(&format!("build {explore}")), words(&run))
         }
         Catch::Test(arguments) => {

@@ -7,17 +7,16 @@ use undertone::store::{
     Contact, ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, StoreError,
 };
 use undertone_protocol::entry::Content;
-use undertone_protocol::ids::{PayloadHash, UserId};
+use undertone_protocol::ids::{ConversationId, PayloadHash, UserId};
 use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::receipts::Tick;
+use undertone_protocol::wire::SealedEntry;
 use undertone_relay::store::Store;
 
-use super::failed::Failed;
+use super::failed::{Check, Failed};
+use super::reference::Expected;
 use super::user::MARKER;
-use super::watch::all;
-
-/// No node of a world puts so many items into its outbox.
-const OUTBOX_IDS_MAX: u64 = 100_000;
+use super::watch::{all, outbox_items};
 
 /// What one device shows of one acquaintance.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,16 +43,18 @@ pub(super) struct View {
     contacts: usize,
 }
 
+/// What a device shows of an acquaintance. What is on its way to `hostile` alone is not counted: it may never arrive.
 pub(super) fn view(
     title: String,
     disk: &mut MemoryStore,
     user: &UserId,
     peer: &UserId,
+    hostile: Option<&UserId>,
 ) -> Result<View, StoreError> {
     disk.transaction(|tx| {
         let mut view = View {
             title,
-            outbox: tx.outbox_len()?,
+            outbox: outbox(tx, hostile)?,
             quarantine: tx.quarantine(1_000)?.len(),
             contacts: tx.contacts()?.iter().filter(|contact| contact.user != *user).count(),
             linking: tx.account()?.is_some_and(|account| account.linking.is_some()),
@@ -66,6 +67,12 @@ pub(super) fn view(
         fill(&mut view, tx, user, peer)?;
         Ok(view)
     })
+}
+
+fn outbox(tx: &dyn NodeTx, hostile: Option<&UserId>) -> Result<usize, StoreError> {
+    let Some(hostile) = hostile else { return tx.outbox_len() };
+    let others = |item: &OutboxItem| item.recipients.iter().any(|recipient| recipient.user != *hostile);
+    Ok(outbox_items(tx)?.iter().filter(|item| others(item)).count())
 }
 
 fn described(contact: &Contact) -> String {
@@ -99,18 +106,7 @@ fn fill(view: &mut View, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Resul
 
 /// What is in an outbox.
 pub(super) fn left(name: &str, disk: &mut MemoryStore) -> Vec<String> {
-    let items = disk.transaction(|tx| {
-        // Items are numbered from 1 on.
-        let count = tx.outbox_len()?;
-        let mut items = Vec::new();
-        for id in 1..OUTBOX_IDS_MAX {
-            if items.len() == count {
-                break;
-            }
-            items.extend(tx.outbox(id)?);
-        }
-        Ok(items)
-    });
+    let items = disk.transaction(|tx| outbox_items(tx));
     let describe = |item: &OutboxItem| {
         let states: Vec<OutboxState> = item.recipients.iter().map(|recipient| recipient.state).collect();
         let hash = PayloadHash::of(&item.payload);
@@ -141,28 +137,81 @@ pub(super) fn as_shown(view: &MessageView, other: bool) -> String {
 /// sealed in lost sessions, called back with a block, overtaken, or outlived by its key may stay unopened (`may_be_shut`).
 pub(super) fn at_the_end(views: &[View], answered: &[&String], may_be_shut: bool) -> Result<(), Failed> {
     if !is_quiet(views) {
-        return Err(Failed::new(format!("it does not come to rest: {views:#?}")));
+        return Err(Failed::by(Check::Rest, format!("it does not come to rest: {views:#?}")));
     }
-    let Some(first) = views.first() else { return Err(Failed::new("nobody has a device")) };
+    let Some(first) = views.first() else { return Err(Failed::by(Check::Rest, "nobody has a device")) };
     let once: BTreeSet<&String> = first.shown.iter().collect();
     if once.len() != first.shown.len() {
-        return Err(Failed::new(format!("something shows twice: {:?}", first.shown)));
+        return Err(Failed::by(Check::Once, format!("something shows twice: {:?}", first.shown)));
     }
     if let Some(lost) = answered.iter().find(|text| !once.contains(**text)) {
-        return Err(Failed::new(format!("the user was told that \"{lost}\" is kept, and it is gone")));
+        return Err(Failed::by(
+            Check::Kept,
+            format!("the user was told that \"{lost}\" is kept, and it is gone"),
+        ));
     }
     if views.iter().any(|view| view.failed > 0 || view.lost > 0 || (view.quarantine > 0 && !may_be_shut)) {
-        return Err(Failed::new(format!("something failed, is lost, or was never opened: {views:#?}")));
+        return Err(Failed::by(
+            Check::Settled,
+            format!("something failed, is lost, or was never opened: {views:#?}"),
+        ));
     }
     Ok(())
 }
 
-/// Nobody has contacts that they never met.
-pub(super) fn knows_only(view: &View, acquaintances: usize) -> Result<(), Failed> {
-    if view.contacts == acquaintances {
+/// The devices of one user show the same of somebody who cheats, and have taken it all in.
+pub(super) fn converged(views: &[View]) -> bool {
+    let first = views.first();
+    views.iter().all(|view| !view.linking && first.is_some_and(|first| view.shown == first.shown))
+}
+
+/// The entries that a device holds of a conversation, those that do not count too, as they go over the wire.
+pub(super) fn entries(
+    disk: &mut MemoryStore,
+    conversation: &ConversationId,
+) -> Result<Vec<SealedEntry>, StoreError> {
+    disk.transaction(|tx| {
+        let mut entries = Vec::new();
+        for (device, _) in tx.frontier(conversation)? {
+            let held = tx.entries_of(conversation, &device, 1, usize::MAX >> 1)?;
+            entries.extend(held.into_iter().map(|stored| stored.entry.to_wire()));
+        }
+        Ok(entries)
+    })
+}
+
+/// What a device shows is what the reference model says, and its user's own messages are read by the others where
+/// `read`.
+pub(super) fn as_expected(
+    title: &str,
+    shown: &[MessageView],
+    expected: &Expected,
+    read: bool,
+) -> Result<(), Failed> {
+    // What else stands in a history, as that devices changed, is said in brackets.
+    let texts = shown.iter().filter(|view| !view.text.starts_with('('));
+    let texts: Vec<(&str, &str)> = texts.map(|view| (view.id.as_str(), view.text.as_str())).collect();
+    let wanted: Vec<(&str, &str)> =
+        expected.texts.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
+    if texts != wanted {
+        let what = format!("{title}: it shows {texts:#?}, and not {wanted:#?}");
+        return Err(Failed::by(Check::Reference, what));
+    }
+    match shown.iter().find(|view| read && view.mine && view.state != "read") {
+        Some(view) => Err(Failed::by(Check::Reference, format!("{title}: not shown as read: {view:?}"))),
+        None => Ok(()),
+    }
+}
+
+/// Nobody has contacts that they never met. Of `cheats`, whoever cheats may have spoilt it.
+pub(super) fn knows_only(view: &View, acquaintances: usize, cheats: usize) -> Result<(), Failed> {
+    if (acquaintances.saturating_sub(cheats)..=acquaintances).contains(&view.contacts) {
         return Ok(());
     }
-    Err(Failed::new(format!("{}: {} contacts, and {acquaintances} met", view.title, view.contacts)))
+    Err(Failed::by(
+        Check::Strangers,
+        format!("{}: {} contacts, and {acquaintances} met", view.title, view.contacts),
+    ))
 }
 
 /// The relay's disk holds neither what was said nor who said it.
@@ -173,7 +222,10 @@ pub(super) fn relay_is_blind(disk: &dyn Store, users: &[UserId]) -> Result<(), F
         for secret in &secrets {
             let inside = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == *secret);
             if inside(&key) || inside(&value) {
-                return Err(Failed::new("the relay's disk holds a message or an identity in the clear"));
+                return Err(Failed::by(
+                    Check::Blind,
+                    "the relay's disk holds a message or an identity in the clear",
+                ));
             }
         }
     }

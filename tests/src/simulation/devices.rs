@@ -24,7 +24,7 @@ impl World {
         if wants && self.circle.has_met(user) && one_in(&mut self.rng, NEW_DEVICE_ONE_IN) {
             let name = NAMES.get(count).copied().unwrap_or("another");
             let whose = someone.id;
-            let node = self.add_node(name, Origin::Link)?;
+            let node = self.add_node(name, Origin::Link, None)?;
             if let Some(node) = self.nodes.get_mut(node) {
                 node.user = whose;
             }

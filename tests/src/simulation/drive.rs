@@ -1,6 +1,6 @@
 //! How the world does what the machines want, and lets them die where the seed says so.
 
-use undertone::engine::{DownReason, Input, NetOutput, Outputs};
+use undertone::engine::{DownReason, Input, NetOutput, Notice, Outputs};
 use undertone_protocol::wire::Frame;
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
 
@@ -8,8 +8,8 @@ use super::failed::Failed;
 use super::faults;
 use super::network::{Direction, Happening, delay};
 use super::node::{Node, Stepped};
-use super::watch;
-use super::world::World;
+use super::watch::{self, Around};
+use super::world::{START, World};
 
 impl World {
     pub(super) fn step_node(&mut self, index: usize, inputs: Vec<Input>) -> Result<(), Failed> {
@@ -19,12 +19,13 @@ impl World {
         };
         match node.step(inputs, self.now, crash)? {
             Stepped::Alive(out) => {
-                watch::after_step(&mut self.nodes, index, &out.notices, false)?;
+                self.watch(index, &out.notices, false)?;
                 self.send_node(index, out)?;
                 self.wake_node(index);
             }
             Stepped::Died(out) => {
                 self.report.crashes += 1;
+                self.trace.note(START, self.now, || format!("node {index} dies, {crash:?}"));
                 if let Some(out) = out {
                     self.send_node(index, out)?;
                 }
@@ -59,8 +60,13 @@ impl World {
                 }
             }
         }
-        self.told(index, out.notices);
-        Ok(())
+        self.told(index, out.notices)
+    }
+
+    fn watch(&mut self, index: usize, notices: &[Notice], started: bool) -> Result<(), Failed> {
+        let hostile = self.hostile.and_then(|hostile| self.users.get(hostile)).map(|user| user.id);
+        let vouched = self.lied.then_some(&self.lies.vouched);
+        watch::after_step(&mut self.nodes, index, notices, started, Around { hostile, vouched })
     }
 
     fn carry(&mut self, conn: ConnId, direction: Direction, frame: Frame) {
@@ -92,7 +98,7 @@ impl World {
         let here = |node: &&mut Node| !node.away && node.engine.is_none();
         let Some(node) = self.nodes.get_mut(index).filter(here) else { return Ok(()) };
         node.start(self.now)?;
-        watch::after_step(&mut self.nodes, index, &[], true)?;
+        self.watch(index, &[], true)?;
         self.step_node(index, vec![Input::Tick])
     }
 
@@ -150,7 +156,7 @@ impl World {
                 RelayOutput::Send { conn, frame } => {
                     let bytes = u64::try_from(prost::Message::encoded_len(&frame)).unwrap_or(u64::MAX);
                     sent.push(RelayInput::Sent { conn, bytes });
-                    self.carry(conn, Direction::ToNode, frame);
+                    self.relay_says(conn, frame);
                 }
                 RelayOutput::Close { conn } => {
                     self.network.close(conn, self.now, &mut self.rng, &mut self.schedule);
@@ -162,6 +168,18 @@ impl World {
             self.step_relay(sent)?;
         }
         Ok(())
+    }
+
+    /// What the relay's machine sends goes out, if the relay behaves.
+    fn relay_says(&mut self, conn: ConnId, frame: Frame) {
+        self.lies.witness(&self.relay_id, &frame);
+        let (now, late) = self.lies.instead(conn, frame, &self.faults);
+        if let Some(frame) = now {
+            self.carry(conn, Direction::ToNode, frame);
+        }
+        for (after, frame) in late {
+            self.schedule.at(self.now.after(after), Happening::ToNode { conn, frame });
+        }
     }
 
     fn wake_relay(&mut self) {
@@ -184,7 +202,7 @@ impl World {
     /// What nodes believe to be in custody is; what lost devices wait for, or should, is nobody's care.
     pub(super) fn custody_is_true(&mut self) -> Result<(), Failed> {
         let lost = self.lost()?;
-        watch::custody_is_true(&mut self.nodes, &lost, &self.relay.disk, self.now)
+        watch::custody_is_true(&mut self.nodes, &lost, &self.lies.spoilt, &self.relay.disk, self.now)
     }
 
     pub(super) fn start_relay(&mut self) -> Result<(), Failed> {

@@ -2,9 +2,12 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
+use serde::{Deserialize, Serialize};
 
-/// How often things go wrong, in thousandths per occasion unless said otherwise.
-#[derive(Debug, Clone, Copy)]
+/// How often things go wrong, in thousandths per occasion unless said otherwise. As TOML what is left out does not go
+/// wrong.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Faults {
     /// A frame is lost, and its connection with it.
     pub drop: u32,
@@ -24,20 +27,33 @@ pub struct Faults {
     pub away: u32,
     /// Whether users revoke devices.
     pub revoke: bool,
-    /// How far the clock of a device may be off, for good, in either direction.
-    pub skew_max: Duration,
+    /// How far the clock of a device may be off, for good, in either direction, in seconds.
+    pub skew_s_max: u64,
     /// Whether clocks of devices jump months ahead, and minutes later back.
     pub clock_jumps: bool,
     /// Time that passes while everybody is away, between two bursts of activity.
     pub gap: Gap,
     /// Payloads of each class that one mailbox holds; `None`: as many as by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mailbox_messages_max: Option<u64>,
+    /// The relay keeps a delivery to itself: for minutes, or until it behaves.
+    pub withhold: u32,
+    /// It delivers again what it delivered on the same connection.
+    pub replay: u32,
+    /// It lets later deliveries go first, by up to a minute.
+    pub shuffle: u32,
+    /// It alters what is sealed or signed in a delivery or an answer.
+    pub corrupt: u32,
+    /// The last user's device is hostile: how often it alters what it says.
+    pub hostile: u32,
 }
 
 /// Time that passes while everybody is away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Gap {
     /// There is one burst of activity.
+    #[default]
     None,
     /// Days: less than an envelope lives.
     Days,
@@ -57,10 +73,15 @@ impl Faults {
         drain: 0,
         away: 0,
         revoke: false,
-        skew_max: Duration::ZERO,
+        skew_s_max: 0,
         clock_jumps: false,
         gap: Gap::None,
         mailbox_messages_max: None,
+        withhold: 0,
+        replay: 0,
+        shuffle: 0,
+        corrupt: 0,
+        hostile: 0,
     };
 
     /// Some mixture of faults, from gentle to harsh. What loosens the checks is left out of many worlds.
@@ -88,11 +109,57 @@ impl Faults {
             drain: if drains { upto(20) } else { 0 },
             away: if gap == Gap::None && !tight && !away { 0 } else { 100 + upto(300) },
             revoke,
-            skew_max: Duration::from_secs(if skewed { u64::from(upto(6 * 3600)) } else { 0 }),
-            clock_jumps: false,
+            skew_s_max: if skewed { u64::from(upto(6 * 3600)) } else { 0 },
             gap,
             mailbox_messages_max: tight.then(|| u64::from(3 + upto(8))),
+            ..Self::NONE
         }
+    }
+
+    /// The same with some lies of the relay, or a hostile device, in a few worlds.
+    pub(super) fn with_ill_will(self, rng: &mut ChaCha20Rng) -> Self {
+        let mut sometimes = |of: u32, max: u32| if one_in(rng, of) { 1 + rng.next_u32() % max } else { 0 };
+        let lies = sometimes(6, 1) > 0;
+        let hostile = sometimes(8, 1) > 0;
+        let mut lie = |max: u32| if lies { sometimes(2, max) } else { 0 };
+        let (withhold, replay, shuffle, corrupt) = (lie(60), lie(60), lie(100), lie(40));
+        let hostile = if hostile { 50 + sometimes(1, 700) } else { 0 };
+        Self { withhold, replay, shuffle, corrupt, hostile, ..self }
+    }
+
+    /// How far a clock may be off.
+    pub(super) const fn skew_max(&self) -> Duration {
+        Duration::from_secs(self.skew_s_max)
+    }
+
+    /// Whether the relay lies.
+    pub(super) const fn has_lies(&self) -> bool {
+        self.withhold + self.replay + self.shuffle + self.corrupt > 0
+    }
+
+    /// The same without one kind of fault, for each kind that there is.
+    pub(super) fn without_one(self) -> Vec<Self> {
+        let all = [
+            Self { drop: 0, ..self },
+            Self { duplicate: 0, ..self },
+            Self { reorder: 0, ..self },
+            Self { crash: 0, ..self },
+            Self { wedge: 0, ..self },
+            Self { quarrel: 0, ..self },
+            Self { drain: 0, ..self },
+            Self { away: 0, ..self },
+            Self { revoke: false, ..self },
+            Self { skew_s_max: 0, ..self },
+            Self { clock_jumps: false, ..self },
+            Self { gap: Gap::None, ..self },
+            Self { mailbox_messages_max: None, ..self },
+            Self { withhold: 0, ..self },
+            Self { replay: 0, ..self },
+            Self { shuffle: 0, ..self },
+            Self { corrupt: 0, ..self },
+            Self { hostile: 0, ..self },
+        ];
+        all.into_iter().filter(|fewer| *fewer != self).collect()
     }
 
     /// Whether a message may have expired by some device's clock, or keys been renewed.
@@ -103,7 +170,8 @@ impl Faults {
     /// The faults that end when everybody comes to rest. What a world is made of stays.
     pub(super) const fn over(self) -> Self {
         Self {
-            skew_max: self.skew_max,
+            skew_s_max: self.skew_s_max,
+            hostile: self.hostile,
             clock_jumps: self.clock_jumps,
             gap: self.gap,
             mailbox_messages_max: self.mailbox_messages_max,

@@ -4,27 +4,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use super::failed::Failed;
-use super::faults::Faults;
 use super::report::Report;
-use super::world::{World, WorldOptions};
+use super::scenario::WorldOptions;
+use super::world::World;
 
 /// What became of many worlds.
 #[derive(Debug, Default)]
 pub struct Explored {
     /// All that held, added up.
     pub total: Report,
-    /// Seeds of worlds where something did not hold, in order.
-    pub failed: Vec<(u64, Failed)>,
+    /// Worlds where something did not hold, in order of their seeds.
+    pub failed: Vec<(WorldOptions, Failed)>,
 }
 
-/// Runs a world of each seed, on all processors. `failed` is called at once, in any order, for each world
+/// Runs the world of each seed, on all processors. `failed` is called at once, in any order, for each world
 /// where something does not hold; after as many as `failures_max` no other world is begun.
 pub fn explore(
     seeds: Range<u64>,
-    faults: Option<Faults>,
-    real_crypto: bool,
     failures_max: usize,
-    failed: impl Fn(u64, &Failed) + Sync,
+    failed: impl Fn(&WorldOptions, &Failed) + Sync,
 ) -> Explored {
     let next = AtomicU64::new(seeds.start);
     let failures = AtomicU64::new(0);
@@ -36,12 +34,13 @@ pub fn explore(
             if seed >= seeds.end {
                 break;
             }
-            match World::run(WorldOptions { seed, faults, real_crypto }) {
+            let options = WorldOptions::of(seed);
+            match World::run(options) {
                 Ok(report) => explored.total += report,
                 Err(error) => {
                     failures.fetch_add(1, Ordering::Relaxed);
-                    failed(seed, &error);
-                    explored.failed.push((seed, error));
+                    failed(&options, &error);
+                    explored.failed.push((options, error));
                 }
             }
         }
@@ -57,6 +56,6 @@ pub fn explore(
             all.failed.extend(explored.failed);
         }
     });
-    all.failed.sort_by_key(|(seed, _)| *seed);
+    all.failed.sort_by_key(|(options, _)| options.seed);
     all
 }

@@ -2,35 +2,67 @@
 //! committed, a network that delays, drops, doubles and reorders, clocks that are off, and crashes at every boundary
 //! between deciding, committing and sending. One seed decides everything, so a seed that fails fails again.
 //!
-//! A [`Stage`] is the same machines without faults, led by a test. A world is driven in [`World::run`]; what
-//! must hold is looked at while it runs, in `watch`, and at its end, in `checks`. [`explore`] runs many worlds.
+//! Most worlds seal with a deterministic model of the cryptography, one in eight with the real one. In some the relay lies
+//! (`lies`): it withholds, repeats, shuffles and alters what its machine sends. In some one user's device is hostile
+//! (`hostile`): it alters what its machine wants to say, and signs it anew.
+//!
+//! A [`Stage`] is the same machines without faults, led by a test. A world is driven in [`World::run`]. [`explore`] runs
+//! many worlds; what does not hold in one becomes a [`Capsule`]: a world as small as it could be made, to be kept as a
+//! [`Scenario`] in `tests/scenarios`.
+//!
+//! # What is looked at, and when
+//!
+//! | invariant | while a world runs (`watch`) | at rest (`peace`, `checks`) |
+//! |---|---|---|
+//! | 1 what was sent shows, or failed | what was *sent* is at the relay after each of its crashes | `Rest`, `Settled`, `Readable`: all devices have everything, nothing failed; `Kept`: what a user was told is kept, is there |
+//! | 2 equal entries, equal view | | `Reference`: what each device shows, with ticks, is what `reference` makes of the signed entries; `Converged`: so it is of somebody who cheats |
+//! | 3 only members decrypt | `Members`: nothing more is sealed under a key that a device holds which is known to be revoked; `Turns`: a turn renews the sender key; `SealedOnce`: no key seals two things under one number | |
+//! | 4 ticks are true | `Ticks`: none goes back; `TrueTicks`: who is said to have it, or to have read it, does; `Vouched`: without the relay's signature nothing is in custody | `Reference`: all is read |
+//! | 5 shown once | `Once`: told once | `Once`: stands there once |
+//! | 6 crashes lose nothing | `Machines`, `Custody`: what was signed for is at the relay or at its device, after each crash of the relay | `Custody`, `Kept` |
+//! | 7 no bytes from outside harm | `Panic`, `Circles`; `Bounded`: no table beyond its limit, every so many steps | `Bounded` |
+//! | 8 relays learn nothing | | `Blind`: neither texts nor identities on its disk |
+//!
+//! `Truth` (nothing shows that nobody said), `Blocked` and `Strangers` are more than these. Where the relay lies, what it
+//! spoilt is not in custody, and may stay unopened; where somebody cheats, what is said of and to them may be anything, as
+//! long as the devices of each contact agree. Not looked at here: membership of groups, disappearing entries, more relays
+//! than one.
 
 mod asking;
+mod bounds;
+mod capsule;
 mod checks;
 mod circle;
 mod devices;
 mod drive;
 mod failed;
 mod faults;
+mod hostile;
+mod lies;
 mod many;
 mod network;
 mod node;
 mod peace;
 mod people;
+mod reference;
 mod relay;
 mod report;
+mod scenario;
 mod seen;
 mod stage;
+mod trace;
 mod user;
 mod watch;
 mod world;
 
-pub use failed::Failed;
+pub use capsule::Capsule;
+pub use failed::{Check, Failed};
 pub use faults::{Faults, Gap};
 pub use many::{Explored, explore};
 pub use report::Report;
+pub use scenario::{CryptoKind, Scenario, WorldOptions};
 pub use stage::Stage;
-pub use world::{World, WorldOptions};
+pub use world::World;
 
 /// Replays one world, with `SEED=n` before it.
 pub const REPLAY: &str = "cargo test -p undertone-tests --test simulation one_seed -- --nocapture";

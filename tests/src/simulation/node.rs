@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use ed25519_dalek::SigningKey;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use undertone::engine::{Engine, Input, LoadError, NewAccount, Origin, Outputs, create_account};
@@ -12,6 +13,7 @@ use undertone_protocol::time::Timestamp;
 
 use super::failed::Failed;
 use super::faults::Crash;
+use super::hostile::HostileCrypto;
 use super::seen::Seen;
 
 /// One device: a disk, and an engine while it lives.
@@ -28,6 +30,8 @@ pub(super) struct Node {
     pub(super) engine: Option<Engine>,
     pub(super) rng: ChaCha20Rng,
     real_crypto: bool,
+    /// How it cheats, if it does.
+    pub(super) cheat: Option<Cheat>,
     /// How far its clock is off.
     pub(super) skew: Skew,
     /// How far it is off when it is not wrong altogether.
@@ -40,6 +44,15 @@ pub(super) struct Node {
     pub(super) seen: Seen,
     /// When the engine is to be woken next, by the world's clock.
     pub(super) tick_at: Option<Timestamp>,
+}
+
+/// How a hostile device cheats.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cheat {
+    /// Decides what kind of cheat it is.
+    pub(super) seed: u64,
+    /// How often, in thousandths.
+    pub(super) often: u32,
 }
 
 /// How far a clock is off.
@@ -117,6 +130,7 @@ impl Node {
             engine: None,
             rng,
             real_crypto,
+            cheat: None,
             skew,
             right: None,
             jumped: false,
@@ -129,7 +143,14 @@ impl Node {
     /// Loads the engine from the disk, as at every start.
     pub(super) fn start(&mut self, now: Timestamp) -> Result<(), Failed> {
         let now = self.skew.shown(now);
-        let crypto = crypto(&mut self.rng, self.real_crypto);
+        let mut crypto = crypto(&mut self.rng, self.real_crypto);
+        if let Some(cheat) = self.cheat {
+            let account = self.disk.transaction(|tx| tx.account())?;
+            let account = account.ok_or_else(|| Failed::new("a node lost its account"))?;
+            let key = SigningKey::from_bytes(account.device_seed.expose());
+            let life = self.rng.next_u64();
+            crypto = Box::new(HostileCrypto::new(crypto, key, cheat.seed, life, cheat.often));
+        }
         let rng = ChaCha20Rng::seed_from_u64(self.rng.next_u64());
         let mut loaded = None;
         self.disk

@@ -1,17 +1,21 @@
 //! After the trouble: faults end, everybody makes peace, and all must come to rest.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use undertone::command::{Ask, Command, CommandId, HistoryItem, Response};
+use undertone::command::{Ask, Command, CommandId, HistoryItem, MessageView, Response};
 use undertone::engine::{Input, Notice};
 use undertone::store::NodeStore;
 use undertone_protocol::ids::UserId;
+use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::time::Timestamp;
 
+use super::bounds;
 use super::checks::{self, View};
-use super::failed::Failed;
+use super::failed::{Check, Failed};
 use super::faults::Gap;
 use super::node::Stepped;
+use super::reference;
 use super::user::{Peer, User};
 use super::world::World;
 
@@ -20,12 +24,17 @@ const REST_MAX: Duration = Duration::from_secs(3_600);
 /// How often users greet each other after months, until all comes to rest.
 const GREET_EVERY: Duration = Duration::from_secs(600);
 const GREETS_MAX: u32 = 4;
+/// No conversation of a world has so many messages.
+const HISTORY_MAX: usize = 1_000;
 /// How often users look after what is not settled yet.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 impl World {
     pub(super) fn come_to_rest(&mut self) -> Result<(), Failed> {
         self.faults = self.faults.over();
+        if self.lied {
+            self.relay_behaves();
+        }
         self.users.iter_mut().for_each(User::calm_down);
         let (begun, end) = (self.now, self.now.after(REST_MAX));
         for node in 0..self.nodes.len() {
@@ -40,7 +49,7 @@ impl World {
             self.revoked = self.lost()?;
             let quiet = self.is_quiet()?;
             // Acknowledgements that expired are told with the next message.
-            let greet = self.faults.is_long() && (greets == 0 || !quiet);
+            let greet = (self.faults.is_long() || self.lied) && (greets == 0 || !quiet);
             if greet && (quiet || self.now > begun.after(GREET_EVERY * (greets + 1))) && greets < GREETS_MAX {
                 greets += 1;
                 self.everybody_greets()?;
@@ -54,9 +63,17 @@ impl World {
         }
     }
 
+    /// What a relay kept back comes when connections are made anew.
+    fn relay_behaves(&mut self) {
+        for conn in self.network.all() {
+            self.network.close(conn, self.now, &mut self.rng, &mut self.schedule);
+        }
+    }
+
     fn everybody_makes_peace(&mut self) -> Result<(), Failed> {
         // What was on its way may have expired, or waits for a device that is lost.
-        let long = self.faults.gap != Gap::None || self.faults.clock_jumps || !self.revoked.is_empty();
+        let long =
+            self.faults.gap != Gap::None || self.faults.clock_jumps || !self.revoked.is_empty() || self.lied;
         for (user, index, peer) in self.usable()? {
             let (Some(user), Some(node)) = (self.users.get_mut(user), self.nodes.get_mut(index)) else {
                 continue;
@@ -87,6 +104,8 @@ impl World {
     fn usable(&mut self) -> Result<Vec<(usize, usize, Peer)>, Failed> {
         let ways: Vec<(usize, usize)> =
             self.circle.pairs().iter().flat_map(|(a, b)| [(*a, *b), (*b, *a)]).collect();
+        // Whoever cheats makes no peace.
+        let ways = ways.into_iter().filter(|(user, _)| Some(*user) != self.hostile).collect::<Vec<_>>();
         let mut usable = Vec::new();
         for (user, peer) in ways {
             let Some(peer) = self.users.get(peer).map(User::peer) else { continue };
@@ -101,23 +120,37 @@ impl World {
 
     fn is_quiet(&mut self) -> Result<bool, Failed> {
         for (a, b) in self.circle.pairs().to_vec() {
-            if !checks::is_quiet(&self.views(a, b)?) {
+            let views = self.views(a, b)?;
+            let quiet = match self.cheats(a, b) {
+                true => checks::converged(&views),
+                false => checks::is_quiet(&views),
+            };
+            if !quiet {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// What all devices of two acquaintances show of each other.
+    /// Whether one of two users cheats.
+    fn cheats(&self, a: usize, b: usize) -> bool {
+        self.hostile.is_some_and(|hostile| [a, b].contains(&hostile))
+    }
+
+    /// What all devices of two acquaintances show of each other; one that cheats is not asked.
     fn views(&mut self, a: usize, b: usize) -> Result<Vec<View>, Failed> {
         let mut views = Vec::new();
+        let hostile = self.hostile.and_then(|hostile| self.users.get(hostile)).map(|user| user.id);
         for (user, peer) in [(a, b), (b, a)] {
+            if Some(user) == self.hostile {
+                continue;
+            }
             let devices = self.devices_of(user);
             let (Some(user), Some(peer)) = (self.users.get(user), self.users.get(peer)) else { continue };
             for index in devices {
                 let Some(node) = self.nodes.get_mut(index) else { continue };
                 let title = format!("{}'s {} of {}", user.name, node.device.short(), peer.name);
-                views.push(checks::view(title, &mut node.disk, &user.id, &peer.id)?);
+                views.push(checks::view(title, &mut node.disk, &user.id, &peer.id, hostile.as_ref())?);
             }
         }
         Ok(views)
@@ -132,18 +165,31 @@ impl World {
         // can't be opened, and comes again another way.
         let may_be_shut = self.report.wedged + self.report.blocked + self.report.full > 0
             || self.faults.is_long()
+            || self.lied
+            || self.hostile.is_some()
             || self.nodes.len() > self.users.len();
+        for node in self.nodes.iter_mut().filter(|node| node.cheat.is_none()) {
+            bounds::hold(node)?;
+        }
         if let Some(node) = self.nodes.iter().find(|node| node.seen.asked_again && !may_be_shut) {
-            return Err(Failed::new(format!(
-                "{} could not read something, and nothing was broken",
-                node.name
-            )));
+            let what = format!("{} could not read something, and nothing was broken", node.name);
+            return Err(Failed::by(Check::Readable, what));
         }
         for (a, b) in self.circle.pairs().to_vec() {
             let views = self.views(a, b)?;
+            if self.cheats(a, b) {
+                if !checks::converged(&views) {
+                    let what = format!("the devices of one user show different things: {views:#?}");
+                    return Err(Failed::by(Check::Converged, what));
+                }
+                self.is_as_expected(a, b)?;
+                continue;
+            }
             let answered = self.answered_between(a, b);
             let settled = checks::at_the_end(&views, &answered, may_be_shut);
             settled.map_err(|failed| failed.with(format!("{:?}\n{:#?}", self.statuses(), self.left())))?;
+            self.only_what_was_said(a, b, &views)?;
+            self.is_as_expected(a, b)?;
             self.all_show_alike(a, b)?;
             self.report.pairs += 1;
             self.report.messages += views.first().map_or(0, |view| view.shown.len());
@@ -153,48 +199,97 @@ impl World {
 
     /// Whatever was answered, edited, deleted, pinned, and how people reacted.
     fn all_show_alike(&mut self, a: usize, b: usize) -> Result<(), Failed> {
+        if self.cheats(a, b) {
+            return Ok(());
+        }
         let mut first: Option<Vec<String>> = None;
         for (user, peer, other) in [(a, b, false), (b, a, true)] {
             let Some(peer) = self.users.get(peer).map(User::peer) else { continue };
             for index in self.devices_of(user) {
-                let shown = self.shown_at(index, &peer, other)?;
+                let views = self.history(index, &peer.id)?.into_iter();
+                let said = views.filter(|view| view.deleted || !view.text.starts_with('('));
+                let shown: Vec<String> = said.map(|view| checks::as_shown(&view, other)).collect();
                 let first = first.get_or_insert_with(|| shown.clone());
                 if *first != shown {
                     let text =
                         format!("device {index} shows of {}: {shown:#?}\nanother {first:#?}", peer.name);
-                    return Err(Failed::new(text));
+                    return Err(Failed::by(Check::Reference, text));
                 }
             }
         }
         Ok(())
     }
 
-    /// The messages with somebody as a device answers them.
-    fn shown_at(&mut self, index: usize, peer: &Peer, other: bool) -> Result<Vec<String>, Failed> {
+    fn only_what_was_said(&self, a: usize, b: usize, views: &[View]) -> Result<(), Failed> {
+        for text in views.iter().flat_map(|view| &view.shown) {
+            if !self.was_said_between(a, b, text) {
+                return Err(Failed::by(Check::Truth, format!("\"{text}\" shows, and nobody said it")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The devices of two users show what the reference model makes of the entries that they hold together; where one
+    /// cheats, those of the other one.
+    fn is_as_expected(&mut self, a: usize, b: usize) -> Result<(), Failed> {
+        let (Some(first), Some(second)) = (self.users.get(a), self.users.get(b)) else { return Ok(()) };
+        let (first, second) = (first.id, second.id);
+        let conversation = direct_conversation(&first, &second);
+        let mut entries = Vec::new();
+        let mut devices = Vec::new();
+        for user in [a, b].into_iter().filter(|user| Some(*user) != self.hostile) {
+            for index in self.devices_of(user) {
+                let Some(node) = self.nodes.get_mut(index) else { continue };
+                entries.extend(checks::entries(&mut node.disk, &conversation)?);
+                devices.push(index);
+            }
+        }
+        let users: BTreeMap<_, _> =
+            self.nodes.iter().map(|node| (*node.device.as_bytes(), *node.user.as_bytes())).collect();
+        let expected = reference::expected(conversation.as_bytes(), &entries, &users);
+        let expected = expected.map_err(|what| Failed::by(Check::Reference, what))?;
+        let read = !self.cheats(a, b);
+        for index in devices {
+            let Some(node) = self.nodes.get(index) else { continue };
+            let title = format!("{} {}", node.name, node.device.short());
+            let peer = if node.user == first { second } else { first };
+            let shown = self.history(index, &peer)?;
+            checks::as_expected(&title, &shown, &expected, read)?;
+        }
+        Ok(())
+    }
+
+    /// What a device says of a conversation when it is asked.
+    fn history(&mut self, index: usize, peer: &UserId) -> Result<Vec<MessageView>, Failed> {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(index) else { return Ok(Vec::new()) };
-        let name = node.disk.transaction(|tx| tx.contact(&peer.id))?.map(|contact| contact.name.to_string());
-        let command = Command::History { name: name.unwrap_or_default(), limit: 1_000 };
+        let Some(contact) = node.disk.transaction(|tx| tx.contact(peer))? else { return Ok(Vec::new()) };
+        let command = Command::History { name: contact.name.to_string(), limit: HISTORY_MAX };
         let ask = Ask { id: CommandId(0), command, wait: Duration::ZERO };
         let Stepped::Alive(out) = node.step(vec![Input::Ask(ask)], now, None)? else { return Ok(Vec::new()) };
+        let mut shown = Vec::new();
         for notice in out.notices {
             if let Notice::Reply { result, .. } = notice
                 && let Ok(Response::History(items)) = *result
             {
-                let views = items.into_iter().filter_map(HistoryItem::message);
-                let said = views.filter(|view| view.deleted || !view.text.starts_with('('));
-                return Ok(said.map(|view| checks::as_shown(&view, other)).collect());
+                shown.extend(items.into_iter().filter_map(HistoryItem::message));
             }
         }
-        Err(Failed::new(format!("{}: no history", node.name)))
+        Ok(shown)
     }
 
     fn nobody_knows_strangers(&mut self) -> Result<(), Failed> {
         for (a, b) in self.circle.pairs().to_vec() {
             let views = self.views(a, b)?;
             for (user, view) in [(a, views.first()), (b, views.last())] {
-                let acquaintances = self.circle.of(user).len();
-                view.map_or(Ok(()), |view| checks::knows_only(view, acquaintances))?;
+                let acquaintances = self.circle.of(user);
+                // Where one cheats only the other one's devices were asked.
+                let asked = if self.cheats(a, b) { self.hostile.map(|h| a + b - h) } else { Some(user) };
+                if asked != Some(user) {
+                    continue;
+                }
+                let cheats = acquaintances.iter().filter(|peer| Some(**peer) == self.hostile).count();
+                view.map_or(Ok(()), |view| checks::knows_only(view, acquaintances.len(), cheats))?;
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What users and strangers do, and what users are told.
 
-use undertone::command::{CommandError, CommandId, Response};
+use undertone::command::{CommandError, CommandId, MessageView, Response};
 use undertone::engine::{Input, Notice};
 use undertone::event::Event;
 use undertone::store::NodeStore;
@@ -9,11 +9,11 @@ use undertone_protocol::limits::{PREKEYS_PER_LOCATOR_MAX, PROTOCOL_VERSION};
 use undertone_protocol::wire::{self, frame::Body};
 use undertone_relay::core::{ConnId, Input as RelayInput};
 
-use super::failed::Failed;
+use super::failed::{Check, Failed};
 use super::faults::{below, happens};
 use super::network::{Happening, delay};
 use super::user::User;
-use super::world::World;
+use super::world::{START, World};
 
 impl World {
     /// A user does something about one of those whom they know, on one of their devices.
@@ -36,7 +36,10 @@ impl World {
             self.report.wedged += 1;
         }
         match user.act(node, peer, &mut self.circle, &mut self.rng)? {
-            Some(ask) => self.step_node(index, vec![Input::Ask(ask)]),
+            Some(ask) => {
+                self.trace.note(START, self.now, || format!("node {index} is asked: {:?}", ask.command));
+                self.step_node(index, vec![Input::Ask(ask)])
+            }
             None => Ok(()),
         }
     }
@@ -68,14 +71,40 @@ impl World {
     }
 
     /// What a user is told must hold from then on.
-    pub(super) fn told(&mut self, index: usize, notices: Vec<Notice>) {
+    pub(super) fn told(&mut self, index: usize, notices: Vec<Notice>) -> Result<(), Failed> {
         for notice in notices {
             match notice {
                 Notice::Reply { id, result } => self.answered(index, id, *result),
                 Notice::Event(Event::Tick { failed: Some(_), .. }) => self.report.failed += 1,
+                Notice::Event(Event::Message { message }) => self.was_said(index, &message)?,
                 Notice::Event(_) => {}
             }
         }
+        Ok(())
+    }
+
+    /// What a device tells of, somebody said to its user, or its user said; or somebody who cheats said it.
+    fn was_said(&self, index: usize, message: &MessageView) -> Result<(), Failed> {
+        let Some(node) = self.nodes.get(index).filter(|node| node.cheat.is_none()) else { return Ok(()) };
+        let reader = self.users.iter().position(|user| user.id == node.user);
+        let cheats = self.hostile.and_then(|hostile| self.users.get(hostile));
+        let is_notice = message.text.starts_with('(');
+        if is_notice || cheats.is_some_and(|cheats| message.contact == cheats.name) {
+            return Ok(());
+        }
+        let peers = (0..self.users.len()).filter(|peer| Some(*peer) != reader);
+        let mut pairs = peers.filter_map(|peer| reader.map(|reader| (reader, peer)));
+        if pairs.any(|(a, b)| self.was_said_between(a, b, &message.text)) {
+            return Ok(());
+        }
+        let (name, text, from) = (node.name, &message.text, &message.from);
+        Err(Failed::by(Check::Truth, format!("{name}: told that {from} said \"{text}\", and nobody did")))
+    }
+
+    /// Whether one of two users said this to the other.
+    pub(super) fn was_said_between(&self, a: usize, b: usize, text: &str) -> bool {
+        let (Some(a), Some(b)) = (self.users.get(a), self.users.get(b)) else { return false };
+        a.said(&b.peer(), text) || b.said(&a.peer(), text)
     }
 
     fn answered(&mut self, index: usize, id: CommandId, result: Result<Response, CommandError>) {
@@ -87,8 +116,11 @@ impl World {
                 }
             }
             // What a message came to by changes is looked at in the end.
-            Ok(Response::Message(view)) if view.change.is_none() && !view.edited && !view.deleted => {
-                self.answered.insert(view.text, index);
+            Ok(Response::Message(view)) if !view.edited && !view.deleted => {
+                let owner = self.users.iter().find(|user| user.devices.contains(&index));
+                if owner.is_some_and(|owner| !owner.is_change(&id)) {
+                    self.answered.insert(view.text, index);
+                }
             }
             Ok(Response::DeviceCode(view)) if view.ready => {
                 self.codes.extend(view.code.map(|code| (index, code)));

@@ -39,6 +39,16 @@ pub struct Report {
     pub doubled: u64,
     /// Frames that overtook others.
     pub reordered: u64,
+    /// Deliveries that the relay kept back.
+    pub withheld: u64,
+    /// Deliveries that it made again.
+    pub replayed: u64,
+    /// Deliveries that it made later than others.
+    pub shuffled: u64,
+    /// Frames that it altered.
+    pub corrupted: u64,
+    /// Worlds with a hostile device.
+    pub hostile: u64,
 }
 
 impl AddAssign for Report {
@@ -61,5 +71,10 @@ impl AddAssign for Report {
         self.dropped += other.dropped;
         self.doubled += other.doubled;
         self.reordered += other.reordered;
+        self.withheld += other.withheld;
+        self.replayed += other.replayed;
+        self.shuffled += other.shuffled;
+        self.corrupted += other.corrupted;
+        self.hostile += other.hostile;
     }
 }

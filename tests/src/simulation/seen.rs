@@ -15,6 +15,8 @@ pub(super) struct Seen {
     pub(super) told_ticks: BTreeMap<String, Tick>,
     /// The sender key of each conversation.
     pub(super) keys: BTreeMap<ConversationId, SealedUnder>,
+    /// The conversations whose sender key a device holds that is known to be revoked.
+    pub(super) held_by_revoked: BTreeSet<ConversationId>,
     /// Who was blocked after the last step.
     pub(super) blocked: BTreeSet<String>,
     pub(super) steps: u64,

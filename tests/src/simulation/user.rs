@@ -32,6 +32,8 @@ pub(super) struct User {
     quarrels: BTreeMap<usize, u32>,
     written: u32,
     asked: u64,
+    /// Commands that wrote no message: what they answer with may be somebody else's.
+    changing: BTreeSet<CommandId>,
     /// For whom links were asked that are not there yet.
     inviting: BTreeMap<CommandId, Vec<usize>>,
 }
@@ -67,6 +69,7 @@ impl User {
             quarrels: BTreeMap::new(),
             written: 0,
             asked: 0,
+            changing: BTreeSet::new(),
             inviting: BTreeMap::new(),
         }
     }
@@ -86,6 +89,17 @@ impl User {
 
     pub(super) const fn peer(&self) -> Peer {
         Peer { index: self.index, name: self.name, id: self.id }
+    }
+
+    /// How many devices they come to have.
+    pub(super) const fn devices_wanted(&self) -> usize {
+        self.devices_wanted
+    }
+
+    /// Whether they ever said this to somebody.
+    pub(super) fn said(&self, peer: &Peer, text: &str) -> bool {
+        let number = text.strip_prefix(&self.begins(peer)).and_then(|number| number.parse().ok());
+        number.is_some_and(|number: u32| (1..=self.written).contains(&number))
     }
 
     /// Whether they could do with another device.
@@ -273,8 +287,19 @@ impl User {
         ask
     }
 
+    /// Whether it was asked for a message to be changed, and not for one to be sent.
+    pub(super) fn is_change(&self, id: &CommandId) -> bool {
+        self.changing.contains(id)
+    }
+
     pub(super) fn ask(&mut self, command: Command) -> Ask {
         self.asked += 1;
+        if matches!(
+            command,
+            Command::React { .. } | Command::Edit { .. } | Command::Delete { .. } | Command::Pin { .. }
+        ) {
+            self.changing.insert(CommandId(self.asked));
+        }
         Ask { id: CommandId(self.asked), command, wait: Duration::from_secs(10) }
     }
 

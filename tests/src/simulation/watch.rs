@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use undertone::engine::Notice;
 use undertone::event::Event;
-use undertone::store::{Delivery, NodeStore, NodeTx, OutboxItem, OutboxState, Purpose, StoreError};
+use undertone::store::{
+    Delivery, NodeStore, NodeTx, OutboxItem, OutboxState, PendingItem, Purpose, StoreError,
+};
 use undertone_protocol::crypto::{ENC_BYTES, PayloadKind, classify};
 use undertone_protocol::ids::{DeviceId, PayloadHash, UserId};
 use undertone_protocol::keys::direct_conversation;
@@ -13,7 +15,8 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{Frame, frame::Body};
 use undertone_relay::store::Store;
 
-use super::failed::Failed;
+use super::bounds;
+use super::failed::{Check, Failed};
 use super::node::Node;
 use super::seen::SealedUnder;
 
@@ -21,10 +24,22 @@ const TICKS: [Tick; 5] = [Tick::Queued, Tick::Waiting, Tick::Sent, Tick::Deliver
 /// No conversation of a world has so many messages.
 pub(super) const MESSAGES_MAX: u64 = 10_000;
 
+/// After how many steps of a node its tables are looked at.
+const BOUNDS_EVERY: u64 = 256;
+
 /// How far a message has come, and with whom it is.
 struct Shown {
     peer: UserId,
     delivery: Delivery,
+}
+
+/// What is around the nodes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// Whose device cheats: what it says of itself need not be so.
+    pub(super) hostile: Option<UserId>,
+    /// What the relay signed for, where it lies about that.
+    pub(super) vouched: Option<&'a BTreeSet<PayloadHash>>,
 }
 
 /// After a step of a node that told this; `started`: it was its first.
@@ -33,8 +48,9 @@ pub(super) fn after_step(
     index: usize,
     notices: &[Notice],
     started: bool,
+    around: Around<'_>,
 ) -> Result<(), Failed> {
-    let Some(node) = nodes.get_mut(index) else { return Ok(()) };
+    let Some(node) = nodes.get_mut(index).filter(|node| node.cheat.is_none()) else { return Ok(()) };
     told_once(node, notices)?;
     told_ticks_advance(node, notices)?;
     turns_renew_keys(node, started)?;
@@ -44,7 +60,13 @@ pub(super) fn after_step(
     let moved = notices.iter().any(|notice| matches!(notice, Notice::Event(Event::Tick { .. })));
     // Most steps move no tick: then a look now and then is enough.
     if moved || started || node.seen.steps.is_multiple_of(8) {
-        ticks_are_true(nodes, index)?;
+        if let Some(vouched) = around.vouched {
+            custody_is_vouched(node, vouched)?;
+        }
+        if node.seen.steps.is_multiple_of(BOUNDS_EVERY) {
+            bounds::hold(node)?;
+        }
+        ticks_are_true(nodes, index, around.hostile)?;
     }
     Ok(())
 }
@@ -54,7 +76,10 @@ fn told_once(node: &mut Node, notices: &[Notice]) -> Result<(), Failed> {
     for notice in notices {
         let Notice::Event(Event::Message { message }) = notice else { continue };
         if !node.seen.told.insert(message.id.clone()) {
-            return Err(Failed::new(format!("{}: told twice of \"{}\"", node.name, message.text)));
+            return Err(Failed::by(
+                Check::Once,
+                format!("{}: told twice of \"{}\"", node.name, message.text),
+            ));
         }
     }
     Ok(())
@@ -65,11 +90,14 @@ fn told_ticks_advance(node: &mut Node, notices: &[Notice]) -> Result<(), Failed>
     for notice in notices {
         let Notice::Event(Event::Tick { id, state, .. }) = notice else { continue };
         let Some(tick) = TICKS.into_iter().find(|tick| tick.as_str() == state) else {
-            return Err(Failed::new(format!("{}: told of a tick \"{state}\"", node.name)));
+            return Err(Failed::by(Check::Ticks, format!("{}: told of a tick \"{state}\"", node.name)));
         };
         let before = node.seen.told_ticks.insert(id.clone(), tick);
         if before.is_some_and(|before| before > tick) {
-            return Err(Failed::new(format!("{}: told of {tick:?} after {before:?} of {id}", node.name)));
+            return Err(Failed::by(
+                Check::Ticks,
+                format!("{}: told of {tick:?} after {before:?} of {id}", node.name),
+            ));
         }
     }
     Ok(())
@@ -91,24 +119,38 @@ fn turns_renew_keys(node: &mut Node, started: bool) -> Result<(), Failed> {
     let (user, device) = (node.user, node.device);
     let keys = node.disk.transaction(|tx| {
         let mut keys = Vec::new();
+        let own = tx.account()?.map(|account| account.device_list);
         for contact in tx.contacts()? {
             let conversation = direct_conversation(&user, &contact.user);
             let Some(key) = tx.sender_key(&conversation)? else { continue };
             let others = tx.frontier(&conversation)?.into_iter().filter(|(other, _)| *other != device);
             let received = others.map(|(_, item)| item.count()).sum();
-            keys.push((conversation, SealedUnder { key: key.header_key, messages: key.messages, received }));
+            let lists = own.iter().chain(&contact.device_list);
+            let mut revoked = lists.flat_map(|list| &list.devices).filter(|listed| listed.revoked);
+            let holders = [key.holders, key.own_holders].concat();
+            let shut_out = revoked.any(|listed| holders.contains(&listed.certificate.device));
+            let now = SealedUnder { key: key.header_key, messages: key.messages, received };
+            keys.push((conversation, now, shut_out));
         }
         Ok(keys)
     })?;
-    for (conversation, now) in keys {
+    for (conversation, now, shut_out) in keys {
+        let knew = match shut_out {
+            true => !node.seen.held_by_revoked.insert(conversation),
+            false => node.seen.held_by_revoked.remove(&conversation),
+        };
         let Some(before) = node.seen.keys.get(&conversation) else {
             node.seen.keys.insert(conversation, now);
             continue;
         };
         let again = before.key == now.key && before.messages < now.messages;
+        if again && knew && shut_out && !started {
+            let what = format!("{}: sealed under a key that a revoked device holds", node.name);
+            return Err(Failed::by(Check::Members, what));
+        }
         // What a node did in the step in which it died was not looked at.
         if again && before.received < now.received && !started {
-            return Err(Failed::new(format!("{}: a sender key outlived a turn", node.name)));
+            return Err(Failed::by(Check::Turns, format!("{}: a sender key outlived a turn", node.name)));
         }
         if again || before.key != now.key {
             node.seen.keys.insert(conversation, now);
@@ -137,22 +179,25 @@ fn blocked_are_shut_out(node: &mut Node, notices: &[Notice]) -> Result<(), Faile
         _ => false,
     });
     if let Some(told) = told {
-        return Err(Failed::new(format!("{}: told of a blocked contact: {told:?}", node.name)));
+        return Err(Failed::by(
+            Check::Blocked,
+            format!("{}: told of a blocked contact: {told:?}", node.name),
+        ));
     }
-    let to_them = |item: &&OutboxItem| {
-        let mut pending = item.recipients.iter().filter(|recipient| is_pending(recipient.state));
-        pending.any(|recipient| blocked.iter().any(|contact| contact.user == recipient.user))
+    let to_them = |item: &&PendingItem| {
+        item.recipients.iter().any(|recipient| blocked.iter().any(|contact| contact.user == recipient.user))
     };
     match pending.iter().find(to_them) {
-        Some(item) => {
-            Err(Failed::new(format!("{}: {:?} is on its way to a blocked contact", node.name, item.purpose)))
-        }
+        Some(item) => Err(Failed::by(
+            Check::Blocked,
+            format!("{}: {:?} is on its way to a blocked contact", node.name, item.purpose),
+        )),
         None => Ok(()),
     }
 }
 
 /// Ticks never go back, whatever crashes; and none shows that is not true.
-fn ticks_are_true(nodes: &mut [Node], index: usize) -> Result<(), Failed> {
+fn ticks_are_true(nodes: &mut [Node], index: usize, hostile: Option<UserId>) -> Result<(), Failed> {
     let Some(node) = nodes.get_mut(index) else { return Ok(()) };
     let (name, author) = (node.name, node.user);
     let mut moved = Vec::new();
@@ -160,15 +205,18 @@ fn ticks_are_true(nodes: &mut [Node], index: usize) -> Result<(), Failed> {
         let Delivery { entry, tick, .. } = shown.delivery;
         let before = node.seen.ticks.insert(entry, tick);
         if before.is_some_and(|before| before > tick) {
-            return Err(Failed::new(format!("{name}: a tick went from {before:?} to {tick:?}")));
+            return Err(Failed::by(Check::Ticks, format!("{name}: a tick went from {before:?} to {tick:?}")));
         }
         if before != Some(tick) && tick >= Tick::Delivered {
             moved.push(shown);
         }
     }
     for Shown { peer, delivery } in moved {
-        if !is_true(nodes, &author, &peer, &delivery)? {
-            return Err(Failed::new(format!("{name} shows {:?}, and it is not so", delivery.tick)));
+        if hostile != Some(peer) && !is_true(nodes, &author, &peer, &delivery)? {
+            return Err(Failed::by(
+                Check::TrueTicks,
+                format!("{name} shows {:?}, and it is not so", delivery.tick),
+            ));
         }
     }
     Ok(())
@@ -208,10 +256,36 @@ fn is_true(
     Ok(false)
 }
 
-/// What a node believes to be in custody is at the relay, or is with the device that it is for.
+/// All that is in an outbox.
+pub(super) fn outbox_items(tx: &dyn NodeTx) -> Result<Vec<OutboxItem>, StoreError> {
+    let mut items = Vec::new();
+    for head in tx.outbox_heads(0, usize::MAX)? {
+        items.extend(tx.outbox(head.id)?);
+    }
+    Ok(items)
+}
+
+/// What a node believes to be in custody, its relay's own machine signed for.
+fn custody_is_vouched(node: &mut Node, vouched: &BTreeSet<PayloadHash>) -> Result<(), Failed> {
+    let items = node.disk.transaction(|tx| outbox_items(tx))?;
+    for item in items {
+        let held = |state: OutboxState| matches!(state, OutboxState::Custody { .. });
+        let believes = item.recipients.iter().any(|recipient| held(recipient.state));
+        if believes && !vouched.contains(&PayloadHash::of(&item.payload)) {
+            let what =
+                format!("{}: takes {:?} for stored, and nobody signed for it", node.name, item.purpose);
+            return Err(Failed::by(Check::Vouched, what));
+        }
+    }
+    Ok(())
+}
+
+/// What a node believes to be in custody is at the relay, or is with the device that it is for, or was `spoilt` by a
+/// relay that lies.
 pub(super) fn custody_is_true(
     nodes: &mut [Node],
     lost: &BTreeSet<usize>,
+    spoilt: &BTreeSet<PayloadHash>,
     relay: &dyn Store,
     now: Timestamp,
 ) -> Result<(), Failed> {
@@ -221,10 +295,10 @@ pub(super) fn custody_is_true(
     let known: BTreeSet<&[u8]> =
         held.filter_map(|(key, _)| key.last_chunk::<32>()).map(<[u8; 32]>::as_slice).collect();
     for index in (0..nodes.len()).filter(|index| !lost.contains(index)) {
-        let Some(node) = nodes.get_mut(index) else { continue };
+        let Some(node) = nodes.get_mut(index).filter(|node| node.cheat.is_none()) else { continue };
         let name = node.name;
         for (hash, device) in in_custody(node, now)? {
-            if known.contains(hash.as_bytes().as_slice()) {
+            if spoilt.contains(&hash) || known.contains(hash.as_bytes().as_slice()) {
                 continue;
             }
             let recipient = nodes.iter_mut().enumerate().find(|(_, node)| node.device == device);
@@ -232,7 +306,10 @@ pub(super) fn custody_is_true(
             let asked = |(index, node): &(usize, &mut Node)| !lost.contains(index) && !node.jumped;
             let Some((_, recipient)) = recipient.filter(asked) else { continue };
             if !recipient.disk.transaction(|tx| tx.seen(&hash))? {
-                return Err(Failed::new(format!("{name}: the relay lost what it took into custody")));
+                return Err(Failed::by(
+                    Check::Custody,
+                    format!("{name}: the relay lost what it took into custody"),
+                ));
             }
         }
     }
@@ -288,12 +365,18 @@ impl Listener {
                 Ok(PayloadKind::Link) => named(&item.payload, LINK_NAME),
                 Ok(PayloadKind::Channel { tag } | PayloadKind::Message { tag }) => tag.as_bytes().to_vec(),
                 Err(error) => {
-                    return Err(Failed::new(format!("a node published what is no payload: {error}")));
+                    return Err(Failed::by(
+                        Check::SealedOnce,
+                        format!("a node published what is no payload: {error}"),
+                    ));
                 }
             };
             let hash = PayloadHash::of(&item.payload);
             if self.sealed.insert(name, hash).is_some_and(|other| other != hash) {
-                return Err(Failed::new("two payloads were sealed with one key and number"));
+                return Err(Failed::by(
+                    Check::SealedOnce,
+                    "two payloads were sealed with one key and number",
+                ));
             }
         }
         Ok(())
@@ -307,8 +390,4 @@ const LINK_NAME: usize = 3 + 12;
 
 fn named(payload: &[u8], length: usize) -> Vec<u8> {
     payload.get(..length).unwrap_or_default().to_vec()
-}
-
-fn is_pending(state: OutboxState) -> bool {
-    matches!(state, OutboxState::Pending { .. })
 }

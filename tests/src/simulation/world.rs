@@ -1,4 +1,6 @@
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
@@ -10,49 +12,50 @@ use undertone_relay::core::Input as RelayInput;
 use undertone_relay::limits::Limits;
 
 use super::circle::Circle;
-use super::failed::Failed;
+use super::failed::{Check, Failed};
 use super::faults::{Faults, Gap, below, happens, one_in};
+use super::lies::Lies;
 use super::network::{Direction, Happening, Network, Schedule, delay};
-use super::node::{Node, Skew};
+use super::node::{Cheat, Node, Skew};
 use super::relay::SimRelay;
 use super::report::Report;
+use super::scenario::{CryptoKind, WorldOptions};
+use super::trace::{Trace, named};
 use super::user::User;
 use super::watch::Listener;
 
 /// 2026-01-01: any start will do.
-const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
+pub(super) const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
 const NAMES: [&str; 4] = ["Alice", "Bob", "Carol", "Dave"];
 /// How long faults go on, time that flies not counted.
-const TROUBLE: Duration = Duration::from_secs(600);
+pub(super) const TROUBLE: Duration = Duration::from_secs(600);
 /// How long after everybody went away time begins to fly: what was on the wires has arrived.
 const SETTLED: Duration = Duration::from_secs(90);
 /// No world needs so many steps: one that does runs in circles.
 const STEPS_MAX: u64 = 1_000_000;
 /// What all of a world write together.
 const MESSAGES_MAX: u32 = 48;
+/// What somebody hostile would like to write.
+const FLOOD: u32 = 60;
 /// Tells the clocks' randomness from the rest.
 const JUMPS: u64 = 0x636c_6f63_6b73;
+/// The same for what relay and users do on purpose.
+const ILL_WILL: u64 = 0x696c_6c77_696c;
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// How a world is made.
-#[derive(Debug, Clone, Copy)]
-pub struct WorldOptions {
-    /// Decides everything.
-    pub seed: u64,
-    /// What goes wrong; `None`: the seed decides.
-    pub faults: Option<Faults>,
-    /// Use vodozemac in the place of its model. It draws its own randomness, so such a world does not
-    /// repeat to the byte.
-    pub real_crypto: bool,
-}
 
 /// Two to four users with one to three devices each, and one relay.
 pub struct World {
     pub(super) rng: ChaCha20Rng,
     jumps: ChaCha20Rng,
-    real_crypto: bool,
+    options: WorldOptions,
     pub(super) now: Timestamp,
     pub(super) faults: Faults,
+    /// The user whose device cheats.
+    pub(super) hostile: Option<usize>,
+    pub(super) lies: Lies,
+    /// Whether the relay ever lies in this world.
+    pub(super) lied: bool,
+    pub(super) trace: Trace,
     pub(super) schedule: Schedule,
     pub(super) network: Network,
     pub(super) listener: Listener,
@@ -71,35 +74,76 @@ pub struct World {
 }
 
 impl World {
-    /// Makes a world and lets it run to its end.
+    /// Makes a world and lets it run to its end. A panic in it is a failure like another.
     pub fn run(options: WorldOptions) -> Result<Report, Failed> {
-        let mut world = Self::new(options)?;
-        let faults = world.faults;
-        let lived = world.go_through_trouble().and_then(|()| world.come_to_rest());
-        lived.map_err(|failed| failed.with(format!("after {:?}: {:?}", world.now.since(START), faults)))?;
-        world.report.worlds = 1;
-        world.report.users = world.users.len();
-        world.report.devices = world.nodes.len();
-        world.report.revoked = world.revoked.len();
-        world.report.dropped = world.network.dropped;
-        world.report.doubled = world.network.doubled;
-        world.report.reordered = world.network.reordered;
-        Ok(world.report)
+        Self::lived(options, Trace::new(false))
     }
 
-    fn new(options: WorldOptions) -> Result<Self, Failed> {
+    /// The same, and what does not hold comes with what happened last.
+    pub(super) fn traced(options: WorldOptions) -> Result<Report, Failed> {
+        Self::lived(options, Trace::new(true))
+    }
+
+    /// The same world with all told that the seed decides at its beginning.
+    pub fn made_explicit(options: WorldOptions) -> WorldOptions {
+        let Ok(world) = Self::new(options, Trace::default()) else { return options };
+        WorldOptions {
+            users: Some(world.users.len()),
+            devices_max: world.users.iter().map(User::devices_wanted).max(),
+            trouble_s: Some(options.trouble_s.unwrap_or(TROUBLE.as_secs())),
+            faults: Some(world.faults),
+            ..options
+        }
+    }
+
+    fn lived(options: WorldOptions, trace: Trace) -> Result<Report, Failed> {
+        let mut world = Self::new(options, trace)?;
+        let faults = world.faults;
+        let lived =
+            catch_unwind(AssertUnwindSafe(|| world.go_through_trouble().and_then(|()| world.come_to_rest())));
+        let lived = lived.unwrap_or_else(|panic| Err(Failed::by(Check::Panic, words(&*panic))));
+        let when = world.now.since(START);
+        if let Err(failed) = lived {
+            return Err(failed.with(format!("after {when:?}: {faults:?}")).traced(world.trace.lines()));
+        }
+        Ok(world.reported())
+    }
+
+    fn reported(mut self) -> Report {
+        self.report.worlds = 1;
+        self.report.users = self.users.len();
+        self.report.devices = self.nodes.len();
+        self.report.revoked = self.revoked.len();
+        self.report.dropped = self.network.dropped;
+        self.report.doubled = self.network.doubled;
+        self.report.reordered = self.network.reordered;
+        let told = self.lies.told;
+        self.report.withheld = told.withheld;
+        self.report.replayed = told.replayed;
+        self.report.shuffled = told.shuffled;
+        self.report.corrupted = told.corrupted;
+        self.report.hostile = u64::from(self.hostile.is_some());
+        self.report
+    }
+
+    fn new(options: WorldOptions, trace: Trace) -> Result<Self, Failed> {
         let mut rng = ChaCha20Rng::seed_from_u64(options.seed);
         // Of their own, so that they change nothing in the worlds without them.
         let mut jumps = ChaCha20Rng::seed_from_u64(options.seed ^ JUMPS);
-        let faults = options
-            .faults
-            .unwrap_or_else(|| Faults { clock_jumps: one_in(&mut jumps, 8), ..Faults::random(&mut rng) });
+        let mut ill_will = ChaCha20Rng::seed_from_u64(options.seed ^ ILL_WILL);
+        let drawn = Faults { clock_jumps: one_in(&mut jumps, 8), ..Faults::random(&mut rng) };
+        let drawn = drawn.with_ill_will(&mut ill_will);
+        let faults = options.faults.unwrap_or(drawn);
         let relay = SimRelay::new(limits(&faults), fork(&mut rng));
         let relay_id = relay.address().relay;
         let mut world = Self {
-            real_crypto: options.real_crypto,
+            options,
             now: START,
             faults,
+            hostile: None,
+            lies: Lies::new(ill_will.next_u64()),
+            lied: faults.has_lies(),
+            trace,
             schedule: Schedule::default(),
             network: Network::default(),
             listener: Listener::default(),
@@ -124,9 +168,16 @@ impl World {
     }
 
     fn populate(&mut self) -> Result<(), Failed> {
-        let count = [2, 2, 2, 3, 3, 4].get(below(&mut self.rng, 6)).copied().unwrap_or(2);
+        let drawn = [2, 2, 2, 3, 3, 4].get(below(&mut self.rng, 6)).copied().unwrap_or(2);
+        let hostile = self.faults.hostile > 0;
+        // Whoever cheats has contacts that have others.
+        let count = self.options.users.unwrap_or(if hostile { drawn.max(3) } else { drawn });
+        let count = count.clamp(2, NAMES.len());
+        self.hostile = hostile.then_some(count.saturating_sub(1));
         for (index, name) in NAMES.into_iter().take(count).enumerate() {
-            let node = self.add_node(name, Origin::New)?;
+            let often = self.faults.hostile;
+            let cheat = (self.hostile == Some(index)).then_some(Cheat { seed: self.options.seed, often });
+            let node = self.add_node(name, Origin::New, cheat)?;
             let id = self.nodes.get(node).map(|node| node.user);
             let id = id.ok_or_else(|| Failed::new("no such node"))?;
             self.users.push(User::new(index, name, id, node));
@@ -138,6 +189,10 @@ impl World {
             let quarrels = peers.into_iter().filter(|_| one_in(&mut self.rng, 4)).collect();
             let devices = [1, 1, 2, 2, 3].get(below(&mut self.rng, 5)).copied().unwrap_or(1);
             let to_write = 4 + self.rng.next_u32() % share;
+            let (devices, to_write) = match self.hostile {
+                Some(hostile) if hostile == index => (1, FLOOD),
+                _ => (self.options.devices_max.map_or(devices, |max| devices.min(max)), to_write),
+            };
             if let Some(user) = self.users.get_mut(index) {
                 user.mood(devices, to_write, &quarrels, self.faults.quarrel);
             }
@@ -146,10 +201,17 @@ impl World {
     }
 
     /// A new device, running; gives its number.
-    pub(super) fn add_node(&mut self, name: &'static str, origin: Origin) -> Result<usize, Failed> {
-        let skew = skew(&mut self.rng, self.faults.skew_max);
+    pub(super) fn add_node(
+        &mut self,
+        name: &'static str,
+        origin: Origin,
+        cheat: Option<Cheat>,
+    ) -> Result<usize, Failed> {
+        let skew = skew(&mut self.rng, self.faults.skew_max());
         let rng = fork(&mut self.rng);
-        let node = Node::create(name, origin, self.relay.address(), rng, self.real_crypto, skew, self.now)?;
+        let real_crypto = self.options.crypto == CryptoKind::Real;
+        let mut node = Node::create(name, origin, self.relay.address(), rng, real_crypto, skew, self.now)?;
+        node.cheat = cheat;
         self.nodes.push(node);
         let index = self.nodes.len().saturating_sub(1);
         self.start_node(index)?;
@@ -161,6 +223,7 @@ impl World {
             Gap::None => 1,
             Gap::Days | Gap::Months => 2 + self.rng.next_u32() % 2,
         };
+        let trouble = self.options.trouble_s.map_or(TROUBLE, Duration::from_secs);
         for burst in 0..bursts {
             if burst > 0 {
                 self.time_flies()?;
@@ -173,9 +236,9 @@ impl World {
                 }
             }
             if self.faults.clock_jumps {
-                self.plan_jumps(TROUBLE / bursts);
+                self.plan_jumps(trouble / bursts);
             }
-            self.run_for(TROUBLE / bursts)?;
+            self.run_for(trouble / bursts)?;
         }
         Ok(())
     }
@@ -263,10 +326,11 @@ impl World {
     pub(super) fn next(&mut self) -> Result<(), Failed> {
         self.report.steps += 1;
         if self.report.steps > STEPS_MAX {
-            return Err(Failed::new("it runs in circles"));
+            return Err(Failed::by(Check::Circles, "it runs in circles"));
         }
         let Some((when, happening)) = self.schedule.next() else { return Ok(()) };
         self.now = self.now.max(when);
+        self.trace.note(START, self.now, || described(&happening));
         match happening {
             Happening::Dialled { node } => self.dialled(node),
             Happening::ToRelay { conn, frame } => {
@@ -294,6 +358,21 @@ impl World {
             Happening::ClockIsSet { node } => self.clock_is_set(node),
         }
     }
+}
+
+/// What happens, in words. Frames are named, not shown.
+fn described(happening: &Happening) -> String {
+    match happening {
+        Happening::ToRelay { conn, frame } => format!("to the relay on {conn:?}: {}", named(frame)),
+        Happening::ToNode { conn, frame } => format!("from the relay on {conn:?}: {}", named(frame)),
+        other => format!("{other:?}"),
+    }
+}
+
+/// What somebody said who panicked.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
 }
 
 fn fork(rng: &mut ChaCha20Rng) -> ChaCha20Rng {

@@ -102,8 +102,7 @@ mod tests {
             text: text.to_owned(),
             time_ms: 0,
             state: "read".to_owned(),
-            failed: None,
-            note: None,
+            ..MessageView::default()
         }
     }
 

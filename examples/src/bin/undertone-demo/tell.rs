@@ -80,6 +80,8 @@ fn described(event: &Event, text: Option<&str>) -> Option<String> {
         Event::Contact { contact } => format!("{}: {}", contact.name, contact.warning.as_deref()?),
         Event::RolledBack {} | Event::Copied {} => "the store is an old copy, or was copied".to_owned(),
         Event::Lost { lost } => format!("{} messages of {} are lost", lost.messages, lost.from),
+        Event::Changed { message } => format!("{}: {} (changed)", message.from, message.text),
+        Event::Hidden { .. } => "a message was hidden on another device".to_owned(),
         Event::Devices {} => "the devices changed".to_owned(),
         Event::RelayUp { .. } => "connected to the relay".to_owned(),
         Event::RelayDown { .. } => "lost the relay".to_owned(),

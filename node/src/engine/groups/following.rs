@@ -6,7 +6,7 @@ use std::sync::Arc;
 use undertone_protocol::ids::{ConversationId, OperationHash, UserId};
 use undertone_protocol::membership::{Action, View};
 
-use super::{entries, meeting, updates, views};
+use super::{judging, meeting, views};
 use crate::engine::context::Context;
 use crate::engine::{acknowledging, members, progress, resend};
 use crate::event::Event;
@@ -27,11 +27,11 @@ pub(super) fn changed(
     follow_members(ctx, group, &view)?;
     if judges(ctx, group, held) {
         for user in suspects(before.as_deref(), &view) {
-            entries::judge_user(ctx, group, &user)?;
+            judging::judge_user(ctx, group, &user)?;
         }
     }
     if view.is_in(&ctx.me.user) && !was_in {
-        updates::tell_siblings(ctx, group)?;
+        ctx.agenda.share.insert(*group);
         acknowledging::make_own_due(ctx, group)?;
     }
     progress::look_again(ctx, group)?;

@@ -1,19 +1,22 @@
 //! Groups: what their operations do here, how they travel, and how members get to know each other
 //! (`spec/groups.md`).
 
-// In import order: a module imports only from those above it; `updates` and `following` need each other, as what is taken
-// changes the group, and what changes it is told.
+// In import order: a module imports only from those above it.
+mod judging;
 mod meeting;
 mod views;
 
-mod entries;
 mod following;
+
 mod updates;
+
+mod entries;
 
 mod changes;
 
 pub(super) use changes::{create, cut_of, may, operate};
-pub(super) use entries::{admit_entry, judge_entry};
+pub(super) use entries::admit_entry;
+pub(super) use judging::judge_entry;
 pub(super) use meeting::{admit as admit_introduction, welcome_due as welcome};
 pub(super) use updates::{next_deadline, received as update_received, tell_removed};
 pub(super) use views::group as view;

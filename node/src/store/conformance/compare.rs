@@ -27,8 +27,10 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
         receipts_due();
         outbox_pending(0, ALL);
         outbox_pending(2, 2);
-        outbox_page(0, ALL);
-        outbox_page(1, 2);
+        outbox_pending_len(1);
+        outbox_pending_len(ALL);
+        outbox_heads(0, ALL);
+        outbox_heads(1, 2);
         outbox_expired(t(5), ALL);
         outbox_expired(t(u64::MAX), 2);
         outbox_len();
@@ -82,16 +84,25 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             deliveries_unsealed(&conversation(n), ALL);
             deliveries_unsealed(&conversation(n), 1);
             outbox(n.into());
+            outbox_head(n.into());
             seen(&payload_hash(n));
         }
         for purpose in purposes(n) {
-            same! { outbox_of(&purpose); }
+            same! {
+                outbox_of(&purpose);
+                outbox_heads_of(&purpose);
+                outbox_of_to(&purpose, &device(0));
+                outbox_of_to(&purpose, &device(1));
+                outbox_is_there(&purpose, false);
+                outbox_is_there(&purpose, true);
+            }
         }
         for annotation in &ANNOTATIONS[usize::from(n)] {
             same! { is_void(&annotation.id); }
         }
         for m in 0..COUNT {
             same! {
+                outbox_recipient(n.into(), &device(m));
                 acknowledgement(&conversation(n), &device(m));
                 acknowledged(&conversation(n), &device(m));
                 entries_at(&conversation(n), &device(m), 1);

@@ -20,7 +20,7 @@ struct Operation {
     c: u8,
 }
 
-const METHODS: u8 = 49;
+const METHODS: u8 = 51;
 
 fn operation() -> impl Strategy<Value = Operation> {
     (0..METHODS, 0..COUNT, 0..COUNT, 0..COUNT).prop_map(|(method, a, b, c)| Operation { method, a, b, c })
@@ -94,14 +94,19 @@ impl Operation {
             38 => tx.put_gap(&conversation(a), &device(b), &gap(c.into(), b.into()))?,
             40 => tx.forget_receiver_keys_of(&device(a), t(b.into()))?,
             39 => tx.delete_gap(&conversation(a), &device(b), c.into())?,
+            42 => {
+                let steps = [(device(b), state(c, b)), (device(c), state(b, c))];
+                tx.set_outbox_recipients(a.into(), &steps)?;
+            }
+            43 => tx.delete_outbox_recipient(a.into(), &device(b))?,
             41 => tx.put_acknowledged(&conversation(a), &device(b), &acknowledged(c.into()))?,
-            42 => self.put_annotation(tx)?,
-            43 => tx.put_acknowledged_at(&acknowledged_by(a, b), c.into(), t(a.into()))?,
-            44 => tx.put_group(&group(a, called))?,
-            45 => tx.put_group_document(&conversation(a), &vec![b; usize::from(c)])?,
-            46 => tx.put_member(&Member { from_seq: c.into(), ..member(a, b) })?,
-            47 => tx.delete_member(&conversation(a), &user(b))?,
-            48 => self.put_void(tx)?,
+            44 => self.put_annotation(tx)?,
+            45 => tx.put_acknowledged_at(&acknowledged_by(a, b), c.into(), t(a.into()))?,
+            46 => tx.put_group(&group(a, called))?,
+            47 => tx.put_group_document(&conversation(a), &vec![b; usize::from(c)])?,
+            48 => tx.put_member(&Member { from_seq: c.into(), ..member(a, b) })?,
+            49 => tx.delete_member(&conversation(a), &user(b))?,
+            50 => self.put_void(tx)?,
             _ => self.put_inbox(tx)?,
         }
         Ok(0)

@@ -56,23 +56,23 @@ fn earlier_databases_have_room_for_groups() {
 }
 
 /// A recorded database, to be written.
-struct Copy {
+struct Restored {
     _directory: TempDir,
     path: PathBuf,
 }
 
-impl Copy {
+impl Restored {
     fn open(&self) -> SqliteStore {
         SqliteStore::open(&self.path, &Secret::new([7; 32])).unwrap()
     }
 }
 
-fn copy(recorded: &str) -> Copy {
+fn copy(recorded: &str) -> Restored {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("node.db");
     let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("recorded").join(recorded).join("node.db");
     fs::write(&path, fs::read(recorded).unwrap()).unwrap();
-    Copy { _directory: directory, path }
+    Restored { _directory: directory, path }
 }
 
 fn is_read_whole(recorded: &str, fill: fn(&mut dyn NodeTx)) {

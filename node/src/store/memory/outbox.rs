@@ -1,9 +1,14 @@
+use std::collections::BTreeMap;
+
 use undertone_protocol::ids::DeviceId;
 use undertone_protocol::time::Timestamp;
 
 use super::table::all;
 use super::tables::{Counter, Tables};
-use crate::store::{OutboxItem, OutboxTx, Purpose, StoreError};
+use crate::store::{
+    OutboxHead, OutboxItem, OutboxRecipient, OutboxState, OutboxTx, PendingItem, PendingRecipient, Purpose,
+    StoreError,
+};
 
 impl OutboxTx for Tables {
     fn put_outbox(&mut self, item: &OutboxItem) -> Result<u64, StoreError> {
@@ -12,17 +17,54 @@ impl OutboxTx for Tables {
         Ok(id)
     }
 
+    fn set_outbox_recipients(
+        &mut self,
+        id: u64,
+        states: &[(DeviceId, OutboxState)],
+    ) -> Result<(), StoreError> {
+        let Some(mut item) = self.outbox.get(&id).cloned() else { return Ok(()) };
+        let states: BTreeMap<_, _> = states.iter().copied().collect();
+        for recipient in &mut item.recipients {
+            if let Some(state) = states.get(&recipient.device) {
+                recipient.state = *state;
+            }
+        }
+        self.outbox.put(id, item);
+        Ok(())
+    }
+
+    fn delete_outbox_recipient(&mut self, id: u64, device: &DeviceId) -> Result<(), StoreError> {
+        if let Some(mut item) = self.outbox.get(&id).cloned() {
+            item.recipients.retain(|recipient| recipient.device != *device);
+            self.outbox.put(id, item);
+        }
+        Ok(())
+    }
+
     fn outbox(&self, id: u64) -> Result<Option<OutboxItem>, StoreError> {
         Ok(self.outbox.get(&id).cloned())
     }
 
-    fn outbox_pending(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
-        let rows = self.outbox.iter().filter(|(id, item)| **id > after_id && item.is_pending());
-        Ok(all(rows.take(limit)))
+    fn outbox_head(&self, id: u64) -> Result<Option<OutboxHead>, StoreError> {
+        Ok(self.outbox.get(&id).map(OutboxItem::head))
     }
 
-    fn outbox_page(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
-        Ok(all(self.outbox.iter().filter(|(id, _)| **id > after_id).take(limit)))
+    fn outbox_recipient(&self, id: u64, device: &DeviceId) -> Result<Option<OutboxRecipient>, StoreError> {
+        Ok(self.outbox.get(&id).and_then(|item| to(item, device)).copied())
+    }
+
+    fn outbox_pending(&self, after_id: u64, limit: usize) -> Result<Vec<PendingItem>, StoreError> {
+        let rows = self.outbox.iter().filter(|(id, item)| **id > after_id && item.is_pending());
+        Ok(rows.take(limit).map(|(_, item)| pending(item)).collect())
+    }
+
+    fn outbox_pending_len(&self, limit: usize) -> Result<usize, StoreError> {
+        Ok(self.outbox.iter().filter(|(_, item)| item.is_pending()).take(limit).count())
+    }
+
+    fn outbox_heads(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxHead>, StoreError> {
+        let rows = self.outbox.iter().filter(|(id, _)| **id > after_id);
+        Ok(rows.take(limit).map(|(_, item)| item.head()).collect())
     }
 
     fn outbox_to(
@@ -30,13 +72,30 @@ impl OutboxTx for Tables {
         device: &DeviceId,
         after_id: u64,
         limit: usize,
-    ) -> Result<Vec<OutboxItem>, StoreError> {
-        let is_to = |item: &OutboxItem| item.recipients.iter().any(|to| to.device == *device);
-        Ok(all(self.outbox.iter().filter(|(id, item)| **id > after_id && is_to(item)).take(limit)))
+    ) -> Result<Vec<(OutboxHead, OutboxState)>, StoreError> {
+        let rows = self.outbox.iter().filter(|(id, _)| **id > after_id);
+        Ok(rows.filter_map(|(_, item)| on_its_way(item, device)).take(limit).collect())
     }
 
     fn outbox_of(&self, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {
-        Ok(all(self.outbox.iter().filter(|(_, item)| item.purpose == *purpose)))
+        Ok(self.of(purpose).cloned().collect())
+    }
+
+    fn outbox_heads_of(&self, purpose: &Purpose) -> Result<Vec<OutboxHead>, StoreError> {
+        Ok(self.of(purpose).map(OutboxItem::head).collect())
+    }
+
+    fn outbox_of_to(
+        &self,
+        purpose: &Purpose,
+        device: &DeviceId,
+    ) -> Result<Vec<(OutboxHead, OutboxState)>, StoreError> {
+        Ok(self.of(purpose).filter_map(|item| on_its_way(item, device)).collect())
+    }
+
+    fn outbox_is_there(&self, purpose: &Purpose, failed_aside: bool) -> Result<bool, StoreError> {
+        let mut counts = self.of(purpose).map(OutboxItem::counts);
+        Ok(counts.all(|counts| counts.pending == 0 && (failed_aside || counts.failed == 0)))
     }
 
     fn outbox_expired(&self, moment: Timestamp, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
@@ -61,7 +120,31 @@ impl OutboxTx for Tables {
     }
 }
 
+fn to<'a>(item: &'a OutboxItem, device: &DeviceId) -> Option<&'a OutboxRecipient> {
+    item.recipients.iter().find(|recipient| recipient.device == *device)
+}
+
+fn on_its_way(item: &OutboxItem, device: &DeviceId) -> Option<(OutboxHead, OutboxState)> {
+    to(item, device).map(|recipient| (item.head(), recipient.state))
+}
+
+fn pending(item: &OutboxItem) -> PendingItem {
+    let OutboxItem { id, group, purpose, class, created, .. } = *item;
+    let recipients = item.recipients.iter().filter_map(|to| match to.state {
+        OutboxState::Pending { not_before, .. } => {
+            Some(PendingRecipient { device: to.device, user: to.user, not_before })
+        }
+        _ => None,
+    });
+    let (payload, recipients) = (item.payload.clone(), recipients.collect());
+    PendingItem { id, group, purpose, class, payload, recipients, created }
+}
+
 impl Tables {
+    fn of<'a>(&'a self, purpose: &'a Purpose) -> impl Iterator<Item = &'a OutboxItem> {
+        self.outbox.iter().map(|(_, item)| item).filter(|item| item.purpose == *purpose)
+    }
+
     /// Numbers given later are larger.
     fn given_outbox_id(&mut self, id: u64) -> Result<u64, StoreError> {
         if i64::try_from(id).is_err() {

@@ -15,6 +15,9 @@ pub use groups::{Group, Member, Standing};
 pub use inbox::Quarantined;
 pub(super) use log::said;
 pub use log::{Cut, CutReason, Gap, StoredEntry};
-pub use outbox::{OutboxItem, OutboxRecipient, OutboxState, Purpose};
+pub use outbox::{
+    OutboxCounts, OutboxHead, OutboxItem, OutboxRecipient, OutboxState, PendingItem, PendingRecipient,
+    Purpose,
+};
 pub use people::{Block, Contact, ContactState, PeerDevice, Revocation, StoredInvitation};
 pub use receipts::{Acknowledged, AcknowledgedBy, Delivery, Failure, OwnReceipts};

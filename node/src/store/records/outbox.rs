@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, RelayId, UserId};
 use undertone_protocol::time::Timestamp;
@@ -15,7 +17,7 @@ pub struct OutboxItem {
     pub class: u8,
     /// The sealed bytes; publishing again repeats them.
     pub payload: Bytes,
-    /// Whom it is for.
+    /// Whom it is for: no device twice.
     pub recipients: Vec<OutboxRecipient>,
     /// When it was sealed.
     pub created: Timestamp,
@@ -51,8 +53,68 @@ pub enum Purpose {
     Group(ConversationId),
 }
 
-/// One recipient of an outbox item.
+/// What an outbox item is, without its payload and recipients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxHead {
+    /// Its number.
+    pub id: u64,
+    /// What it is.
+    pub purpose: Purpose,
+    /// When it was sealed.
+    pub created: Timestamp,
+    /// [`OutboxItem::custody_ends`].
+    pub custody_ends: Option<Timestamp>,
+    /// How far it has come.
+    pub counts: OutboxCounts,
+}
+
+/// How many recipients of an outbox item are in each state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OutboxCounts {
+    /// It must be published to them.
+    pub pending: usize,
+    /// A relay holds it for them.
+    pub custody: usize,
+    /// They acknowledged it.
+    pub acknowledged: usize,
+    /// It can't be delivered to them.
+    pub failed: usize,
+    /// It is not sealed for them.
+    pub left_out: usize,
+}
+
+/// An outbox item that must be published, with those of its recipients that it must be published to.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingItem {
+    /// Its number.
+    pub id: u64,
+    /// Items of one group go out in one publish.
+    pub group: u64,
+    /// What it is.
+    pub purpose: Purpose,
+    /// 0 or 1.
+    pub class: u8,
+    /// The sealed bytes.
+    pub payload: Bytes,
+    /// In the item's order.
+    pub recipients: Vec<PendingRecipient>,
+    /// When it was sealed.
+    pub created: Timestamp,
+}
+
+/// A recipient that an outbox item must be published to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingRecipient {
+    /// The device.
+    pub device: DeviceId,
+    /// Its user.
+    pub user: UserId,
+    /// Not before this.
+    pub not_before: Timestamp,
+}
+
+/// One recipient of an outbox item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutboxRecipient {
     /// The device.
     pub device: DeviceId,
@@ -87,25 +149,76 @@ pub enum OutboxState {
     LeftOut,
 }
 
+impl OutboxCounts {
+    /// Counts one more, or one less.
+    pub(crate) const fn of_mut(&mut self, state: OutboxState) -> &mut usize {
+        match state {
+            OutboxState::Pending { .. } => &mut self.pending,
+            OutboxState::Custody { .. } => &mut self.custody,
+            OutboxState::Acknowledged => &mut self.acknowledged,
+            OutboxState::Failed => &mut self.failed,
+            OutboxState::LeftOut => &mut self.left_out,
+        }
+    }
+
+    /// How many recipients there are.
+    pub const fn all(&self) -> usize {
+        self.pending + self.custody + self.acknowledged + self.failed + self.left_out
+    }
+
+    /// Whether it must be published to some recipient.
+    pub const fn is_pending(&self) -> bool {
+        self.pending > 0
+    }
+
+    /// Whether every recipient has acknowledged it.
+    pub const fn is_acknowledged(&self) -> bool {
+        self.acknowledged == self.all()
+    }
+
+    /// Whether no recipient gets it any more.
+    pub const fn is_failed(&self) -> bool {
+        self.failed + self.left_out == self.all()
+    }
+}
+
 impl OutboxItem {
     /// Whether it must be published to some recipient.
     pub fn is_pending(&self) -> bool {
-        self.recipients.iter().any(|recipient| matches!(recipient.state, OutboxState::Pending { .. }))
+        self.counts().is_pending()
+    }
+
+    /// How many recipients are in each state.
+    pub fn counts(&self) -> OutboxCounts {
+        let mut counts = OutboxCounts::default();
+        for recipient in &self.recipients {
+            *counts.of_mut(recipient.state) += 1;
+        }
+        counts
+    }
+
+    /// What it is, without its payload and recipients.
+    pub fn head(&self) -> OutboxHead {
+        let Self { id, purpose, created, .. } = *self;
+        OutboxHead { id, purpose, created, custody_ends: self.custody_ends(), counts: self.counts() }
+    }
+
+    /// Of each recipient, whether it is in custody and no device of its user acknowledged.
+    pub(crate) fn awaited(&self) -> impl Iterator<Item = bool> {
+        let acknowledged = self.recipients.iter().filter(|to| to.state == OutboxState::Acknowledged);
+        let acknowledged: BTreeSet<UserId> = acknowledged.map(|to| to.user).collect();
+        self.recipients.iter().map(move |to| {
+            matches!(to.state, OutboxState::Custody { .. }) && !acknowledged.contains(&to.user)
+        })
     }
 
     /// When the latest custody ends for a user of whom no device acknowledged; `None` when there is none.
     pub fn custody_ends(&self) -> Option<Timestamp> {
-        let has_acknowledged = |user: &UserId| {
-            self.recipients
-                .iter()
-                .any(|other| other.user == *user && other.state == OutboxState::Acknowledged)
-        };
-        let waiting = self.recipients.iter().filter(|recipient| !has_acknowledged(&recipient.user));
-        waiting
-            .filter_map(|recipient| match recipient.state {
-                OutboxState::Custody { held_until, .. } => Some(held_until),
-                _ => None,
-            })
-            .max()
+        let awaited = self.recipients.iter().zip(self.awaited()).filter(|(_, is_awaited)| *is_awaited);
+        let ends = awaited.filter_map(|(recipient, _)| match recipient.state {
+            OutboxState::Custody { held_until, .. } => Some(held_until),
+            _ => None,
+        });
+        ends.max()
     }
 }

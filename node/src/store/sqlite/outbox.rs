@@ -3,42 +3,102 @@ use undertone_protocol::ids::DeviceId;
 use undertone_protocol::time::Timestamp;
 
 use super::SqliteTx;
-use super::columns::{all, damaged, get_bytes, get_id, get_int, get_ms, int, limit, ms, one, run};
-use crate::store::{OutboxItem, OutboxRecipient, OutboxState, OutboxTx, Purpose, StoreError};
+use super::columns::{all, damaged, exists, get_bytes, get_int, get_ms, int, limit, ms, one, run};
+use super::purpose::{purpose_columns, read_purpose};
+use super::recipients;
+use crate::store::{
+    OutboxCounts, OutboxHead, OutboxItem, OutboxRecipient, OutboxState, OutboxTx, PendingItem, Purpose,
+    StoreError,
+};
 
 const ITEM: &str = "outbox item";
 
 const SELECT_ITEM: &str = "SELECT id, publish, purpose, subject, class, created, payload \
      FROM outbox JOIN outbox_payloads ON item = id";
 
+const SELECT_HEAD: &str = "SELECT id, created, purpose, subject, custody_ends, pending, custody, acknowledged, failed, left_out \
+     FROM outbox";
+
 impl OutboxTx for SqliteTx<'_> {
     fn put_outbox(&mut self, item: &OutboxItem) -> Result<u64, StoreError> {
         put(self.connection, item)
+    }
+
+    fn set_outbox_recipients(
+        &mut self,
+        id: u64,
+        states: &[(DeviceId, OutboxState)],
+    ) -> Result<(), StoreError> {
+        row_id(id).map_or(Ok(()), |id| recipients::set(self.connection, id, states))
+    }
+
+    fn delete_outbox_recipient(&mut self, id: u64, device: &DeviceId) -> Result<(), StoreError> {
+        row_id(id).map_or(Ok(()), |id| recipients::delete(self.connection, id, device))
     }
 
     fn outbox(&self, id: u64) -> Result<Option<OutboxItem>, StoreError> {
         get(self.connection, id)
     }
 
-    fn outbox_pending(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
+    fn outbox_head(&self, id: u64) -> Result<Option<OutboxHead>, StoreError> {
+        let Ok(id) = row_id(id) else { return Ok(None) };
+        one(self.connection, &format!("{SELECT_HEAD} WHERE id = ?"), [id], read_head)
+    }
+
+    fn outbox_recipient(&self, id: u64, device: &DeviceId) -> Result<Option<OutboxRecipient>, StoreError> {
+        row_id(id).map_or(Ok(None), |id| recipients::get(self.connection, id, device))
+    }
+
+    fn outbox_pending(&self, after_id: u64, limit: usize) -> Result<Vec<PendingItem>, StoreError> {
         pending(self.connection, after_id, limit)
     }
 
-    fn outbox_page(&self, after_id: u64, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
-        page(self.connection, after_id, limit)
+    fn outbox_pending_len(&self, at_most: usize) -> Result<usize, StoreError> {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE pending > 0 LIMIT ?)";
+        count(self.connection, sql, [limit(at_most)])
+    }
+
+    fn outbox_heads(&self, after_id: u64, at_most: usize) -> Result<Vec<OutboxHead>, StoreError> {
+        let Ok(after_id) = row_id(after_id) else { return Ok(Vec::new()) };
+        heads(self.connection, "WHERE id > ? ORDER BY id LIMIT ?", [after_id, limit(at_most)])
     }
 
     fn outbox_to(
         &self,
         device: &DeviceId,
         after_id: u64,
-        limit: usize,
-    ) -> Result<Vec<OutboxItem>, StoreError> {
-        to(self.connection, device, after_id, limit)
+        at_most: usize,
+    ) -> Result<Vec<(OutboxHead, OutboxState)>, StoreError> {
+        let Ok(after_id) = row_id(after_id) else { return Ok(Vec::new()) };
+        recipients::items(self.connection, device, (after_id, i64::MAX), at_most)?
+            .into_iter()
+            .map(|(id, state)| with_head(self.connection, id, state))
+            .collect()
     }
 
     fn outbox_of(&self, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {
-        of(self.connection, purpose)
+        let (purpose, subject) = purpose_columns(purpose);
+        items(self.connection, "WHERE purpose = ? AND subject = ? ORDER BY id", params![purpose, subject])
+    }
+
+    fn outbox_heads_of(&self, purpose: &Purpose) -> Result<Vec<OutboxHead>, StoreError> {
+        let (purpose, subject) = purpose_columns(purpose);
+        heads(self.connection, "WHERE purpose = ? AND subject = ? ORDER BY id", params![purpose, subject])
+    }
+
+    fn outbox_of_to(
+        &self,
+        purpose: &Purpose,
+        device: &DeviceId,
+    ) -> Result<Vec<(OutboxHead, OutboxState)>, StoreError> {
+        of_to(self.connection, purpose, device)
+    }
+
+    fn outbox_is_there(&self, purpose: &Purpose, failed_aside: bool) -> Result<bool, StoreError> {
+        let (purpose, subject) = purpose_columns(purpose);
+        let sql = "SELECT 1 FROM outbox INDEXED BY outbox_not_there \
+                   WHERE purpose = ? AND subject = ? AND (pending > 0 OR failed > 0) AND (pending > 0 OR NOT ?)";
+        Ok(!exists(self.connection, sql, params![purpose, subject, failed_aside])?)
     }
 
     fn outbox_expired(&self, moment: Timestamp, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
@@ -54,7 +114,7 @@ impl OutboxTx for SqliteTx<'_> {
     }
 
     fn outbox_len(&self) -> Result<usize, StoreError> {
-        len(self.connection)
+        count(self.connection, "SELECT count(*) FROM outbox", [])
     }
 }
 
@@ -64,9 +124,7 @@ fn put(connection: &Connection, item: &OutboxItem) -> Result<u64, StoreError> {
                DO UPDATE SET payload = excluded.payload WHERE payload IS NOT excluded.payload";
     run(connection, sql, params![id, item.payload.as_ref()])?;
     run(connection, "DELETE FROM outbox_recipients WHERE item = ?", [id])?;
-    for (position, recipient) in item.recipients.iter().enumerate() {
-        put_recipient(connection, id, limit(position), recipient)?;
-    }
+    recipients::put(connection, id, item)?;
     Ok(id.cast_unsigned())
 }
 
@@ -76,10 +134,14 @@ fn put_item(connection: &Connection, item: &OutboxItem) -> Result<i64, StoreErro
         0 => None,
         id => Some(row_id(id)?),
     };
-    let sql = "INSERT INTO outbox (id, publish, purpose, subject, class, created, pending, custody_ends) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET publish = excluded.publish, \
-               purpose = excluded.purpose, subject = excluded.subject, class = excluded.class, \
-               created = excluded.created, pending = excluded.pending, custody_ends = excluded.custody_ends";
+    let counts = item.counts();
+    let sql = "INSERT INTO outbox (id, publish, purpose, subject, class, created, custody_ends, pending, custody, \
+               acknowledged, failed, left_out) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET \
+               publish = excluded.publish, purpose = excluded.purpose, subject = excluded.subject, \
+               class = excluded.class, created = excluded.created, custody_ends = excluded.custody_ends, \
+               pending = excluded.pending, custody = excluded.custody, acknowledged = excluded.acknowledged, \
+               failed = excluded.failed, left_out = excluded.left_out";
     run(
         connection,
         sql,
@@ -90,43 +152,15 @@ fn put_item(connection: &Connection, item: &OutboxItem) -> Result<i64, StoreErro
             subject,
             item.class,
             ms(item.created),
-            item.is_pending(),
             item.custody_ends().map(ms),
+            limit(counts.pending),
+            limit(counts.custody),
+            limit(counts.acknowledged),
+            limit(counts.failed),
+            limit(counts.left_out),
         ],
     )?;
     Ok(given.unwrap_or_else(|| connection.last_insert_rowid()))
-}
-
-fn put_recipient(
-    connection: &Connection,
-    item: i64,
-    position: i64,
-    recipient: &OutboxRecipient,
-) -> Result<(), StoreError> {
-    let (state, attempts, moment, relay) = match recipient.state {
-        OutboxState::Pending { attempts, not_before } => (0, attempts, not_before, None),
-        OutboxState::Custody { relay, held_until } => (1, 0, held_until, Some(relay)),
-        OutboxState::Acknowledged => (2, 0, Timestamp::ZERO, None),
-        OutboxState::Failed => (3, 0, Timestamp::ZERO, None),
-        OutboxState::LeftOut => (4, 0, Timestamp::ZERO, None),
-    };
-    let sql = "INSERT INTO outbox_recipients (item, position, device, user, state, attempts, moment, relay) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-    run(
-        connection,
-        sql,
-        params![
-            item,
-            position,
-            recipient.device.as_bytes(),
-            recipient.user.as_bytes(),
-            state,
-            attempts,
-            ms(moment),
-            relay.as_ref().map(|relay| relay.as_bytes().as_slice()),
-        ],
-    )?;
-    Ok(())
 }
 
 fn get(connection: &Connection, id: u64) -> Result<Option<OutboxItem>, StoreError> {
@@ -136,31 +170,47 @@ fn get(connection: &Connection, id: u64) -> Result<Option<OutboxItem>, StoreErro
     item.map(|item| with_recipients(connection, item)).transpose()
 }
 
-fn pending(connection: &Connection, after_id: u64, at_most: usize) -> Result<Vec<OutboxItem>, StoreError> {
+fn pending(connection: &Connection, after_id: u64, at_most: usize) -> Result<Vec<PendingItem>, StoreError> {
     let Ok(after_id) = row_id(after_id) else { return Ok(Vec::new()) };
-    items(connection, "WHERE pending = 1 AND id > ? ORDER BY id LIMIT ?", [after_id, limit(at_most)])
+    let sql = format!("{SELECT_ITEM} WHERE pending > 0 AND id > ? ORDER BY id LIMIT ?");
+    let items = all(connection, &sql, [after_id, limit(at_most)], read_item)?;
+    let with_pending = |item: OutboxItem| {
+        let recipients = recipients::pending(connection, item.id.cast_signed())?;
+        let OutboxItem { id, group, purpose, class, payload, created, .. } = item;
+        Ok(PendingItem { id, group, purpose, class, payload, recipients, created })
+    };
+    items.into_iter().map(with_pending).collect()
 }
 
-fn page(connection: &Connection, after_id: u64, at_most: usize) -> Result<Vec<OutboxItem>, StoreError> {
-    let Ok(after_id) = row_id(after_id) else { return Ok(Vec::new()) };
-    items(connection, "WHERE id > ? ORDER BY id LIMIT ?", [after_id, limit(at_most)])
-}
-
-fn to(
+/// A group's message can have a key package for each of thousands of devices, so they are not looked through: they were
+/// put one after the other, and between the first and the last of them there is little else for the same device.
+fn of_to(
     connection: &Connection,
+    purpose: &Purpose,
     device: &DeviceId,
-    after_id: u64,
-    at_most: usize,
-) -> Result<Vec<OutboxItem>, StoreError> {
-    let Ok(after_id) = row_id(after_id) else { return Ok(Vec::new()) };
-    let which = "WHERE id IN (SELECT item FROM outbox_recipients WHERE device = ? AND item > ?) \
-                 ORDER BY id LIMIT ?";
-    items(connection, which, params![device.as_bytes(), after_id, limit(at_most)])
+) -> Result<Vec<(OutboxHead, OutboxState)>, StoreError> {
+    let (number, subject) = purpose_columns(purpose);
+    let end = |order: &str| {
+        let sql =
+            format!("SELECT id FROM outbox WHERE purpose = ? AND subject = ? ORDER BY id {order} LIMIT 1");
+        one(connection, &sql, params![number, subject], |row| Ok(row.get::<_, i64>(0)?))
+    };
+    let (Some(first), Some(last)) = (end("ASC")?, end("DESC")?) else { return Ok(Vec::new()) };
+    let mut found = recipients::items(connection, device, (first.saturating_sub(1), last), usize::MAX)?
+        .into_iter()
+        .map(|(id, state)| with_head(connection, id, state))
+        .collect::<Result<Vec<_>, _>>()?;
+    found.retain(|(head, _)| head.purpose == *purpose);
+    Ok(found)
 }
 
-fn of(connection: &Connection, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {
-    let (purpose, subject) = purpose_columns(purpose);
-    items(connection, "WHERE purpose = ? AND subject = ? ORDER BY id", params![purpose, subject])
+fn with_head(
+    connection: &Connection,
+    id: i64,
+    state: OutboxState,
+) -> Result<(OutboxHead, OutboxState), StoreError> {
+    let head = one(connection, &format!("{SELECT_HEAD} WHERE id = ?"), [id], read_head)?;
+    head.map(|head| (head, state)).ok_or_else(|| damaged(ITEM, "a recipient of none"))
 }
 
 fn expired(
@@ -185,9 +235,13 @@ fn last(connection: &Connection) -> Result<u64, StoreError> {
     Ok(last.cast_unsigned())
 }
 
-fn len(connection: &Connection) -> Result<usize, StoreError> {
-    let items: i64 = one(connection, "SELECT count(*) FROM outbox", [], |row| Ok(row.get(0)?))?.unwrap_or(0);
+fn count(connection: &Connection, sql: &str, params: impl Params) -> Result<usize, StoreError> {
+    let items: i64 = one(connection, sql, params, |row| Ok(row.get(0)?))?.unwrap_or(0);
     usize::try_from(items).map_err(|error| damaged(ITEM, error))
+}
+
+fn heads(connection: &Connection, which: &str, params: impl Params) -> Result<Vec<OutboxHead>, StoreError> {
+    all(connection, &format!("{SELECT_HEAD} {which}"), params, read_head)
 }
 
 fn items(connection: &Connection, which: &str, params: impl Params) -> Result<Vec<OutboxItem>, StoreError> {
@@ -212,63 +266,30 @@ fn read_item(row: &Row<'_>) -> Result<OutboxItem, StoreError> {
     })
 }
 
+fn read_head(row: &Row<'_>) -> Result<OutboxHead, StoreError> {
+    let id: i64 = row.get(0)?;
+    let count = |column| {
+        let count: i64 = row.get(column)?;
+        usize::try_from(count).map_err(|error| damaged(ITEM, error))
+    };
+    let custody_ends = row.get::<_, Option<i64>>(4)?.map(|_| get_ms(row, 4)).transpose()?;
+    let counts = OutboxCounts {
+        pending: count(5)?,
+        custody: count(6)?,
+        acknowledged: count(7)?,
+        failed: count(8)?,
+        left_out: count(9)?,
+    };
+    Ok(OutboxHead {
+        id: id.cast_unsigned(),
+        purpose: read_purpose(row)?,
+        created: get_ms(row, 1)?,
+        custody_ends,
+        counts,
+    })
+}
+
 fn with_recipients(connection: &Connection, item: OutboxItem) -> Result<OutboxItem, StoreError> {
-    let sql = "SELECT device, user, state, attempts, moment, relay FROM outbox_recipients WHERE item = ? \
-               ORDER BY position";
-    let recipients = all(connection, sql, [item.id.cast_signed()], |row| {
-        Ok(OutboxRecipient {
-            device: get_id(row, 0, ITEM)?,
-            user: get_id(row, 1, ITEM)?,
-            state: read_state(row)?,
-        })
-    })?;
+    let recipients = recipients::all_of(connection, item.id.cast_signed())?;
     Ok(OutboxItem { recipients, ..item })
-}
-
-fn read_state(row: &Row<'_>) -> Result<OutboxState, StoreError> {
-    let state: i64 = row.get(2)?;
-    Ok(match state {
-        0 => OutboxState::Pending { attempts: row.get(3)?, not_before: get_ms(row, 4)? },
-        1 => OutboxState::Custody { relay: get_id(row, 5, ITEM)?, held_until: get_ms(row, 4)? },
-        2 => OutboxState::Acknowledged,
-        3 => OutboxState::Failed,
-        4 => OutboxState::LeftOut,
-        _ => return Err(damaged(ITEM, format!("unknown state {state}"))),
-    })
-}
-
-fn purpose_columns(purpose: &Purpose) -> (i64, &[u8; 32]) {
-    match purpose {
-        Purpose::Entry(entry) => (1, entry.as_bytes()),
-        Purpose::Acknowledgement(conversation) => (2, conversation.as_bytes()),
-        Purpose::Introduction(user) => (3, user.as_bytes()),
-        Purpose::Key(entry) => (4, entry.as_bytes()),
-        Purpose::Retry(user) => (5, user.as_bytes()),
-        Purpose::OwnEntry(entry) => (6, entry.as_bytes()),
-        Purpose::OwnKey(entry) => (7, entry.as_bytes()),
-        Purpose::OwnAcknowledgement(conversation) => (8, conversation.as_bytes()),
-        Purpose::History(conversation) => (9, conversation.as_bytes()),
-        Purpose::Link(device) => (10, device.as_bytes()),
-        Purpose::DeviceList(user) => (11, user.as_bytes()),
-        Purpose::Group(group) => (12, group.as_bytes()),
-    }
-}
-
-fn read_purpose(row: &Row<'_>) -> Result<Purpose, StoreError> {
-    let number: i64 = row.get(2)?;
-    Ok(match number {
-        1 => Purpose::Entry(get_id(row, 3, ITEM)?),
-        2 => Purpose::Acknowledgement(get_id(row, 3, ITEM)?),
-        3 => Purpose::Introduction(get_id(row, 3, ITEM)?),
-        4 => Purpose::Key(get_id(row, 3, ITEM)?),
-        5 => Purpose::Retry(get_id(row, 3, ITEM)?),
-        6 => Purpose::OwnEntry(get_id(row, 3, ITEM)?),
-        7 => Purpose::OwnKey(get_id(row, 3, ITEM)?),
-        8 => Purpose::OwnAcknowledgement(get_id(row, 3, ITEM)?),
-        9 => Purpose::History(get_id(row, 3, ITEM)?),
-        10 => Purpose::Link(get_id(row, 3, ITEM)?),
-        11 => Purpose::DeviceList(get_id(row, 3, ITEM)?),
-        12 => Purpose::Group(get_id(row, 3, ITEM)?),
-        _ => return Err(damaged(ITEM, format!("unknown purpose {number}"))),
-    })
 }

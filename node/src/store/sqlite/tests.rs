@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use undertone_protocol::crypto::AccountState;
-use undertone_protocol::ids::{PayloadHash, Secret};
+use undertone_protocol::ids::{DeviceId, EntryId, PayloadHash, RelayId, Secret, UserId};
 use undertone_protocol::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::{OpenError, SqliteStore, open};
-use crate::store::{NodeStore, Quarantined, StoreError};
+use crate::store::{NodeStore, OutboxItem, OutboxRecipient, OutboxState, Purpose, Quarantined, StoreError};
 
 const KEY: Secret = Secret::new([7; 32]);
 
@@ -277,7 +277,25 @@ fn pages_of_a_log_come_from_an_index() {
         ("SELECT user FROM members WHERE conversation = ? ORDER BY user", "sqlite_autoindex_members_1"),
         ("SELECT conversation FROM members WHERE user = ? ORDER BY conversation", "members_by_user"),
         ("SELECT item FROM outbox_recipients WHERE device = ? AND item > ?", "outbox_recipients_by_device"),
-        ("SELECT id FROM outbox WHERE pending = 1 AND id > ? ORDER BY id LIMIT ?", "outbox_pending"),
+        ("SELECT id FROM outbox WHERE pending > 0 AND id > ? ORDER BY id LIMIT ?", "outbox_pending"),
+        (
+            "SELECT id, publish, purpose, subject, class, created, payload FROM outbox \
+             JOIN outbox_payloads ON item = id WHERE pending > 0 AND id > ? ORDER BY id LIMIT ?",
+            "outbox_pending",
+        ),
+        (
+            "SELECT position FROM outbox_recipients WHERE device = ? AND item = ?",
+            "outbox_recipients_by_device",
+        ),
+        (
+            "SELECT id FROM outbox WHERE purpose = ? AND subject = ? ORDER BY id DESC LIMIT 1",
+            "outbox_by_purpose",
+        ),
+        (
+            "SELECT max(moment) FROM outbox_recipients INDEXED BY outbox_recipients_awaited \
+             WHERE item = ? AND awaited = 1",
+            "outbox_recipients_awaited",
+        ),
         (
             "SELECT entry FROM deliveries WHERE conversation = ? AND sealed = 0 AND failure IS NULL \
              ORDER BY seq, entry LIMIT ?",
@@ -288,4 +306,40 @@ fn pages_of_a_log_come_from_an_index() {
         let whole = ["TEMP B-TREE", "SCAN cuts", "SCAN voids"].iter().any(|step| plan.contains(step));
         assert!(plan.contains(index) && !whole, "{sql}: {plan}");
     }
+}
+
+/// What a step of one recipient changes does not depend on how many there are.
+#[test]
+fn a_step_of_one_recipient_changes_few_rows() {
+    let changes = |recipients: u64| {
+        let place = place();
+        let mut store = SqliteStore::open(&place.path, &KEY).unwrap();
+        let device = |n: u64| DeviceId::new(*PayloadHash::of(&n.to_be_bytes()).as_bytes());
+        // Two devices each.
+        let user = |n: u64| UserId::new(*PayloadHash::of(&(n / 2).to_be_bytes()).as_bytes());
+        let (relay, until) = (RelayId::new([1; 32]), Timestamp::from_ms(9));
+        let state = OutboxState::Custody { relay, held_until: until };
+        let recipient = |n| OutboxRecipient { device: device(n), user: user(n), state };
+        let item = OutboxItem {
+            id: 0,
+            group: 0,
+            purpose: Purpose::Entry(EntryId::new([1; 32])),
+            class: 0,
+            payload: vec![0; 1_000].into(),
+            recipients: (0..recipients).map(recipient).collect(),
+            created: Timestamp::from_ms(1),
+        };
+        let id = store.transaction(|tx| tx.put_outbox(&item)).unwrap();
+        let total = |store: &SqliteStore| -> i64 {
+            store.connection.query_row("SELECT total_changes()", [], |row| row.get(0)).unwrap()
+        };
+        let before = total(&store);
+        let step = [(device(3), OutboxState::Acknowledged)];
+        store.transaction(|tx| tx.set_outbox_recipients(id, &step)).unwrap();
+        total(&store) - before
+    };
+    let few = changes(8);
+    assert_eq!(changes(3_000), few);
+    // The recipient's row, that of the user's other device, and the item's.
+    assert!(few <= 3, "{few}");
 }

@@ -2,6 +2,7 @@ mod arbitrary;
 mod bundles;
 mod checkpoints;
 mod disk;
+mod fan_out;
 mod frames;
 mod publish;
 mod recorded;

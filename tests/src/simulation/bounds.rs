@@ -1,0 +1,74 @@
+use std::collections::BTreeSet;
+
+use undertone::store::{NodeStore, NodeTx, StoreError};
+use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
+use undertone_protocol::keys::direct_conversation;
+use undertone_protocol::limits::{
+    CHANNELS_PER_PEER_MAX, DEVICES_PER_USER_MAX, FRONTIER_RANGES_MAX, GAPS_PER_DEVICE_MAX,
+    OLM_SESSIONS_PER_PEER_MAX, OUTBOX_ITEMS_MAX, QUARANTINE_ITEMS_MAX,
+};
+
+use super::failed::{Check, Failed};
+use super::node::Node;
+
+/// Both entries of a fork are kept, a third is not.
+const ENTRIES_PER_NUMBER_MAX: usize = 2;
+/// All tables of a node in words: no world makes so much that is honest.
+const DISK_BYTES_MAX: usize = 64 << 20;
+
+/// No table of a node is beyond its limit.
+pub(super) fn hold(node: &mut Node) -> Result<(), Failed> {
+    let user = node.user;
+    let bytes: usize = node.disk.contents().values().map(String::len).sum();
+    let mut counts = vec![("bytes on the disk", bytes, DISK_BYTES_MAX)];
+    node.disk.transaction(|tx| {
+        counts.push(("items in quarantine", tx.quarantine(usize::MAX)?.len(), QUARANTINE_ITEMS_MAX));
+        counts.push(("items in the outbox", tx.outbox_len()?, OUTBOX_ITEMS_MAX));
+        for contact in tx.contacts()? {
+            of_contact(&mut counts, tx, &user, &contact.user)?;
+        }
+        Ok(())
+    })?;
+    match counts.iter().find(|(_, count, max)| count > max) {
+        Some((what, count, max)) => {
+            let what = format!("{}: {count} {what}, at most {max} are allowed", node.name);
+            Err(Failed::by(Check::Bounded, what))
+        }
+        None => Ok(()),
+    }
+}
+
+type Counts = Vec<(&'static str, usize, usize)>;
+
+fn of_contact(counts: &mut Counts, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Result<(), StoreError> {
+    let conversation = direct_conversation(user, peer);
+    let frontier = tx.frontier(&conversation)?;
+    counts.push(("devices in a conversation", frontier.len(), 2 * DEVICES_PER_USER_MAX));
+    for (device, item) in &frontier {
+        counts.push(("ranges of a device", item.ranges.len(), FRONTIER_RANGES_MAX));
+        of_device(counts, tx, &conversation, device)?;
+    }
+    let gaps = tx.gaps(&conversation)?;
+    let devices: BTreeSet<DeviceId> = gaps.iter().map(|(device, _)| *device).collect();
+    for device in devices {
+        let count = gaps.iter().filter(|(of, _)| *of == device).count();
+        counts.push(("gaps of a device", count, GAPS_PER_DEVICE_MAX));
+    }
+    Ok(())
+}
+
+fn of_device(
+    counts: &mut Counts,
+    tx: &dyn NodeTx,
+    conversation: &ConversationId,
+    device: &DeviceId,
+) -> Result<(), StoreError> {
+    counts.push(("Olm sessions with a device", tx.olm_sessions(device)?.len(), OLM_SESSIONS_PER_PEER_MAX));
+    counts.push(("channels of a device", tx.inbound_channels_of(device)?.len(), CHANNELS_PER_PEER_MAX));
+    let entries = tx.entries_of(conversation, device, 1, usize::MAX >> 1)?;
+    for stored in entries {
+        let same = tx.entries_at(conversation, device, stored.entry.header.seq)?.len();
+        counts.push(("entries of one number", same, ENTRIES_PER_NUMBER_MAX));
+    }
+    Ok(())
+}

@@ -1,0 +1,306 @@
+//! A device that has real keys and cheats: what its honest machine wants to say is altered, and signed anew, before it is
+//! sealed. So all that is sealed around it is right, and only its contacts' machines stand between it and them.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use ed25519_dalek::SigningKey;
+use prost::Message;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use undertone_protocol::codec::{Label, pad, sign, unpad};
+use undertone_protocol::crypto::{
+    AcceptedSession, AccountState, Crypto, CryptoError, ImportedSenderKey, MegolmMessage, MegolmPlaintext,
+    OlmMessage, PAIRWISE_PREFIX_BYTES, PrekeyInfo, ReceiverKeyState, SenderKeyInfo, SenderKeyState,
+    SessionState,
+};
+use undertone_protocol::ids::{CurveKey, OlmSessionId};
+use undertone_protocol::limits::{ENTRIES_MAX, FRONTIER_RANGES_MAX};
+use undertone_protocol::wire::{self, entry_body, pairwise};
+
+use super::faults::{below, happens, one_in};
+
+/// Words of others that it may pass for its own.
+const HEARD_MAX: usize = 32;
+const YEAR_MS: u64 = 365 * 24 * 3_600_000;
+
+/// The cryptography of such a device.
+pub(super) struct HostileCrypto {
+    inner: Box<dyn Crypto>,
+    key: SigningKey,
+    rng: ChaCha20Rng,
+    /// How often it cheats, in thousandths.
+    often: u32,
+    /// Whether it makes two entries of one number. Its own machine falls silent when it learns of that, so not all do.
+    forks: bool,
+    last: Option<wire::EntryHeader>,
+    heard: RefCell<VecDeque<wire::SealedEntry>>,
+}
+
+impl HostileCrypto {
+    /// `seed` is that of the world: it decides what kind of cheat this is.
+    pub(super) fn new(inner: Box<dyn Crypto>, key: SigningKey, seed: u64, life: u64, often: u32) -> Self {
+        let forks = one_in(&mut ChaCha20Rng::seed_from_u64(seed), 2);
+        let rng = ChaCha20Rng::seed_from_u64(life);
+        Self { inner, key, rng, often, forks, last: None, heard: RefCell::default() }
+    }
+
+    /// What goes out in the place of an entry, padded.
+    fn instead_of_entry(&mut self, padded: &[u8]) -> Option<Vec<u8>> {
+        let entry = wire::SealedEntry::decode(unpad(padded).ok()?).ok()?;
+        let header = wire::EntryHeader::decode(entry.header.clone()).ok()?;
+        let before = self.last.replace(header.clone());
+        if !happens(&mut self.rng, self.often) {
+            return None;
+        }
+        let twisted = self.twisted(entry, header, before)?;
+        Some(pad(twisted.encode_to_vec()))
+    }
+
+    fn twisted(
+        &mut self,
+        entry: wire::SealedEntry,
+        mut header: wire::EntryHeader,
+        before: Option<wire::EntryHeader>,
+    ) -> Option<wire::SealedEntry> {
+        let body = entry.body.clone();
+        match self.rng.next_u32() % 8 {
+            // Years back, or ahead.
+            0 => header.claimed_ms = header.claimed_ms.saturating_sub(YEAR_MS * (1 + self.upto(9))),
+            1 => header.claimed_ms = header.claimed_ms.saturating_add(YEAR_MS * (1 + self.upto(99))),
+            2 if self.forks => {
+                let header = before.filter(|before| before.conversation == header.conversation)?;
+                return Some(self.signed(header, self.text("the same number, another word")));
+            }
+            3 => header.seq = *[u64::MAX, 0, header.seq.saturating_add(1_000), 1 << 40].get(self.pick(4))?,
+            4 => {
+                let count = 1 + self.upto(15);
+                header.heads = (0..count).map(|_| self.random(32)).collect();
+            }
+            // What somebody else wrote, as it is, or under their name.
+            5 => return self.heard.borrow().back().cloned(),
+            6 => {
+                let heard = self.heard.borrow().back().cloned()?;
+                header.device = wire::EntryHeader::decode(heard.header).ok()?.device;
+                return Some(self.signed(header, self.text("under another's name")));
+            }
+            _ => return Some(wire::SealedEntry { body: self.random(40), ..entry }),
+        }
+        Some(self.signed(header, body))
+    }
+
+    /// What goes out in the place of a pairwise message.
+    fn instead_of_pairwise(&mut self, plaintext: &[u8]) -> Option<Vec<u8>> {
+        if !happens(&mut self.rng, self.often) {
+            return None;
+        }
+        let (prefix, rest) = plaintext.split_at_checked(PAIRWISE_PREFIX_BYTES)?;
+        let mut message = wire::Pairwise::decode(rest).ok()?;
+        match message.body.as_mut()? {
+            pairwise::Body::Acknowledgement(signed) => *signed = self.boast(&signed.body)?,
+            pairwise::Body::KeyPackage(signed) => *signed = self.bad_key(&signed.body)?,
+            pairwise::Body::Entries(entries) => {
+                let first = entries.entries.first().cloned()?;
+                entries.entries = (0..ENTRIES_MAX * 2).map(|_| first.clone()).collect();
+            }
+            pairwise::Body::Entry(entry) => entry.body = self.random(60),
+            pairwise::Body::DeviceList(list) => list.body = self.random(200),
+            pairwise::Body::Group(update) => {
+                update.group = self.random(32);
+                update.asks = true;
+            }
+            pairwise::Body::Nothing(_) | pairwise::Body::Retry(_) => {
+                message.acknowledged_count = u64::MAX;
+                message.acknowledged_channel = self.random(32);
+            }
+        }
+        Some([prefix, &message.encode_to_vec()].concat())
+    }
+
+    /// Acknowledges what it never got.
+    fn boast(&mut self, body: &Bytes) -> Option<wire::Signed> {
+        let mut said = wire::Acknowledgement::decode(body.clone()).ok()?;
+        said.counter = said.counter.saturating_add(self.upto(5));
+        let mut frontiers = [said.delivered.take()?, said.read.take()?];
+        for item in frontiers.iter_mut().flat_map(|frontier| &mut frontier.items) {
+            match self.upto(4) {
+                0 => {
+                    item.seq = *[item.seq.saturating_add(1), 1_000, u64::MAX].get(self.pick(3))?;
+                    item.head = self.random(32);
+                    item.ranges.clear();
+                }
+                1 => {
+                    let numbers = 0..FRONTIER_RANGES_MAX as u64;
+                    let from = item.seq.saturating_add(2);
+                    let range =
+                        |number| wire::Range { from: from + 3 * number, through: from + 3 * number + 1 };
+                    item.ranges = numbers.map(range).collect();
+                }
+                2 => item.ranges = vec![wire::Range { from: item.seq.saturating_add(2), through: u64::MAX }],
+                _ => {}
+            }
+        }
+        for _ in 0..self.upto(40) {
+            let (device, head) = (self.random(32), self.random(32));
+            let made_up = wire::FrontierItem { device, seq: self.upto(u64::MAX), head, ranges: Vec::new() };
+            frontiers.iter_mut().for_each(|frontier| frontier.items.push(made_up.clone()));
+        }
+        let [delivered, read] = frontiers;
+        (said.delivered, said.read) = (Some(delivered), Some(read));
+        Some(self.sealed(Label::Acknowledgement, said.encode_to_vec()))
+    }
+
+    /// A sender key that opens nothing.
+    fn bad_key(&mut self, body: &Bytes) -> Option<wire::Signed> {
+        let mut package = wire::KeyPackage::decode(body.clone()).ok()?;
+        match self.upto(6) {
+            0 => package.session_key = self.random(package.session_key.len()),
+            1 => package.header_key = self.random(32),
+            2 => package.session = self.random(32),
+            3 => package.next_seq = u64::MAX,
+            4 => package.first_index = 127,
+            _ => {
+                let garbage = self.random(300);
+                return Some(self.sealed(Label::KeyPackage, garbage.to_vec()));
+            }
+        }
+        Some(self.sealed(Label::KeyPackage, package.encode_to_vec()))
+    }
+
+    fn signed(&self, mut header: wire::EntryHeader, body: Bytes) -> wire::SealedEntry {
+        header.body_hash = Bytes::copy_from_slice(blake3::hash(&body).as_bytes());
+        let signed = self.sealed(Label::Entry, header.encode_to_vec());
+        wire::SealedEntry { header: signed.body, signature: signed.signature, body }
+    }
+
+    fn sealed(&self, label: Label, body: Vec<u8>) -> wire::Signed {
+        sign(label, &self.key, body).to_wire()
+    }
+
+    fn text(&self, text: &str) -> Bytes {
+        let content =
+            entry_body::Content::Text(wire::Text { text: text.to_owned(), ..wire::Text::default() });
+        let salt = Bytes::from_static(&[7; 16]);
+        wire::EntryBody { salt, content: Some(content) }.encode_to_vec().into()
+    }
+
+    fn random(&mut self, length: usize) -> Bytes {
+        let mut bytes = vec![0; length];
+        self.rng.fill_bytes(&mut bytes);
+        bytes.into()
+    }
+
+    fn pick(&mut self, of: usize) -> usize {
+        below(&mut self.rng, of)
+    }
+
+    /// A number below `end`.
+    fn upto(&mut self, end: u64) -> u64 {
+        self.rng.next_u64() % end
+    }
+
+    fn hear(&self, padded: &[u8]) {
+        let entry = unpad(padded).ok().and_then(|bytes| wire::SealedEntry::decode(bytes).ok());
+        let mut heard = self.heard.borrow_mut();
+        heard.extend(entry);
+        let surplus = heard.len().saturating_sub(HEARD_MAX);
+        heard.drain(..surplus);
+    }
+}
+
+impl Crypto for HostileCrypto {
+    fn encrypt(&mut self, session: &mut SessionState, plaintext: &[u8]) -> Result<OlmMessage, CryptoError> {
+        let instead = self.instead_of_pairwise(plaintext);
+        self.inner.encrypt(session, instead.as_deref().unwrap_or(plaintext))
+    }
+
+    fn encrypt_message(
+        &mut self,
+        sender_key: &mut SenderKeyState,
+        plaintext: &[u8],
+    ) -> Result<MegolmMessage, CryptoError> {
+        let instead = self.instead_of_entry(plaintext);
+        self.inner.encrypt_message(sender_key, instead.as_deref().unwrap_or(plaintext))
+    }
+
+    fn decrypt_message(
+        &self,
+        receiver: &ReceiverKeyState,
+        message: &[u8],
+    ) -> Result<MegolmPlaintext, CryptoError> {
+        let decrypted = self.inner.decrypt_message(receiver, message)?;
+        self.hear(&decrypted.plaintext);
+        Ok(decrypted)
+    }
+
+    fn new_account(&mut self) -> AccountState {
+        self.inner.new_account()
+    }
+
+    fn identity_key(&self, account: &AccountState) -> Result<CurveKey, CryptoError> {
+        self.inner.identity_key(account)
+    }
+
+    fn new_prekeys(
+        &mut self,
+        account: &mut AccountState,
+        count: usize,
+    ) -> Result<Vec<CurveKey>, CryptoError> {
+        self.inner.new_prekeys(account, count)
+    }
+
+    fn new_fallback_prekey(&mut self, account: &mut AccountState) -> Result<CurveKey, CryptoError> {
+        self.inner.new_fallback_prekey(account)
+    }
+
+    fn forget_previous_fallback(&mut self, account: &mut AccountState) -> Result<(), CryptoError> {
+        self.inner.forget_previous_fallback(account)
+    }
+
+    fn open_session(
+        &mut self,
+        account: &AccountState,
+        peer_identity: &CurveKey,
+        peer_prekey: &CurveKey,
+    ) -> Result<SessionState, CryptoError> {
+        self.inner.open_session(account, peer_identity, peer_prekey)
+    }
+
+    fn prekey_info(&self, message: &OlmMessage) -> Result<PrekeyInfo, CryptoError> {
+        self.inner.prekey_info(message)
+    }
+
+    fn accept_session(
+        &mut self,
+        account: &mut AccountState,
+        peer_identity: &CurveKey,
+        message: &OlmMessage,
+    ) -> Result<AcceptedSession, CryptoError> {
+        self.inner.accept_session(account, peer_identity, message)
+    }
+
+    fn decrypt(&mut self, session: &mut SessionState, message: &OlmMessage) -> Result<Vec<u8>, CryptoError> {
+        self.inner.decrypt(session, message)
+    }
+
+    fn session_id(&self, session: &SessionState) -> Result<OlmSessionId, CryptoError> {
+        self.inner.session_id(session)
+    }
+
+    fn new_sender_key(&mut self) -> SenderKeyState {
+        self.inner.new_sender_key()
+    }
+
+    fn sender_key_info(&self, sender_key: &SenderKeyState) -> Result<SenderKeyInfo, CryptoError> {
+        self.inner.sender_key_info(sender_key)
+    }
+
+    fn import_sender_key(&self, session_key: &[u8]) -> Result<ImportedSenderKey, CryptoError> {
+        self.inner.import_sender_key(session_key)
+    }
+
+    fn forget_below(&mut self, receiver: &mut ReceiverKeyState, index: u32) -> Result<(), CryptoError> {
+        self.inner.forget_below(receiver, index)
+    }
+}

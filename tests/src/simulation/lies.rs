@@ -1,0 +1,179 @@
+//! A relay that misbehaves: what its machine sends goes out late, twice, in another order, or altered. What it signs and
+//! stores is right all the same, so what must hold without it can be told.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use undertone_protocol::codec::Signed;
+use undertone_protocol::ids::{PayloadHash, RelayId};
+use undertone_protocol::receipts::{CustodyReceipt, Outcome};
+use undertone_protocol::wire::{self, Frame, frame::Body};
+use undertone_relay::core::ConnId;
+
+use super::faults::{Faults, below, happens, one_in};
+
+/// Deliveries on a connection that may come again.
+const PAST_MAX: usize = 64;
+/// Signed or sealed bytes that may take the place of others.
+const SPARE_MAX: usize = 64;
+/// How long something is kept back that comes before the relay behaves, in milliseconds.
+const WITHHELD_MS_MAX: u64 = 600_000;
+const SHUFFLED_MS_MAX: u64 = 60_000;
+
+/// What the relay has in mind.
+pub(super) struct Lies {
+    rng: ChaCha20Rng,
+    past: BTreeMap<ConnId, VecDeque<Frame>>,
+    spare: VecDeque<Bytes>,
+    /// Payloads that its machine signed for, whatever became of the receipt.
+    pub(super) vouched: BTreeSet<PayloadHash>,
+    /// Payloads that reached somebody altered: the machine takes them for delivered.
+    pub(super) spoilt: BTreeSet<PayloadHash>,
+    pub(super) told: Told,
+}
+
+/// How often it lied.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Told {
+    pub(super) withheld: u64,
+    pub(super) replayed: u64,
+    pub(super) shuffled: u64,
+    pub(super) corrupted: u64,
+}
+
+/// A frame, and how much later than it should it goes out.
+pub(super) type Late = (Duration, Frame);
+
+impl Lies {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            rng: ChaCha20Rng::seed_from_u64(seed),
+            past: BTreeMap::new(),
+            spare: VecDeque::new(),
+            vouched: BTreeSet::new(),
+            spoilt: BTreeSet::new(),
+            told: Told::default(),
+        }
+    }
+
+    /// What its machine signs for.
+    pub(super) fn witness(&mut self, relay: &RelayId, frame: &Frame) {
+        let Some(Body::Published(wire::Published { receipt: Some(receipt) })) = &frame.body else { return };
+        let receipt = Signed::from_wire(receipt.clone()).ok();
+        let Some(receipt) = receipt.and_then(|signed| CustodyReceipt::verify(&signed, relay).ok()) else {
+            return;
+        };
+        let holds = |outcome: &Outcome| {
+            matches!(outcome, Outcome::Stored { .. } | Outcome::Duplicate { .. } | Outcome::Acknowledged)
+        };
+        let items = receipt.items.into_iter().filter(|item| item.recipients.iter().any(holds));
+        self.vouched.extend(items.map(|item| item.payload_hash));
+    }
+
+    /// What goes out in the place of a frame: now, and later.
+    pub(super) fn instead(
+        &mut self,
+        conn: ConnId,
+        frame: Frame,
+        faults: &Faults,
+    ) -> (Option<Frame>, Vec<Late>) {
+        if !faults.has_lies() {
+            return (Some(frame), Vec::new());
+        }
+        let mut late = Vec::new();
+        if happens(&mut self.rng, faults.corrupt)
+            && let Some(altered) = self.altered(&frame)
+        {
+            self.told.corrupted += 1;
+            if let Some(Body::Deliver(deliver)) = &frame.body {
+                self.spoilt.insert(PayloadHash::of(&deliver.payload));
+            }
+            return (Some(altered), late);
+        }
+        self.remember(&frame);
+        if !matches!(frame.body, Some(Body::Deliver(_))) {
+            return (Some(frame), late);
+        }
+        if happens(&mut self.rng, faults.replay) {
+            late.extend(self.again(conn));
+        }
+        let past = self.past.entry(conn).or_default();
+        past.push_back(frame.clone());
+        past.drain(..past.len().saturating_sub(PAST_MAX));
+        if happens(&mut self.rng, faults.withhold) {
+            self.told.withheld += 1;
+            // Else it comes when the connection is made anew.
+            if one_in(&mut self.rng, 2) {
+                late.push((self.within(WITHHELD_MS_MAX), frame));
+            }
+            return (None, late);
+        }
+        if happens(&mut self.rng, faults.shuffle) {
+            self.told.shuffled += 1;
+            late.push((self.within(SHUFFLED_MS_MAX), frame));
+            return (None, late);
+        }
+        (Some(frame), late)
+    }
+
+    fn again(&mut self, conn: ConnId) -> Option<Late> {
+        let after = self.within(SHUFFLED_MS_MAX);
+        let past = self.past.get(&conn)?;
+        let frame = past.get(below(&mut self.rng, past.len()))?.clone();
+        self.told.replayed += 1;
+        Some((after, frame))
+    }
+
+    fn within(&mut self, ms_max: u64) -> Duration {
+        Duration::from_millis(self.rng.next_u64() % ms_max)
+    }
+
+    fn remember(&mut self, frame: &Frame) {
+        let mut frame = frame.clone();
+        for bytes in sealed(&mut frame) {
+            self.spare.push_back(bytes.clone());
+        }
+        self.spare.drain(..self.spare.len().saturating_sub(SPARE_MAX));
+    }
+
+    /// The frame with what is signed or sealed in it altered; `None`: there is nothing.
+    fn altered(&mut self, frame: &Frame) -> Option<Frame> {
+        let mut altered = frame.clone();
+        for bytes in sealed(&mut altered) {
+            if let Some(harmed) = self.harmed(bytes) {
+                *bytes = harmed;
+            }
+        }
+        (altered != *frame).then_some(altered)
+    }
+
+    fn harmed(&mut self, bytes: &Bytes) -> Option<Bytes> {
+        let mut harmed = bytes.to_vec();
+        let at = below(&mut self.rng, bytes.len());
+        match self.rng.next_u32() % 5 {
+            0 | 1 => harmed.get_mut(at).map(|byte| *byte ^= 1 << (at % 8))?,
+            2 => harmed.truncate(at),
+            3 => harmed.extend([0x5a; 7]),
+            _ => return self.spare.get(below(&mut self.rng, self.spare.len())).cloned(),
+        }
+        Some(harmed.into())
+    }
+}
+
+/// What is signed or sealed in a frame.
+fn sealed(frame: &mut Frame) -> Vec<&mut Bytes> {
+    match &mut frame.body {
+        Some(Body::Deliver(deliver)) => vec![&mut deliver.payload],
+        Some(Body::Bundle(answer)) => vec![&mut answer.bundle, &mut answer.prekey],
+        Some(Body::Published(wire::Published { receipt: Some(receipt) })) => {
+            vec![&mut receipt.body, &mut receipt.signature]
+        }
+        Some(Body::Attached(wire::Attached { checkpoint: Some(checkpoint), .. })) => {
+            vec![&mut checkpoint.body, &mut checkpoint.signature]
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,188 @@
+//! What devices must show, worked out anew from signed bytes: plain and slow, after `spec/log.md`, `spec/messages.md` and `spec/devices.md`, with
+//! nothing of the node's log or of the protocol's order in it. Given are all entries that any device of the conversation
+//! holds, in no order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ed25519_dalek::{Signature, VerifyingKey};
+use prost::Message;
+use undertone_protocol::wire::annotation::Act;
+use undertone_protocol::wire::{self, entry_body::Content};
+
+const DAY_MS: u64 = 24 * 3_600_000;
+
+/// 32 bytes: an entry, a device, a conversation, a user.
+pub(super) type Id = [u8; 32];
+
+/// An entry as it came over the wire, read by the model's own eyes.
+#[derive(Debug, Clone)]
+struct Entry {
+    device: Id,
+    seq: u64,
+    parents: Vec<Id>,
+    claimed_ms: u64,
+    body: wire::EntryBody,
+}
+
+/// What a conversation must look like.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Expected {
+    /// Each text with its entry's id in hexadecimal, in order.
+    pub(super) texts: Vec<(String, String)>,
+}
+
+/// What all devices must show of a conversation of two users, when they hold these entries. `users` are the users of the
+/// devices that ever were in it.
+pub(super) fn expected(
+    conversation: &Id,
+    sealed: &[wire::SealedEntry],
+    users: &BTreeMap<Id, Id>,
+) -> Result<Expected, String> {
+    let mut entries = BTreeMap::new();
+    for sealed in sealed {
+        let (id, entry) = read(conversation, sealed)?;
+        entries.insert(id, entry);
+    }
+    let ends = ends(conversation, &entries, users);
+    entries.retain(|_, entry| ends.get(&entry.device).is_none_or(|end| entry.seq <= *end));
+    let mut effective = BTreeMap::new();
+    for id in entries.keys() {
+        place(*id, &entries, &mut effective);
+    }
+    let mut order: Vec<(u64, Id, Id)> = Vec::new();
+    for (id, entry) in &entries {
+        order.push((effective.get(id).copied().unwrap_or_default(), entry.device, *id));
+    }
+    order.sort_unstable();
+    let changes = changes(&order, &entries, users);
+    let texts = order.iter().filter_map(|(_, _, id)| match &entries.get(id)?.body.content {
+        Some(Content::Text(text)) => {
+            Some((hex(id), changes.get(id).cloned().unwrap_or_else(|| text.text.clone())))
+        }
+        Some(_) | None => None,
+    });
+    Ok(Expected { texts: texts.collect() })
+}
+
+/// What stands in the place of texts that their authors edited or deleted: the last edit in order, or nothing, for ever.
+fn changes(
+    order: &[(u64, Id, Id)],
+    entries: &BTreeMap<Id, Entry>,
+    users: &BTreeMap<Id, Id>,
+) -> BTreeMap<Id, String> {
+    let mut changed: BTreeMap<Id, String> = BTreeMap::new();
+    let mut deleted = BTreeSet::new();
+    for entry in order.iter().filter_map(|(_, _, id)| entries.get(id)) {
+        let Some(Content::Annotation(annotation)) = &entry.body.content else { continue };
+        let Ok(target) = Id::try_from(&annotation.entry[..]) else { continue };
+        let Some(author) = entries.get(&target).map(|target| users.get(&target.device)) else { continue };
+        if author != users.get(&entry.device) || deleted.contains(&target) {
+            continue;
+        }
+        match &annotation.act {
+            Some(Act::Edit(text)) => {
+                changed.insert(target, text.text.clone());
+            }
+            Some(Act::Delete(_)) => {
+                deleted.insert(target);
+                changed.insert(target, String::new());
+            }
+            Some(Act::Reaction(_) | Act::Pin(_)) | None => {}
+        }
+    }
+    changed
+}
+
+fn read(conversation: &Id, sealed: &wire::SealedEntry) -> Result<(Id, Entry), String> {
+    let id = *blake3::hash(&sealed.header).as_bytes();
+    let bad = |why: &str| format!("a device holds an entry {}: {why}", hex(&id));
+    let header = wire::EntryHeader::decode(sealed.header.clone()).map_err(|_| bad("no header"))?;
+    let body = wire::EntryBody::decode(sealed.body.clone()).map_err(|_| bad("no body"))?;
+    let of_32 = |bytes: &[u8]| Id::try_from(bytes).map_err(|_| bad("an id of another length"));
+    let device = of_32(&header.device)?;
+    let key = VerifyingKey::from_bytes(&device).map_err(|_| bad("its device is no key"))?;
+    let signature = Signature::from_slice(&sealed.signature).map_err(|_| bad("no signature"))?;
+    let signed = [b"undertone v1 entry\0", &sealed.header[..]].concat();
+    key.verify_strict(&signed, &signature).map_err(|_| bad("its device did not sign it"))?;
+    if header.body_hash[..] != *blake3::hash(&sealed.body).as_bytes() {
+        return Err(bad("another body than was signed"));
+    }
+    if header.conversation[..] != *conversation {
+        return Err(bad("it is of another conversation"));
+    }
+    if (header.seq == 1) != header.prev.is_empty() || header.seq == 0 {
+        return Err(bad("number and predecessor do not fit"));
+    }
+    let parents = header.heads.iter().chain(Some(&header.prev).filter(|prev| !prev.is_empty()));
+    let parents = parents.map(|parent| of_32(parent)).collect::<Result<_, _>>()?;
+    Ok((id, Entry { device, seq: header.seq, parents, claimed_ms: header.claimed_ms, body }))
+}
+
+/// The last number of each device that counts, for devices that were revoked or forked: the lowest cut holds.
+fn ends(conversation: &Id, entries: &BTreeMap<Id, Entry>, users: &BTreeMap<Id, Id>) -> BTreeMap<Id, u64> {
+    let mut ends: BTreeMap<Id, u64> = BTreeMap::new();
+    let mut cut = |device: Id, through: u64| {
+        let end = ends.entry(device).or_insert(through);
+        *end = through.min(*end);
+    };
+    let mut seen = BTreeSet::new();
+    for entry in entries.values() {
+        if !seen.insert((entry.device, entry.seq)) {
+            cut(entry.device, entry.seq - 1);
+        }
+        let Some(Content::Devices(change)) = &entry.body.content else { continue };
+        for revocation in &change.revocations {
+            if let Some((device, through)) =
+                revoked(conversation, revocation, users.get(&entry.device), users)
+            {
+                cut(device, through);
+            }
+        }
+    }
+    ends
+}
+
+/// Whom a revocation cuts off and where, if the author's user signed it, for this conversation, of a device of theirs.
+fn revoked(
+    conversation: &Id,
+    signed: &wire::Signed,
+    author: Option<&Id>,
+    users: &BTreeMap<Id, Id>,
+) -> Option<(Id, u64)> {
+    let revoke = wire::DeviceRevoke::decode(signed.body.clone()).ok()?;
+    let user = Id::try_from(&revoke.user[..]).ok()?;
+    let device = Id::try_from(&revoke.device[..]).ok()?;
+    let key = VerifyingKey::from_bytes(&user).ok()?;
+    let message = [b"undertone v1 device revoke\0", &signed.body[..]].concat();
+    key.verify_strict(&message, &Signature::from_slice(&signed.signature).ok()?).ok()?;
+    let is_theirs = author == Some(&user) && users.get(&device) == Some(&user);
+    (is_theirs && revoke.conversation[..] == *conversation).then_some((device, revoke.through))
+}
+
+/// The effective time: what is claimed, held between 1 ms and a day after the latest parent.
+fn place(id: Id, entries: &BTreeMap<Id, Entry>, effective: &mut BTreeMap<Id, u64>) {
+    let mut waiting = vec![id];
+    while let Some(id) = waiting.last().copied() {
+        let Some(entry) = entries.get(&id).filter(|_| !effective.contains_key(&id)) else {
+            waiting.pop();
+            continue;
+        };
+        let held = || entry.parents.iter().filter(|parent| entries.contains_key(*parent));
+        let missing: Vec<Id> = held().filter(|parent| !effective.contains_key(*parent)).copied().collect();
+        if !missing.is_empty() {
+            waiting.extend(missing);
+            continue;
+        }
+        let latest = held().filter_map(|parent| effective.get(parent)).max();
+        let time = match latest {
+            None => entry.claimed_ms,
+            Some(latest) => entry.claimed_ms.min(latest + DAY_MS).max(latest + 1),
+        };
+        effective.insert(id, time);
+        waiting.pop();
+    }
+}
+
+fn hex(id: &Id) -> String {
+    data_encoding::HEXLOWER.encode(id)
+}
