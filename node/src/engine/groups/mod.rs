@@ -65,3 +65,6 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     meeting::sweep(ctx)
 }
+
+#[cfg(test)]
+mod tests;
