@@ -143,7 +143,12 @@ pub fn held(
             let head = tx.entries_at(conversation, device, unpassed.seq)?;
             *item = FrontierItem { head: head.first().map(|stored| stored.entry.id), ..unpassed };
         }
+        // Of a device that begins later ([`begin_at`]) no entry goes with the number before its first one.
+        if item.head.is_none() {
+            item.seq = 0;
+        }
     }
+    frontier.retain(|(_, item)| *item != FrontierItem::default());
     Ok(frontier)
 }
 
@@ -158,19 +163,27 @@ pub fn pass_over(
     settle(tx, conversation, device, item, 0, now)
 }
 
-/// Of a device of which nothing is held yet: what it wrote before a number is not for this one, so it is not missing.
+/// Of a device whose first entry is not held: what it wrote before a number is not for this one, so it is not missing.
+/// Later words change nothing, or it could hide what it kept from this one.
 pub fn begin_at(
     tx: &mut dyn LogTx,
     conversation: &ConversationId,
     device: &DeviceId,
     seq: u64,
 ) -> Result<(), StoreError> {
-    let is_new = frontier_of(tx, conversation, device)? == FrontierItem::default();
+    let mut item = frontier_of(tx, conversation, device)?;
     let before = seq.saturating_sub(1);
-    if !is_new || before == 0 {
+    if item.seq > 0 || before == 0 {
         return Ok(());
     }
-    tx.put_frontier(conversation, device, &FrontierItem { seq: before, ..FrontierItem::default() })
+    item.seq = before;
+    item.head = tx.entries_at(conversation, device, before)?.first().map(|held| held.entry.id);
+    let missing = gaps::of(tx, conversation, device)?;
+    let for_this_one = missing.iter().filter(|gap| gap.through >= seq);
+    let after: Vec<Gap> = for_this_one.map(|gap| Gap { from: gap.from.max(seq), ..*gap }).collect();
+    climb(tx, conversation, device, &after, &mut item)?;
+    tx.put_frontier(conversation, device, &item)?;
+    gaps::keep(tx, conversation, device, &missing, &after)
 }
 
 /// Moves what is held of a device forward by a new entry.
@@ -282,73 +295,4 @@ fn note_beyond(item: &mut FrontierItem, seq: u64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-    use rand_chacha::ChaCha20Rng;
-    use rand_core::SeedableRng;
-    use undertone_protocol::entry::EntryBody;
-    use undertone_protocol::ids::{EntryId, Secret};
-    use undertone_protocol::keys::DeviceKey;
-
-    use super::*;
-    use crate::store::{CutReason, MemoryStore, NodeStore};
-
-    #[test]
-    fn the_largest_number_is_noted() {
-        let mut item = FrontierItem::default();
-        for seq in [u64::MAX, u64::MAX - 1, u64::MAX - 3] {
-            note_beyond(&mut item, seq);
-        }
-        let range = |from, through| SeqRange { from, through };
-        assert_eq!(item.ranges, [range(u64::MAX - 3, u64::MAX - 3), range(u64::MAX - 1, u64::MAX)]);
-    }
-
-    #[test]
-    fn a_cut_before_the_largest_number_comes_to_an_end() {
-        let key = DeviceKey::from_seed(&Secret::new([3; 32]));
-        let conversation = ConversationId::new([4; 32]);
-        let body = EntryBody::text("the last of all", &mut ChaCha20Rng::seed_from_u64(5)).unwrap();
-        let header = EntryHeader {
-            conversation,
-            device: key.device(),
-            seq: u64::MAX,
-            prev: Some(EntryId::new([6; 32])),
-            heads: vec![],
-            claimed: Timestamp::from_ms(7),
-            membership_heads: vec![],
-            body_hash: body.hash(),
-            expires: None,
-        };
-        let entry = SignedEntry::issue(key.signing_key(), header, body);
-        let (sender, done) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let cut = Cut { through: 1, head: None, why: CutReason::Forked };
-            let held = MemoryStore::default().transaction(|tx| {
-                insert(tx, entry.clone(), Timestamp::from_ms(8))?;
-                super::cut(tx, &conversation, &entry.header.device, cut)?;
-                let stored = tx.entry(&entry.id)?.unwrap();
-                counts(tx, &stored)
-            });
-            sender.send(held.unwrap()).unwrap();
-        });
-        assert_eq!(done.recv_timeout(std::time::Duration::from_secs(20)), Ok(false));
-    }
-
-    proptest! {
-        #[test]
-        fn ranges_are_what_was_noted(seqs in proptest::collection::vec(2u64..50, 0..80)) {
-            let mut item = FrontierItem::default();
-            let mut model = BTreeSet::new();
-            for seq in seqs {
-                note_beyond(&mut item, seq);
-                model.extend((seq > 1).then_some(seq));
-            }
-            let covered: BTreeSet<u64> = item.ranges.iter().flat_map(|range| range.from..=range.through).collect();
-            prop_assert_eq!(&covered, &model);
-            let apart = item.ranges.windows(2).all(|pair| pair[1].from > pair[0].through + 1);
-            prop_assert!(apart, "{:?}", item.ranges);
-        }
-    }
-}
+mod tests;

@@ -132,6 +132,8 @@ pub const GROUP_MEMBERS_MAX: usize = 1_024;
 pub const GROUPS_MAX: usize = 1_024;
 /// Hashes of operations that an update of a group names.
 pub const UPDATE_HEADS_MAX: usize = 128;
+/// Proofs of forks in one update.
+pub const UPDATE_FORKS_MAX: usize = 16;
 /// Members whom the sender of an update wants to reach.
 pub const UPDATE_WANTS_MAX: usize = 64;
 /// Bytes of operations and people in one update of a group: it fits an envelope with all that goes around it.

@@ -122,6 +122,10 @@ pub(super) struct Update {
     pub(super) people_of: BTreeSet<UserId>,
     /// Members whom this device can't reach.
     pub(super) wants: BTreeSet<UserId>,
+    /// Operations that this device waits for.
+    pub(super) lacks: BTreeSet<OperationHash>,
+    /// Operations that the other one waits for.
+    pub(super) named: BTreeSet<OperationHash>,
 }
 
 /// What a member's devices ever said of this device's messages.

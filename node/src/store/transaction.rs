@@ -231,15 +231,15 @@ pub trait LogTx {
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError>;
     /// The annotations of an entry, held or not, that count whoever may make them (`messages.md`): of each act and
-    /// device one, none beyond its [`Cut`]; by act, then device, at most `limit`.
+    /// device one, none beyond its [`Cut`], none that is void; by act, then device, at most `limit`.
     fn annotations(
         &self,
         conversation: &ConversationId,
         target: &EntryId,
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError>;
-    /// Whether an entry of this conversation that is not beyond the [`Cut`] of its device hides `target`, which may be
-    /// of any conversation, and held or not.
+    /// Whether an entry of this conversation that is neither beyond the [`Cut`] of its device nor void hides `target`,
+    /// which may be of any conversation, and held or not.
     fn is_hidden(&self, conversation: &ConversationId, target: &EntryId) -> Result<bool, StoreError>;
     /// What is held of each device, by device.
     fn frontier(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, FrontierItem)>, StoreError>;
@@ -279,7 +279,8 @@ pub trait LogTx {
     fn cuts(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, Cut)>, StoreError>;
     /// Whether an entry does not count, as its author was out or is put out.
     fn is_void(&self, entry: &EntryId) -> Result<bool, StoreError>;
-    /// Notes whether an entry does not count. [`Self::history`] leaves out one that does not.
+    /// Notes whether an entry, held or not, does not count. [`Self::history`], [`Self::annotations`] and
+    /// [`Self::is_hidden`] leave out one that does not.
     fn put_void(&mut self, entry: &EntryId, is_void: bool) -> Result<(), StoreError>;
 }
 

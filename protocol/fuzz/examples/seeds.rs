@@ -55,6 +55,7 @@ fn identity() {
     seeds("sealed_blob", ["bundle", "prekey"].map(|blob| &vectors[blob]["sealed"]));
     seeds("introduction", ["request", "accept"].map(|kind| &vectors[kind]["body"]));
     seed("introduction", "link", bytes(&vectors["link"]["signed"]["body"]));
+    seed("introduction", "member", bytes(&vectors["member"]["body"]));
     seeds("device_revoke", [&vectors["device_revoke"]["body"]]);
     seed("link", "payload", bytes(&vectors["link"]["payload"]));
     seed("link", "introduction", bytes(&vectors["link"]["signed"]["body"]));
@@ -66,6 +67,7 @@ fn identity() {
     seed("invitation", "link", link);
     let body = data_encoding::BASE64URL_NOPAD.decode(link.rsplit('/').next().unwrap().as_bytes()).unwrap();
     seed("invitation", "body", &body[..body.len() - 4]);
+    seed("invitation", "group", bytes(&vectors["group_invitation"]["body"]));
     let relays = Invitation::parse(link).unwrap().relays;
     seed("token", "grant", relays[0].introduction.to_wire().encode_to_vec());
     seed("recovery_phrase", "words", vectors["phrase"]["words"].as_str().unwrap());
@@ -80,7 +82,7 @@ fn log() {
         seed("entry", &number.to_string(), sealed.encode_to_vec());
     }
     seeds("entry_body", list(&log["entries"]).iter().map(|entry| &entry["body"]));
-    for name in ["devices", "account", "text", "reaction", "edit", "delete", "pin", "hidden"] {
+    for name in ["devices", "account", "operation", "text", "reaction", "edit", "delete", "pin", "hidden"] {
         seed("entry_body", name, bytes(&log["contents"][name]["body"]));
     }
     let receipts = vectors("receipts.json");
@@ -218,6 +220,10 @@ fn channel_steps() {
 
 /// Operations that members write, lose, bring in another order and store; and rightly signed bytes.
 fn membership() {
+    let updates = vectors("membership/updates.json");
+    for name in ["update", "greeting"] {
+        seed("group_update", name, bytes(&updates[name]["bytes"]));
+    }
     let writes = [[0, 0, 0], [0, 1, 9], [1, 2, 2], [0, 3, 15], [1, 4, 23], [0, 5, 4]].concat();
     seed("membership_document", "writes", &writes);
     let repeats = [&writes[..], &[4, 0, 1, 4, 1, 4, 4, 1, 2, 4, 0, 0]].concat();

@@ -6,7 +6,8 @@ use crate::codec::{Malformed, Signed};
 use crate::ids::{ConversationId, OperationHash, UserId};
 use crate::keys::{BundleAccess, DeliveryGrant, DeviceList, KeysError, Name};
 use crate::limits::{
-    DEVICES_PER_USER_MAX, HOME_RELAYS_MAX, UPDATE_BYTES_MAX, UPDATE_HEADS_MAX, UPDATE_WANTS_MAX,
+    DEVICES_PER_USER_MAX, HOME_RELAYS_MAX, UPDATE_BYTES_MAX, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX,
+    UPDATE_WANTS_MAX,
 };
 use crate::wire;
 
@@ -27,6 +28,10 @@ pub struct GroupUpdate {
     pub asks: bool,
     /// Members whom the sender can't reach: at most [`UPDATE_WANTS_MAX`].
     pub wants: Vec<UserId>,
+    /// Pairs that prove that devices forked: at most [`UPDATE_FORKS_MAX`]. The document that takes them checks them.
+    pub forks: Vec<[Signed; 2]>,
+    /// Operations that the sender waits for: at most [`UPDATE_HEADS_MAX`].
+    pub lacks: Vec<OperationHash>,
 }
 
 /// A user, as the sender may let others reach them.
@@ -52,6 +57,8 @@ impl GroupUpdate {
             people: Vec::new(),
             asks: false,
             wants: Vec::new(),
+            forks: Vec::new(),
+            lacks: Vec::new(),
         }
     }
 
@@ -64,6 +71,8 @@ impl GroupUpdate {
             people: self.people.iter().map(Person::to_wire).collect(),
             asks: self.asks,
             wants: self.wants.iter().map(UserId::to_wire).collect(),
+            forks: self.forks.iter().map(fork_to_wire).collect(),
+            lacks: self.lacks.iter().map(OperationHash::to_wire).collect(),
         }
     }
 
@@ -71,6 +80,12 @@ impl GroupUpdate {
     pub fn from_wire(update: wire::GroupUpdate) -> Result<Self, KeysError> {
         if update.heads.len() > UPDATE_HEADS_MAX {
             return Err(Malformed::new("group update", "more than 128 heads").into());
+        }
+        if update.lacks.len() > UPDATE_HEADS_MAX {
+            return Err(Malformed::new("group update", "more than 128 operations are waited for").into());
+        }
+        if update.forks.len() > UPDATE_FORKS_MAX {
+            return Err(Malformed::new("group update", "more than 16 forks").into());
         }
         if update.wants.len() > UPDATE_WANTS_MAX {
             return Err(Malformed::new("group update", "more than 64 people are wanted").into());
@@ -83,13 +98,19 @@ impl GroupUpdate {
             people: update.people.into_iter().map(Person::from_wire).collect::<Result<_, _>>()?,
             asks: update.asks,
             wants: update.wants.iter().map(|user| UserId::from_slice(user)).collect::<Result<_, _>>()?,
+            forks: update.forks.into_iter().map(fork_from_wire).collect::<Result<_, _>>()?,
+            lacks: update
+                .lacks
+                .iter()
+                .map(|hash| OperationHash::from_slice(hash))
+                .collect::<Result<_, _>>()?,
         })
     }
 
     /// The same in as many updates as it takes for each to fit an envelope: people first, as they say whose operations
     /// the others are. The heads and the question go with the last one.
     pub fn parts(self) -> Vec<Self> {
-        let Self { group, heads, operations, people, asks, wants } = self;
+        let Self { group, heads, operations, people, asks, wants, forks, lacks } = self;
         let empty = || Self::of(group);
         let mut parts = vec![empty()];
         let mut bytes = 0;
@@ -104,6 +125,10 @@ impl GroupUpdate {
             part(&mut parts, person.to_wire().encoded_len() + ITEM_BYTES);
             parts.last_mut().into_iter().for_each(|last| last.people.push(person.clone()));
         }
+        for fork in forks {
+            part(&mut parts, fork_to_wire(&fork).encoded_len() + ITEM_BYTES);
+            parts.last_mut().into_iter().for_each(|last| last.forks.push(fork.clone()));
+        }
         for operation in operations {
             part(&mut parts, operation.to_wire().encoded_len() + ITEM_BYTES);
             parts.last_mut().into_iter().for_each(|last| last.operations.push(operation.clone()));
@@ -112,9 +137,20 @@ impl GroupUpdate {
             last.heads = heads;
             last.asks = asks;
             last.wants = wants;
+            last.lacks = lacks;
         }
         parts
     }
+}
+
+fn fork_to_wire(fork: &[Signed; 2]) -> wire::Fork {
+    let [one, other] = fork;
+    wire::Fork { one: Some(one.to_wire()), other: Some(other.to_wire()) }
+}
+
+fn fork_from_wire(fork: wire::Fork) -> Result<[Signed; 2], Malformed> {
+    let one = Signed::required("group update", "operation of a fork", fork.one)?;
+    Ok([one, Signed::required("group update", "other operation of a fork", fork.other)?])
 }
 
 /// What goes around an item of an update.

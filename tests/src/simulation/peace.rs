@@ -57,7 +57,9 @@ impl World {
                 let report = self.report;
                 match self.judge() {
                     // What own devices tell each other may be on its way.
-                    Err(failed) if failed.check() == Check::ReadTicks && self.now <= end => self.report = report,
+                    Err(failed) if failed.check() == Check::ReadTicks && self.now <= end => {
+                        self.report = report
+                    }
                     judged => return judged,
                 }
             }

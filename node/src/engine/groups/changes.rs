@@ -138,6 +138,19 @@ fn last_operation(ctx: &mut Context<'_>, group: &ConversationId, device: &Device
     of_device.map(|(hash, _)| hash).last()
 }
 
+/// Revocations that were left out with a device that forked are carried again, by this one.
+pub(super) fn carry(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for group in ctx.tx.groups()?.into_iter().filter(|group| group.standing == Standing::In) {
+        let open = ctx.groups.document(&group.id).map(|document| document.to_carry()).unwrap_or_default();
+        for action in open {
+            if let Err(why) = operate(ctx, &group, action)? {
+                tracing::warn!(why, "a revocation could not be carried again");
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The user's devices changed: each group is told, and one that was revoked is taken out of it.
 pub(super) fn announce(ctx: &mut Context<'_>, revoked: Option<DeviceId>) -> Result<(), StoreError> {
     let Some(identity) = ctx.me.identity() else { return Ok(()) };

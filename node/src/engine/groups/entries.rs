@@ -2,7 +2,7 @@
 
 use undertone_protocol::entry::{Content, SignedEntry};
 use undertone_protocol::ids::{ConversationId, UserId};
-use undertone_protocol::membership::{EntryVerdict, Operation, UnknownHead};
+use undertone_protocol::membership::{EntryVerdict, Missing, Operation, UnknownHead};
 
 use super::judging::verdict;
 use super::updates;
@@ -30,15 +30,24 @@ pub(in crate::engine) fn admit_entry(
     let circle = Circle::Group(group.clone());
     let Some(user) = circle.user_of(ctx, &header.device) else { return Ok(Err(Admission::Later)) };
     match verdict(ctx, &group.id, &user, header, &entry.id)? {
-        Err(UnknownHead(_)) => {
-            updates::ask(ctx, &group.id, &header.device);
+        Err(UnknownHead(hash)) => {
+            updates::ask(ctx, &group.id, &header.device, Missing::Operation(hash));
             Ok(Err(Admission::Later))
+        }
+        Ok(EntryVerdict::ForkedHead) => {
+            Ok(Err(Admission::Refused("its membership stands on a device that forked")))
         }
         Ok(EntryVerdict::NotIn) => Ok(Err(Admission::Refused("its author was not in the group"))),
         Ok(_) if !may_write(ctx, &group.id, &user, entry) => {
             Ok(Err(Admission::Refused("its author may not write in the group")))
         }
-        Ok(EntryVerdict::Counts | EntryVerdict::DeviceRevoked | EntryVerdict::Removed) => Ok(Ok(())),
+        Ok(EntryVerdict::Counts | EntryVerdict::DeviceRevoked | EntryVerdict::Removed) => {
+            // What an entry names is held for good, as what an operation stands on.
+            if let Some(document) = ctx.groups.document(&group.id) {
+                document.keep(&heads_of(header));
+            }
+            Ok(Ok(()))
+        }
     }
 }
 

@@ -63,5 +63,9 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 
 /// What is looked at every ten minutes.
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    changes::carry(ctx)?;
     meeting::sweep(ctx)
 }
+
+#[cfg(test)]
+mod tests;

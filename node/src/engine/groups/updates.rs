@@ -1,13 +1,14 @@
 //! What devices tell each other of a group beside its entries: operations that one lacks, and whose they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use prost::bytes::Bytes;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, OperationHash, UserId};
 use undertone_protocol::keys::Certificate;
-use undertone_protocol::limits::{GROUPS_MAX, UPDATE_HEADS_MAX};
-use undertone_protocol::membership::{Document, GroupUpdate, Operation, Person, Taken};
+use undertone_protocol::limits::{GROUPS_MAX, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX};
+use undertone_protocol::membership::{Document, GroupUpdate, Missing, Operation, Person, Proof, Taken};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
@@ -45,10 +46,17 @@ pub(in crate::engine) fn received(
         meet(ctx, user, &group, person)?;
     }
     retry(ctx, &group)?;
+    take_forks(ctx, &group, device, update.forks)?;
     take_operations(ctx, &group, device, update.operations)?;
     answer(ctx, user, device, &group, &update.heads, update.asks)?;
-    if ctx.groups.view(&group).is_some_and(|view| view.is_in(user)) && !update.wants.is_empty() {
-        ctx.agenda.updates.entry((group, *device)).or_default().people_of.extend(update.wants);
+    if update.wants.is_empty() && update.lacks.is_empty() || !is_entitled(ctx, user, &group) {
+        return Ok(());
+    }
+    let answer = ctx.agenda.updates.entry((group, *device)).or_default();
+    answer.people_of.extend(update.wants);
+    if !update.lacks.is_empty() {
+        answer.named.extend(update.lacks);
+        answer.since.get_or_insert(update.heads);
     }
     Ok(())
 }
@@ -158,7 +166,8 @@ pub(super) fn take_operations(
 ) -> Result<(), StoreError> {
     let before = ctx.groups.view(group).cloned();
     let mut held: Vec<OperationHash> = Vec::new();
-    let mut lacks = false;
+    let forks = ctx.groups.document(group).map_or(0, |document| document.proofs().count());
+    let mut lacks = Vec::new();
     for signed in operations {
         let author = Operation::from_bytes(&signed.body).ok().map(|operation| operation.device);
         let certificate = match author {
@@ -172,16 +181,20 @@ pub(super) fn take_operations(
         match document.take(*supplier, signed, known) {
             Ok(Taken::Held(released)) => held.extend(released.held),
             Ok(Taken::Known) => {}
-            Ok(Taken::Waits(_) | Taken::Dropped(_)) => lacks = true,
+            Ok(Taken::Waits(missing) | Taken::Dropped(missing)) => lacks.push(missing),
             Err(error) => {
                 tracing::warn!(device = %supplier.short(), %error, "an operation of a group was refused");
             }
         }
     }
-    if lacks {
-        ask(ctx, group, supplier);
+    for missing in lacks {
+        ask(ctx, group, supplier, missing);
     }
-    if held.is_empty() { Ok(()) } else { following::changed(ctx, group, before, &held) }
+    let known = ctx.groups.document(group).map_or(0, |document| document.proofs().count());
+    if known > forks {
+        tell_forks(ctx, group)?;
+    }
+    if held.is_empty() && known == forks { Ok(()) } else { following::changed(ctx, group, before, &held) }
 }
 
 fn certificate_of(ctx: &Context<'_>, device: &DeviceId) -> Result<Option<Certificate>, StoreError> {
@@ -194,8 +207,57 @@ fn certificate_of(ctx: &Context<'_>, device: &DeviceId) -> Result<Option<Certifi
 }
 
 /// This device lacks something of a group that another one has.
-pub(super) fn ask(ctx: &mut Context<'_>, group: &ConversationId, device: &DeviceId) {
-    ctx.agenda.updates.entry((*group, *device)).or_default().asks = true;
+pub(super) fn ask(ctx: &mut Context<'_>, group: &ConversationId, device: &DeviceId, missing: Missing) {
+    let update = ctx.agenda.updates.entry((*group, *device)).or_default();
+    update.asks = true;
+    if let Missing::Operation(hash) = missing
+        && update.lacks.len() < UPDATE_HEADS_MAX
+    {
+        update.lacks.insert(hash);
+    }
+}
+
+/// Whether a user may know what happens in a group.
+fn is_entitled(ctx: &Context<'_>, user: &UserId, group: &ConversationId) -> bool {
+    *user == ctx.me.user || ctx.groups.view(group).is_some_and(|view| view.is_in(user))
+}
+
+/// Takes proofs that devices forked: all who hear of one must know the same.
+fn take_forks(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    supplier: &DeviceId,
+    forks: Vec<[Signed; 2]>,
+) -> Result<(), StoreError> {
+    let before = ctx.groups.view(group).cloned();
+    let mut is_news = false;
+    for pair in forks {
+        let Some(document) = ctx.groups.document(group) else { return Ok(()) };
+        match document.take_proof(pair) {
+            Ok(news) => is_news |= news,
+            Err(error) => {
+                tracing::warn!(device = %supplier.short(), %error, "a proof of a fork was refused");
+            }
+        }
+    }
+    if !is_news {
+        return Ok(());
+    }
+    tell_forks(ctx, group)?;
+    following::changed(ctx, group, before, &[])
+}
+
+/// A device of the group turned out to have forked: all are told.
+fn tell_forks(ctx: &mut Context<'_>, group: &ConversationId) -> Result<(), StoreError> {
+    let Some(circle) = Circle::of(ctx, group)? else { return Ok(()) };
+    let mut devices = own::siblings(ctx);
+    for person in circle.people(ctx)? {
+        devices.extend(circle.authorised(ctx, &person));
+    }
+    for device in devices {
+        ctx.agenda.updates.entry((*group, device)).or_default();
+    }
+    Ok(())
 }
 
 /// Sends a device what it lacks, and asks for what this one does.
@@ -207,7 +269,7 @@ fn answer(
     heads: &[OperationHash],
     asks: bool,
 ) -> Result<(), StoreError> {
-    let is_entitled = *user == ctx.me.user || ctx.groups.view(group).is_some_and(|view| view.is_in(user));
+    let is_entitled = is_entitled(ctx, user, group);
     let Some(document) = ctx.groups.document(group) else { return Ok(()) };
     if !document.missing(heads).is_empty() {
         ctx.agenda.updates.entry((*group, *device)).or_default().asks = true;
@@ -298,12 +360,20 @@ fn seal(
         }
     }
     let Some(document) = ctx.groups.document(&group) else { return Ok(()) };
-    let operations = due.since.iter().flat_map(|heads| document.since(heads));
-    let operations = operations.map(|(_, operation)| operation.signed()).collect();
+    let known = due.since.clone().unwrap_or_default();
+    let named: Vec<OperationHash> = due.named.into_iter().collect();
+    let named = document.past_of(&named, &known).map(|(_, operation)| operation.signed());
+    let mut operations: Vec<Signed> = named.collect();
+    let beyond = due.since.iter().flat_map(|heads| document.since(heads));
+    let sent: BTreeSet<Bytes> = operations.iter().map(|signed| signed.body.clone()).collect();
+    operations.extend(
+        beyond.map(|(_, operation)| operation.signed()).filter(|signed| !sent.contains(&signed.body)),
+    );
+    let forks = document.proofs().map(Proof::signed).take(UPDATE_FORKS_MAX).collect();
     let mut heads = document.landmarks();
     heads.truncate(UPDATE_HEADS_MAX);
-    let wants = due.wants.into_iter().collect();
-    let update = GroupUpdate { group, heads, operations, people, asks: due.asks, wants };
+    let (wants, lacks) = (due.wants.into_iter().collect(), due.lacks.into_iter().collect());
+    let update = GroupUpdate { group, heads, operations, people, asks: due.asks, wants, forks, lacks };
     meeting::tell(ctx, &person, &device, update, None)
 }
 

@@ -22,6 +22,7 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
         olm_account();
         home_relays();
         contacts();
+        groups();
         invitations();
         receipts_due();
         outbox_pending(0, ALL);
@@ -44,6 +45,11 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             peer_device(&device(n));
             peer_device(&device(n + COUNT));
             account_changes(&user(n));
+            group(&conversation(n));
+            group_document(&conversation(n));
+            members(&conversation(n));
+            groups_of(&user(n));
+            is_void(&EntryId::new([n; 32]));
             invitation(&handle(n));
             revocations_due(&relay(n), ALL);
             revocations_due(&relay(n), 1);
@@ -91,6 +97,9 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
                 outbox_is_there(&purpose, true);
             }
         }
+        for annotation in &ANNOTATIONS[usize::from(n)] {
+            same! { is_void(&annotation.id); }
+        }
         for m in 0..COUNT {
             same! {
                 outbox_recipient(n.into(), &device(m));
@@ -101,6 +110,7 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
                 entries_of(&conversation(n), &device(m), 0, ALL);
                 entries_of(&conversation(n), &device(m), 2, 1);
                 cut(&conversation(n), &device(m));
+                member(&conversation(n), &user(m));
                 acknowledged_at(&acknowledged_by(n, m), 0);
                 acknowledged_at(&acknowledged_by(n, m), 2);
             }
@@ -110,6 +120,7 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
         let place = OrderKey { effective: t(3), device: entry.header.device, entry: entry.id };
         same! {
             entry(&entry.id);
+            is_void(&entry.id);
             children(&entry.id);
             annotations(&conversation(1), &entry.id, ALL);
             annotations(&conversation(1), &entry.id, 2);

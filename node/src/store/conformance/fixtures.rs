@@ -24,8 +24,8 @@ use undertone_protocol::token::{Step, TokenGrant};
 use zeroize::Zeroizing;
 
 use crate::store::{
-    Account, Block, Contact, ContactState, Fault, HomeRelay, OlmSession, PeerDevice, Received, ReceiverKey,
-    Revocation, SenderKey, StoredInvitation, SupersededKey,
+    Account, Block, Contact, ContactState, Fault, Group, HomeRelay, Member, OlmSession, PeerDevice, Received,
+    ReceiverKey, Revocation, SenderKey, Standing, StoredInvitation, SupersededKey,
 };
 
 pub(super) use super::log_fixtures::*;
@@ -201,6 +201,29 @@ pub(super) fn contact(n: u8, called: &str) -> Contact {
         reset_by: (n == 2).then(|| device(1)),
         refused: (n == 1).then_some(Denial::UsedUp),
         added: t(5),
+    }
+}
+
+/// Of group 0 and of even ones the user is out.
+pub(super) fn group(n: u8, called: &str) -> Group {
+    let standing = if n.is_multiple_of(2) { Standing::Out } else { Standing::In };
+    let added = t(u64::from(n) + (1 << 63));
+    Group { id: conversation(n), name: called.to_owned(), standing, added }
+}
+
+/// Somebody in a group, with the mailboxes that they have as a contact; user 3 is out.
+pub(super) fn member(group: u8, n: u8) -> Member {
+    Member {
+        group: conversation(group),
+        user: user(n),
+        removed: (n == 3).then(|| t(u64::MAX)),
+        from_seq: if n == 2 { u64::MAX } else { u64::from(n) },
+        token: handle(n),
+        former_tokens: (0..n).map(handle).collect(),
+        grants: (1..n).flat_map(|of| contact(of, "somebody").grants).collect(),
+        introduced: (0..n).map(|m| (device(m), t(u64::MAX - u64::from(m)))).collect(),
+        introduction_due: n == 1,
+        welcome_due: n == 2,
     }
 }
 

@@ -8,7 +8,7 @@ use undertone_protocol::ids::{DeviceId, EntryId, UserId};
 use undertone_protocol::log::{Frontier, FrontierItem, SeqRange};
 use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick};
 
-use super::fixtures::{conversation, device, device_key, payload_hash, relay, rng, t, user};
+use super::fixtures::{COUNT, conversation, device, device_key, payload_hash, relay, rng, t, user};
 use crate::store::{
     Acknowledged, AcknowledgedBy, Cut, CutReason, Delivery, Gap, OutboxItem, OutboxRecipient, OutboxState,
     OwnReceipts, Purpose, Quarantined, StoredEntry,
@@ -79,6 +79,10 @@ pub(super) static ENTRIES: LazyLock<Vec<SignedEntry>> = LazyLock::new(|| {
     }
     entries
 });
+
+/// [`annotations`] of the first entries.
+pub(super) static ANNOTATIONS: LazyLock<Vec<Vec<SignedEntry>>> =
+    LazyLock::new(|| ENTRIES.iter().take(usize::from(COUNT)).map(|entry| annotations(entry.id)).collect());
 
 pub(super) fn cut(through: u64, why: CutReason) -> Cut {
     Cut { through, head: (through > 0).then(|| EntryId::new([2; 32])), why }

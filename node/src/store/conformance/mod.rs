@@ -6,6 +6,7 @@ mod changes;
 mod compare;
 mod cuts;
 mod fixtures;
+mod groups;
 mod inbox;
 mod log;
 mod log_fixtures;
@@ -147,6 +148,14 @@ cases! {
     annotations::hidden_is_what_an_entry_of_the_conversation_hides,
     annotations::entries_are_found_by_the_beginning_of_their_id,
     annotations::the_first_moment_of_an_acknowledgement_is_kept,
+    groups::groups_come_by_id_and_are_replaced,
+    groups::a_groups_document_is_kept_as_it_was_put,
+    groups::a_member_keeps_all_its_fields,
+    groups::members_come_by_user_and_go,
+    groups::a_users_groups_come_by_id,
+    groups::history_leaves_out_what_is_void,
+    groups::what_is_not_held_may_be_void,
+    groups::annotations_that_are_void_count_nowhere,
     receipts::the_newest_acknowledgement_is_kept,
     receipts::own_receipts_start_at_the_default,
     receipts::deliveries_are_told_apart,

@@ -9,7 +9,7 @@ use undertone_protocol::receipts::Tick;
 use super::compare::assert_same;
 use super::fixtures::*;
 use super::{MemoryStore, NodeStore, NodeTx, OnDisk, StoreError};
-use crate::store::{CutReason, Delivery, Failure, OutboxState};
+use crate::store::{CutReason, Delivery, Failure, Member, OutboxState};
 
 /// A method that changes something, and small numbers from which its arguments are made.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,7 @@ struct Operation {
     c: u8,
 }
 
-const METHODS: u8 = 46;
+const METHODS: u8 = 51;
 
 fn operation() -> impl Strategy<Value = Operation> {
     (0..METHODS, 0..COUNT, 0..COUNT, 0..COUNT).prop_map(|(method, a, b, c)| Operation { method, a, b, c })
@@ -102,6 +102,11 @@ impl Operation {
             41 => tx.put_acknowledged(&conversation(a), &device(b), &acknowledged(c.into()))?,
             44 => self.put_annotation(tx)?,
             45 => tx.put_acknowledged_at(&acknowledged_by(a, b), c.into(), t(a.into()))?,
+            46 => tx.put_group(&group(a, called))?,
+            47 => tx.put_group_document(&conversation(a), &vec![b; usize::from(c)])?,
+            48 => tx.put_member(&Member { from_seq: c.into(), ..member(a, b) })?,
+            49 => tx.delete_member(&conversation(a), &user(b))?,
+            50 => self.put_void(tx)?,
             _ => self.put_inbox(tx)?,
         }
         Ok(0)
@@ -113,9 +118,18 @@ impl Operation {
     }
 
     fn put_annotation(self, tx: &mut dyn NodeTx) -> Result<(), StoreError> {
-        let annotations = annotations(ENTRIES[usize::from(self.a)].id);
+        let annotations = &ANNOTATIONS[usize::from(self.a)];
         let which = usize::from(self.b + COUNT * self.c) % annotations.len();
         tx.put_entry(&stored(annotations[which].clone(), self.c.into()))
+    }
+
+    /// Of an entry, or of an annotation, held or not.
+    fn put_void(self, tx: &mut dyn NodeTx) -> Result<(), StoreError> {
+        let Self { a, b, c, .. } = self;
+        let annotations = &ANNOTATIONS[usize::from(a)];
+        let which = usize::from(a * 3 + b.min(2));
+        let entry = if c < 2 { ENTRIES[which].id } else { annotations[which % annotations.len()].id };
+        tx.put_void(&entry, !c.is_multiple_of(2))
     }
 
     fn put_cut(self, tx: &mut dyn NodeTx) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! A database that an earlier build wrote (`node/recorded/README.md`) is opened, migrated and read whole.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use undertone_protocol::crypto::AccountState;
@@ -10,7 +10,7 @@ use undertone_protocol::receipts::Tick;
 
 use super::compare::assert_same;
 use super::fixtures::*;
-use crate::store::{CutReason, MemoryStore, NodeStore, NodeTx, OutboxState, SqliteStore};
+use crate::store::{CutReason, MemoryStore, NodeStore, NodeTx, OutboxState, Purpose, SqliteStore};
 
 #[test]
 fn a_database_of_schema_1_is_read_whole() {
@@ -23,14 +23,62 @@ fn a_database_of_schema_2_is_read_whole() {
     is_read_whole("schema-2", fill_2);
 }
 
-fn is_read_whole(recorded: &str, fill: fn(&mut dyn NodeTx)) {
+/// What schema 3 brought is there, holds nothing, and can be written; who was a contact stays one.
+#[test]
+fn earlier_databases_have_room_for_groups() {
+    for recorded in ["schema-1", "schema-2"] {
+        let copy = copy(recorded);
+        let contacts = copy.open().transaction(|tx| {
+            assert_eq!(tx.groups().unwrap(), []);
+            for n in 0..COUNT {
+                assert_eq!(tx.group_document(&conversation(n)).unwrap(), None);
+                assert_eq!(tx.members(&conversation(n)).unwrap(), []);
+                assert_eq!(tx.groups_of(&user(n)).unwrap(), []);
+                assert!(ENTRIES.iter().all(|entry| !tx.is_void(&entry.id).unwrap()));
+            }
+            tx.put_group(&group(1, "choir")).unwrap();
+            tx.put_group_document(&conversation(1), b"document").unwrap();
+            tx.put_member(&member(1, 2)).unwrap();
+            tx.put_void(&ENTRIES[1].id, true).unwrap();
+            tx.contacts()
+        });
+        let contacts = contacts.unwrap();
+        assert_eq!(contacts.len(), usize::from(COUNT));
+        let again = copy.open().transaction(|tx| {
+            assert_eq!(tx.groups().unwrap(), [group(1, "choir")]);
+            assert_eq!(tx.group_document(&conversation(1)).unwrap(), Some(b"document".to_vec()));
+            assert_eq!(tx.members(&conversation(1)).unwrap(), [member(1, 2)]);
+            assert!(tx.is_void(&ENTRIES[1].id).unwrap());
+            tx.contacts()
+        });
+        assert_eq!(again.unwrap(), contacts);
+    }
+}
+
+/// A recorded database, to be written.
+struct Restored {
+    _directory: TempDir,
+    path: PathBuf,
+}
+
+impl Restored {
+    fn open(&self) -> SqliteStore {
+        SqliteStore::open(&self.path, &Secret::new([7; 32])).unwrap()
+    }
+}
+
+fn copy(recorded: &str) -> Restored {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("node.db");
     let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("recorded").join(recorded).join("node.db");
     fs::write(&path, fs::read(recorded).unwrap()).unwrap();
+    Restored { _directory: directory, path }
+}
+
+fn is_read_whole(recorded: &str, fill: fn(&mut dyn NodeTx)) {
+    let copy = copy(recorded);
     for _ in 0..2 {
-        let mut opened = SqliteStore::open(&path, &Secret::new([7; 32])).unwrap();
-        compare(&mut opened, fill);
+        compare(&mut copy.open(), fill);
     }
 }
 
@@ -72,8 +120,9 @@ fn fill(tx: &mut dyn NodeTx) {
         tx.put_seen(&payload_hash(n), t(n.into())).unwrap();
         tx.put_quarantine(&quarantined(n, n.into())).unwrap();
     }
-    // The last one it did not know.
-    for (n, purpose) in (0..).zip(purposes(1).into_iter().take(11)) {
+    // Updates of groups came with schema 3.
+    let known = purposes(1).into_iter().filter(|purpose| !matches!(purpose, Purpose::Group(_)));
+    for (n, purpose) in (0..).zip(known) {
         let states = [pending(n), custody(n), OutboxState::Acknowledged, OutboxState::Failed];
         tx.put_outbox(&outbox_item(0, purpose, &states)).unwrap();
     }

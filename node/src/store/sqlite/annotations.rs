@@ -104,7 +104,8 @@ pub(super) fn is_hidden(
 ) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM annotations AS a WHERE a.conversation = ? AND a.target = ? AND a.kind = ? \
                AND NOT EXISTS (SELECT 1 FROM cuts WHERE cuts.conversation = a.conversation \
-               AND cuts.device = a.device AND a.seq > cuts.through)";
+               AND cuts.device = a.device AND a.seq > cuts.through) \
+               AND NOT EXISTS (SELECT 1 FROM voids WHERE voids.entry = a.entry)";
     exists(connection, sql, params![conversation.as_bytes(), target.as_bytes(), HIDDEN])
 }
 

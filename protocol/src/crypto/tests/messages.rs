@@ -51,7 +51,7 @@ fn key_package() -> Signed {
     signed
 }
 
-fn bodies() -> [(&'static str, Body); 7] {
+fn bodies() -> [(&'static str, Body); 8] {
     let stands_for = |label| sign(label, &device(), &b"stands for what is signed"[..]).to_wire();
     let part = |text: &'static [u8]| Bytes::from_static(text);
     let entry =
@@ -64,7 +64,22 @@ fn bodies() -> [(&'static str, Body); 7] {
         ("device_list", Body::DeviceList(stands_for(Label::DeviceList))),
         ("nothing", Body::Nothing(wire::Empty {})),
         ("retry", Body::Retry(wire::Empty {})),
+        ("group", Body::Group(group())),
     ]
+}
+
+/// `membership/updates.json` has one with all that may be in it.
+fn group() -> wire::GroupUpdate {
+    wire::GroupUpdate {
+        group: vec![6; 32].into(),
+        heads: vec![vec![15; 32].into()],
+        operations: vec![sign(Label::Operation, &device(), &b"stands for an operation"[..]).to_wire()],
+        people: Vec::new(),
+        asks: true,
+        wants: vec![vec![16; 32].into()],
+        forks: Vec::new(),
+        lacks: vec![vec![17; 32].into()],
+    }
 }
 
 fn pairwise() -> Value {

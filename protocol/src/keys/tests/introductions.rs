@@ -3,9 +3,12 @@ use proptest::prelude::*;
 
 use super::fixtures::{certificate, device, identity, introduction_fields, list, request};
 use crate::codec::{Label, Signed, sign};
+use crate::ids::ConversationId;
 use crate::keys::*;
 use crate::testing::hostile::{altered, assert_only_original, mutated};
 use crate::wire;
+
+const GROUP: ConversationId = ConversationId::new([3; 32]);
 
 fn verify(signed: Signed) -> Result<Introduction, KeysError> {
     Introduction::verify(signed, &identity(2).user(), &device(12).device())
@@ -18,8 +21,9 @@ fn issued(change: impl FnOnce(&mut IntroductionFields)) -> Signed {
 }
 
 #[test]
-fn both_kinds_round_trip() {
-    for kind in [request(), IntroductionKind::Accept] {
+fn all_kinds_round_trip() {
+    let member = IntroductionKind::Member { group: GROUP };
+    for kind in [request(), IntroductionKind::Accept, member] {
         let introduction = Introduction::issue(&device(11), introduction_fields(kind));
         assert_eq!(verify(introduction.signed.clone()), Ok(introduction));
     }
@@ -86,6 +90,19 @@ fn an_ill_formed_one_is_refused_though_signed() {
     for (what, change) in changes {
         let other = altered(Label::Introduction, device(11).signing_key(), &signed, change);
         assert!(matches!(verify(other), Err(KeysError::Malformed(_))), "{what}");
+    }
+}
+
+/// It speaks in a group, and is nothing without one.
+#[test]
+fn a_member_names_the_group() {
+    let kind = IntroductionKind::Member { group: GROUP };
+    let signed = issued(|fields| fields.kind = kind);
+    type Change = fn(&mut wire::Introduction);
+    let changes: [Change; 2] = [|body| body.group = Bytes::new(), |body| body.group = vec![3; 31].into()];
+    for change in changes {
+        let other = altered(Label::Introduction, device(11).signing_key(), &signed, change);
+        assert!(matches!(verify(other), Err(KeysError::Malformed(_))));
     }
 }
 

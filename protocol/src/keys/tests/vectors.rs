@@ -13,7 +13,7 @@ use super::fixtures::{
 };
 use crate::codec::Signed;
 use crate::crypto::seal_link;
-use crate::ids::{CurveKey, Handle, Locator, Secret};
+use crate::ids::{ConversationId, CurveKey, Handle, Locator, Secret};
 use crate::keys::*;
 use crate::testing::schema::{fields, signed};
 use crate::testing::vectors::{assert_stored, hex};
@@ -84,6 +84,12 @@ fn link(message: &str, text: &str) -> Value {
     })
 }
 
+/// The same, to a group.
+fn group_invitation() -> Invitation {
+    let name = Name::new("The choir").unwrap();
+    Invitation { group: Some(InvitedGroup { id: ConversationId::new([3; 32]), name }), ..invitation() }
+}
+
 /// From device 11 of user 1 to device 12 of user 2.
 fn introduction(kind: IntroductionKind) -> Value {
     let introduction = Introduction::issue(&device(11), introduction_fields(kind));
@@ -117,8 +123,10 @@ fn computed() -> Value {
         "prekey": blob(SealedBlob::Prekey, "Prekey", &Prekey::issue(&device(11), CurveKey::new([3; 32])).signed),
         "checkpoint": signed("Checkpoint", &Checkpoint::issue(&device(11), 300).signed),
         "invitation": link("Invitation", &invitation().to_string()),
+        "group_invitation": link("Invitation", &group_invitation().to_string()),
         "request": introduction(request()),
         "accept": introduction(IntroductionKind::Accept),
+        "member": introduction(IntroductionKind::Member { group: ConversationId::new([3; 32]) }),
         "device_code": link("DeviceCode", &devices::code().to_string()),
         "link": device_link(),
         "device_revoke": signed("DeviceRevoke", &devices::revoke().signed),

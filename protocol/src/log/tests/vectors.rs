@@ -1,11 +1,13 @@
 //! `vectors/log.json`: what another implementation can check itself against, with `spec/log.md`.
 
 use ed25519_dalek::SigningKey;
+use prost::Message;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde_json::{Value, json};
 
 use super::model::Replica;
+use crate::codec::{Label, Signed, sign};
 use crate::entry::{
     AccountRecord, AccountState, Act, Annotation, BlockedFrom, Content, DeviceChange, EntryBody, EntryHeader,
     SignedEntry, Text,
@@ -17,6 +19,7 @@ use crate::keys::{
 use crate::testing::schema::fields;
 use crate::testing::vectors::{assert_stored, hex};
 use crate::time::Timestamp;
+use crate::wire;
 
 const DAY_MS: u64 = 24 * 3_600_000;
 const START_MS: u64 = 1_700_000_000_000;
@@ -116,6 +119,7 @@ fn contents() -> Value {
     };
     let mut contents = json!({
         "devices": body(devices),
+        "operation": body(Content::Operation(operation())),
         "account": body(Content::Account(Box::new(record))),
         "signer_seed": hex(user.seed().expose()),
         "signer": user.user().to_hex(),
@@ -124,6 +128,21 @@ fn contents() -> Value {
         contents[name] = body(content);
     }
     contents
+}
+
+/// Device 11 leaves the group that the conversation is.
+fn operation() -> Signed {
+    let operation = wire::Operation {
+        version: 1,
+        suite: 1,
+        group: CONVERSATION.to_wire(),
+        device: SigningKey::from_bytes(&[11; 32]).verifying_key().to_bytes().to_vec().into(),
+        certificate: vec![9; 32].into(),
+        parents: vec![vec![6; 32].into()],
+        number: 4,
+        action: Some(wire::operation::Action::Leave(wire::LeaveGroup::default())),
+    };
+    sign(Label::Operation, &SigningKey::from_bytes(&[11; 32]), operation.encode_to_vec())
 }
 
 /// One device, and then another in its place.

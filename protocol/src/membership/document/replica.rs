@@ -10,6 +10,7 @@ use super::waiting::{Missing, Waiting};
 use crate::codec::{BadSignature, Label, Signed};
 use crate::ids::{CertificateHash, ConversationId, DeviceId, EntryId, OperationHash, UserId};
 use crate::keys::Certificate;
+use crate::limits::UPDATE_HEADS_MAX;
 use crate::membership::action::Action;
 use crate::membership::operation::{Operation, OperationError, SignedOperation};
 use crate::membership::resolver::{
@@ -102,6 +103,9 @@ enum Step {
     Known,
     Lacks(Missing),
 }
+
+/// Landmarks besides heads, at most: one for each power of two, and the Create.
+const FURTHER_MAX: usize = 33;
 
 impl Document {
     /// Of a group of which nothing is held yet, not even its Create.
@@ -387,9 +391,11 @@ impl Document {
     }
 
     /// The heads, and then anchored operations at distances that double, back to the Create: what to tell a peer who
-    /// may not know the heads, so that [`Self::since`] there finds the newest that both know. Some 16 for 10,000.
+    /// may not know the heads, so that [`Self::since`] there finds the newest that both know. Some 16 for 10,000, and
+    /// never more than an update holds ([`UPDATE_HEADS_MAX`]): of more heads the first ones.
     pub fn landmarks(&self) -> Vec<OperationHash> {
         let mut landmarks = self.heads();
+        landmarks.truncate(UPDATE_HEADS_MAX.saturating_sub(FURTHER_MAX));
         let rows = self.held.rows();
         let back = (0..u32::BITS).map_while(|power| 1_usize.checked_shl(power));
         let back = back.map_while(|back| rows.get(rows.len().checked_sub(back.checked_add(1)?)?));

@@ -1,5 +1,6 @@
 mod forks;
 mod model;
 mod properties;
+mod updates;
 mod vectors;
 mod worlds;

@@ -177,7 +177,7 @@ fn introductions(vectors: &Value) -> Vec<Value> {
     type Change = fn(&mut wire::Introduction);
     let changes: [(&str, Change); 10] = [
         ("no kind", |body| body.kind = 0),
-        ("a kind that there is not", |body| body.kind = 4),
+        ("a kind that there is not", |body| body.kind = 5),
         ("a link, where none is asked for", |body| body.kind = 3),
         ("a request without invitation", |body| body.invitation = Bytes::new()),
         ("no bundle", |body| body.bundles.clear()),
@@ -192,6 +192,17 @@ fn introductions(vectors: &Value) -> Vec<Value> {
     ];
     cases.extend(changes.map(|(why, change)| {
         case("introduction", why, given(&altered(Label::Introduction, &key(11), &good, change)))
+    }));
+    let member = stored(&vectors["member"]);
+    let mut kind = original("introduction", given(&member));
+    kind["why"] = json!("of a member, in their group");
+    cases.push(kind);
+    let changes: [(&str, Change); 2] = [
+        ("a member who names no group", |body| body.group = Bytes::new()),
+        ("a member of a group of 31 bytes", |body| body.group = vec![3; 31].into()),
+    ];
+    cases.extend(changes.map(|(why, change)| {
+        case("introduction", why, given(&altered(Label::Introduction, &key(11), &member, change)))
     }));
     cases
 }
@@ -251,11 +262,13 @@ fn texts(vectors: &Value) -> Vec<Value> {
             given(&whole.replace(scheme, &scheme.to_uppercase())),
         ));
     }
-    let invitation = |change: fn(&mut wire::Invitation)| {
-        let mut body = wire::Invitation::decode(bytes(&vectors["invitation"]["body"]).as_slice()).unwrap();
+    let changed = |name: &str, change: fn(&mut wire::Invitation)| {
+        let mut body = wire::Invitation::decode(bytes(&vectors[name]["body"]).as_slice()).unwrap();
         change(&mut body);
         given(&link("undertone:invite/", body.encode_to_vec()))
     };
+    let invitation = |change| changed("invitation", change);
+    let to_group = |change| changed("group_invitation", change);
     cases.extend([
         case("invitation", "no relay", invitation(|body| body.relays.clear())),
         case("invitation", "5 relays", invitation(|body| body.relays = vec![body.relays[0].clone(); 5])),
@@ -268,6 +281,9 @@ fn texts(vectors: &Value) -> Vec<Value> {
             }),
         ),
         case("invitation", "an empty name", invitation(|body| body.name = String::new())),
+        original("invitation", given(text(&vectors["group_invitation"]["text"]))),
+        case("invitation", "to a group of 31 bytes", to_group(|body| body.group = vec![3; 31].into())),
+        case("invitation", "to a group without a name", to_group(|body| body.group_name = String::new())),
     ]);
     let code = |change: fn(&mut wire::DeviceCode)| {
         let mut body = wire::DeviceCode::decode(bytes(&vectors["device_code"]["body"]).as_slice()).unwrap();

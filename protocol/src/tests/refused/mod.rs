@@ -3,6 +3,7 @@
 
 mod crypto;
 mod delivery;
+mod groups;
 mod identities;
 mod log;
 mod reader;
@@ -68,7 +69,7 @@ fn forged(structure: &str, good: &Signed, foreign: &Signed, with: &Value) -> Vec
 }
 
 fn computed() -> Value {
-    let parts = [identities::cases(), log::cases(), delivery::cases(), crypto::cases()];
+    let parts = [identities::cases(), log::cases(), groups::cases(), delivery::cases(), crypto::cases()];
     json!({ "cases": parts.concat() })
 }
 

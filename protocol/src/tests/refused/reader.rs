@@ -11,6 +11,7 @@ use crate::crypto::*;
 use crate::entry::{EntryBody, SignedEntry};
 use crate::ids::{ChannelHash, DeviceId, Locator, PayloadHash, PublishId, RelayId, Secret, UserId};
 use crate::keys::*;
+use crate::membership::GroupUpdate;
 use crate::receipts::{Acknowledgement, CustodyReceipt};
 use crate::time::Timestamp;
 use crate::token::{Proof, ProofInput, check};
@@ -42,6 +43,10 @@ pub(super) fn accepts(structure: &str, case: &Value) -> bool {
         "key_package" => of_signed(&|signed| KeyPackage::verify(&signed, &ends(case)).is_ok()),
         "entry" => entry(case),
         "entry_body" => EntryBody::from_bytes(owned(&case["bytes"])).is_ok(),
+        "group_update" => {
+            let update = wire::GroupUpdate::decode(bytes(&case["bytes"]).as_slice());
+            update.is_ok_and(|update| GroupUpdate::from_wire(update).is_ok())
+        }
         "frame" => frame(&bytes(&case["bytes"])),
         "invitation" => Invitation::parse(text(&case["text"])).is_ok(),
         "device_code" => DeviceCode::parse(text(&case["text"])).is_ok(),

@@ -21,8 +21,8 @@ pub(super) struct Person {
 }
 
 pub(super) fn person(number: u8) -> Person {
-    let identity = IdentityKey::from_seed(&Secret::new([number + 1; 32]));
-    let device = DeviceKey::from_seed(&Secret::new([number + 11; 32]));
+    let identity = IdentityKey::from_seed(&Secret::new([number.wrapping_add(1); 32]));
+    let device = DeviceKey::from_seed(&Secret::new([number.wrapping_add(11); 32]));
     let name = Name::new(&format!("device {number}")).unwrap();
     let made = Timestamp::from_ms(1_700_000_000_000);
     let certificate = Certificate::issue(&identity, device.device(), CurveKey::new([9; 32]), name, made);

@@ -4,7 +4,9 @@ use super::super::aside::Aside;
 use super::fixtures::*;
 use crate::ids::{DeviceId, OperationHash};
 use crate::limits::{ASIDE_OPERATIONS_MAX, ASIDE_SUPPLIERS_MAX, OPERATIONS_PER_DEVICE_MAX};
-use crate::membership::*;
+use crate::membership::{
+    Action, Document, Missing, PlaceError, ProofError, Role, SignedOperation, TakeError, Taken, Verdict,
+};
 
 /// Ann's group with bob and cat as admins.
 fn group() -> (Document, [Person; 3]) {

@@ -4,8 +4,9 @@ use automerge::{Automerge, ChangeHash, ROOT, ReadDoc, ScalarValue, Value};
 use proptest::prelude::*;
 
 use super::super::carrier::carry;
-use super::fixtures::*;
-use crate::ids::OperationHash;
+use super::fixtures::{Person, *};
+use crate::ids::{CertificateHash, OperationHash};
+use crate::limits::UPDATE_HEADS_MAX;
 use crate::membership::*;
 
 /// A document of all of these, in this order.
@@ -154,4 +155,51 @@ fn landmarks_reach_back_to_the_create() {
     let known: Vec<OperationHash> =
         landmarks.iter().copied().filter(|hash| older.get(hash).is_some()).collect();
     assert_eq!(older.since(&known).count(), 28);
+}
+
+/// However many write at the same time, an update can say what is held.
+#[test]
+fn landmarks_are_bounded() {
+    // Each by another device: one alone may not write beside itself.
+    let people: Vec<Person> = (0..200).map(person).collect();
+    let known = |hash: &CertificateHash| {
+        people.iter().find(|person| person.hash() == *hash).map(|person| person.certificate.clone())
+    };
+    let create = person(250).create(1);
+    let mut document = Document::new(Document::group_of(&create));
+    let maker =
+        |hash: &CertificateHash| Some(person(250).certificate).filter(|_| *hash == person(250).hash());
+    document.take(SUPPLIER, create.signed(), maker).unwrap();
+    let group = document.group();
+    let beside = |person: &Person| {
+        person.sign(Operation {
+            group: Some(group),
+            device: person.device.device(),
+            certificate: person.hash(),
+            parents: vec![OperationHash::new(*group.as_bytes())],
+            number: 0,
+            action: name("beside"),
+        })
+    };
+    for operation in people.iter().map(beside) {
+        document.take(SUPPLIER, operation.signed(), known).unwrap();
+    }
+    assert_eq!(document.heads().len(), 200);
+    let landmarks = document.landmarks();
+    assert!(landmarks.len() <= UPDATE_HEADS_MAX, "{}", landmarks.len());
+    assert!(landmarks.contains(&OperationHash::new(*group.as_bytes())));
+    // Whoever lacks one of them gets it still.
+    for lacking in [0, 99, 199].map(|at| document.heads()[at]) {
+        let held: Vec<SignedOperation> = document
+            .since(&[])
+            .filter(|(hash, _)| *hash != lacking)
+            .map(|(_, operation)| operation.clone())
+            .collect();
+        let mut other = Document::new(group);
+        for operation in held {
+            let known = |hash: &CertificateHash| known(hash).or_else(|| maker(hash));
+            other.take(SUPPLIER, operation.signed(), known).unwrap();
+        }
+        assert!(document.since(&other.landmarks()).any(|(hash, _)| hash == lacking));
+    }
 }

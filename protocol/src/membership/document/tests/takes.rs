@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::fixtures::*;
+use super::fixtures::{Person, *};
 use crate::codec::{BadSignature, Label, Signed, sign};
 use crate::ids::{ConversationId, OperationHash};
 use crate::membership::*;

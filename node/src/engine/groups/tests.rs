@@ -1,0 +1,90 @@
+use undertone_protocol::ids::{ConversationId, CurveKey, Handle, MailboxId, RelayId, Secret, UserId};
+use undertone_protocol::keys::{
+    Certificate, DeliveryGrant, DeviceKey, DeviceList, IdentityKey, ListedDevice, MailboxAddress, Name,
+    RelayAddress,
+};
+use undertone_protocol::membership::{GroupUpdate, Person};
+use undertone_protocol::token::{Step, TokenGrant};
+
+use super::update_received;
+use crate::engine::context::Context;
+use crate::engine::names;
+use crate::engine::tests::{START, on_a_device};
+use crate::store::ContactState;
+
+const GROUP: ConversationId = ConversationId::new([3; 32]);
+
+fn identity(seed: u8) -> IdentityKey {
+    IdentityKey::from_seed(&Secret::new([seed; 32]))
+}
+
+fn device(seed: u8) -> DeviceKey {
+    DeviceKey::from_seed(&Secret::new([seed + 100; 32]))
+}
+
+/// The mailbox of somebody's device at a relay.
+fn mailbox(of: u8, relay: u8) -> DeliveryGrant {
+    let addresses = vec!["/ip4/127.0.0.1/tcp/1".to_owned()];
+    DeliveryGrant {
+        device: device(of).device(),
+        mailbox: MailboxAddress {
+            relay: RelayAddress { relay: RelayId::new([relay; 32]), addresses },
+            mailbox: MailboxId::new([relay; 16]),
+            epoch: 1,
+            priority: 0,
+        },
+        token: TokenGrant::issue(&Secret::new([relay; 32]), Step::named(Handle::new([relay; 8]))),
+    }
+}
+
+/// Somebody with one device, and mailboxes at relays.
+fn person(seed: u8, relays: &[u8]) -> Person {
+    let name = Name::new("phone").unwrap();
+    let certificate =
+        Certificate::issue(&identity(seed), device(seed).device(), CurveKey::new([seed; 32]), name, START);
+    let device_list =
+        DeviceList::issue(&identity(seed), None, vec![ListedDevice { certificate, revoked: false }]);
+    let grants = relays.iter().map(|relay| mailbox(seed, *relay)).collect();
+    Person { name: None, device_list, bundles: Vec::new(), grants }
+}
+
+/// Somebody says how a member is reached.
+fn says(ctx: &mut Context<'_>, by: u8, person: Person) {
+    let update = GroupUpdate { people: vec![person], ..GroupUpdate::of(GROUP) };
+    update_received(ctx, &identity(by).user(), &device(by).device(), update.to_wire()).unwrap();
+}
+
+fn contact(ctx: &mut Context<'_>, seed: u8) {
+    let (user, name) = (identity(seed).user(), Name::new(&format!("contact {seed}")).unwrap());
+    let contact = names::stranger(ctx, user, name, ContactState::Accepted);
+    ctx.tx.put_contact(&contact).unwrap();
+}
+
+/// The mailboxes that are known of somebody in the group.
+fn known(ctx: &Context<'_>, user: &UserId) -> Vec<DeliveryGrant> {
+    ctx.tx.member(&GROUP, user).unwrap().map(|member| member.grants).unwrap_or_default()
+}
+
+/// Or whoever was added reaches none of the others when one relay is away.
+#[test]
+fn all_mailboxes_of_a_member_are_learned() {
+    on_a_device(|ctx| {
+        contact(ctx, 1);
+        says(ctx, 1, person(3, &[7, 8]));
+        assert_eq!(known(ctx, &identity(3).user()), [mailbox(3, 7), mailbox(3, 8)]);
+    });
+}
+
+/// What is known of a device stays until it speaks itself, or another own device does.
+#[test]
+fn another_word_on_a_members_mailboxes_changes_nothing() {
+    on_a_device(|ctx| {
+        [1, 2].into_iter().for_each(|seed| contact(ctx, seed));
+        says(ctx, 1, person(3, &[7]));
+        says(ctx, 2, person(3, &[9]));
+        assert_eq!(known(ctx, &identity(3).user()), [mailbox(3, 7)]);
+        // A stranger has no word at all.
+        says(ctx, 4, person(5, &[9]));
+        assert_eq!(known(ctx, &identity(5).user()), []);
+    });
+}
