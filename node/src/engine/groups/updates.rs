@@ -118,10 +118,10 @@ fn meet(
         None => Member { removed: Some(ctx.now), ..meeting::new_member(ctx, *group, user) },
     };
     let trusted = *by == ctx.me.user;
+    let known: Vec<DeviceId> = member.grants.iter().map(|grant| grant.device).collect();
     for grant in person.grants.into_iter().filter(|grant| is_active.contains(&grant.device)) {
         let spoke = member.introduced.iter().any(|(device, _)| *device == grant.device);
-        let is_known = member.grants.iter().any(|known| known.device == grant.device);
-        if !spoke && (trusted || !is_known) {
+        if !spoke && (trusted || !known.contains(&grant.device)) {
             member.grants.retain(|known| known.mailbox.mailbox != grant.mailbox.mailbox);
             member.grants.push(grant);
             // Something may wait for a way to them.
