@@ -71,7 +71,8 @@ impl HostileCrypto {
             1 => header.claimed_ms = header.claimed_ms.saturating_add(YEAR_MS * (1 + self.upto(99))),
             2 if self.forks => {
                 let header = before.filter(|before| before.conversation == header.conversation)?;
-                return Some(self.signed(header, self.text("the same number, another word")));
+                let text = format!("the same number, another word: {}", self.upto(100));
+                return Some(self.signed(header, self.text(&text)));
             }
             3 => header.seq = *[u64::MAX, 0, header.seq.saturating_add(1_000), 1 << 40].get(self.pick(4))?,
             4 => {

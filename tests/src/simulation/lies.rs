@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
+use prost::Message;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use undertone_protocol::codec::Signed;
@@ -22,6 +23,8 @@ const SPARE_MAX: usize = 64;
 /// How long something is kept back that comes before the relay behaves, in milliseconds.
 const WITHHELD_MS_MAX: u64 = 600_000;
 const SHUFFLED_MS_MAX: u64 = 60_000;
+/// 2030, in milliseconds since 1970: what a made-up receipt promises.
+const HELD_UNTIL_MS: u64 = 1_893_456_000_000;
 
 /// What the relay has in mind.
 pub(super) struct Lies {
@@ -142,6 +145,12 @@ impl Lies {
     /// The frame with what is signed or sealed in it altered; `None`: there is nothing.
     fn altered(&mut self, frame: &Frame) -> Option<Frame> {
         let mut altered = frame.clone();
+        if let Some(Body::Published(wire::Published { receipt: Some(receipt) })) = &mut altered.body
+            && one_in(&mut self.rng, 2)
+        {
+            receipt.body = boast(&receipt.body)?;
+            return (altered != *frame).then_some(altered);
+        }
         for bytes in sealed(&mut altered) {
             if let Some(harmed) = self.harmed(bytes) {
                 *bytes = harmed;
@@ -161,6 +170,19 @@ impl Lies {
         }
         Some(harmed.into())
     }
+}
+
+/// A receipt that says of all that it is stored. Its signature is that of what was so.
+fn boast(body: &Bytes) -> Option<Bytes> {
+    let mut receipt = wire::CustodyReceipt::decode(body.clone()).ok()?;
+    let results = receipt.items.iter_mut().flat_map(|item| &mut item.recipients);
+    let stored = wire::RecipientResult {
+        code: wire::ResultCode::Stored.into(),
+        held_until_ms: HELD_UNTIL_MS,
+        ..wire::RecipientResult::default()
+    };
+    results.for_each(|result| *result = stored.clone());
+    Some(receipt.encode_to_vec().into())
 }
 
 /// What is signed or sealed in a frame.

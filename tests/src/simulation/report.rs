@@ -47,6 +47,8 @@ pub struct Report {
     pub shuffled: u64,
     /// Frames that it altered.
     pub corrupted: u64,
+    /// Worlds where what the relay had spoilt took until it expired to be made good.
+    pub late: u64,
     /// Worlds with a hostile device.
     pub hostile: u64,
 }
@@ -75,6 +77,7 @@ impl AddAssign for Report {
         self.replayed += other.replayed;
         self.shuffled += other.shuffled;
         self.corrupted += other.corrupted;
+        self.late += other.late;
         self.hostile += other.hostile;
     }
 }

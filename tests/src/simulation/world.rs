@@ -282,15 +282,19 @@ impl World {
 
     /// Everybody goes away, for days or for months.
     fn time_flies(&mut self) -> Result<(), Failed> {
-        for node in 0..self.nodes.len() {
-            self.leave(node);
-        }
-        self.run_for(SETTLED)?;
         let days = match self.faults.gap {
             Gap::None => 0,
             Gap::Days => 1 + self.rng.next_u32() % 9,
             Gap::Months => 31 + self.rng.next_u32() % 10,
         };
+        self.everybody_is_away(days)
+    }
+
+    pub(super) fn everybody_is_away(&mut self, days: u32) -> Result<(), Failed> {
+        for node in 0..self.nodes.len() {
+            self.leave(node);
+        }
+        self.run_for(SETTLED)?;
         self.now = self.now.after(DAY * days);
         self.report.gaps += 1;
         Ok(())
