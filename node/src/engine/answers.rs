@@ -7,6 +7,7 @@ use crate::store::StoreError;
 pub(super) type Answer = Result<Reply, CommandError>;
 
 /// An answer, or what it waits for.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum Reply {
     Now(Response),
     Later(Condition),

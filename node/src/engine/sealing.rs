@@ -180,15 +180,17 @@ fn seal(
     };
     // Items of one group travel in one publish, the keys before what they open.
     let group = ctx.rng.next_u64() >> 1;
+    let round = Round { circle, entry, copies: Copies::Theirs, group };
     for Recipient { person, reachable, .. } in recipients {
-        hand_out(ctx, circle, Copies::Theirs, person, reachable, &mut key, entry, group)?;
+        hand_out(ctx, &round, person, reachable, &mut key)?;
     }
     if key.holders.is_empty() {
         return Ok(());
     }
     let own_group = ctx.rng.next_u64() >> 1;
     if let Some(own) = &own {
-        hand_out(ctx, circle, Copies::Own, own, &siblings, &mut key, entry, own_group)?;
+        let round = Round { copies: Copies::Own, group: own_group, ..round };
+        hand_out(ctx, &round, own, &siblings, &mut key)?;
     }
     let message = match encrypt_content(ctx.crypto, &mut key.state, entry.to_wire().encode_to_vec()) {
         Ok(message) => message,
@@ -293,18 +295,24 @@ fn new_key(ctx: &mut Context<'_>, conversation: ConversationId) -> SenderKey {
     }
 }
 
+/// What keys are handed out for.
+struct Round<'a> {
+    circle: &'a Circle,
+    entry: &'a SignedEntry,
+    copies: Copies,
+    /// With which they travel in one publish.
+    group: u64,
+}
+
 /// Gives the key, at its present index, to those of a person's devices that don't have it.
-#[allow(clippy::too_many_arguments)]
 fn hand_out(
     ctx: &mut Context<'_>,
-    circle: &Circle,
-    copies: Copies,
+    round: &Round<'_>,
     person: &Contact,
     devices: &[DeviceId],
     key: &mut SenderKey,
-    entry: &SignedEntry,
-    group: u64,
 ) -> Result<(), StoreError> {
+    let Round { circle, entry, copies, group } = *round;
     let (header_key, holders) = match copies {
         Copies::Theirs => (key.header_key.clone(), &key.holders),
         Copies::Own => (key.own_header_key.clone(), &key.own_holders),

@@ -55,6 +55,7 @@ pub enum NetOutput {
 
 /// What goes out to users and programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most are messages; a transaction has few")]
 pub enum Notice {
     /// The answer to a command.
     Reply {

@@ -236,7 +236,8 @@ impl World {
         for (user, peer, other) in [(a, b, false), (b, a, true)] {
             let Some(peer) = self.users.get(peer).map(User::peer) else { continue };
             for index in self.devices_of(user) {
-                let views = self.history(index, &peer.id)?.into_iter();
+                let Some(views) = self.history(index, &peer.id)? else { continue };
+                let views = views.into_iter();
                 let said = views.filter(|view| view.deleted || !view.text.starts_with('('));
                 let shown: Vec<String> = said.map(|view| checks::as_shown(&view, other)).collect();
                 let first = first.get_or_insert_with(|| shown.clone());

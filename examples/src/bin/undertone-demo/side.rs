@@ -160,7 +160,7 @@ impl Side {
                 }
             }
             // Nobody here has a second one.
-            Event::Devices {} | Event::Changed { .. } | Event::Hidden { .. } => {}
+            Event::Devices {} | Event::Changed { .. } | Event::Hidden { .. } | Event::Group { .. } => {}
             Event::RolledBack {} | Event::Copied {} => {
                 bail!("the store of {} is an old copy, or was copied", self.name)
             }

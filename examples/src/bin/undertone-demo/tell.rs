@@ -82,6 +82,10 @@ fn described(event: &Event, text: Option<&str>) -> Option<String> {
         Event::Lost { lost } => format!("{} messages of {} are lost", lost.messages, lost.from),
         Event::Changed { message } => format!("{}: {} (changed)", message.from, message.text),
         Event::Hidden { .. } => "a message was hidden on another device".to_owned(),
+        Event::Group { group } => {
+            let members: Vec<&str> = group.members.iter().map(|member| member.name.as_str()).collect();
+            format!("{}: {}", group.name, members.join(", "))
+        }
         Event::Devices {} => "the devices changed".to_owned(),
         Event::RelayUp { .. } => "connected to the relay".to_owned(),
         Event::RelayDown { .. } => "lost the relay".to_owned(),
