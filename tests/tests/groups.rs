@@ -1,6 +1,6 @@
 //! Groups, on the real machines without faults.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
 

@@ -64,32 +64,39 @@ pub(super) fn expected(
     Ok(Expected { texts: texts.collect() })
 }
 
-/// What stands in the place of texts that their authors edited or deleted: the last edit in order, or nothing, for ever.
+/// What stands in the place of texts that their authors edited or deleted: nothing, for ever; else of the edits the last in
+/// order, where of each device only that with the highest number counts.
 fn changes(
     order: &[(u64, Id, Id)],
     entries: &BTreeMap<Id, Entry>,
     users: &BTreeMap<Id, Id>,
 ) -> BTreeMap<Id, String> {
-    let mut changed: BTreeMap<Id, String> = BTreeMap::new();
-    let mut deleted = BTreeSet::new();
-    for entry in order.iter().filter_map(|(_, _, id)| entries.get(id)) {
+    let mut deleted: BTreeSet<Id> = BTreeSet::new();
+    let mut last_of: BTreeMap<(Id, Id), (u64, Id)> = BTreeMap::new();
+    let mut edits: BTreeMap<Id, (Id, String)> = BTreeMap::new();
+    for (id, entry) in entries {
         let Some(Content::Annotation(annotation)) = &entry.body.content else { continue };
         let Ok(target) = Id::try_from(&annotation.entry[..]) else { continue };
         let Some(author) = entries.get(&target).map(|target| users.get(&target.device)) else { continue };
-        if author != users.get(&entry.device) || deleted.contains(&target) {
+        if author != users.get(&entry.device) {
             continue;
         }
         match &annotation.act {
             Some(Act::Edit(text)) => {
-                changed.insert(target, text.text.clone());
+                let last = last_of.entry((target, entry.device)).or_default();
+                *last = (*last).max((entry.seq, *id));
+                edits.insert(*id, (target, text.text.clone()));
             }
-            Some(Act::Delete(_)) => {
-                deleted.insert(target);
-                changed.insert(target, String::new());
-            }
+            Some(Act::Delete(_)) => drop(deleted.insert(target)),
             Some(Act::Reaction(_) | Act::Pin(_)) | None => {}
         }
     }
+    let counting: BTreeSet<Id> = last_of.into_values().map(|(_, id)| id).collect();
+    let mut changed: BTreeMap<Id, String> = BTreeMap::new();
+    for (_, _, id) in order.iter().filter(|(_, _, id)| counting.contains(id)) {
+        changed.extend(edits.get(id).cloned());
+    }
+    changed.extend(deleted.into_iter().map(|target| (target, String::new())));
     changed
 }
 
