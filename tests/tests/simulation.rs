@@ -6,7 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use undertone_tests::simulation::{Capsule, CryptoKind, Faults, Report, Scenario, World, WorldOptions, explore};
+use undertone_tests::simulation::{
+    Capsule, CryptoKind, Faults, Report, Scenario, World, WorldOptions, explore,
+};
 
 const SEEDS: u64 = 2_000;
 /// How long a world that does not hold may take to be made smaller.

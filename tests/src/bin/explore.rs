@@ -32,12 +32,16 @@ fn main() -> ExitCode {
         .init();
     let begun = Instant::now();
     let seeds = args.from..args.from.saturating_add(args.seeds);
-    let explored = explore(seeds, args.failures, |options, failed| println!("seed {}: {failed}", options.seed));
+    let explored =
+        explore(seeds, args.failures, |options, failed| println!("seed {}: {failed}", options.seed));
     let took = begun.elapsed().as_secs_f64();
     println!("{:?}", explored.total);
     let (held, not) = (explored.total.worlds, explored.failed.len());
     let a_second = (explored.total.worlds as f64) / took;
-    println!("{held} of {} worlds hold, {not} do not; {took:.1} s, {a_second:.1} worlds a second", args.seeds);
+    println!(
+        "{held} of {} worlds hold, {not} do not; {took:.1} s, {a_second:.1} worlds a second",
+        args.seeds
+    );
     let budget = Duration::from_secs(args.shrink_s);
     for (options, failed) in explored.failed.iter().take(3).filter(|_| args.shrink_s > 0) {
         println!("\n{}", Capsule::shrink(*options, failed.clone(), budget));

@@ -40,12 +40,7 @@ pub(super) fn hold(node: &mut Node) -> Result<(), Failed> {
 
 type Counts = Vec<(&'static str, usize, usize)>;
 
-fn of_contact(
-    counts: &mut Counts,
-    tx: &dyn NodeTx,
-    user: &UserId,
-    peer: &UserId,
-) -> Result<(), StoreError> {
+fn of_contact(counts: &mut Counts, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Result<(), StoreError> {
     let conversation = direct_conversation(user, peer);
     let frontier = tx.frontier(&conversation)?;
     counts.push(("devices in a conversation", frontier.len(), 2 * DEVICES_PER_USER_MAX));

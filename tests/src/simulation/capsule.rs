@@ -104,8 +104,7 @@ impl Shrinking {
 
     fn shorter(&mut self) -> bool {
         let trouble_s = self.best.trouble_s.unwrap_or(TROUBLE.as_secs()) / 2;
-        trouble_s >= TROUBLE_S_MIN
-            && self.try_one(WorldOptions { trouble_s: Some(trouble_s), ..self.best })
+        trouble_s >= TROUBLE_S_MIN && self.try_one(WorldOptions { trouble_s: Some(trouble_s), ..self.best })
     }
 
     /// Keeps these options if the same check fails with them.

@@ -146,10 +146,16 @@ pub(super) fn at_the_end(views: &[View], answered: &[&String], may_be_shut: bool
         return Err(Failed::by(Check::Once, format!("something shows twice: {:?}", first.shown)));
     }
     if let Some(lost) = answered.iter().find(|text| !once.contains(**text)) {
-        return Err(Failed::by(Check::Kept, format!("the user was told that \"{lost}\" is kept, and it is gone")));
+        return Err(Failed::by(
+            Check::Kept,
+            format!("the user was told that \"{lost}\" is kept, and it is gone"),
+        ));
     }
     if views.iter().any(|view| view.failed > 0 || view.lost > 0 || (view.quarantine > 0 && !may_be_shut)) {
-        return Err(Failed::by(Check::Settled, format!("something failed, is lost, or was never opened: {views:#?}")));
+        return Err(Failed::by(
+            Check::Settled,
+            format!("something failed, is lost, or was never opened: {views:#?}"),
+        ));
     }
     Ok(())
 }
@@ -203,7 +209,10 @@ pub(super) fn knows_only(view: &View, acquaintances: usize, cheats: usize) -> Re
     if (acquaintances.saturating_sub(cheats)..=acquaintances).contains(&view.contacts) {
         return Ok(());
     }
-    Err(Failed::by(Check::Strangers, format!("{}: {} contacts, and {acquaintances} met", view.title, view.contacts)))
+    Err(Failed::by(
+        Check::Strangers,
+        format!("{}: {} contacts, and {acquaintances} met", view.title, view.contacts),
+    ))
 }
 
 /// The relay's disk holds neither what was said nor who said it.
@@ -214,7 +223,10 @@ pub(super) fn relay_is_blind(disk: &dyn Store, users: &[UserId]) -> Result<(), F
         for secret in &secrets {
             let inside = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == *secret);
             if inside(&key) || inside(&value) {
-                return Err(Failed::by(Check::Blind, "the relay's disk holds a message or an identity in the clear"));
+                return Err(Failed::by(
+                    Check::Blind,
+                    "the relay's disk holds a message or an identity in the clear",
+                ));
             }
         }
     }

@@ -130,7 +130,8 @@ impl HostileCrypto {
                 1 => {
                     let numbers = 0..FRONTIER_RANGES_MAX as u64;
                     let from = item.seq.saturating_add(2);
-                    let range = |number| wire::Range { from: from + 3 * number, through: from + 3 * number + 1 };
+                    let range =
+                        |number| wire::Range { from: from + 3 * number, through: from + 3 * number + 1 };
                     item.ranges = numbers.map(range).collect();
                 }
                 2 => item.ranges = vec![wire::Range { from: item.seq.saturating_add(2), through: u64::MAX }],
@@ -219,7 +220,11 @@ impl Crypto for HostileCrypto {
         self.inner.encrypt_message(sender_key, instead.as_deref().unwrap_or(plaintext))
     }
 
-    fn decrypt_message(&self, receiver: &ReceiverKeyState, message: &[u8]) -> Result<MegolmPlaintext, CryptoError> {
+    fn decrypt_message(
+        &self,
+        receiver: &ReceiverKeyState,
+        message: &[u8],
+    ) -> Result<MegolmPlaintext, CryptoError> {
         let decrypted = self.inner.decrypt_message(receiver, message)?;
         self.hear(&decrypted.plaintext);
         Ok(decrypted)
@@ -233,7 +238,11 @@ impl Crypto for HostileCrypto {
         self.inner.identity_key(account)
     }
 
-    fn new_prekeys(&mut self, account: &mut AccountState, count: usize) -> Result<Vec<CurveKey>, CryptoError> {
+    fn new_prekeys(
+        &mut self,
+        account: &mut AccountState,
+        count: usize,
+    ) -> Result<Vec<CurveKey>, CryptoError> {
         self.inner.new_prekeys(account, count)
     }
 

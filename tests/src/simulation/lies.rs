@@ -66,7 +66,9 @@ impl Lies {
     pub(super) fn witness(&mut self, relay: &RelayId, frame: &Frame) {
         let Some(Body::Published(wire::Published { receipt: Some(receipt) })) = &frame.body else { return };
         let receipt = Signed::from_wire(receipt.clone()).ok();
-        let Some(receipt) = receipt.and_then(|signed| CustodyReceipt::verify(&signed, relay).ok()) else { return };
+        let Some(receipt) = receipt.and_then(|signed| CustodyReceipt::verify(&signed, relay).ok()) else {
+            return;
+        };
         let holds = |outcome: &Outcome| {
             matches!(outcome, Outcome::Stored { .. } | Outcome::Duplicate { .. } | Outcome::Acknowledged)
         };
@@ -75,7 +77,12 @@ impl Lies {
     }
 
     /// What goes out in the place of a frame: now, and later.
-    pub(super) fn instead(&mut self, conn: ConnId, frame: Frame, faults: &Faults) -> (Option<Frame>, Vec<Late>) {
+    pub(super) fn instead(
+        &mut self,
+        conn: ConnId,
+        frame: Frame,
+        faults: &Faults,
+    ) -> (Option<Frame>, Vec<Late>) {
         if !faults.has_lies() {
             return (Some(frame), Vec::new());
         }

@@ -99,7 +99,9 @@ fn ends(conversation: &Id, entries: &BTreeMap<Id, Entry>, users: &BTreeMap<Id, I
         }
         let Some(Content::Devices(change)) = &entry.body.content else { continue };
         for revocation in &change.revocations {
-            if let Some((device, through)) = revoked(conversation, revocation, users.get(&entry.device), users) {
+            if let Some((device, through)) =
+                revoked(conversation, revocation, users.get(&entry.device), users)
+            {
                 cut(device, through);
             }
         }

@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let faults = Faults { drop: 3, gap: Gap::Months, mailbox_messages_max: Some(4), revoke: true, ..Faults::NONE };
+        let faults =
+            Faults { drop: 3, gap: Gap::Months, mailbox_messages_max: Some(4), revoke: true, ..Faults::NONE };
         for faults in [None, Some(faults), Some(Faults::NONE)] {
             let world = WorldOptions { users: Some(3), trouble_s: Some(60), faults, ..WorldOptions::of(0) };
             let scenario = Scenario { name: "a".to_owned(), about: "b".to_owned(), world };

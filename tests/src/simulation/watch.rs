@@ -74,7 +74,10 @@ fn told_once(node: &mut Node, notices: &[Notice]) -> Result<(), Failed> {
     for notice in notices {
         let Notice::Event(Event::Message { message }) = notice else { continue };
         if !node.seen.told.insert(message.id.clone()) {
-            return Err(Failed::by(Check::Once, format!("{}: told twice of \"{}\"", node.name, message.text)));
+            return Err(Failed::by(
+                Check::Once,
+                format!("{}: told twice of \"{}\"", node.name, message.text),
+            ));
         }
     }
     Ok(())
@@ -89,7 +92,10 @@ fn told_ticks_advance(node: &mut Node, notices: &[Notice]) -> Result<(), Failed>
         };
         let before = node.seen.told_ticks.insert(id.clone(), tick);
         if before.is_some_and(|before| before > tick) {
-            return Err(Failed::by(Check::Ticks, format!("{}: told of {tick:?} after {before:?} of {id}", node.name)));
+            return Err(Failed::by(
+                Check::Ticks,
+                format!("{}: told of {tick:?} after {before:?} of {id}", node.name),
+            ));
         }
     }
     Ok(())
@@ -171,16 +177,20 @@ fn blocked_are_shut_out(node: &mut Node, notices: &[Notice]) -> Result<(), Faile
         _ => false,
     });
     if let Some(told) = told {
-        return Err(Failed::by(Check::Blocked, format!("{}: told of a blocked contact: {told:?}", node.name)));
+        return Err(Failed::by(
+            Check::Blocked,
+            format!("{}: told of a blocked contact: {told:?}", node.name),
+        ));
     }
     let to_them = |item: &&OutboxItem| {
         let mut pending = item.recipients.iter().filter(|recipient| is_pending(recipient.state));
         pending.any(|recipient| blocked.iter().any(|contact| contact.user == recipient.user))
     };
     match pending.iter().find(to_them) {
-        Some(item) => {
-            Err(Failed::by(Check::Blocked, format!("{}: {:?} is on its way to a blocked contact", node.name, item.purpose)))
-        }
+        Some(item) => Err(Failed::by(
+            Check::Blocked,
+            format!("{}: {:?} is on its way to a blocked contact", node.name, item.purpose),
+        )),
         None => Ok(()),
     }
 }
@@ -202,7 +212,10 @@ fn ticks_are_true(nodes: &mut [Node], index: usize, hostile: Option<UserId>) -> 
     }
     for Shown { peer, delivery } in moved {
         if hostile != Some(peer) && !is_true(nodes, &author, &peer, &delivery)? {
-            return Err(Failed::by(Check::TrueTicks, format!("{name} shows {:?}, and it is not so", delivery.tick)));
+            return Err(Failed::by(
+                Check::TrueTicks,
+                format!("{name} shows {:?}, and it is not so", delivery.tick),
+            ));
         }
     }
     Ok(())
@@ -249,7 +262,8 @@ fn custody_is_vouched(node: &mut Node, vouched: &BTreeSet<PayloadHash>) -> Resul
         let held = |state: OutboxState| matches!(state, OutboxState::Custody { .. });
         let believes = item.recipients.iter().any(|recipient| held(recipient.state));
         if believes && !vouched.contains(&PayloadHash::of(&item.payload)) {
-            let what = format!("{}: takes {:?} for stored, and nobody signed for it", node.name, item.purpose);
+            let what =
+                format!("{}: takes {:?} for stored, and nobody signed for it", node.name, item.purpose);
             return Err(Failed::by(Check::Vouched, what));
         }
     }
@@ -282,7 +296,10 @@ pub(super) fn custody_is_true(
             let asked = |(index, node): &(usize, &mut Node)| !lost.contains(index) && !node.jumped;
             let Some((_, recipient)) = recipient.filter(asked) else { continue };
             if !recipient.disk.transaction(|tx| tx.seen(&hash))? {
-                return Err(Failed::by(Check::Custody, format!("{name}: the relay lost what it took into custody")));
+                return Err(Failed::by(
+                    Check::Custody,
+                    format!("{name}: the relay lost what it took into custody"),
+                ));
             }
         }
     }
@@ -338,12 +355,18 @@ impl Listener {
                 Ok(PayloadKind::Link) => named(&item.payload, LINK_NAME),
                 Ok(PayloadKind::Channel { tag } | PayloadKind::Message { tag }) => tag.as_bytes().to_vec(),
                 Err(error) => {
-                    return Err(Failed::by(Check::SealedOnce, format!("a node published what is no payload: {error}")));
+                    return Err(Failed::by(
+                        Check::SealedOnce,
+                        format!("a node published what is no payload: {error}"),
+                    ));
                 }
             };
             let hash = PayloadHash::of(&item.payload);
             if self.sealed.insert(name, hash).is_some_and(|other| other != hash) {
-                return Err(Failed::by(Check::SealedOnce, "two payloads were sealed with one key and number"));
+                return Err(Failed::by(
+                    Check::SealedOnce,
+                    "two payloads were sealed with one key and number",
+                ));
             }
         }
         Ok(())

@@ -99,9 +99,8 @@ impl World {
     fn lived(options: WorldOptions, trace: Trace) -> Result<Report, Failed> {
         let mut world = Self::new(options, trace)?;
         let faults = world.faults;
-        let lived = catch_unwind(AssertUnwindSafe(|| {
-            world.go_through_trouble().and_then(|()| world.come_to_rest())
-        }));
+        let lived =
+            catch_unwind(AssertUnwindSafe(|| world.go_through_trouble().and_then(|()| world.come_to_rest())));
         let lived = lived.unwrap_or_else(|panic| Err(Failed::by(Check::Panic, words(&*panic))));
         let when = world.now.since(START);
         if let Err(failed) = lived {
