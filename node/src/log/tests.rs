@@ -296,7 +296,7 @@ fn the_largest_number_is_noted() {
 #[test]
 fn a_cut_before_the_largest_number_comes_to_an_end() {
     let last = entry(3, u64::MAX, 7, &[]);
-    let (sender, done) = std::sync::mpsc::channel();
+    let (sender, done) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let cut = Cut { through: 1, head: None, why: CutReason::Forked };
         let held = MemoryStore::default().transaction(|tx| {
