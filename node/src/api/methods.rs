@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::command::{Command, CommandError, ErrorKind, Response};
 
 /// All methods, named like the variants of [`Command`].
-pub(super) const METHODS: [&str; 25] = [
+pub(super) const METHODS: [&str; 36] = [
     "id",
     "status",
     "invite",
@@ -31,6 +31,17 @@ pub(super) const METHODS: [&str; 25] = [
     "retry",
     "history",
     "read",
+    "group_create",
+    "group_add",
+    "group_remove",
+    "group_role",
+    "group_leave",
+    "group_set",
+    "group_link",
+    "group_unlink",
+    "group_join",
+    "group_list",
+    "group_show",
     "device_code",
     "device_add",
     "device_list",

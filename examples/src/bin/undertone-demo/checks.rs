@@ -44,6 +44,53 @@ pub(crate) fn compare(
     compared
 }
 
+/// What was written in a group.
+#[derive(Debug, Clone)]
+pub(crate) struct Said {
+    pub(crate) text: String,
+    /// Who was in when it was written, as far as its author knew: the author too.
+    pub(crate) audience: Vec<String>,
+}
+
+/// How the histories of a group compare with what was written.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) sent: usize,
+    /// Messages at people whom they were for.
+    pub(crate) shown: usize,
+    pub(crate) lost: usize,
+    pub(crate) doubled: usize,
+    /// Messages at people whom they were not for.
+    pub(crate) strayed: usize,
+}
+
+/// Compares everybody's history with what was written.
+pub(crate) fn tally(histories: &[(&str, Vec<MessageView>)], said: &[Said]) -> Tally {
+    let mut tally = Tally { sent: said.len(), ..Tally::default() };
+    for (who, history) in histories {
+        for said in said {
+            let times = history.iter().filter(|message| message.text == said.text).count();
+            if said.audience.iter().any(|name| name == who) {
+                tally.shown += usize::from(times > 0);
+                tally.lost += usize::from(times == 0);
+                tally.doubled += times.saturating_sub(1);
+            } else {
+                tally.strayed += times;
+            }
+        }
+    }
+    tally
+}
+
+/// Whether these people have the same last messages, so many, in one order.
+pub(crate) fn same_end(histories: &[(&str, Vec<MessageView>)], who: &[&str], messages: usize) -> bool {
+    let those = histories.iter().filter(|(name, _)| who.contains(name));
+    let mut ends = those
+        .map(|(_, history)| history.iter().rev().take(messages).map(|m| m.id.as_str()).collect::<Vec<_>>());
+    let Some(first) = ends.next() else { return false };
+    first.len() == messages && ends.all(|end| end == first)
+}
+
 /// A search.
 #[derive(Debug, Default)]
 pub(crate) struct Searched {
@@ -127,6 +174,24 @@ mod tests {
         assert_eq!(compared(&["a"]), with(1, 0, false));
         assert_eq!(compared(&["a", "b", "b"]), with(0, 1, false));
         assert_eq!(compared(&["b", "a"]), with(0, 0, false));
+    }
+
+    #[test]
+    fn what_a_group_lacks_or_should_not_have_is_told() {
+        let said = |text: &str, audience: &[&str]| Said {
+            text: text.to_owned(),
+            audience: audience.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let said = [said("a", &["Alice", "Bob"]), said("b", &["Alice"])];
+        let have = |texts: &[&str]| texts.iter().map(|text| message(text, false)).collect::<Vec<_>>();
+        let well = [("Alice", have(&["a", "b"])), ("Bob", have(&["a"]))];
+        let expected = Tally { sent: 2, shown: 3, ..Tally::default() };
+        assert_eq!(tally(&well, &said), expected);
+        let badly = [("Alice", have(&["b", "b"])), ("Bob", have(&["a", "b"]))];
+        let expected = Tally { sent: 2, shown: 2, lost: 1, doubled: 1, strayed: 1 };
+        assert_eq!(tally(&badly, &said), expected);
+        assert!(same_end(&badly, &["Alice", "Bob"], 1) && !same_end(&badly, &["Alice", "Bob"], 2));
+        assert!(!same_end(&badly, &["Alice", "Bob"], 3) && !same_end(&badly, &["Carol"], 0));
     }
 
     #[test]

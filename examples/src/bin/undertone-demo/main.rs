@@ -1,13 +1,16 @@
-//! Two people, one relay, and what goes wrong in between: real processes, in a temporary directory.
+//! Two people, then a group of five, one relay each time, and what goes wrong in between: real processes, in a
+//! temporary directory.
 //!
 //! `undertone-demo` plays the story (`--json`: one object a line). It starts itself anew as
 //! `undertone-demo relay ..` and `undertone-demo node ..`, which are the command lines of the relay and of
 //! the node, so nothing else has to be built.
 
 mod checks;
+mod circle;
+mod club;
+mod person;
 mod process;
 mod relay;
-mod side;
 mod stage;
 mod story;
 mod tell;
@@ -17,7 +20,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-/// The whole story takes a few seconds; this long only if something hangs.
+use crate::tell::Teller;
+
+/// Both acts take well under a minute; this long only if something hangs.
 const STORY_MAX: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
@@ -49,7 +54,7 @@ fn play(json: bool) -> anyhow::Result<()> {
     runtime.block_on(async {
         // Dropping the story, however it ends, ends its processes and removes its directory.
         tokio::select! {
-            played = story::play(json) => played,
+            played = both(Teller::new(json)) => played,
             elapsed = tokio::time::sleep(STORY_MAX) => {
                 let () = elapsed;
                 bail!("the story is not over after {} s: something hangs", STORY_MAX.as_secs())
@@ -60,6 +65,11 @@ fn play(json: bool) -> anyhow::Result<()> {
             }
         }
     })
+}
+
+async fn both(teller: Teller) -> anyhow::Result<()> {
+    story::play(teller).await?;
+    club::play(teller).await
 }
 
 /// Waits for Ctrl-C or a request to end.

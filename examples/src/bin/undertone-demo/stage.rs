@@ -1,18 +1,18 @@
-//! Everybody in the story, and waiting until something is so.
+//! Everybody in the story of two, and waiting until something is so.
 
 use anyhow::Context;
 use tempfile::TempDir;
 
 use crate::checks::plaintext_in;
+use crate::person::Person;
 use crate::relay::Relay;
-use crate::side::Side;
 use crate::tell::Teller;
 
 /// The relay and the two people. Dropped, it ends their processes and then removes their directory.
 pub(crate) struct Stage {
     pub(crate) relay: Relay,
-    pub(crate) alice: Side,
-    pub(crate) bob: Side,
+    pub(crate) alice: Person,
+    pub(crate) bob: Person,
     pub(crate) teller: Teller,
     /// Texts that were found on the relay's disk.
     pub(crate) plaintexts: usize,
@@ -23,8 +23,8 @@ impl Stage {
     pub(crate) async fn new(teller: Teller) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("undertone-demo-").tempdir()?;
         let relay = Relay::new(dir.path().join("relay")).await?;
-        let alice = Side::new(dir.path(), "Alice", "Bob", relay.address(), teller).await?;
-        let bob = Side::new(dir.path(), "Bob", "Alice", relay.address(), teller).await?;
+        let alice = Person::new(dir.path(), "Alice", "Bob", relay.address(), teller).await?;
+        let bob = Person::new(dir.path(), "Bob", "Alice", relay.address(), teller).await?;
         Ok(Self { relay, alice, bob, teller, plaintexts: 0, dir })
     }
 

@@ -1,4 +1,4 @@
-//! The story itself.
+//! The story of two.
 
 use serde_json::json;
 
@@ -32,8 +32,7 @@ const LAST_WORDS: [&str; 4] =
     ["I was killed. I feel fine.", "Nothing lost?", "Not a word, and none twice.", "See you on the island."];
 
 /// Plays it. An error if anything was lost or doubled.
-pub(crate) async fn play(json: bool) -> anyhow::Result<()> {
-    let teller = Teller::new(json);
+pub(crate) async fn play(teller: Teller) -> anyhow::Result<()> {
     teller.scene("A relay, and two people who know it");
     let mut stage = Stage::new(teller).await?;
     teller.note(&format!("the relay listens on {}", stage.relay.address()));
@@ -58,7 +57,7 @@ async fn meet(stage: &mut Stage) -> anyhow::Result<()> {
     stage.teller.note(&format!("the link: {link}"));
     stage.bob.add(&link, "It is me, Bob, from the harbour.").await?;
     stage.until("Bob's request arrives", |stage| !stage.alice.requests.is_empty()).await?;
-    stage.alice.accept().await?;
+    stage.alice.accept("Bob").await?;
     stage.until("Bob knows that Alice let him in", |stage| stage.bob.accepted).await
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
-use undertone::command::MessageView;
+use undertone::command::{GroupView, InfoView, MessageView};
 use undertone::event::Event;
 
 /// Prints the story. Who does not listen any more does not end it.
@@ -42,6 +42,25 @@ impl Teller {
         }
     }
 
+    /// A group as somebody has it.
+    pub(crate) fn group(self, who: &str, group: &GroupView) {
+        self.print(
+            &json!({ "event": "group", "node": who, "group": group }),
+            &format!("   {who:>5} │ {}", members(group)),
+        );
+    }
+
+    /// Who has a message.
+    pub(crate) fn info(self, who: &str, info: &InfoView) {
+        self.print(
+            &json!({ "event": "info", "node": who, "info": info }),
+            &format!("   {who:>5} │ {}", info.message.text),
+        );
+        for member in info.members.iter().filter(|_| self.is_plain()) {
+            self.print(&Value::Null, &format!("            {}: {}", member.name, mark(&member.state)));
+        }
+    }
+
     /// A conversation as one side has it in the end.
     pub(crate) fn history(self, who: &str, messages: &[MessageView]) {
         if self.json {
@@ -50,7 +69,10 @@ impl Teller {
         }
         for message in messages {
             let tick = if message.mine { mark(&message.state) } else { "" };
-            self.print(&Value::Null, &format!("   {:>5}: {:<40} {tick}", message.from, message.text));
+            let reactions: String =
+                message.reactions.iter().map(|one| format!(" {}", one.reaction)).collect();
+            let said = format!("{}{reactions}", message.text);
+            self.print(&Value::Null, &format!("   {:>5}: {said:<40} {tick}", message.from));
         }
     }
 
@@ -80,17 +102,25 @@ fn described(event: &Event, text: Option<&str>) -> Option<String> {
         Event::Contact { contact } => format!("{}: {}", contact.name, contact.warning.as_deref()?),
         Event::RolledBack {} | Event::Copied {} => "the store is an old copy, or was copied".to_owned(),
         Event::Lost { lost } => format!("{} messages of {} are lost", lost.messages, lost.from),
-        Event::Changed { message } => format!("{}: {} (changed)", message.from, message.text),
-        Event::Hidden { .. } => "a message was hidden on another device".to_owned(),
-        Event::Group { group } => {
-            let members: Vec<&str> = group.members.iter().map(|member| member.name.as_str()).collect();
-            format!("{}: {}", group.name, members.join(", "))
+        Event::Changed { message } => {
+            let reactions = message.reactions.iter().map(|one| format!(", {} by {}", one.reaction, one.from));
+            format!("{}: {} (changed{})", message.from, message.text, reactions.collect::<String>())
         }
+        Event::Hidden { .. } => "a message was hidden on another device".to_owned(),
+        Event::Group { group } => members(group),
         Event::Devices {} => "the devices changed".to_owned(),
         Event::RelayUp { .. } => "connected to the relay".to_owned(),
         Event::RelayDown { .. } => "lost the relay".to_owned(),
         Event::Missed { count } => format!("missed {count} events"),
     })
+}
+
+fn members(group: &GroupView) -> String {
+    if group.state != "in" {
+        return format!("{}: you are not in it any more", group.name);
+    }
+    let members: Vec<&str> = group.members.iter().map(|member| member.name.as_str()).collect();
+    format!("{}: {}", group.name, members.join(", "))
 }
 
 fn mark(state: &str) -> &'static str {

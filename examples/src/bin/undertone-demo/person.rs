@@ -1,4 +1,4 @@
-//! One of the two people: an account, its node's process, and what `watch` tells of it.
+//! A person: an account, its node's process, and what `watch` tells of it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -8,23 +8,23 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use undertone::command::{ContactView, CountView, InvitationView, MessageView};
+use undertone::command::{ContactView, CountView, GroupView, InfoView, InvitationView, MessageView};
 use undertone::event::Event;
 
 use crate::process::{Process, run};
 use crate::tell::Teller;
 
 /// A person with a node.
-pub(crate) struct Side {
+pub(crate) struct Person {
     pub(crate) name: &'static str,
-    /// What the other is called here.
-    other: &'static str,
+    /// The conversation that the story follows: what the other is called here, or the group.
+    conversation: &'static str,
     home: PathBuf,
     passphrase: PathBuf,
     node: Option<Process>,
     watch: Option<Process>,
     teller: Teller,
-    /// Texts that this side wrote, in order.
+    /// Texts that this person wrote, in order.
     pub(crate) wrote: Vec<String>,
     /// Texts of one's own messages, by id.
     texts: BTreeMap<String, String>,
@@ -35,22 +35,28 @@ pub(crate) struct Side {
     pub(crate) requests: Vec<String>,
     pub(crate) accepted: bool,
     pub(crate) connected: bool,
+    /// Who is in the group, as far as was told; `None`: nobody told of it, or this person is out.
+    pub(crate) members: Option<Vec<String>>,
+    /// What this person may do in it; empty: nothing.
+    pub(crate) role: String,
+    /// How messages show after somebody reacted, as far as was told: text and reactions.
+    pub(crate) reacted: Vec<(String, usize)>,
 }
 
-impl Side {
+impl Person {
     /// Makes the account.
     pub(crate) async fn new(
         dir: &Path,
         name: &'static str,
-        other: &'static str,
+        conversation: &'static str,
         relay: &str,
         teller: Teller,
     ) -> anyhow::Result<Self> {
         let passphrase = dir.join(format!("{name}.passphrase"));
         fs::write(&passphrase, format!("the passphrase of {name}\n"))?;
-        let side = Self {
+        let person = Self {
             name,
-            other,
+            conversation,
             home: dir.join(name),
             passphrase,
             node: None,
@@ -63,9 +69,12 @@ impl Side {
             requests: Vec::new(),
             accepted: false,
             connected: false,
+            members: None,
+            role: String::new(),
+            reacted: Vec::new(),
         };
-        side.command::<Value>(&["init", "--name", name, "--relay", relay]).await?;
-        Ok(side)
+        person.command::<Value>(&["init", "--name", name, "--relay", relay]).await?;
+        Ok(person)
     }
 
     /// Starts the node and watches it.
@@ -105,7 +114,12 @@ impl Side {
         Ok(invitation.link)
     }
 
-    /// Asks by a link, with a first text.
+    /// Asks by a link.
+    pub(crate) async fn ask(&self, link: &str) -> anyhow::Result<ContactView> {
+        self.command(&["contact", "add", link]).await
+    }
+
+    /// Asks by a link, with the first text of the conversation.
     pub(crate) async fn add(&mut self, link: &str, text: &str) -> anyhow::Result<ContactView> {
         let contact = self.command(&["contact", "add", link, "--message", text]).await?;
         self.wrote.push(text.to_owned());
@@ -113,14 +127,31 @@ impl Side {
         Ok(contact)
     }
 
-    /// Lets the other in.
-    pub(crate) async fn accept(&self) -> anyhow::Result<ContactView> {
-        self.command(&["contact", "accept", self.other]).await
+    /// Lets somebody in.
+    pub(crate) async fn accept(&self, name: &str) -> anyhow::Result<ContactView> {
+        self.command(&["contact", "accept", name]).await
     }
 
-    /// Writes to the other.
+    /// Does something about groups, as `undertone group` does.
+    pub(crate) async fn group(&mut self, words: &[&str]) -> anyhow::Result<GroupView> {
+        let group: GroupView = self.command(&[&["group"], words, &["--no-wait"]].concat()).await?;
+        self.see(&group);
+        Ok(group)
+    }
+
+    /// Reacts to a message. The digits are the beginning of its id.
+    pub(crate) async fn react(&self, message: &str, reaction: &str) -> anyhow::Result<MessageView> {
+        self.command(&["react", "--no-wait", self.conversation, message, reaction]).await
+    }
+
+    /// Who has a message.
+    pub(crate) async fn info(&self, message: &str) -> anyhow::Result<InfoView> {
+        self.command(&["info", self.conversation, message]).await
+    }
+
+    /// Writes in the conversation.
     pub(crate) async fn send(&mut self, text: &str) -> anyhow::Result<()> {
-        let message: MessageView = self.command(&["send", "--no-wait", self.other, text]).await?;
+        let message: MessageView = self.command(&["send", "--no-wait", self.conversation, text]).await?;
         self.wrote.push(text.to_owned());
         self.texts.insert(message.id.clone(), message.text);
         self.ticks.entry(message.id).or_insert(message.state);
@@ -129,13 +160,13 @@ impl Side {
 
     /// Marks everything as read. Gives how many messages that were.
     pub(crate) async fn read(&self) -> anyhow::Result<usize> {
-        let count: CountView = self.command(&["read", self.other]).await?;
+        let count: CountView = self.command(&["read", self.conversation]).await?;
         Ok(count.messages)
     }
 
     /// The conversation.
     pub(crate) async fn history(&self) -> anyhow::Result<Vec<MessageView>> {
-        self.command(&["history", self.other, "--limit", "1000"]).await
+        self.command(&["history", self.conversation, "--limit", "1000"]).await
     }
 
     /// The next thing that the node tells, taken in and printed.
@@ -151,7 +182,12 @@ impl Side {
         match event {
             Event::Message { message } => self.came.push(message.text),
             Event::Tick { failed: Some(why), .. } => bail!("a message of {} failed: {why}", self.name),
-            Event::Tick { id, state, .. } => drop(self.ticks.insert(id, state)),
+            Event::Tick { id, state, .. } => {
+                // What is done to messages, and to a group, comes further too.
+                if self.texts.contains_key(&id) {
+                    self.ticks.insert(id, state);
+                }
+            }
             Event::Request { contact } => self.requests.push(contact.name),
             Event::Accepted { .. } => self.accepted = true,
             Event::Contact { contact } => {
@@ -159,8 +195,10 @@ impl Side {
                     bail!("{}: {warning}", self.name);
                 }
             }
+            Event::Group { group } => self.see(&group),
+            Event::Changed { message } => self.reacted.push((message.text, message.reactions.len())),
             // Nobody here has a second one.
-            Event::Devices {} | Event::Changed { .. } | Event::Hidden { .. } | Event::Group { .. } => {}
+            Event::Devices {} | Event::Hidden { .. } => {}
             Event::RolledBack {} | Event::Copied {} => {
                 bail!("the store of {} is an old copy, or was copied", self.name)
             }
@@ -174,9 +212,20 @@ impl Side {
 
     /// Whether each of one's own messages has come this far, or further.
     pub(crate) fn all_reached(&self, state: &str) -> bool {
+        self.ticks.len() == self.wrote.len() && self.ticks.keys().all(|id| self.reached(id, state))
+    }
+
+    /// Whether one of one's own messages has come this far, or further.
+    pub(crate) fn reached(&self, id: &str, state: &str) -> bool {
         let far =
             |state: &str| ["queued", "waiting", "sent", "delivered", "read"].iter().position(|s| *s == state);
-        self.ticks.len() == self.wrote.len() && self.ticks.values().all(|tick| far(tick) >= far(state))
+        self.ticks.get(id).is_some_and(|tick| far(tick) >= far(state))
+    }
+
+    /// Whether these are in the group and nobody else, as far as was told.
+    pub(crate) fn sees(&self, members: &[&str]) -> bool {
+        let Some(known) = &self.members else { return false };
+        known.len() == members.len() && members.iter().all(|name| known.iter().any(|known| known == name))
     }
 
     /// Looks at what was not told: before the watch began, or because it was too slow.
@@ -186,10 +235,21 @@ impl Side {
         self.connected = relays.iter().any(|relay| relay.get("connected") == Some(&Value::Bool(true)));
         let contacts: Vec<ContactView> = self.command(&["contact", "list"]).await?;
         self.accepted = contacts.iter().any(|contact| contact.state == "accepted");
-        if !contacts.is_empty() {
+        let groups: Vec<GroupView> = self.command(&["group", "list"]).await?;
+        groups.iter().for_each(|group| self.see(group));
+        let known =
+            contacts.iter().map(|contact| &contact.name).chain(groups.iter().map(|group| &group.name));
+        if known.into_iter().any(|name| name == self.conversation) {
             self.look_at_history().await?;
         }
         Ok(())
+    }
+
+    fn see(&mut self, group: &GroupView) {
+        let names = group.members.iter().map(|member| member.name.clone());
+        self.members = (group.state == "in").then(|| names.collect());
+        let me = group.members.iter().find(|member| member.me);
+        self.role = me.map(|member| member.role.clone()).unwrap_or_default();
     }
 
     async fn look_at_history(&mut self) -> anyhow::Result<()> {
