@@ -297,7 +297,7 @@ mod tests {
             expires: None,
         };
         let entry = SignedEntry::issue(key.signing_key(), header, body);
-        let (sender, done) = std::sync::mpsc::channel();
+        let (sender, done) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
             let cut = Cut { through: 1, head: None, why: CutReason::Forked };
             let held = MemoryStore::default().transaction(|tx| {

@@ -181,7 +181,7 @@ fn boast(body: &Bytes) -> Option<Bytes> {
         held_until_ms: HELD_UNTIL_MS,
         ..wire::RecipientResult::default()
     };
-    results.for_each(|result| *result = stored.clone());
+    results.for_each(|result| *result = stored);
     Some(receipt.encode_to_vec().into())
 }
 
