@@ -1,12 +1,17 @@
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use super::failed::Failed;
 use super::report::Report;
 use super::scenario::WorldOptions;
 use super::world::World;
+
+/// No world takes so long but one that hangs.
+const WORLD_MAX: Duration = Duration::from_secs(120);
 
 /// What became of many worlds.
 #[derive(Debug, Default)]
@@ -35,6 +40,7 @@ pub fn explore(
                 break;
             }
             let options = WorldOptions::of(seed);
+            let _watched = Watched::world(seed);
             match World::run(options) {
                 Ok(report) => explored.total += report,
                 Err(error) => {
@@ -58,4 +64,21 @@ pub fn explore(
     });
     all.failed.sort_by_key(|(options, _)| options.seed);
     all
+}
+
+/// Says which world it is that takes too long: one that hangs would never be named otherwise.
+struct Watched {
+    _over: SyncSender<()>,
+}
+
+impl Watched {
+    fn world(seed: u64) -> Self {
+        let (over, is_over) = sync_channel(0);
+        thread::spawn(move || {
+            if is_over.recv_timeout(WORLD_MAX) == Err(RecvTimeoutError::Timeout) {
+                println!("seed {seed}: it takes longer than {WORLD_MAX:?}: does it hang?");
+            }
+        });
+        Self { _over: over }
+    }
 }

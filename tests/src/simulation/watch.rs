@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use undertone::engine::Notice;
 use undertone::event::Event;
 use undertone::store::{
-    Delivery, NodeStore, NodeTx, OutboxItem, OutboxState, PendingItem, Purpose, StoreError,
+    Contact, Delivery, NodeStore, NodeTx, OutboxItem, OutboxState, PendingItem, Purpose, StoreError,
 };
 use undertone_protocol::crypto::{ENC_BYTES, PayloadKind, classify};
 use undertone_protocol::ids::{DeviceId, PayloadHash, UserId};
@@ -53,9 +53,10 @@ pub(super) fn after_step(
     let Some(node) = nodes.get_mut(index).filter(|node| node.cheat.is_none()) else { return Ok(()) };
     told_once(node, notices)?;
     told_ticks_advance(node, notices)?;
-    turns_renew_keys(node, started)?;
-    node.seen.asked_again |= asks_again(node)?;
-    blocked_are_shut_out(node, notices)?;
+    let contacts = node.disk.transaction(|tx| tx.contacts())?;
+    keys_are_renewed(node, &contacts, started)?;
+    node.seen.asked_again = node.seen.asked_again || asks_again(node, &contacts)?;
+    blocked_are_shut_out(node, contacts, notices)?;
     node.seen.steps += 1;
     let moved = notices.iter().any(|notice| matches!(notice, Notice::Event(Event::Tick { .. })));
     // Most steps move no tick: then a look now and then is enough.
@@ -103,9 +104,9 @@ fn told_ticks_advance(node: &mut Node, notices: &[Notice]) -> Result<(), Failed>
     Ok(())
 }
 
-fn asks_again(node: &mut Node) -> Result<bool, StoreError> {
+fn asks_again(node: &mut Node, contacts: &[Contact]) -> Result<bool, StoreError> {
     node.disk.transaction(|tx| {
-        for contact in tx.contacts()? {
+        for contact in contacts {
             if !tx.outbox_of(&Purpose::Retry(contact.user))?.is_empty() {
                 return Ok(true);
             }
@@ -114,13 +115,14 @@ fn asks_again(node: &mut Node) -> Result<bool, StoreError> {
     })
 }
 
-/// After something came from the other side nothing more is sealed under the sender key of before.
-fn turns_renew_keys(node: &mut Node, started: bool) -> Result<(), Failed> {
+/// After something came from the other side, or a device was revoked, nothing more is sealed under the sender key of
+/// before.
+fn keys_are_renewed(node: &mut Node, contacts: &[Contact], started: bool) -> Result<(), Failed> {
     let (user, device) = (node.user, node.device);
     let keys = node.disk.transaction(|tx| {
         let mut keys = Vec::new();
         let own = tx.account()?.map(|account| account.device_list);
-        for contact in tx.contacts()? {
+        for contact in contacts {
             let conversation = direct_conversation(&user, &contact.user);
             let Some(key) = tx.sender_key(&conversation)? else { continue };
             let others = tx.frontier(&conversation)?.into_iter().filter(|(other, _)| *other != device);
@@ -160,13 +162,16 @@ fn turns_renew_keys(node: &mut Node, started: bool) -> Result<(), Failed> {
 }
 
 /// Of somebody who is blocked nothing is told, and nothing is on its way to them.
-fn blocked_are_shut_out(node: &mut Node, notices: &[Notice]) -> Result<(), Failed> {
-    let (blocked, pending) = node.disk.transaction(|tx| {
-        let mut blocked = tx.contacts()?;
-        blocked.retain(|contact| contact.state.is_blocked());
-        let pending = if blocked.is_empty() { Vec::new() } else { tx.outbox_pending(0, usize::MAX)? };
-        Ok((blocked, pending))
-    })?;
+fn blocked_are_shut_out(
+    node: &mut Node,
+    mut blocked: Vec<Contact>,
+    notices: &[Notice],
+) -> Result<(), Failed> {
+    blocked.retain(|contact| contact.state.is_blocked());
+    let pending = match blocked.is_empty() {
+        true => Vec::new(),
+        false => node.disk.transaction(|tx| tx.outbox_pending(0, usize::MAX))?,
+    };
     // What is told may have happened in the moment before the block.
     let names = blocked.iter().map(|contact| contact.name.to_string()).collect();
     let before = std::mem::replace(&mut node.seen.blocked, names);
