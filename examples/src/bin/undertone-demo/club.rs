@@ -76,7 +76,7 @@ async fn apart(circle: &mut Circle) -> anyhow::Result<()> {
 async fn together_again(circle: &mut Circle) -> anyhow::Result<()> {
     circle.teller.scene("The relay is back: both changes hold, and everybody who is in knows it");
     circle.relay.start().await?;
-    circle.teller.note("Dave and Erin, let in apart, look after half a minute where the other is");
+    circle.teller.note("Dave and Erin were let in apart: after half a minute they ask where the other is");
     circle.until_members(&IN_THE_END, &IN_THE_END).await?;
     circle.until_each(&["Carol"], "Carol knows that she is out", |one| one.members.is_none()).await?;
     circle.until_heard().await?;
@@ -110,12 +110,13 @@ async fn reaction(circle: &mut Circle) -> anyhow::Result<()> {
 
 async fn end(mut circle: Circle) -> anyhow::Result<()> {
     let teller = circle.teller;
-    teller.scene("The group, as Bob has it, and as Carol does");
     let histories = circle.histories().await?;
     for (who, history) in &histories {
-        if !teller.is_plain() || ["Bob", "Carol"].contains(who) {
+        if ["Bob", "Carol"].contains(who) {
+            teller.scene(&format!("The group, as {who} has it"));
             teller.history(who, history);
-            teller.note("");
+        } else if !teller.is_plain() {
+            teller.history(who, history);
         }
     }
     let plaintexts = circle.close().await?;
@@ -138,7 +139,7 @@ async fn end(mut circle: Circle) -> anyhow::Result<()> {
         &summary,
         &format!(
             "members at each: {}; {sent} sent, {shown} shown, {lost} lost, {doubled} doubled, {strayed} shown to \
-             whom they were not for",
+             anybody whom they were not for",
             counted.join(", ")
         ),
     );
