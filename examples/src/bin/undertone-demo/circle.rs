@@ -75,7 +75,7 @@ impl Circle {
                 person.look_at_groups().await?;
                 so &= person.sees(members);
             }
-            // No event tells of a name that became known.
+            // Looks itself: this does not hang on what is told, and when.
             if let Ok(told) = tokio::time::timeout(LOOK_AGAIN, self.next()).await {
                 told?;
             }
