@@ -105,14 +105,14 @@ impl Club {
         let mut wanted: Vec<&str> = texts.iter().map(String::as_str).collect();
         wanted.sort_unstable();
         self.until_each(who, &format!("{} messages", wanted.len()), |person| {
-            let history = person.history(CLUB)?;
+            let history = written(person)?;
             let mut shown: Vec<&str> = history.iter().map(|message| message.text.as_str()).collect();
             shown.sort_unstable();
             Ok(shown == wanted)
         })
         .with_context(|| self.told(who))?;
         let order = |person: &Person| -> anyhow::Result<Vec<String>> {
-            Ok(person.history(CLUB)?.into_iter().map(|message| message.id).collect())
+            Ok(written(person)?.into_iter().map(|message| message.id).collect())
         };
         let first = order(self.person("Alice")?)?;
         self.until_each(who, "the order is the same", |person| Ok(order(person)? == first))
@@ -125,6 +125,13 @@ impl Club {
         };
         who.iter().map(|name| format!("{name}: {:?}\n", history(name))).collect()
     }
+}
+
+/// What people wrote, in order: notices of what was done to the group stand in parentheses.
+fn written(person: &Person) -> anyhow::Result<Vec<MessageView>> {
+    let mut history = person.history(CLUB)?;
+    history.retain(|message| !message.text.starts_with('('));
+    Ok(history)
 }
 
 /// What all must agree on: members with their roles, and what holds in the group.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use undertone::command::{Command, GroupChange, Response};
 use undertone::engine::Origin;
+use undertone::event::Event;
 use undertone_tests::simulation::Stage;
 
 const ALICE: usize = 0;
@@ -45,6 +46,20 @@ fn all_members_see_the_group_and_read_what_each_writes() {
     stage.send(CAROL, "Club", "hello from Carol").unwrap();
     stage.run(MINUTES).unwrap();
     everywhere_said(&mut stage, &[ALICE, BOB, CAROL], &["welcome", "hello from Bob", "hello from Carol"]);
+}
+
+#[test]
+fn whoever_watches_is_told_what_members_are_called() {
+    let mut stage = three();
+    for node in [BOB, CAROL] {
+        let told = stage.events(node).into_iter().filter_map(|event| match event {
+            Event::Group { group } => Some(group),
+            _ => None,
+        });
+        let mut names: Vec<_> = told.last().unwrap().members.into_iter().map(|member| member.name).collect();
+        names.sort();
+        assert_eq!(names, ["Alice", "Bob", "Carol"], "at {node}");
+    }
 }
 
 #[test]

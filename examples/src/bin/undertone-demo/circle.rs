@@ -1,5 +1,7 @@
 //! Everybody in the story of five, and waiting until something is so.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use tempfile::TempDir;
 use undertone::command::MessageView;
@@ -11,6 +13,9 @@ use crate::tell::Teller;
 
 /// What their group is called.
 pub(crate) const CLUB: &str = "Club";
+
+/// The longest time between two looks at the members.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// The relay and the five people. Dropped, it ends their processes and then removes their directory.
 pub(crate) struct Circle {
@@ -43,15 +48,37 @@ impl Circle {
     /// Takes in what all nodes tell, until something is so.
     pub(crate) async fn until(&mut self, what: &str, so: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         while !so(self) {
-            let [alice, bob, carol, dave, erin] = &mut self.people;
-            tokio::select! {
-                told = alice.next() => told,
-                told = bob.next() => told,
-                told = carol.next() => told,
-                told = dave.next() => told,
-                told = erin.next() => told,
+            self.next().await.with_context(|| format!("while waiting until {what}"))?;
+        }
+        Ok(())
+    }
+
+    /// Takes in the next thing that a node tells.
+    async fn next(&mut self) -> anyhow::Result<()> {
+        let [alice, bob, carol, dave, erin] = &mut self.people;
+        tokio::select! {
+            told = alice.next() => told,
+            told = bob.next() => told,
+            told = carol.next() => told,
+            told = dave.next() => told,
+            told = erin.next() => told,
+        }
+    }
+
+    /// Waits until each of `who` knows by name that these are in, and nobody else.
+    pub(crate) async fn until_members(&mut self, who: &[&str], members: &[&str]) -> anyhow::Result<()> {
+        let mut so = false;
+        while !so {
+            so = true;
+            for name in who {
+                let person = self.person(name)?;
+                person.look_at_groups().await?;
+                so &= person.sees(members);
             }
-            .with_context(|| format!("while waiting until {what}"))?;
+            // Looks itself: this does not hang on what is told, and when.
+            if let Ok(told) = tokio::time::timeout(LOOK_AGAIN, self.next()).await {
+                told?;
+            }
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ use anyhow::{Context, bail};
 
 use crate::tell::Teller;
 
-/// Both acts take well under a minute; this long only if something hangs.
+/// Both acts together take about a minute; this long only if something hangs.
 const STORY_MAX: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {

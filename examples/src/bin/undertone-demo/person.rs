@@ -235,8 +235,7 @@ impl Person {
         self.connected = relays.iter().any(|relay| relay.get("connected") == Some(&Value::Bool(true)));
         let contacts: Vec<ContactView> = self.command(&["contact", "list"]).await?;
         self.accepted = contacts.iter().any(|contact| contact.state == "accepted");
-        let groups: Vec<GroupView> = self.command(&["group", "list"]).await?;
-        groups.iter().for_each(|group| self.see(group));
+        let groups = self.look_at_groups().await?;
         let known =
             contacts.iter().map(|contact| &contact.name).chain(groups.iter().map(|group| &group.name));
         if known.into_iter().any(|name| name == self.conversation) {
@@ -250,6 +249,13 @@ impl Person {
         self.members = (group.state == "in").then(|| names.collect());
         let me = group.members.iter().find(|member| member.me);
         self.role = me.map(|member| member.role.clone()).unwrap_or_default();
+    }
+
+    /// Looks who is in the group.
+    pub(crate) async fn look_at_groups(&mut self) -> anyhow::Result<Vec<GroupView>> {
+        let groups: Vec<GroupView> = self.command(&["group", "list"]).await?;
+        groups.iter().for_each(|group| self.see(group));
+        Ok(groups)
     }
 
     async fn look_at_history(&mut self) -> anyhow::Result<()> {

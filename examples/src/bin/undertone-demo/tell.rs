@@ -95,8 +95,8 @@ fn described(event: &Event, text: Option<&str>) -> Option<String> {
         Event::Tick { state, failed: None, .. } => format!("{} {}", mark(state), text?),
         Event::Tick { failed: Some(why), .. } => format!("✗ {} ({why})", text?),
         Event::Request { contact } => {
-            let text = contact.message.as_deref().unwrap_or_default();
-            format!("{} asks to be a contact: {text}", contact.name)
+            let text = contact.message.as_ref().map_or_else(String::new, |text| format!(": {text}"));
+            format!("{} asks to be a contact{text}", contact.name)
         }
         Event::Accepted { contact } => format!("{} is a contact now", contact.name),
         Event::Contact { contact } => format!("{}: {}", contact.name, contact.warning.as_deref()?),

@@ -11,13 +11,15 @@ use undertone_protocol::membership::{GroupUpdate, Person};
 use undertone_protocol::token::Step;
 use undertone_protocol::wire::pairwise::Body;
 
+use super::views;
 use crate::engine::addresses;
-use crate::engine::circle::Circle;
+use crate::engine::circle::{Circle, name_of};
 use crate::engine::clock;
 use crate::engine::context::Context;
 use crate::engine::outgoing::{self, NO_GROUP};
 use crate::engine::pairwise;
 use crate::engine::{acknowledging, history, lists, members, names};
+use crate::event::Event;
 use crate::store::{Contact, ContactState, Member, Purpose, StoreError};
 
 /// Says to members how to reach this device, where that is due.
@@ -180,6 +182,7 @@ pub(in crate::engine) fn admit(
     if !is_in && !may_welcome {
         return Ok(false);
     }
+    let called = name_of(ctx, &user)?;
     let contact = match known {
         Some(known) => Some(known),
         None => stranger(ctx, user, Some(&fields.name))?,
@@ -189,6 +192,9 @@ pub(in crate::engine) fn admit(
     lists::take_list(ctx, &mut contact, &fields.device_list)?;
     addresses::take_bundles(&mut contact, &device, &fields.bundles);
     ctx.tx.put_contact(&contact)?;
+    if name_of(ctx, &user)? != called {
+        tell_name(ctx, &user)?;
+    }
     ctx.agenda.fetch.insert(user);
     let mut member = match member {
         Some(member) => member,
@@ -236,6 +242,15 @@ pub(super) fn stranger(
 fn take_name(ctx: &Context<'_>, contact: &mut Contact, said: &Name) -> Result<(), StoreError> {
     if contact.state == ContactState::Member && contact.name.as_str() == contact.user.short() {
         contact.name = names::unique_name(&ctx.tx.contacts()?, said, &contact.user);
+    }
+    Ok(())
+}
+
+/// Whoever watches groups learns what a member is called.
+fn tell_name(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
+    for group in ctx.tx.groups_of(user)? {
+        let view = views::group(ctx, &group)?.filter(|view| view.state == "in");
+        ctx.events.extend(view.map(|group| Event::Group { group: Box::new(group) }));
     }
     Ok(())
 }

@@ -3,8 +3,9 @@
 
 // In import order: a module imports only from those above it.
 mod judging;
-mod meeting;
 mod views;
+
+mod meeting;
 
 mod following;
 
