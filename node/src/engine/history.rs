@@ -20,7 +20,9 @@ use super::outgoing::{self, NO_GROUP};
 use super::own::{self, ARRIVAL};
 use super::{acknowledged, membership, pairwise, resend};
 use crate::log;
-use crate::store::{Contact, ContactState, NodeTx, OutboxState, Purpose, Standing, StoreError, StoredEntry};
+use crate::store::{
+    Contact, ContactState, CutReason, NodeTx, OutboxState, Purpose, Standing, StoreError, StoredEntry,
+};
 
 /// Envelopes of history that go out for one look at what a device lacks.
 const BATCHES_MAX: usize = 4;
@@ -387,7 +389,7 @@ pub(super) fn show_proofs(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 }
 
 /// A device holds another entry than this one under some number: it gets what is held here. It sees the
-/// same by this device's acknowledgements.
+/// same by this device's acknowledgements. One that tells of entries beyond a fork does not know of it, and gets the proof.
 fn show_forks(
     ctx: &mut Context<'_>,
     contact: &Contact,
@@ -397,6 +399,10 @@ fn show_forks(
 ) -> Result<(), StoreError> {
     let mut entries = Vec::new();
     for (author, item) in held.items() {
+        if let Some(seq) = fork_below(ctx, conversation, author, item)? {
+            entries.extend(ctx.tx.entries_at(conversation, author, seq)?);
+            continue;
+        }
         let Some(head) = item.head else { continue };
         let here = ctx.tx.entries_at(conversation, author, item.seq)?;
         if here.is_empty() || here.iter().any(|stored| stored.entry.id == head) {
@@ -418,6 +424,18 @@ fn show_forks(
         send(ctx, contact, device, conversation, batch)?;
     }
     Ok(())
+}
+
+/// The number with two entries where an author's entries end, if somebody holds one of them or what comes later.
+fn fork_below(
+    ctx: &Context<'_>,
+    conversation: &ConversationId,
+    author: &DeviceId,
+    held: &FrontierItem,
+) -> Result<Option<u64>, StoreError> {
+    let cut = ctx.tx.cut(conversation, author)?.filter(|cut| cut.why == CutReason::Forked);
+    let last = held.ranges.last().map_or(held.seq, |range| range.through);
+    Ok(cut.filter(|cut| cut.through < last).map(|cut| cut.through.saturating_add(1)))
 }
 
 /// How far below a number with two entries a fork is looked for.
