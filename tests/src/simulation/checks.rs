@@ -56,7 +56,7 @@ pub(super) fn view(
             title,
             outbox: outbox(tx, hostile)?,
             quarantine: tx.quarantine(1_000)?.len(),
-            contacts: tx.contacts()?.iter().filter(|contact| contact.user != *user).count(),
+            contacts: tx.contacts()?.iter().filter(|contact| is_met(contact, user)).count(),
             linking: tx.account()?.is_some_and(|account| account.linking.is_some()),
             ..View::default()
         };
@@ -67,6 +67,11 @@ pub(super) fn view(
         fill(&mut view, tx, user, peer)?;
         Ok(view)
     })
+}
+
+/// Whether they are more than a member of a common group.
+fn is_met(contact: &Contact, user: &UserId) -> bool {
+    contact.user != *user && contact.state != ContactState::Member
 }
 
 fn outbox(tx: &dyn NodeTx, hostile: Option<&UserId>) -> Result<usize, StoreError> {
