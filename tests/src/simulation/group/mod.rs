@@ -4,6 +4,7 @@
 mod found;
 mod operations;
 mod people;
+mod sent;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use super::world::World;
 use found::Found;
 use operations::Membership;
 pub(super) use people::GROUP;
+pub(super) use sent::{is_for_former, is_of_group};
 
 impl World {
     /// A user does something in the group, on one of their devices.
@@ -215,7 +217,8 @@ impl World {
         let expected = reference::laid_out(&held, &told.users, &|id| admins.contains(id));
         let shown = self.group_history(index)?;
         self.report.group_messages += expected.texts.len();
-        checks::as_expected(title, &shown, &expected, true)
+        let as_expected = checks::as_expected(title, &shown, &expected, true);
+        as_expected.map_err(|failed| failed.with(told.described(&found.held, counting)))
     }
 
     fn group_view(&mut self, index: usize) -> Result<Option<GroupView>, Failed> {
@@ -258,6 +261,18 @@ impl Told {
             }
         }
         Ok(counting)
+    }
+
+    /// The operations, and the entries that a device holds, for the report of a failure.
+    fn described(&mut self, held: &BTreeSet<Id>, counting: &BTreeMap<Id, Entry>) -> String {
+        let mut lines = vec![self.membership.described()];
+        for (id, entry) in self.entries.iter().filter(|(id, _)| held.contains(*id)) {
+            let user = self.users.get(&entry.device).map(reference::hex).unwrap_or_default();
+            let heads = self.membership.called(&entry.membership_heads);
+            let (counts, seq) = (counting.contains_key(id), entry.seq);
+            lines.push(format!("{} {user} {seq} at {heads}, counts: {counts}", reference::hex(id)));
+        }
+        lines.join("\n")
     }
 
     /// Those that were written by who was an admin, as they knew.

@@ -71,6 +71,30 @@ impl Membership {
         self.named(acting).into_keys().next()
     }
 
+    /// The operations, for the report of a failure.
+    pub(super) fn described(&mut self) -> String {
+        let view = self.model.everything();
+        let users: BTreeMap<usize, String> =
+            self.numbers.others.iter().map(|(id, number)| (*number, reference::hex(id))).collect();
+        let ops = self.model.ops.iter().map(|(id, op)| {
+            let user = users.get(&op.user).and_then(|user| user.get(..8)).unwrap_or_default();
+            format!(
+                "{id} by {user} after {:?}, counts: {}: {:?}",
+                op.parents,
+                view.counts.contains(id),
+                op.kind
+            )
+        });
+        let ops: Vec<String> = ops.collect();
+        let users: Vec<String> = users.into_iter().map(|(number, id)| format!("{number} = {id}")).collect();
+        format!("{}\n{}", ops.join("\n"), users.join("\n"))
+    }
+
+    /// What the operations are called in that report.
+    pub(super) fn called(&self, heads: &[Id]) -> String {
+        format!("{:?}", heads.iter().map(|head| self.numbers.operations.get(head)).collect::<Vec<_>>())
+    }
+
     /// Who was ever put out, or left, whether it counts or not.
     pub(super) fn ever_out(&self) -> BTreeSet<Id> {
         let out = self.model.ops.values().filter_map(|op| match op.kind {
