@@ -31,13 +31,12 @@ pub(super) fn seal(
     let is_news = |device: &DeviceId| {
         delivered.get(device) != told_delivered.get(device) || own.read.get(device) != told_read.get(device)
     };
-    let mut authors: BTreeSet<UserId> = BTreeSet::new();
     let devices = delivered.items().map(|(device, _)| *device);
-    for device in devices.filter(|device| is_news(device)) {
-        authors.extend(circle.user_of(ctx, &device));
-    }
-    let behind: Vec<DeviceId> =
+    let news: BTreeSet<UserId> =
+        devices.filter(is_news).filter_map(|device| circle.user_of(ctx, &device)).collect();
+    let behind: BTreeSet<DeviceId> =
         ctx.agenda.behind.iter().filter(|(of, _)| of == conversation).map(|(_, device)| *device).collect();
+    let mut authors = news.clone();
     authors.extend(behind.iter().filter_map(|device| circle.user_of(ctx, device)));
     authors.remove(&ctx.me.user);
     own.counter += 1;
@@ -45,8 +44,13 @@ pub(super) fn seal(
     let (mut now_delivered, mut now_read) = (told_delivered, told_read);
     for user in authors {
         let Some(author) = circle.person(ctx, &user)? else { continue };
+        let mut devices = circle.authorised(ctx, &author);
+        if !news.contains(&user) {
+            // The others know it, though what told them may still be on its way.
+            devices.retain(|device| behind.contains(device));
+        }
         let theirs = Theirs::of(&author, &delivered, &own.read);
-        if tell(ctx, circle, &author, conversation, own.counter, &theirs)? {
+        if tell(ctx, &author, &devices, conversation, own.counter, &theirs)? {
             // What is held may be less than before, by a cut: then that is what they know now.
             theirs.delivered.items().for_each(|(device, item)| now_delivered.set(*device, item.clone()));
             theirs.read.items().for_each(|(device, item)| now_read.set(*device, item.clone()));
@@ -112,8 +116,8 @@ fn is_too_early(
 /// reached, is behind. False when none got it.
 fn tell(
     ctx: &mut Context<'_>,
-    circle: &Circle,
     author: &Contact,
+    devices: &[DeviceId],
     conversation: &ConversationId,
     counter: u64,
     theirs: &Theirs,
@@ -125,8 +129,7 @@ fn tell(
         .iter()
         .flat_map(|item| item.recipients.iter().map(|recipient| recipient.device))
         .collect();
-    let devices = circle.authorised(ctx, author);
-    let reachable: BTreeSet<DeviceId> = pairwise::look(ctx, author, &devices)?.devices.into_iter().collect();
+    let reachable: BTreeSet<DeviceId> = pairwise::look(ctx, author, devices)?.devices.into_iter().collect();
     let fields = AcknowledgementFields {
         conversation: *conversation,
         device: ctx.me.device,
@@ -138,15 +141,15 @@ fn tell(
     let signed = Acknowledgement::issue(&ctx.me.key, fields).signed;
     let mut is_told = false;
     for device in devices {
-        let which = (*conversation, device);
-        if on_their_way.contains(&device) || !reachable.contains(&device) {
+        let which = (*conversation, *device);
+        if on_their_way.contains(device) || !reachable.contains(device) {
             ctx.agenda.behind.insert(which);
             continue;
         }
         let body = Body::Acknowledgement(signed.to_wire());
-        let Some(payload) = pairwise::seal(ctx, author, &device, body, None)? else { continue };
+        let Some(payload) = pairwise::seal(ctx, author, device, body, None)? else { continue };
         ctx.agenda.behind.remove(&which);
-        outgoing::put(ctx, &author.user, &[device], purpose, NO_GROUP, payload)?;
+        outgoing::put(ctx, &author.user, &[*device], purpose, NO_GROUP, payload)?;
         is_told = true;
     }
     Ok(is_told)
