@@ -54,6 +54,8 @@ pub(super) struct Agenda {
     pub(super) greeted: BTreeMap<ConversationId, Timestamp>,
     /// How far each member of a group has come with this device's messages, where that was asked of late.
     pub(super) progress: BTreeMap<ConversationId, BTreeMap<UserId, Progress>>,
+    /// Devices of members that are to be told what is held of these authors, as they handed it over or may do so.
+    pub(super) handed: BTreeMap<(ConversationId, DeviceId), BTreeSet<DeviceId>>,
     /// When this device last acknowledged something of a large group.
     pub(super) acknowledged: BTreeMap<ConversationId, Timestamp>,
     /// Whether payloads in quarantine may open now.
@@ -154,6 +156,7 @@ impl Agenda {
     /// A device was revoked: nothing is due to it.
     pub(super) fn forget(&mut self, device: &DeviceId) {
         self.behind.retain(|(_, behind)| behind != device);
+        self.handed.retain(|(_, by), _| by != device);
         self.compare.retain(|(of, _), _| of != device);
         self.spoke.retain(|(of, _), _| of != device);
         self.offered.retain(|(of, _), _| of != device);

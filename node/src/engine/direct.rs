@@ -11,7 +11,7 @@ use super::admission::Admission;
 use super::circle::Circle;
 use super::context::Context;
 use super::{
-    acknowledging, changes, groups, history, introductions, lists, own, resend, texts, ticks, views, writing,
+    acknowledging, changes, group_acknowledging, groups, history, introductions, lists, own, resend, texts, ticks, views, writing,
 };
 use crate::event::Event;
 use crate::log;
@@ -132,7 +132,11 @@ pub(super) fn received_history(
                     || Circle::of(ctx, &entry.header.conversation)?
                         .is_some_and(|circle| circle.knows(ctx, user)) =>
             {
+                let (conversation, author) = (entry.header.conversation, entry.header.device);
                 carry(ctx, entry, bearer)?;
+                if bearer == Bearer::Member {
+                    group_acknowledging::note_handed(ctx, &conversation, device, &author);
+                }
             }
             Ok(_) => tracing::warn!(device = %device.short(), "an entry of another conversation"),
             Err(error) => tracing::warn!(device = %device.short(), %error, "an entry was refused"),
@@ -143,7 +147,7 @@ pub(super) fn received_history(
 
 fn carry(ctx: &mut Context<'_>, entry: SignedEntry, bearer: Bearer) -> Result<(), StoreError> {
     match admit(ctx, &entry, bearer)? {
-        Admission::Taken(circle) => take(ctx, circle, entry),
+        Admission::Taken(circle) => take(ctx, circle, entry, bearer),
         // Whoever holds it offers it again.
         Admission::Later => Ok(()),
         Admission::Refused(reason) => {
@@ -163,7 +167,12 @@ pub(super) fn was_copied(ctx: &mut Context<'_>, shown: &EntryHeader) -> Result<(
 }
 
 /// Takes in an entry that was admitted.
-pub(super) fn take(ctx: &mut Context<'_>, circle: Circle, entry: SignedEntry) -> Result<(), StoreError> {
+pub(super) fn take(
+    ctx: &mut Context<'_>,
+    circle: Circle,
+    entry: SignedEntry,
+    bearer: Bearer,
+) -> Result<(), StoreError> {
     let EntryHeader { conversation, device, .. } = entry.header;
     let is_own = own::is_own(ctx, &device);
     if !note_fork(ctx, &circle, &entry)? {
@@ -177,8 +186,8 @@ pub(super) fn take(ctx: &mut Context<'_>, circle: Circle, entry: SignedEntry) ->
         acknowledging::make_due(ctx, &conversation)?;
     }
     let Some(stored) = stored else {
-        // In a group there is no news of it.
-        if matches!(circle, Circle::Group(_)) && !is_own {
+        // In a group there is no news of it. Who hands over what another one wrote is told by itself.
+        if matches!(circle, Circle::Group(_)) && !is_own && bearer == Bearer::Author {
             ctx.agenda.behind.insert((conversation, device));
         }
         return Ok(());

@@ -22,6 +22,7 @@ use super::documents::Documents;
 use super::links::{Links, MAX_LINKS};
 use super::setup::{NewAccount, Origin, create_account};
 use super::types::{NetOutput, Outputs};
+use super::direct::Bearer;
 use super::{direct, inbox, sealing};
 use crate::store::{Contact, ContactState, Cut, MemoryStore, NodeStore};
 
@@ -247,7 +248,7 @@ fn nobody_takes_out_devices_of_somebody_else() {
                 agenda: &mut agenda,
                 events: &mut events,
             };
-            direct::take(&mut ctx, Circle::Direct(Box::new(contact)), entry)?;
+            direct::take(&mut ctx, Circle::Direct(Box::new(contact)), entry, Bearer::Author)?;
             let [mine, theirs] = devices.map(|device| ctx.tx.cut(&me.direct(&user), &device));
             Ok([mine?, theirs?])
         })

@@ -74,6 +74,7 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
         }
         kept.token = token;
         kept.from_seq = if view.settings.history { 1 } else { next };
+        kept.hands_history = view.settings.history && is_own(ctx, group, &member.grant);
         kept.removed = None;
         kept.introduction_due = true;
         ctx.tx.put_member(&kept)?;
@@ -86,12 +87,20 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
             kept.removed = Some(ctx.now);
             kept.introduction_due = false;
             kept.welcome_due = false;
+            kept.hands_history = false;
             ctx.tx.put_member(&kept)?;
             // The next message gets a key that they don't have.
             resend::renew_key(ctx, group)?;
         }
     }
     Ok(())
+}
+
+/// Whether this device made an operation.
+fn is_own(ctx: &mut Context<'_>, group: &ConversationId, hash: &OperationHash) -> bool {
+    let me = ctx.me.device;
+    let made = ctx.groups.document(group).and_then(|document| document.get(hash));
+    made.is_some_and(|made| made.operation.device == me)
 }
 
 /// Whether entries may count that did not, or the other way round.

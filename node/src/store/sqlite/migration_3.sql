@@ -24,6 +24,7 @@ CREATE TABLE members (
     introduced       BLOB NOT NULL, -- as in contacts
     introduction_due INTEGER NOT NULL,
     welcome_due      INTEGER NOT NULL,
+    hands_history    INTEGER NOT NULL,
     PRIMARY KEY (conversation, user)
 ) STRICT;
 CREATE INDEX members_by_user ON members (user, conversation);
