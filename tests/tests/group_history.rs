@@ -113,3 +113,39 @@ fn who_comes_to_a_group_that_hides_its_history_misses_nothing() {
     days(&mut stage, LOST_AFTER_DAYS + 2);
     assert_eq!(whole(&mut stage, CAROL), ["one", "two"]);
 }
+
+/// Bob is out for a while.
+fn bob_is_back(history: bool) -> Stage {
+    let mut stage = club(history);
+    say(&mut stage, DAVE, "before");
+    say(&mut stage, ALICE, "before, of Alice");
+    let group = "Club".to_owned();
+    stage.group(ALICE, Command::GroupRemove { group, member: "Bob".to_owned() }).unwrap();
+    stage.run(MINUTES).unwrap();
+    say(&mut stage, DAVE, "meanwhile");
+    say(&mut stage, ALICE, "meanwhile, of Alice");
+    add(&mut stage, "Bob");
+    stage.run(MINUTES).unwrap();
+    say(&mut stage, DAVE, "after");
+    say(&mut stage, ALICE, "after, of Alice");
+    stage
+}
+
+#[test]
+fn who_comes_back_lost_nothing_of_what_was_not_for_them() {
+    let mut stage = bob_is_back(false);
+    days(&mut stage, LOST_AFTER_DAYS + 2);
+    let expected = ["before", "before, of Alice", "after", "after, of Alice"];
+    assert_eq!(whole(&mut stage, BOB), expected);
+    say(&mut stage, DAVE, "on we go");
+    assert_eq!(whole(&mut stage, BOB).last().map(String::as_str), Some("on we go"));
+}
+
+#[test]
+fn who_comes_back_to_a_group_that_shows_its_history_gets_what_they_missed() {
+    let mut stage = bob_is_back(true);
+    days(&mut stage, LOST_AFTER_DAYS + 2);
+    let expected =
+        ["before", "before, of Alice", "meanwhile", "meanwhile, of Alice", "after", "after, of Alice"];
+    assert_eq!(whole(&mut stage, BOB), expected);
+}

@@ -8,7 +8,7 @@ use undertone_protocol::ids::{ConversationId, DeviceId};
 use super::circle::Circle;
 use super::context::Context;
 use super::links::Links;
-use super::{group_acknowledging, keys, own};
+use super::{group_acknowledging, groups, keys, own};
 use crate::command::LostView;
 use crate::event::Event;
 use crate::store::{Gap, StoreError};
@@ -54,6 +54,9 @@ fn look_for(
     }
     tracing::warn!(device = %device.short(), from = gap.from, through = gap.through, "entries are lost");
     log::pass_over(ctx.tx, conversation, device, ctx.now)?;
+    if groups::was_out_meanwhile(ctx, circle, device, &gap)? {
+        return Ok(());
+    }
     let lost = view(ctx, circle, device, &gap)?;
     ctx.events.push(Event::Lost { lost });
     Ok(())
@@ -87,12 +90,14 @@ pub(super) fn before(
     circle: &Circle,
     conversation: &ConversationId,
 ) -> Result<BTreeMap<(DeviceId, u64), LostView>, StoreError> {
-    let lost = ctx.tx.gaps(conversation)?.into_iter().filter(|(_, gap)| gap.is_lost());
-    let shown = lost.map(|(device, gap)| {
-        let behind = gap.through.saturating_add(1);
-        Ok(((device, behind), view(ctx, circle, &device, &gap)?))
-    });
-    shown.collect()
+    let mut shown = BTreeMap::new();
+    for (device, gap) in ctx.tx.gaps(conversation)?.into_iter().filter(|(_, gap)| gap.is_lost()) {
+        if !groups::was_out_meanwhile(ctx, circle, &device, &gap)? {
+            let behind = gap.through.saturating_add(1);
+            shown.insert((device, behind), view(ctx, circle, &device, &gap)?);
+        }
+    }
+    Ok(shown)
 }
 
 fn view(ctx: &Context<'_>, circle: &Circle, device: &DeviceId, gap: &Gap) -> Result<LostView, StoreError> {
