@@ -146,6 +146,8 @@ pub const REMOVED_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 pub const GROUP_ROTATION_MESSAGES: u64 = 100;
 /// A group's sender starts a new sender key when the present one is so old.
 pub const GROUP_ROTATION_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Up to so much earlier, at random for each key, so that not all members renew theirs at once.
+pub const GROUP_ROTATION_JITTER: Duration = Duration::from_secs(2 * 24 * 3600);
 /// A group with more members is large: acknowledgements are made less often.
 pub const LARGE_GROUP_MEMBERS: usize = 32;
 /// In a large group a device acknowledges no more often than this.
