@@ -6,7 +6,7 @@ use undertone_protocol::keys::{
 use undertone_protocol::membership::{GroupUpdate, Person};
 use undertone_protocol::token::{Step, TokenGrant};
 
-use super::update_received;
+use super::{create, update_received};
 use crate::engine::context::Context;
 use crate::engine::names;
 use crate::engine::tests::{START, on_a_device};
@@ -86,5 +86,21 @@ fn another_word_on_a_members_mailboxes_changes_nothing() {
         // A stranger has no word at all.
         says(ctx, 4, person(5, &[9]));
         assert_eq!(known(ctx, &identity(5).user()), []);
+    });
+}
+
+/// A contact who has no part in a group could keep this device from its members.
+#[test]
+fn who_is_not_in_a_group_says_nothing_of_how_its_members_are_reached() {
+    on_a_device(|ctx| {
+        contact(ctx, 1);
+        let group = create(ctx, Name::new("Club").unwrap()).unwrap().unwrap().id;
+        let update = GroupUpdate { people: vec![person(3, &[7])], ..GroupUpdate::of(group) };
+        update_received(ctx, &identity(1).user(), &device(1).device(), update.to_wire()).unwrap();
+        let member = ctx.tx.member(&group, &identity(3).user()).unwrap();
+        assert_eq!(member.map(|member| member.grants).unwrap_or_default(), []);
+        // Whose list it is, its user says.
+        let known = ctx.tx.contact(&identity(3).user()).unwrap().unwrap();
+        assert_eq!(known.device_list, Some(person(3, &[]).device_list));
     });
 }
