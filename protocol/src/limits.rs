@@ -183,6 +183,8 @@ pub const QUARANTINE_ITEMS_MAX: usize = 1_024;
 pub const REQUESTS_MAX: usize = 256;
 /// Contact requests beyond these that are kept sealed until there is room, among the payloads that can't be opened yet.
 pub const REQUESTS_KEPT_MAX: usize = 256;
+/// Introductions of members of groups who are not known to be such, that are kept sealed until they are.
+pub const INTRODUCTIONS_KEPT_MAX: usize = 256;
 /// Hashes of handled payloads that a node remembers: several times what its relays may hold for it.
 pub const SEEN_ITEMS_MAX: usize = 65_536;
 /// Receiving sender keys that are kept of one peer device.

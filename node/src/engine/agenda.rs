@@ -62,8 +62,8 @@ pub(super) struct Agenda {
     pub(super) quarantine: bool,
     /// The tags of what is in quarantine, so that a key that opens none of it costs nothing.
     pub(super) quarantined: BTreeSet<Tag>,
-    /// Requests among them: they wait until the user has room for more.
-    pub(super) kept_requests: BTreeSet<PayloadHash>,
+    /// Introductions among them, and what each waits for.
+    pub(super) kept: BTreeMap<PayloadHash, Kept>,
     /// How many payloads may be handled before the store looks whether it remembers too many.
     pub(super) seen_room: usize,
     /// When devices of contacts were, or will be, last asked to send again what could not be read.
@@ -100,6 +100,17 @@ pub(super) struct Agenda {
     pub(super) forks: BTreeSet<(ConversationId, DeviceId, u64)>,
     /// When a device was last shown that somebody wrote two entries with one number.
     pub(super) forks_shown: BTreeMap<(DeviceId, ConversationId), Timestamp>,
+}
+
+/// What an introduction waits for that came too early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// A request: until the user has room for more.
+    Request,
+    /// A member's: until this device knows that they are one.
+    Member,
+    /// It was not looked at since the start.
+    Unknown,
 }
 
 /// Who is on the other side of a conversation.
@@ -153,6 +164,11 @@ pub(super) struct Offer {
 }
 
 impl Agenda {
+    /// How many introductions wait for this.
+    pub(super) fn kept(&self, what: Kept) -> usize {
+        self.kept.values().filter(|kept| **kept == what).count()
+    }
+
     /// A device was revoked: nothing is due to it.
     pub(super) fn forget(&mut self, device: &DeviceId) {
         self.behind.retain(|(_, behind)| behind != device);
