@@ -138,6 +138,10 @@ pub const UPDATE_FORKS_MAX: usize = 16;
 pub const UPDATE_WANTS_MAX: usize = 64;
 /// Bytes of operations and people in one update of a group: it fits an envelope with all that goes around it.
 pub const UPDATE_BYTES_MAX: usize = 40 * KIB;
+/// Where bundles of a user's devices lie, and their mailboxes, each, in an update of a group.
+pub const PERSON_ADDRESSES_MAX: usize = 64;
+/// All that is said of one user in an update of a group, encoded: it goes into an envelope.
+pub const PERSON_BYTES_MAX: usize = 39 * KIB;
 /// How long a token lives that a member hands on to somebody whom they added: by then these have their own.
 pub const DELEGATED_TOKEN_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// A member who was removed may still deliver for so long: what they did before they knew.

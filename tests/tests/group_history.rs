@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use undertone::command::{Command, GroupChange, HistoryItem};
+use undertone::command::{Command, CountView, GroupChange, HistoryItem, Response};
 use undertone_protocol::limits::{DRAINED_AFTER, LOST_AFTER_DAYS};
 use undertone_tests::simulation::Stage;
 
@@ -148,4 +148,36 @@ fn who_comes_back_to_a_group_that_shows_its_history_gets_what_they_missed() {
     let expected =
         ["before", "before, of Alice", "meanwhile", "meanwhile, of Alice", "after", "after, of Alice"];
     assert_eq!(whole(&mut stage, BOB), expected);
+}
+
+/// How far the first text is that an own device sees.
+fn state(stage: &mut Stage, node: usize, text: &str) -> String {
+    let mut shown = stage.history(node, "Club").unwrap().into_iter();
+    shown.find(|view| view.text == text).unwrap().state
+}
+
+/// It was not for them, so nobody waits for them.
+#[test]
+fn who_comes_later_takes_no_tick_back_on_the_authors_other_devices() {
+    let mut stage = club(false);
+    let phone = stage.add_linked(ALICE, "phone").unwrap();
+    say(&mut stage, ALICE, "one");
+    stage.run(MINUTES).unwrap();
+    assert_eq!(state(&mut stage, phone, "one"), "delivered");
+    add(&mut stage, "Carol");
+    stage.run(MINUTES).unwrap();
+    assert_eq!(state(&mut stage, ALICE, "one"), "delivered");
+    assert_eq!(state(&mut stage, phone, "one"), "delivered");
+}
+
+#[test]
+fn what_was_before_somebody_came_counts_not_as_read_by_them() {
+    let mut stage = club(false);
+    (0..20).for_each(|n| say(&mut stage, BOB, &format!("{n}")));
+    add(&mut stage, "Carol");
+    stage.run(MINUTES).unwrap();
+    say(&mut stage, BOB, "welcome");
+    let read = stage.ask(CAROL, Command::Read { name: "Club".to_owned() }).unwrap().unwrap();
+    // That she was added, and this.
+    assert!(matches!(read, Response::Count(CountView { messages: 2, .. })), "{read:?}");
 }

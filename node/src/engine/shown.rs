@@ -91,7 +91,9 @@ fn is_hidden(ctx: &Context<'_>, entry: &EntryId) -> Result<bool, StoreError> {
 /// Whether an entry is a line of the conversation with a contact, to be seen by the user. Its cut is not looked at.
 pub(super) fn is_line(ctx: &Context<'_>, circle: &Circle, stored: &StoredEntry) -> Result<bool, StoreError> {
     let is_line = match stored.entry.body.content {
-        Content::Text(_) | Content::Devices(_) | Content::Operation(_) | Content::Unknown => true,
+        Content::Text(_) | Content::Devices(_) | Content::Unknown => true,
+        // Of a contact alone there is no membership.
+        Content::Operation(_) => matches!(circle, Circle::Group(_)),
         Content::Account(_) | Content::Annotation(_) | Content::Hidden(_) => false,
     };
     Ok(is_line && came_in_time(circle, stored) && !is_hidden(ctx, &stored.entry.id)?)

@@ -137,6 +137,10 @@ pub(super) fn siblings_tick(
     // As far as with the one with whom it came the least far.
     let mut least = None;
     for person in circle.people(ctx)? {
+        // It was not for those who came in later.
+        if !own::is_me(ctx, &person) && !membership::was_told(ctx, circle, &person.user, header) {
+            continue;
+        }
         let tick = persons_tick(ctx, &person, header, left_out)?;
         least = Some(least.map_or(tick, |least: Tick| least.min(tick)));
     }
