@@ -72,6 +72,8 @@ pub(super) struct Agenda {
     pub(super) retried: BTreeMap<DeviceId, Timestamp>,
     /// Devices of contacts that must be sent again what they could not read, and when.
     pub(super) retry_again: BTreeMap<DeviceId, (UserId, Timestamp)>,
+    /// When the next entry's time is over.
+    pub(super) vanishes_at: Option<Timestamp>,
     /// Whether the account changed in the store.
     pub(super) reload: bool,
     /// Devices whose bundle can't be had just now: what is sealed does not wait for them.

@@ -104,6 +104,16 @@ impl Circle {
         }
     }
 
+    /// After how long what is written vanishes; `None`: it stays.
+    pub(super) fn timer(&self, ctx: &Context<'_>) -> Option<Duration> {
+        let seconds = match self {
+            // No timer of a chat with a contact can be set yet.
+            Self::Direct(_) => 0,
+            Self::Group(group) => ctx.groups.view(&group.id).map_or(0, |view| view.settings.timer_s),
+        };
+        (seconds > 0).then(|| Duration::from_secs(seconds))
+    }
+
     /// The others who take part now, as far as something is known of them.
     pub(super) fn people(&self, ctx: &Context<'_>) -> Result<Vec<Contact>, StoreError> {
         let group = match self {

@@ -11,7 +11,8 @@ use super::admission::Admission;
 use super::circle::Circle;
 use super::context::Context;
 use super::{
-    acknowledging, changes, group_acknowledging, groups, history, introductions, lists, own, resend, texts, ticks, views, writing,
+    acknowledging, changes, group_acknowledging, groups, history, introductions, lists, own, resend, texts, ticks, vanishing, views,
+    writing,
 };
 use crate::event::Event;
 use crate::log;
@@ -126,7 +127,10 @@ pub(super) fn received_history(
 ) -> Result<(), StoreError> {
     let bearer = if *user == ctx.me.user { Bearer::Sibling } else { Bearer::Member };
     for sealed in entries.entries.into_iter().take(ENTRIES_MAX) {
-        match SignedEntry::verify(sealed) {
+        match SignedEntry::verify_whole_or_gone(sealed) {
+            Ok(entry) if entry.body.is_gone() && !vanishing::is_over(&entry.header, ctx.now) => {
+                tracing::warn!(device = %device.short(), "an entry without its body that should have it yet");
+            }
             Ok(entry)
                 if bearer == Bearer::Sibling
                     || Circle::of(ctx, &entry.header.conversation)?
@@ -193,6 +197,7 @@ pub(super) fn take(
         return Ok(());
     };
     own::look_later(ctx, &conversation);
+    vanishing::note(ctx, &stored.entry.header);
     match &circle {
         Circle::Direct(contact) => turn(ctx, contact, &conversation, is_own)?,
         Circle::Group(group) => groups::judge_entry(ctx, group, &stored)?,
@@ -212,7 +217,8 @@ pub(super) fn take(
         | Content::Text(_)
         | Content::Unknown
         | Content::Annotation(_)
-        | Content::Hidden(_) => {}
+        | Content::Hidden(_)
+        | Content::Gone => {}
     }
     if shows(ctx, &stored)? && circle.shows() {
         changes::tell(ctx, &circle, &stored)?;

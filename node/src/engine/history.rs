@@ -225,6 +225,8 @@ enum Offered {
     Gaps,
     /// Of these what its author sends no more by itself.
     OldGaps,
+    /// Of these what says nothing any more.
+    GoneGaps,
 }
 
 /// A sibling gets everybody's; somebody else's device those of the user's devices that can't send them themselves any
@@ -241,6 +243,7 @@ fn offered(ctx: &Context<'_>, circle: &Circle, to: &Contact, hands: bool, author
     };
     match circle {
         _ if own::is_me(ctx, to) || gone() => Offered::All,
+        Circle::Direct(_) if *author == ctx.me.device => Offered::GoneGaps,
         Circle::Direct(_) => Offered::None,
         Circle::Group(_) if hands => Offered::Before,
         Circle::Group(_) if is_mine => Offered::OldGaps,
@@ -254,7 +257,7 @@ impl Offered {
         match self {
             Self::None => 0,
             Self::All | Self::Before => u64::MAX,
-            Self::Gaps | Self::OldGaps => item.last(),
+            Self::Gaps | Self::OldGaps | Self::GoneGaps => item.last(),
         }
     }
 
@@ -268,7 +271,10 @@ impl Offered {
                 matches!(stored.entry.body.content, Content::Operation(_))
                     || !membership::was_told(ctx, circle, &to.user, &stored.entry.header)
             }
-            Self::OldGaps => ctx.now.since(stored.received) >= ENVELOPE_TTL_MAX,
+            Self::OldGaps => {
+                stored.entry.body.is_gone() || ctx.now.since(stored.received) >= ENVELOPE_TTL_MAX
+            }
+            Self::GoneGaps => stored.entry.body.is_gone(),
         }
     }
 }

@@ -122,6 +122,12 @@ fn seal_some(
             continue;
         }
         let Some(stored) = ctx.tx.entry(&delivery.entry)? else { continue };
+        if stored.entry.body.is_gone() {
+            // There is nothing to say any more: whoever sees that it is missing gets its header.
+            delivery.sealed = true;
+            ctx.tx.put_delivery(&delivery)?;
+            continue;
+        }
         // The message, its copy, and a key for each device at most. What has no room waits.
         let Some(left) = room.checked_sub(2 + reachable + own::siblings(ctx).len()) else {
             ctx.agenda.seal.insert(conversation);

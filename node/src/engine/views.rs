@@ -100,7 +100,7 @@ pub(super) fn link_refused(name: &str, why: Failure) -> String {
 fn text(ctx: &Context<'_>, stored: &StoredEntry) -> Result<String, StoreError> {
     Ok(match &stored.entry.body.content {
         Content::Text(text) => text.text.clone(),
-        Content::Annotation(_) | Content::Hidden(_) => String::new(),
+        Content::Annotation(_) | Content::Hidden(_) | Content::Gone => String::new(),
         Content::Devices(change) => devices(change),
         Content::Account(_) => "(what your devices know of a contact)".to_owned(),
         Content::Operation(signed) => membership::told(ctx, signed)?,
