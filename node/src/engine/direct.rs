@@ -11,7 +11,8 @@ use super::admission::Admission;
 use super::circle::Circle;
 use super::context::Context;
 use super::{
-    acknowledging, changes, groups, history, introductions, lists, own, resend, texts, ticks, views, writing,
+    acknowledging, changes, group_acknowledging, groups, history, introductions, lists, own, resend, texts, ticks, vanishing, views,
+    writing,
 };
 use crate::event::Event;
 use crate::log;
@@ -126,13 +127,20 @@ pub(super) fn received_history(
 ) -> Result<(), StoreError> {
     let bearer = if *user == ctx.me.user { Bearer::Sibling } else { Bearer::Member };
     for sealed in entries.entries.into_iter().take(ENTRIES_MAX) {
-        match SignedEntry::verify(sealed) {
+        match SignedEntry::verify_whole_or_gone(sealed) {
+            Ok(entry) if entry.body.is_gone() && !vanishing::is_over(&entry.header, ctx.now) => {
+                tracing::warn!(device = %device.short(), "an entry without its body that should have it yet");
+            }
             Ok(entry)
                 if bearer == Bearer::Sibling
                     || Circle::of(ctx, &entry.header.conversation)?
                         .is_some_and(|circle| circle.knows(ctx, user)) =>
             {
+                let (conversation, author) = (entry.header.conversation, entry.header.device);
                 carry(ctx, entry, bearer)?;
+                if bearer == Bearer::Member {
+                    group_acknowledging::note_handed(ctx, &conversation, device, &author);
+                }
             }
             Ok(_) => tracing::warn!(device = %device.short(), "an entry of another conversation"),
             Err(error) => tracing::warn!(device = %device.short(), %error, "an entry was refused"),
@@ -143,7 +151,7 @@ pub(super) fn received_history(
 
 fn carry(ctx: &mut Context<'_>, entry: SignedEntry, bearer: Bearer) -> Result<(), StoreError> {
     match admit(ctx, &entry, bearer)? {
-        Admission::Taken(circle) => take(ctx, circle, entry),
+        Admission::Taken(circle) => take(ctx, circle, entry, bearer),
         // Whoever holds it offers it again.
         Admission::Later => Ok(()),
         Admission::Refused(reason) => {
@@ -163,7 +171,12 @@ pub(super) fn was_copied(ctx: &mut Context<'_>, shown: &EntryHeader) -> Result<(
 }
 
 /// Takes in an entry that was admitted.
-pub(super) fn take(ctx: &mut Context<'_>, circle: Circle, entry: SignedEntry) -> Result<(), StoreError> {
+pub(super) fn take(
+    ctx: &mut Context<'_>,
+    circle: Circle,
+    entry: SignedEntry,
+    bearer: Bearer,
+) -> Result<(), StoreError> {
     let EntryHeader { conversation, device, .. } = entry.header;
     let is_own = own::is_own(ctx, &device);
     if !note_fork(ctx, &circle, &entry)? {
@@ -177,13 +190,14 @@ pub(super) fn take(ctx: &mut Context<'_>, circle: Circle, entry: SignedEntry) ->
         acknowledging::make_due(ctx, &conversation)?;
     }
     let Some(stored) = stored else {
-        // In a group there is no news of it.
-        if matches!(circle, Circle::Group(_)) && !is_own {
+        // In a group there is no news of it. Who hands over what another one wrote is told by itself.
+        if matches!(circle, Circle::Group(_)) && !is_own && bearer == Bearer::Author {
             ctx.agenda.behind.insert((conversation, device));
         }
         return Ok(());
     };
     own::look_later(ctx, &conversation);
+    vanishing::note(ctx, &stored.entry.header);
     match &circle {
         Circle::Direct(contact) => turn(ctx, contact, &conversation, is_own)?,
         Circle::Group(group) => groups::judge_entry(ctx, group, &stored)?,
@@ -203,7 +217,8 @@ pub(super) fn take(ctx: &mut Context<'_>, circle: Circle, entry: SignedEntry) ->
         | Content::Text(_)
         | Content::Unknown
         | Content::Annotation(_)
-        | Content::Hidden(_) => {}
+        | Content::Hidden(_)
+        | Content::Gone => {}
     }
     if shows(ctx, &stored)? && circle.shows() {
         changes::tell(ctx, &circle, &stored)?;

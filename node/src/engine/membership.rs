@@ -8,6 +8,7 @@ use undertone_protocol::membership::{Action, Link, Operation, SettingsChange};
 use super::circle::{Circle, name_of};
 use super::context::Context;
 use super::own;
+use crate::command::span;
 use crate::store::{Contact, StoreError};
 
 /// The operations that the author of a group's entry knew.
@@ -91,8 +92,10 @@ fn settings(change: &SettingsChange) -> String {
     if change.picture.is_some() {
         parts.push("changed the picture".to_owned());
     }
-    if let Some(seconds) = change.timer_s {
-        parts.push(format!("set the timer to {seconds} s"));
+    match change.timer_s {
+        Some(0) => parts.push("lets messages stay".to_owned()),
+        Some(seconds) => parts.push(format!("lets messages vanish after {}", span(seconds))),
+        None => {}
     }
     if let Some(role) = change.may_add {
         parts.push(format!("lets {}s and above add members", role.as_str()));

@@ -65,8 +65,7 @@ pub(super) fn received(
     siblings_ticks(ctx, &circle, &before, &ever, fields)?;
     ctx.agenda.take_in.insert((*device, conversation));
     // What it still lacks when what waits for it had time to come.
-    history::spoke(ctx, device, &conversation);
-    Ok(())
+    history::spoke(ctx, &circle, user, device)
 }
 
 /// Another device of the user says what it has, and what the user read there: that is read here too.

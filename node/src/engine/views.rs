@@ -100,7 +100,7 @@ pub(super) fn link_refused(name: &str, why: Failure) -> String {
 fn text(ctx: &Context<'_>, stored: &StoredEntry) -> Result<String, StoreError> {
     Ok(match &stored.entry.body.content {
         Content::Text(text) => text.text.clone(),
-        Content::Annotation(_) | Content::Hidden(_) => String::new(),
+        Content::Annotation(_) | Content::Hidden(_) | Content::Gone => String::new(),
         Content::Devices(change) => devices(change),
         Content::Account(_) => "(what your devices know of a contact)".to_owned(),
         Content::Operation(signed) => membership::told(ctx, signed)?,
@@ -137,6 +137,10 @@ pub(super) fn siblings_tick(
     // As far as with the one with whom it came the least far.
     let mut least = None;
     for person in circle.people(ctx)? {
+        // It was not for those who came in later.
+        if !own::is_me(ctx, &person) && !membership::was_told(ctx, circle, &person.user, header) {
+            continue;
+        }
         let tick = persons_tick(ctx, &person, header, left_out)?;
         least = Some(least.map_or(tick, |least: Tick| least.min(tick)));
     }

@@ -104,7 +104,11 @@ fn fill(view: &mut View, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Resul
             Content::Text(text) => view.shown.push(text.text),
             Content::Unknown => view.shown.push("unknown".to_owned()),
             Content::Annotation(_) => view.changes.push(stored.entry.id.to_hex()),
-            Content::Devices(_) | Content::Account(_) | Content::Hidden(_) | Content::Operation(_) => {}
+            Content::Devices(_)
+            | Content::Account(_)
+            | Content::Hidden(_)
+            | Content::Operation(_)
+            | Content::Gone => {}
         }
     }
     for delivery in tx.deliveries_unread(&conversation)? {
