@@ -331,11 +331,7 @@ fn offer(
 }
 
 /// Somebody who was let in has all that was written before.
-fn handed_over(
-    ctx: &mut Context<'_>,
-    group: &ConversationId,
-    user: &UserId,
-) -> Result<(), StoreError> {
+fn handed_over(ctx: &mut Context<'_>, group: &ConversationId, user: &UserId) -> Result<(), StoreError> {
     let Some(mut member) = ctx.tx.member(group, user)? else { return Ok(()) };
     member.hands_history = false;
     ctx.tx.put_member(&member)

@@ -43,6 +43,33 @@ pub(super) fn was_told(ctx: &Context<'_>, circle: &Circle, user: &UserId, header
     }
 }
 
+/// Whether an entry waits for somebody who is in: it was for them, and they never went since.
+pub(super) fn waits_for(ctx: &Context<'_>, circle: &Circle, user: &UserId, header: &EntryHeader) -> bool {
+    let Circle::Group(group) = circle else { return true };
+    let heads = heads_of(header);
+    was_told(ctx, circle, user, header)
+        && !went_between(ctx, &group.id, user, &heads, &ctx.groups.heads(&group.id))
+}
+
+/// Whether somebody went between two moments of a group: was removed, or left.
+pub(super) fn went_between(
+    ctx: &Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+    before: &[OperationHash],
+    after: &[OperationHash],
+) -> bool {
+    let is_theirs = |device: &DeviceId| match own::is_own(ctx, device) {
+        true => *user == ctx.me.user,
+        false => ctx.agenda.devices.get(device) == Some(user),
+    };
+    ctx.groups.between(group, before, after, |made| match &made.action {
+        Action::Remove { user: gone, .. } => gone == user,
+        Action::Leave { .. } => is_theirs(&made.device),
+        _ => false,
+    })
+}
+
 /// The group that somebody asks to be let into, with its name: by a link that still holds.
 pub(super) fn asks_for(
     ctx: &Context<'_>,

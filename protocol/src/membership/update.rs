@@ -202,7 +202,9 @@ impl Person {
 
     fn from_wire(person: wire::Person) -> Result<Self, KeysError> {
         if person.bundles.len() > PERSON_ADDRESSES_MAX || person.grants.len() > PERSON_ADDRESSES_MAX {
-            return Err(Malformed::new("group update", "more than 64 bundles or mailboxes of a person").into());
+            return Err(
+                Malformed::new("group update", "more than 64 bundles or mailboxes of a person").into()
+            );
         }
         if person.encoded_len() > PERSON_BYTES_MAX {
             return Err(Malformed::new("group update", "a person of more than 39 KiB").into());

@@ -1,12 +1,10 @@
 //! What was written while this user was out: it was not for them, and so is not lost.
 
-use undertone_protocol::ids::{ConversationId, DeviceId, OperationHash};
-use undertone_protocol::membership::Action;
+use undertone_protocol::ids::{DeviceId, OperationHash};
 
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
-use crate::engine::membership::{heads_of, is_gone};
-use crate::engine::own;
+use crate::engine::membership::{heads_of, is_gone, went_between};
 use crate::store::{Gap, StoreError};
 
 /// Whether this user was out when what is missing was written, as far as the entries around it prove that. What an author
@@ -39,19 +37,5 @@ pub(in crate::engine) fn was_out_meanwhile(
     }
     let Some(before) = heads_at(gap.from.saturating_sub(1))? else { return Ok(false) };
     let was_in = ctx.groups.view_at(&group.id, &before).is_some_and(|view| view.is_in(me));
-    Ok(!was_in || went_between(ctx, &group.id, &before, &after))
-}
-
-/// Whether, between what an author knew first and what they knew later, this user went.
-fn went_between(
-    ctx: &Context<'_>,
-    group: &ConversationId,
-    before: &[OperationHash],
-    after: &[OperationHash],
-) -> bool {
-    ctx.groups.between(group, before, after, |made| match &made.action {
-        Action::Remove { user, .. } => *user == ctx.me.user,
-        Action::Leave { .. } => own::is_own(ctx, &made.device),
-        _ => false,
-    })
+    Ok(!was_in || went_between(ctx, &group.id, me, &before, &after))
 }
