@@ -13,6 +13,7 @@ use undertone_protocol::wire;
 use super::asked::InFlight;
 use super::circle::Circle;
 use super::context::Context;
+use super::groups::departures;
 use super::ticks::{fail, raise_tick};
 use super::{outgoing, progress, resend, revocations, views};
 use crate::event::Event;
@@ -46,12 +47,21 @@ pub(super) fn published(
     for (item, outcome) in publish.items.iter().zip(receipt.items) {
         let mut steps = Vec::with_capacity(item.devices.len());
         let mut failure = None;
+        let group = departures::group_of(ctx, item.outbox)?;
         for (device, outcome) in item.devices.iter().zip(outcome.recipients) {
             // An acknowledgement of the device may have come first, and taken the item out.
             let recipient = ctx.tx.outbox_recipient(item.outbox, device)?;
             let Some((recipient, attempts)) = recipient.and_then(pending) else { continue };
             let attempts = if making_room.contains(device) { 0 } else { attempts };
-            let (state, failed) = step(relay, outcome, attempts, ctx.now);
+            let (state, failed) = match step(relay, outcome, attempts, ctx.now) {
+                // It may have got there, or not: nothing is heard of that.
+                (OutboxState::Custody { .. } | OutboxState::Failed, _)
+                    if departures::is_over(ctx, group.as_ref(), &recipient.user) =>
+                {
+                    (OutboxState::Acknowledged, None)
+                }
+                step => step,
+            };
             steps.push((*device, state));
             if let Some(Failure::Denied(_)) = failed {
                 ask_siblings(ctx, &recipient)?;
@@ -213,7 +223,8 @@ fn conclude_entry(
         for entry in entries {
             ctx.tx.delete_outbox(entry.id)?;
         }
-        return outgoing::drop_keys_of_acknowledged(ctx, entry);
+        outgoing::drop_keys_of_acknowledged(ctx, entry)?;
+        return progress::sent(ctx, entry);
     }
     for purpose in [Purpose::Entry(*entry), Purpose::Key(*entry)] {
         // In a group what can't get to one has got to the others.

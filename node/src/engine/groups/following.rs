@@ -5,7 +5,7 @@ use std::sync::Arc;
 use undertone_protocol::ids::{ConversationId, OperationHash};
 use undertone_protocol::membership::{Action, View};
 
-use super::{judging, meeting, views};
+use super::{departures, judging, meeting, views};
 use crate::engine::context::Context;
 use crate::engine::{acknowledging, members, progress, resend};
 use crate::event::Event;
@@ -105,7 +105,8 @@ fn went(ctx: &mut Context<'_>, mut kept: Member) -> Result<(), StoreError> {
     kept.introduction_due = false;
     kept.welcome_due = false;
     kept.hands_history = false;
-    ctx.tx.put_member(&kept)
+    ctx.tx.put_member(&kept)?;
+    departures::settle(ctx, &kept.group, &kept.user)
 }
 
 /// Whether this device made an operation.

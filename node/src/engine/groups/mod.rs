@@ -3,6 +3,7 @@
 
 // In import order: a module imports only from those above it.
 mod absence;
+pub(super) mod departures;
 mod judging;
 mod views;
 
