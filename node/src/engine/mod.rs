@@ -54,14 +54,14 @@ mod pairwise;
 mod members;
 mod lists;
 mod resend;
+mod ticks;
+mod progress;
 mod sealing;
 
 mod custody;
 mod history;
 mod group_acknowledging;
 mod acknowledging;
-mod ticks;
-mod progress;
 mod receipts;
 
 mod healing;

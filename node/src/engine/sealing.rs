@@ -17,7 +17,7 @@ use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::circle::{Circle, KeyLife};
 use super::context::Context;
-use super::{acknowledged, outgoing, own, pairwise};
+use super::{acknowledged, membership, outgoing, own, pairwise, progress};
 use crate::log;
 use crate::store::{Contact, Delivery, Purpose, ReceiverKey, SenderKey, StoreError};
 
@@ -180,9 +180,15 @@ fn seal(
         Some(own) => pairwise::reach(ctx, own, &own::siblings(ctx))?.unwrap_or_default(),
         None => Vec::new(),
     };
-    let users = users(recipients);
+    let all = users(recipients.iter());
+    // Whoever came in since gets what comes next; that they did, whoever brought it, they see.
+    let is_for = |to: &&Recipient| {
+        matches!(entry.body.content, Content::Operation(_))
+            || membership::is_entitled(ctx, circle, &to.person, &entry.header)
+    };
+    let users = users(recipients.iter().filter(is_for));
     let mut key = match ctx.tx.sender_key(&delivery.conversation)? {
-        Some(key) if !must_rotate(ctx, circle, &key, &users) => key,
+        Some(key) if !must_rotate(ctx, circle, &key, &all) => key,
         _ => new_key(ctx, delivery.conversation, &circle.key_life()),
     };
     // Items of one group travel in one publish, the keys before what they open.
@@ -213,6 +219,9 @@ fn seal(
     // Of one's own devices none is left out: each gets what it lacks as history.
     let left_out = if own.is_some() { without(ctx, &delivery, &left_out, &users)? } else { Vec::new() };
     put(ctx, &key.header_key, &message, [&lack, &left_out], purpose, group)?;
+    if users.is_empty() {
+        progress::sent(ctx, &entry.id)?;
+    }
     let me = ctx.me.user;
     let own_users = key.own_holders.iter().map(|device| (*device, me)).collect();
     let own_lack = without(ctx, &delivery, &key.own_holders, &own_users)?;
@@ -226,12 +235,12 @@ fn seal(
 }
 
 /// Whose each device is that something may be sealed for.
-fn users(recipients: &[Recipient]) -> BTreeMap<DeviceId, UserId> {
+fn users<'a>(recipients: impl Iterator<Item = &'a Recipient>) -> BTreeMap<DeviceId, UserId> {
     let devices = |recipient: &Recipient| {
         let user = recipient.person.user;
         recipient.authorised.clone().into_iter().map(move |device| (device, user))
     };
-    recipients.iter().flat_map(devices).collect()
+    recipients.flat_map(devices).collect()
 }
 
 /// Of an entry that is sealed again, the devices that did not acknowledge it yet.
