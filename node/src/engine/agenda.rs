@@ -139,8 +139,10 @@ pub(super) struct Update {
     pub(super) wants: BTreeSet<UserId>,
     /// Operations that this device waits for.
     pub(super) lacks: BTreeSet<OperationHash>,
-    /// Operations that the other one waits for.
+    /// Operations that the other one waits for, or by which it is out.
     pub(super) named: BTreeSet<OperationHash>,
+    /// Of a device that is out: what it knows.
+    pub(super) below: Vec<OperationHash>,
 }
 
 /// What a member's devices ever said of this device's messages.

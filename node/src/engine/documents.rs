@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use undertone_protocol::ids::{ConversationId, OperationHash};
-use undertone_protocol::membership::{Document, Operation, Verdict, View};
+use undertone_protocol::membership::{Document, Operation, SignedOperation, Verdict, View};
 
 use crate::store::{NodeTx, StoreError};
 
@@ -68,6 +68,18 @@ impl Documents {
     /// The group as it was for somebody who knew these operations; `None` where one is not known here.
     pub(super) fn view_at(&self, group: &ConversationId, heads: &[OperationHash]) -> Option<Arc<View>> {
         self.0.get(group).and_then(|open| open.document.borrow_mut().view_at(heads).ok())
+    }
+
+    /// What somebody lacks who knows some operations, of what others stand on and these, parents first.
+    pub(super) fn past_of(
+        &self,
+        group: &ConversationId,
+        wanted: &[OperationHash],
+        known: &[OperationHash],
+    ) -> Vec<SignedOperation> {
+        let Some(open) = self.0.get(group) else { return Vec::new() };
+        let document = open.document.borrow();
+        document.past_of(wanted, known).map(|(_, made)| made.clone()).collect()
     }
 
     /// Whether an operation that counts, and that somebody came to know between two moments, is such a one.

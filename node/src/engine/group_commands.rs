@@ -83,7 +83,7 @@ pub(super) fn remove(ctx: &mut Context<'_>, group: &str, member: &str) -> Result
         let known = ctx.groups.heads(&group.id);
         match groups::operate(ctx, group, Action::Remove { user, cut })? {
             Ok(_) => {
-                groups::tell_removed(ctx, &group.id, &user, known)?;
+                groups::tell_removed(ctx, &group.id, &user, &known)?;
                 shown(ctx, group)
             }
             Err(why) => refused(&format!("{name} can't be removed from {}", group.name), &why),

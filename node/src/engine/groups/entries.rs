@@ -41,7 +41,11 @@ pub(in crate::engine) fn admit_entry(
         Ok(_) if !may_write(ctx, &group.id, &user, entry) => {
             Ok(Err(Admission::Refused("its author may not write in the group")))
         }
-        Ok(EntryVerdict::Counts | EntryVerdict::DeviceRevoked | EntryVerdict::Removed) => {
+        Ok(counts @ (EntryVerdict::Counts | EntryVerdict::DeviceRevoked | EntryVerdict::Removed)) => {
+            if counts == EntryVerdict::Removed {
+                // Its author does not know.
+                updates::tell_gone(ctx, &group.id, &user, &header.device, &heads_of(header));
+            }
             // What an entry names is held for good, as what an operation stands on.
             if let Some(document) = ctx.groups.document(&group.id) {
                 document.keep(&heads_of(header));

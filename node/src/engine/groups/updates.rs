@@ -7,8 +7,10 @@ use prost::bytes::Bytes;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, OperationHash, UserId};
 use undertone_protocol::keys::Certificate;
-use undertone_protocol::limits::{GROUPS_MAX, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX};
-use undertone_protocol::membership::{Document, GroupUpdate, Missing, Operation, Person, Proof, Taken};
+use undertone_protocol::limits::{GROUPS_MAX, LARGE_GROUP_MEMBERS, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX};
+use undertone_protocol::membership::{
+    Action, Document, GroupUpdate, Missing, Operation, Person, Proof, Role, SignedOperation, Taken, Verdict,
+};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
@@ -291,6 +293,9 @@ fn answer(
     asks: bool,
 ) -> Result<(), StoreError> {
     let is_entitled = is_entitled(ctx, user, group);
+    if !is_entitled && !heads.is_empty() {
+        tell_gone(ctx, group, user, device, heads);
+    }
     let Some(document) = ctx.groups.document(group) else { return Ok(()) };
     if !document.missing(heads).is_empty() {
         ctx.agenda.updates.entry((*group, *device)).or_default().asks = true;
@@ -320,13 +325,39 @@ pub(in crate::engine) fn tell_removed(
     ctx: &mut Context<'_>,
     group: &ConversationId,
     user: &UserId,
-    known: Vec<OperationHash>,
+    known: &[OperationHash],
 ) -> Result<(), StoreError> {
     let person = ctx.tx.contact(user)?;
     for device in person.iter().flat_map(active) {
-        ctx.agenda.updates.entry((*group, device)).or_default().since = Some(known.clone());
+        tell_gone(ctx, group, user, &device, known);
     }
     Ok(())
+}
+
+/// A device says by what it knows whether it knows that its user is out: else it is told, in a large group by admins.
+pub(super) fn tell_gone(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+    device: &DeviceId,
+    known: &[OperationHash],
+) {
+    let Some(view) = ctx.groups.view(group).cloned() else { return };
+    let is_admin = view.role(&ctx.me.user).is_some_and(|role| role <= Role::Admin);
+    let may_tell = is_admin || view.is_in(&ctx.me.user) && view.members.len() <= LARGE_GROUP_MEMBERS;
+    let Some(document) = ctx.groups.document(group).filter(|_| may_tell && !view.is_in(user)) else { return };
+    let removes = |made: &SignedOperation| matches!(&made.operation.action, Action::Remove { user: gone, .. } if gone == user);
+    let beyond = document.since(known).filter(|(_, made)| removes(made)).map(|(hash, _)| hash);
+    let removals: Vec<OperationHash> = beyond
+        .filter(|hash| document.verdict(hash) == Some(Verdict::Counts))
+        .take(UPDATE_HEADS_MAX)
+        .collect();
+    if removals.is_empty() {
+        return;
+    }
+    let update = ctx.agenda.updates.entry((*group, *device)).or_default();
+    update.named.extend(removals);
+    update.below = known.to_vec();
 }
 
 /// When updates are due that would have come too early.
@@ -370,6 +401,10 @@ fn seal(
         }
         return Ok(());
     }
+    if !is_entitled(ctx, &user, &group) {
+        let update = for_gone(ctx, &group, due)?;
+        return meeting::tell(ctx, &person, &device, update, None);
+    }
     let mut people = match due.people {
         true if user == ctx.me.user => meeting::people(ctx, &group, None)?,
         true => lists_of(ctx, &group)?,
@@ -396,6 +431,22 @@ fn seal(
     let (wants, lacks) = (due.wants.into_iter().collect(), due.lacks.into_iter().collect());
     let update = GroupUpdate { group, heads, operations, people, asks: due.asks, wants, forks, lacks };
     meeting::tell(ctx, &person, &device, update, None)
+}
+
+/// For a device that is out: what put it out, what that stands on, and whose it is. Or it is asked for what it has.
+fn for_gone(ctx: &Context<'_>, group: &ConversationId, due: Update) -> Result<GroupUpdate, StoreError> {
+    let heads: Vec<OperationHash> = due.named.into_iter().collect();
+    let made = ctx.groups.past_of(group, &heads, &due.below);
+    let authors: BTreeSet<UserId> =
+        made.iter().filter_map(|made| ctx.agenda.devices.get(&made.operation.device)).copied().collect();
+    let mut people = Vec::new();
+    for author in authors {
+        let person = meeting::person(ctx, group, &author, None)?;
+        people.extend(person.map(|person| Person { grants: Vec::new(), ..person }));
+    }
+    let operations = made.iter().map(SignedOperation::signed).collect();
+    let lacks = due.lacks.into_iter().collect();
+    Ok(GroupUpdate { heads, operations, people, asks: due.asks, lacks, ..GroupUpdate::of(*group) })
 }
 
 /// Whose the operations are, and nothing of how to reach them: members say that themselves.
