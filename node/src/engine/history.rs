@@ -324,6 +324,10 @@ fn offer(
     let numbers = entries.iter().map(|stored| (stored.entry.header.device, stored.entry.header.seq));
     ctx.agenda.offered.insert(which, Offer { at: ctx.now, entries: numbers.collect(), unheard });
     look_again(ctx, &which, ctx.now.after(life(unheard)));
+    if unheard > 0 && own::is_me(ctx, to) && circle.contact().is_none() {
+        // It may not know the group: by what is told of it, it does, and asks.
+        ctx.agenda.updates.entry((*conversation, *device)).or_default();
+    }
     for batch in batches(entries) {
         send(ctx, to, device, conversation, batch)?;
     }

@@ -63,7 +63,8 @@ pub(super) fn published(
                 step => step,
             };
             steps.push((*device, state));
-            if let Some(Failure::Denied(_)) = failed {
+            if let Some(Failure::Denied(denial)) = failed {
+                tracing::debug!(device = ctx.me.device.short(), to = %device.short(), ?denial, "a relay refused");
                 ask_siblings(ctx, &recipient)?;
             }
             failure = failed.or(failure);

@@ -215,6 +215,10 @@ fn goes_again(
                 && !is_refused(delivery)
                 && owes(|state| state != OutboxState::Acknowledged)
         }
+        // Of a member it may be that only the way to them as a contact was shut.
+        What::LeftOut if matches!(recipient, Recipient::Member) => {
+            owes(|state| matches!(state, OutboxState::LeftOut | OutboxState::Failed))
+        }
         What::LeftOut => owes(|state| state == OutboxState::LeftOut),
     })
 }

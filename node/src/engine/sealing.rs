@@ -52,12 +52,12 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         if unsealed.is_empty() {
             continue;
         }
-        let people = circle.people(ctx)?;
-        let is_alone = match &circle {
-            Circle::Direct(contact) => own::is_me(ctx, contact) && own::siblings(ctx).is_empty(),
-            Circle::Group(_) => people.is_empty() && circle.members(ctx)?.is_empty(),
-        };
-        if is_alone {
+        let mut people = circle.people(ctx)?;
+        if people.is_empty() && circle.members(ctx)?.is_empty() {
+            // A group of one is for one's other devices.
+            people.extend(own::own_contact(ctx)?);
+        }
+        if own::siblings(ctx).is_empty() && people.iter().all(|person| own::is_me(ctx, person)) {
             keep_alone(ctx, unsealed)?;
             continue;
         }
@@ -175,7 +175,8 @@ fn seal(
     mut delivery: Delivery,
     entry: &SignedEntry,
 ) -> Result<(), StoreError> {
-    let own = own::own_contact(ctx)?.filter(|_| !circle.is_account(ctx));
+    let is_account = recipients.iter().any(|recipient| own::is_me(ctx, &recipient.person));
+    let own = own::own_contact(ctx)?.filter(|_| !is_account);
     let siblings = match &own {
         Some(own) => pairwise::reach(ctx, own, &own::siblings(ctx))?.unwrap_or_default(),
         None => Vec::new(),
@@ -219,9 +220,6 @@ fn seal(
     // Of one's own devices none is left out: each gets what it lacks as history.
     let left_out = if own.is_some() { without(ctx, &delivery, &left_out, &users)? } else { Vec::new() };
     put(ctx, &key.header_key, &message, [&lack, &left_out], purpose, group)?;
-    if users.is_empty() {
-        progress::sent(ctx, &entry.id)?;
-    }
     let me = ctx.me.user;
     let own_users = key.own_holders.iter().map(|device| (*device, me)).collect();
     let own_lack = without(ctx, &delivery, &key.own_holders, &own_users)?;
@@ -230,6 +228,9 @@ fn seal(
     ctx.tx.put_sender_key(&key)?;
     delivery.sealed = true;
     ctx.tx.put_delivery(&delivery)?;
+    if users.is_empty() || is_account && !circle.is_account(ctx) {
+        progress::sent(ctx, &entry.id)?;
+    }
     own::look_later(ctx, &delivery.conversation);
     Ok(())
 }

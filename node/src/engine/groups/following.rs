@@ -80,6 +80,7 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
             kept.former_tokens.push(kept.token);
         }
         kept.token = token;
+        tracing::debug!(device = ctx.me.device.short(), group = group.short(), who = user.short(), "came in");
         kept.from_seq = if view.settings.history { 1 } else { next };
         kept.hands_history = view.settings.history && is_own(ctx, group, &member.grant);
         kept.removed = None;
@@ -101,6 +102,8 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
 
 /// Somebody is not in any more, or this user is not: from now on their token ends.
 fn went(ctx: &mut Context<'_>, mut kept: Member) -> Result<(), StoreError> {
+    let (group, who) = (kept.group.short(), kept.user.short());
+    tracing::debug!(device = ctx.me.device.short(), group, who, "went");
     kept.removed = Some(ctx.now);
     kept.introduction_due = false;
     kept.welcome_due = false;

@@ -44,6 +44,15 @@ pub(in crate::engine) fn received(
         return Ok(());
     }
     let group = update.group;
+    tracing::debug!(
+        device = ctx.me.device.short(),
+        from = %device.short(),
+        group = %group.short(),
+        operations = update.operations.len(),
+        heads = update.heads.len(),
+        asks = update.asks,
+        "an update of a group"
+    );
     let says_how = may_say_how(ctx, user, &group)?;
     for person in update.people {
         let said = if says_how { person } else { without_addresses(person) };
