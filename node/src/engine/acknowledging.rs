@@ -68,11 +68,14 @@ fn due(ctx: &mut Context<'_>, conversation: &ConversationId, theirs: bool) -> Re
     Ok(())
 }
 
-/// The user has read all that shows of a conversation. Gives how many messages that newly covers.
-pub(super) fn mark_read(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<usize, StoreError> {
+/// The user has read all that shows of a conversation. Gives what was read before, and what is now.
+pub(super) fn mark_read(
+    ctx: &mut Context<'_>,
+    conversation: &ConversationId,
+) -> Result<(Frontier, Frontier), StoreError> {
     let conversation = *conversation;
     let mut own = ctx.tx.own_receipts(&conversation)?;
-    let before = own.read.count();
+    let before = own.read.clone();
     let mut seen = Frontier::default();
     for (device, item) in log::held(ctx.tx, &conversation)? {
         if !own::is_own(ctx, &device) {
@@ -81,12 +84,11 @@ pub(super) fn mark_read(ctx: &mut Context<'_>, conversation: &ConversationId) ->
         }
     }
     own.read.merge(&seen);
-    let newly = own.read.count().saturating_sub(before);
-    if newly > 0 {
+    if own.read.count() > before.count() {
         ctx.tx.put_own_receipts(&conversation, &own)?;
         make_due(ctx, &conversation)?;
     }
-    Ok(usize::try_from(newly).unwrap_or(usize::MAX))
+    Ok((before, own.read))
 }
 
 /// Acknowledgements that are on their way at a start may have been made before the last one.
