@@ -227,6 +227,7 @@ fn messages_are_changed_by_the_beginning_of_their_id() {
 
     let off = bob.json(&["react", "alice", id, "--off", "--no-wait"]);
     assert_eq!(off["reactions"].as_array().unwrap().len(), 0);
+    assert_eq!(off["change"]["kind"], "reaction_off");
     assert_eq!(bob.json(&["pin", "alice", id, "--off", "--no-wait"])["pinned"], false);
     let info = bob.json(&["info", "alice", id]);
     assert_eq!(

@@ -83,7 +83,7 @@ fn change_of(message: &MessageView) -> String {
     match &message.change {
         Some(change) => {
             let far = show::progress(&change.state, change.failed.as_deref(), change.note.as_deref());
-            format!("{}: {far}", change.kind)
+            format!("{}: {far}", called(change))
         }
         None => "it is so already".to_owned(),
     }
@@ -141,5 +141,13 @@ fn change(change: &ChangeView) -> String {
             format!("  {}", show::progress(&change.state, failed.as_deref(), change.note.as_deref()))
         }
     };
-    format!("{} by {from} at {time}{far}", change.kind)
+    format!("{} by {from} at {time}{far}", called(change))
+}
+
+fn called(change: &ChangeView) -> &str {
+    match change.kind.as_str() {
+        "reaction_off" => "reaction taken back",
+        "pin_off" => "pin taken off",
+        kind => kind,
+    }
 }

@@ -84,7 +84,7 @@ pub struct ReactionView {
 pub struct ChangeView {
     /// The id of its own entry, in hexadecimal.
     pub id: String,
-    /// `reaction`, `edit`, `delete`, `pin`.
+    /// `reaction`, `reaction_off`, `edit`, `delete`, `pin`, `pin_off`.
     pub kind: String,
     /// Who did it.
     pub from: String,

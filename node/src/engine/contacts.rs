@@ -14,7 +14,7 @@ use super::agenda::Side;
 use super::context::Context;
 use super::home::mailbox_address;
 use super::introductions;
-use super::names::{stranger, unique_name};
+use super::names::{as_said, stranger, unique_name};
 use crate::command::{CommandError, ErrorKind, quoted};
 use crate::store::{Contact, ContactState, StoreError, StoredInvitation};
 
@@ -96,10 +96,10 @@ pub(super) fn add(
         Some(known) => match known.state {
             ContactState::Requesting => known,
             ContactState::Member => {
-                let is_nameless = known.name.as_str() == user.short();
-                let said = name.or_else(|| is_nameless.then(|| invitation.name.clone()));
-                let name =
-                    said.map_or_else(|| known.name.clone(), |name| unique_name(&contacts, &name, &user));
+                let name = match name {
+                    Some(name) => unique_name(&contacts, &name, &user),
+                    None => as_said(&contacts, &known, &invitation.name),
+                };
                 Contact { state: ContactState::Requesting, name, ..known }
             }
             // What we have to say does not reach them: they need to hear from us by another way.

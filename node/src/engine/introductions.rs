@@ -241,7 +241,10 @@ fn first(
         return Ok(Err(NotTaken::Later));
     }
     let mut contact = match member {
-        Some(member) => Contact { state: ContactState::Requested, ..member },
+        Some(member) => {
+            let name = names::as_said(&contacts, &member, &fields.name);
+            Contact { state: ContactState::Requested, name, ..member }
+        }
         None => {
             let name = names::unique_name(&contacts, &fields.name, &user);
             names::stranger(ctx, user, name, ContactState::Requested)

@@ -241,7 +241,7 @@ pub(super) fn stranger(
 /// A member says what they are called of whom only the id was known.
 fn take_name(ctx: &Context<'_>, contact: &mut Contact, said: &Name) -> Result<(), StoreError> {
     if contact.state == ContactState::Member && contact.name.as_str() == contact.user.short() {
-        contact.name = names::unique_name(&ctx.tx.contacts()?, said, &contact.user);
+        contact.name = names::as_said(&ctx.tx.contacts()?, contact, said);
     }
     Ok(())
 }
