@@ -227,6 +227,7 @@ fn messages_are_changed_by_the_beginning_of_their_id() {
 
     let off = bob.json(&["react", "alice", id, "--off", "--no-wait"]);
     assert_eq!(off["reactions"].as_array().unwrap().len(), 0);
+    assert_eq!(off["change"]["kind"], "reaction_off");
     assert_eq!(bob.json(&["pin", "alice", id, "--off", "--no-wait"])["pinned"], false);
     let info = bob.json(&["info", "alice", id]);
     assert_eq!(
@@ -255,6 +256,62 @@ fn messages_are_changed_by_the_beginning_of_their_id() {
     let id = &reply["id"].as_str().unwrap()[..8];
     assert_eq!(bob.json(&["delete", "alice", id, "--for-me", "--no-wait"])["messages"], 1);
     assert_eq!(bob.json(&["history", "alice"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn groups_are_made_changed_and_left_from_the_command_line() {
+    let home = Home::of("Alice");
+    let group = home.json(&["group", "create", "Book Club", "--no-wait"]);
+    let id = &group["group"].as_str().unwrap()[..8];
+    let link = home.run(&["group", "link", "book club", "--no-wait"]);
+    assert!(stderr(&link).contains("undertone group join LINK"), "{link:?}");
+    home.json(&["group", "set", id, "--description", "Fridays", "--no-wait"]);
+    home.json(&["send", "Book Club", "(removed Alice)", "--no-wait"]);
+    let items = home.json(&["history", "Book Club"]);
+    let kinds: Vec<_> = items.as_array().unwrap().iter().map(|item| item["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["notice", "notice", "text"]);
+    let history = String::from_utf8(home.run(&["history", "Book Club"]).stdout).unwrap();
+    let lines: Vec<&str> = history.lines().collect();
+    assert!(lines[0].contains(" * Alice made an invitation link"), "{history}");
+    // Nobody writes what looks like a notice.
+    assert!(lines[2].contains(" Alice: (removed Alice)"), "{history}");
+    let show = String::from_utf8(home.run(&["group", "show", "Book Club"]).stdout).unwrap();
+    assert!(
+        show.contains("Alice (you): owner") && show.contains("Fridays") && show.contains("  link "),
+        "{show}"
+    );
+
+    let long = "x".repeat(65);
+    let text = "x".repeat(2_049);
+    for (args, exit, says) in [
+        (["group", "show", "Clob"].as_slice(), 4, "`undertone group list`"),
+        (&["send", "Clob", "hello"], 4, "`undertone group list`"),
+        (&["group", "add", "Book Club", "Zoe"], 4, "`undertone contact list`"),
+        (&["group", "remove", "Book Club", "Zoe"], 4, "`undertone group show 'Book Club'`"),
+        (&["group", "remove", "Book Club", "Alice"], 5, "`undertone group leave 'Book Club'`"),
+        (&["group", "role", "Book Club", "Alice", "chief"], 3, "owner, admin or member"),
+        (&["group", "role", "Book Club", "Alice", "member"], 5, "last owner"),
+        (&["group", "set", "Book Club"], 3, "nothing to change"),
+        (&["group", "set", "Book Club", "--description", &text], 3, "2048 bytes"),
+        (&["group", "create", &long], 3, "64"),
+        (&["group", "create", " "], 3, "empty"),
+        (&["group", "link", "Book Club", "--revoke", "abcdef"], 4, "no link"),
+        (&["group", "join", "undertone:nonsense"], 3, "invitation"),
+        (&["group", "add", "Book Club"], 2, "CONTACT"),
+    ] {
+        let refused = home.run(&[args, &["--no-wait"]].concat());
+        assert_eq!(code(&refused), exit, "{refused:?}");
+        assert!(stderr(&refused).contains(says), "{refused:?}");
+    }
+
+    home.json(&["group", "create", "Book Club", "--no-wait"]);
+    let several = home.run(&["send", "Book Club", "to whom?", "--no-wait"]);
+    assert!(code(&several) == 5 && stderr(&several).contains(id), "{several:?}");
+    let left = home.json(&["group", "leave", id, "--no-wait"]);
+    assert_eq!(left["state"], "out");
+    let gone = home.run(&["send", id, "hello?", "--no-wait"]);
+    assert!(code(&gone) == 5 && stderr(&gone).contains("not in Book Club any more"), "{gone:?}");
+    assert_eq!(home.json(&["history", id]).as_array().unwrap().len(), 4, "what was said stays");
 }
 
 #[test]

@@ -127,10 +127,10 @@ impl Club {
     }
 }
 
-/// What people wrote, in order: notices of what was done to the group stand in parentheses.
+/// What people wrote, in order, without notices of what was done to the group.
 fn written(person: &Person) -> anyhow::Result<Vec<MessageView>> {
     let mut history = person.history(CLUB)?;
-    history.retain(|message| !message.text.starts_with('('));
+    history.retain(|message| message.kind == "text");
     Ok(history)
 }
 

@@ -253,7 +253,7 @@ fn whole(stage: &mut Stage) -> Vec<String> {
     let items = stage.history_whole(BOB, "Alice").unwrap();
     let shown = items.into_iter().map(|item| match item {
         HistoryItem::Message(view) => view.text,
-        HistoryItem::Lost(LostView { contact, from, mine, messages }) => {
+        HistoryItem::Lost(LostView { contact, from, mine, messages, .. }) => {
             assert_eq!((contact.as_str(), from.as_str(), mine), ("Alice", "Alice", false));
             messages.to_string()
         }

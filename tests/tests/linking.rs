@@ -8,7 +8,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-process");
 type Tested = anyhow::Result<()>;
 
 fn texts(history: &[MessageView]) -> Vec<&str> {
-    history.iter().map(|message| message.text.as_str()).filter(|text| !text.starts_with('(')).collect()
+    history.iter().filter(|message| message.kind == "text").map(|message| message.text.as_str()).collect()
 }
 
 #[test]

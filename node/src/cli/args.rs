@@ -60,9 +60,10 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Contact,
     },
-    /// Send a text. Works offline: it is kept and sent later.
+    /// Send a text. Works offline: it is kept and sent later. `@NAME` in it mentions who takes part.
     Send {
-        /// The contact or group.
+        /// The contact or group. A contact's name stands before a group's; the id that `group list` shows always names
+        /// the group.
         name: String,
         /// The text.
         text: String,
@@ -74,11 +75,11 @@ pub(super) enum Command {
         /// The text.
         text: String,
     },
-    /// Send a message's text on to somebody else.
+    /// Send a message's text on to somebody else, or to a group.
     Forward {
         #[command(flatten)]
         message: Message,
-        /// The contact who gets it.
+        /// The contact or group that gets it.
         to: String,
     },
     /// React to a message, in the place of your earlier reaction.
@@ -99,7 +100,7 @@ pub(super) enum Command {
         /// The text.
         text: String,
     },
-    /// Delete one of your messages for everyone, or any message for yourself.
+    /// Delete one of your messages for everyone (an admin of a group: anybody's there), or any message for yourself.
     Delete {
         #[command(flatten)]
         message: Message,
@@ -115,7 +116,7 @@ pub(super) enum Command {
         #[arg(long)]
         off: bool,
     },
-    /// Show who has a message, who read it, and since when.
+    /// Show who has one of your messages, who read it, and when they said so; and what was done to a message.
     Info {
         #[command(flatten)]
         message: Message,
@@ -138,7 +139,7 @@ pub(super) enum Command {
         /// The contact or group.
         name: String,
     },
-    /// Groups.
+    /// Groups: make one, let people in, leave, change it, join one by a link.
     Group {
         #[command(subcommand)]
         command: Group,
@@ -155,7 +156,7 @@ pub(super) enum Command {
 /// Which message.
 #[derive(Debug, Args)]
 pub(super) struct Message {
-    /// The contact.
+    /// The contact or group.
     pub(super) name: String,
     /// The message: the digits that `history` shows before it, six at least.
     pub(super) message: String,
@@ -228,22 +229,22 @@ pub(super) enum Group {
         /// The contacts.
         #[arg(required = true, value_name = "CONTACT")]
         member: Vec<String>,
-        /// As what: owner, admin or member.
+        /// As what: owner, admin or member. Nobody gives a role above their own.
         #[arg(long, default_value = "member")]
         role: String,
     },
-    /// Put a member out. They get nothing that is written from then on.
+    /// Put a member out. They see that, keep what they have, and get nothing that is written from then on.
     Remove {
         /// The group.
         group: String,
         /// Who.
         member: String,
     },
-    /// Leave a group.
+    /// Leave a group. You keep what was said.
     Leave {
         /// The group.
         group: String,
-        /// Who becomes owner: needed if you are the last one.
+        /// Who becomes owner: needed if you are the last one, and others are in.
         #[arg(long, value_name = "MEMBER")]
         successor: Option<String>,
     },
@@ -272,7 +273,7 @@ pub(super) enum Group {
         #[arg(long, value_name = "LINK")]
         revoke: Option<String>,
     },
-    /// Ask to be let into a group, by its link.
+    /// Ask to be let into a group, by its link. Whoever made the link decides.
     Join {
         /// The link.
         link: String,
@@ -282,9 +283,9 @@ pub(super) enum Group {
     },
     /// Show your groups.
     List,
-    /// Show who is in a group, and what holds there.
+    /// Show who is in a group, with which role, its links, and what holds there.
     Show {
-        /// The group.
+        /// The group: its name, or the beginning of the id that `group list` shows.
         group: String,
     },
 }

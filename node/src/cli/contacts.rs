@@ -1,7 +1,9 @@
+use undertone_protocol::keys::Invitation;
+
 use super::args::{Contact, Invite, Options};
 use super::session::ask;
 use super::show;
-use crate::command::{Command, ContactView, InvitationView, Response, SafetyNumberView};
+use crate::command::{Command, ContactView, InvitationView, Response, SafetyNumberView, quoted};
 
 /// How long an answer waits for the network, in seconds.
 const WAIT_S: u64 = 15;
@@ -13,12 +15,27 @@ pub(super) async fn invite(options: &Options, Invite { uses, expires }: Invite) 
 
 /// Asks to be let into a group.
 pub(super) async fn join(options: &Options, link: String, message: Option<String>) -> anyhow::Result<()> {
+    let group = Invitation::parse(&link).ok().and_then(|invitation| invitation.group);
     let contact = one(options, Command::GroupJoin { link, message }).await?;
-    print_one(options, &contact, added)
+    match group {
+        Some(group) if !options.json => show::line(&joining(&contact, group.name.as_str())),
+        _ => print_one(options, &contact, added),
+    }
+}
+
+fn joining(contact: &ContactView, group: &str) -> String {
+    let (name, group) = (show::safe(&contact.name), show::safe(group));
+    let way = if contact.introduced {
+        "The request is at their relay."
+    } else {
+        "The request is kept, and sent as soon as their relay is reached."
+    };
+    format!("You asked {name} to let you into {group}. {way} It is for them to let you in.")
 }
 
 /// Asks for a link, and prints it.
 pub(super) async fn print_link(options: &Options, command: Command) -> anyhow::Result<()> {
+    let is_of_group = matches!(command, Command::GroupLink { .. });
     let invitation = ask(options, command, options.wait(WAIT_S), |response| match response {
         Response::Invitation(invitation) => Some(invitation),
         _ => None,
@@ -28,7 +45,7 @@ pub(super) async fn print_link(options: &Options, command: Command) -> anyhow::R
         show::json(&invitation)?;
     } else {
         show::line(&invitation.link)?;
-        eprintln!("{}", instructions(&invitation));
+        eprintln!("{}", instructions(&invitation, is_of_group));
     }
     if !invitation.ready {
         let why = show::because(invitation.problem.as_deref());
@@ -40,12 +57,16 @@ pub(super) async fn print_link(options: &Options, command: Command) -> anyhow::R
     Ok(())
 }
 
-fn instructions(invitation: &InvitationView) -> String {
+fn instructions(invitation: &InvitationView, is_of_group: bool) -> String {
     let uses = if invitation.uses == 1 { "once".to_owned() } else { format!("{} times", invitation.uses) };
     let until = show::time(invitation.expires_ms);
-    format!(
-        "It can be used {uses}, until {until}. Send it to whom you want to talk to, by a way that only they read."
-    )
+    let what = if is_of_group {
+        "Whoever has it can ask you to be let in (`undertone group join LINK`); you let them in by `undertone contact \
+         accept NAME`."
+    } else {
+        "Send it to whom you want to talk to, by a way that only they read."
+    };
+    format!("It can be used {uses}, until {until}. {what}")
 }
 
 /// Carries out a command about contacts.
@@ -106,7 +127,10 @@ fn added(contact: &ContactView) -> String {
 fn accepted(contact: &ContactView) -> String {
     let name = show::safe(&contact.name);
     let told = if contact.introduced { "" } else { " They are told as soon as their relay is reached." };
-    format!("{name} is a contact.{told}")
+    match &contact.group {
+        Some(group) => format!("{name} is a contact, and in {}.{told}", show::safe(group)),
+        None => format!("{name} is a contact.{told}"),
+    }
 }
 
 fn declined(contact: &ContactView) -> String {
@@ -155,10 +179,14 @@ pub(super) fn asked(contact: &ContactView) -> String {
 fn described(contact: &ContactView) -> String {
     let name = show::safe(&contact.name);
     let id = contact.user.get(..8).unwrap_or(&contact.user);
+    let named = quoted(&name);
     let state = match contact.state.as_str() {
         "requesting" => "you asked; they did not answer yet".to_owned(),
-        "requested" => format!("asks {}: `undertone contact accept {name}`", asked(contact)),
-        "declined" => format!("declined; if you want them after all: `undertone contact accept {name}`"),
+        "requested" => format!("asks {}: `undertone contact accept {named}`", asked(contact)),
+        "accepted" if contact.group.is_some() => {
+            format!("a contact; asks {}: `undertone contact accept {named}`", asked(contact))
+        }
+        "declined" => format!("declined; if you want them after all: `undertone contact accept {named}`"),
         "blocked" => "blocked".to_owned(),
         _ if contact.verified => "verified".to_owned(),
         _ => "not verified".to_owned(),
@@ -189,7 +217,8 @@ fn compare(number: &SafetyNumberView) -> String {
     } else {
         format!(
             "{name} sees the same number if nobody is between you: compare it when you meet or by a call,\n\
-             then say `undertone contact verify {name} --confirm`."
+             then say `undertone contact verify {} --confirm`.",
+            quoted(&name)
         )
     };
     format!("{number}\n{rest}")

@@ -8,6 +8,7 @@ use super::session::ask;
 use super::show;
 use crate::command::{
     ChangeView, Command, CommandError, DeviceInfo, ErrorKind, InfoView, MemberInfo, MessageView, Response,
+    quoted,
 };
 
 /// Answers a message.
@@ -70,7 +71,7 @@ async fn changed(options: &Options, command: Command) -> anyhow::Result<()> {
     let failed = message.change.and_then(|change| change.failed);
     match failed {
         Some(why) => {
-            let name = &message.contact;
+            let name = quoted(&message.contact);
             let text = format!("the change failed ({why}): try again with `undertone retry {name}`");
             Err(CommandError::new(ErrorKind::Refused, text).into())
         }
@@ -82,7 +83,7 @@ fn change_of(message: &MessageView) -> String {
     match &message.change {
         Some(change) => {
             let far = show::progress(&change.state, change.failed.as_deref(), change.note.as_deref());
-            format!("{}: {far}", change.kind)
+            format!("{}: {far}", called(change))
         }
         None => "it is so already".to_owned(),
     }
@@ -113,6 +114,9 @@ fn lines(info: &InfoView) -> Vec<String> {
             lines.push(format!("    {}: {}", show::line_of(name), far(state, *delivered_ms, *read_ms)));
         }
     }
+    if !info.message.mine {
+        lines.push(format!("Who else has it, only {} is told.", show::line_of(&info.message.from)));
+    }
     if !info.members.is_empty() {
         lines.push("Times: when a device first said so, by its own clock.".to_owned());
     }
@@ -124,7 +128,9 @@ fn far(state: &str, delivered_ms: Option<u64>, read_ms: Option<u64>) -> String {
     let at = |what: &str, ms: Option<u64>| ms.map(|ms| format!("{what} {}", show::time(ms)));
     let times: Vec<String> =
         [at("delivered", delivered_ms), at("read", read_ms)].into_iter().flatten().collect();
-    if times.is_empty() { show::tick(state) } else { format!("{} ({})", show::tick(state), times.join(", ")) }
+    // Of a message this says that it waits at a relay; of a device nobody knows more than that it said nothing.
+    let tick = if state == "waiting" { "· not yet".to_owned() } else { show::tick(state) };
+    if times.is_empty() { tick } else { format!("{tick} ({})", times.join(", ")) }
 }
 
 fn change(change: &ChangeView) -> String {
@@ -135,5 +141,13 @@ fn change(change: &ChangeView) -> String {
             format!("  {}", show::progress(&change.state, failed.as_deref(), change.note.as_deref()))
         }
     };
-    format!("{} by {from} at {time}{far}", change.kind)
+    format!("{} by {from} at {time}{far}", called(change))
+}
+
+fn called(change: &ChangeView) -> &str {
+    match change.kind.as_str() {
+        "reaction_off" => "reaction taken back",
+        "pin_off" => "pin taken off",
+        kind => kind,
+    }
 }

@@ -5,7 +5,7 @@ use super::session::ask;
 use super::show;
 use crate::command::{
     Command, CommandError, CountView, ErrorKind, HistoryItem, LostView, MessageView, ReactionView, ReplyView,
-    Response,
+    Response, quoted,
 };
 
 /// How long an answer waits for the network, in seconds.
@@ -32,7 +32,7 @@ pub(super) async fn sent(options: &Options, command: Command) -> anyhow::Result<
     }
     match message.failed {
         Some(why) => {
-            let name = &message.contact;
+            let name = quoted(&message.contact);
             let text = format!("the message failed ({why}): try again with `undertone retry {name}`");
             Err(CommandError::new(ErrorKind::Refused, text).into())
         }
@@ -103,6 +103,12 @@ pub(super) fn written(message: &MessageView) -> String {
         "received" => "  · new".to_owned(),
         _ => format!("  {}", show::state(message)),
     };
+    if message.kind == "notice" {
+        // Nobody can write what looks so.
+        let text = message.text.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
+        let text = show::line_of(text.unwrap_or(&message.text));
+        return format!("{id} {time} * {from} {text}{state}");
+    }
     format!("{id} {time} {from}: {}{state}{}", said(message), reactions(message))
 }
 

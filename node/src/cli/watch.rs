@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use anyhow::bail;
 use serde_json::json;
 
@@ -7,7 +9,7 @@ use super::groups;
 use super::messages::{missing, written};
 use super::session::{Session, SessionEvents};
 use super::show;
-use crate::command::ContactView;
+use crate::command::{ContactView, MessageView, quoted};
 use crate::event::Event;
 
 /// Prints what happens, until it is interrupted or the node is gone.
@@ -30,20 +32,28 @@ pub(super) async fn watch(options: &Options) -> anyhow::Result<()> {
 }
 
 async fn print(options: &Options, mut events: SessionEvents) -> anyhow::Result<()> {
+    // Of groups the line that was told last: what makes no other one needs none.
+    let mut told: BTreeMap<String, String> = BTreeMap::new();
     while let Some(event) = events.next().await {
         if options.json {
             show::json(&event)?;
-        } else {
-            show::line(&described(&event))?;
+            continue;
         }
+        let line = described(&event);
+        if let Event::Group { group } = &event
+            && told.insert(group.group.clone(), line.clone()).as_ref() == Some(&line)
+        {
+            continue;
+        }
+        show::line(&line)?;
     }
     bail!("the node stopped, so nothing more is told: start it again, then watch again")
 }
 
 fn described(event: &Event) -> String {
     match event {
-        Event::Message { message } => written(message),
-        Event::Changed { message } => format!("changed: {}", written(message)),
+        Event::Message { message } => placed(message),
+        Event::Changed { message } => format!("changed: {}", placed(message)),
         Event::Hidden { id } => {
             format!("message {}: deleted for you on another of your devices", id.get(..8).unwrap_or(id))
         }
@@ -60,7 +70,7 @@ fn described(event: &Event) -> String {
             let text = contact.message.as_deref().map(|text| format!("\n    {}", show::indented(text)));
             let text = text.unwrap_or_default();
             let what = asked(contact);
-            format!("{name} asks {what}: `undertone contact accept {name}`{text}")
+            format!("{name} asks {what}: `undertone contact accept {}`{text}", quoted(&name))
         }
         Event::Accepted { contact } => format!("{} is a contact now", show::safe(&contact.name)),
         Event::Contact { contact } => changed(contact),
@@ -75,6 +85,12 @@ fn described(event: &Event) -> String {
         }
         Event::Missed { count } => format!("{count} events were missed: see `undertone history`"),
     }
+}
+
+/// A message with where it was said, if its author alone does not tell.
+fn placed(message: &MessageView) -> String {
+    let (contact, text) = (show::line_of(&message.contact), written(message));
+    if message.from == message.contact { text } else { format!("[{contact}] {text}") }
 }
 
 fn changed(contact: &ContactView) -> String {

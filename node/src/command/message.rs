@@ -5,15 +5,18 @@ use serde::{Deserialize, Serialize};
 /// A message, as it shows now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageView {
+    /// `text`; `notice`: what happened in the conversation, such as who was added to a group; `unknown`: made by a newer
+    /// version.
+    pub kind: String,
     /// Its id, in hexadecimal.
     pub id: String,
-    /// The contact.
+    /// The contact or group.
     pub contact: String,
-    /// Who wrote it: the contact's name, or one's own.
+    /// Who wrote it, or did what a notice tells.
     pub from: String,
     /// Whether this user wrote it.
     pub mine: bool,
-    /// The text; empty when it was deleted.
+    /// The text; empty when it was deleted. That of a notice stands in parentheses.
     pub text: String,
     /// The author's clock, in milliseconds since 1970.
     pub time_ms: u64,
@@ -81,7 +84,7 @@ pub struct ReactionView {
 pub struct ChangeView {
     /// The id of its own entry, in hexadecimal.
     pub id: String,
-    /// `reaction`, `edit`, `delete`, `pin`.
+    /// `reaction`, `reaction_off`, `edit`, `delete`, `pin`, `pin_off`.
     pub kind: String,
     /// Who did it.
     pub from: String,

@@ -3,6 +3,7 @@
 mod error;
 mod groups;
 mod message;
+mod quoted;
 mod views;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub use self::groups::{GroupChange, GroupLinkView, GroupMemberView, GroupSetting
 pub use self::message::{
     ChangeView, DeviceInfo, InfoView, MemberInfo, MentionView, MessageView, ReactionView, ReplyView,
 };
+pub(crate) use self::quoted::quoted;
 pub use self::views::{
     ContactView, CountView, DeviceCodeView, DeviceView, HistoryItem, IdView, InvitationView, LostView,
     RelayView, SafetyNumberView, StatusView,

@@ -109,7 +109,7 @@ pub struct ContactView {
     pub warning: Option<String>,
     /// The first text of a request.
     pub message: Option<String>,
-    /// The group that they ask to be let into: they asked by its link.
+    /// The group that they ask to be let into, by its link; in the answer to an accept, that they were let into.
     pub group: Option<String>,
     /// Whether our request, or accept, is at their relay.
     pub introduced: bool,
@@ -126,14 +126,14 @@ pub struct SafetyNumberView {
     pub verified: bool,
 }
 
-/// What stands in a history.
+/// What stands in a history. In JSON `kind` tells which it is: that of a message, or `lost`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum HistoryItem {
-    /// A message.
-    Message(MessageView),
     /// Messages that are lost, at their place.
     Lost(LostView),
+    /// A message.
+    Message(MessageView),
 }
 
 impl HistoryItem {
@@ -149,9 +149,11 @@ impl HistoryItem {
 /// Messages that one device wrote in a row and that nobody supplied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostView {
-    /// The contact.
+    /// `lost`.
+    pub kind: String,
+    /// The contact or group.
     pub contact: String,
-    /// Who wrote them: the contact's name, or one's own.
+    /// Who wrote them.
     pub from: String,
     /// Whether this user wrote them.
     pub mine: bool,
@@ -162,7 +164,7 @@ pub struct LostView {
 /// How many messages a command touched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CountView {
-    /// The contact.
+    /// The contact or group.
     pub name: String,
     /// Messages.
     pub messages: usize,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 use undertone_protocol::keys::DeviceList;
-use undertone_protocol::log::{Frontier, SeqRange};
+use undertone_protocol::log::Frontier;
 use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields};
 use undertone_protocol::wire::pairwise::Body;
 
@@ -68,40 +68,26 @@ fn due(ctx: &mut Context<'_>, conversation: &ConversationId, theirs: bool) -> Re
     Ok(())
 }
 
-/// The user has read all that shows of a conversation. Gives how many messages that newly covers.
-pub(super) fn mark_read(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<usize, StoreError> {
+/// The user has read all that shows of a conversation. Gives what was read before, and what is now.
+pub(super) fn mark_read(
+    ctx: &mut Context<'_>,
+    conversation: &ConversationId,
+) -> Result<(Frontier, Frontier), StoreError> {
     let conversation = *conversation;
     let mut own = ctx.tx.own_receipts(&conversation)?;
-    let mut newly = 0;
+    let before = own.read.clone();
     let mut seen = Frontier::default();
     for (device, item) in log::held(ctx.tx, &conversation)? {
         if !own::is_own(ctx, &device) {
             let cut = ctx.tx.cut(&conversation, &device)?;
-            let item = cut.map_or_else(|| item.clone(), |cut| log::up_to(&item, &cut));
-            let known = own.read.get(&device).cloned().unwrap_or_default();
-            for run in item.beyond(&known) {
-                newly = held_within(ctx, &conversation, &device, run)?.saturating_add(newly);
-            }
-            seen.set(device, item);
+            seen.set(device, cut.map_or_else(|| item.clone(), |cut| log::up_to(&item, &cut)));
         }
     }
     if own.read.merge(&seen) {
         ctx.tx.put_own_receipts(&conversation, &own)?;
         make_due(ctx, &conversation)?;
     }
-    Ok(usize::try_from(newly).unwrap_or(usize::MAX))
-}
-
-/// How many entries of a run that counts as held are: of a device that begins later for this user, those before are not.
-fn held_within(
-    ctx: &Context<'_>,
-    conversation: &ConversationId,
-    device: &DeviceId,
-    run: SeqRange,
-) -> Result<u64, StoreError> {
-    let first = ctx.tx.entries_of(conversation, device, run.from, 1)?;
-    let from = first.first().map_or(u64::MAX, |first| first.entry.header.seq);
-    Ok(run.through.saturating_add(1).saturating_sub(from))
+    Ok((before, own.read))
 }
 
 /// Acknowledgements that are on their way at a start may have been made before the last one.

@@ -2,7 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::Duration;
 
-use undertone_protocol::ids::{ConversationId, DeviceId, OperationHash, PayloadHash, RelayId, Tag, UserId};
+use undertone_protocol::ids::{
+    ConversationId, DeviceId, EntryId, OperationHash, PayloadHash, RelayId, Tag, UserId,
+};
 use undertone_protocol::keys::DeviceList;
 use undertone_protocol::log::Frontier;
 use undertone_protocol::time::Timestamp;
@@ -143,6 +145,8 @@ pub(super) struct Update {
     pub(super) named: BTreeSet<OperationHash>,
     /// Of a device that is out: what it knows.
     pub(super) below: Vec<OperationHash>,
+    /// The entry by which its user was put out.
+    pub(super) farewell: Option<EntryId>,
 }
 
 /// What a member's devices ever said of this device's messages.

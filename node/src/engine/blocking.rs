@@ -4,8 +4,8 @@ use undertone_protocol::entry::BlockedFrom;
 use undertone_protocol::ids::Handle;
 
 use super::context::Context;
-use super::{acknowledging, introductions, own, resend, revocations, views};
-use crate::command::{CommandError, ErrorKind};
+use super::{acknowledging, introductions, membership, own, resend, revocations, views};
+use crate::command::{CommandError, ErrorKind, quoted};
 use crate::event::Event;
 use crate::store::{Block, Contact, ContactState, Purpose, StoreError};
 
@@ -19,12 +19,20 @@ pub(super) fn decline(ctx: &mut Context<'_>, mut contact: Contact) -> Result<Cha
         ContactState::Requested => {}
         ContactState::Requesting => {
             return refuse(format!(
-                "you asked {0}; if you want nothing from them: `undertone contact block {0}`",
-                contact.name
+                "you asked {}; if you want nothing from them: `undertone contact block {}`",
+                contact.name,
+                quoted(contact.name.as_str())
             ));
         }
+        // They stay a contact, and are not let into the group that they ask for.
+        ContactState::Accepted if membership::asks_for(ctx, &contact)?.is_some() => {
+            contact.asks_by = None;
+            ctx.tx.put_contact(&contact)?;
+            return Ok(Ok(contact));
+        }
         ContactState::Accepted => {
-            return refuse(format!("{0} is a contact: `undertone contact block {0}`", contact.name));
+            let name = quoted(contact.name.as_str());
+            return refuse(format!("{} is a contact: `undertone contact block {name}`", contact.name));
         }
         ContactState::Blocked(_) => return refuse(format!("{} is blocked", contact.name)),
         ContactState::Member => return refuse(only_member(&contact)),

@@ -103,11 +103,13 @@ fn change(
     stored: &StoredEntry,
 ) -> Result<Option<ChangeView>, StoreError> {
     let Content::Annotation(annotation) = &stored.entry.body.content else { return Ok(None) };
-    let kind = match annotation.act {
+    let kind = match &annotation.act {
+        Act::Reaction(reaction) if reaction.is_empty() => "reaction_off",
         Act::Reaction(_) => "reaction",
         Act::Edit(_) => "edit",
         Act::Delete => "delete",
-        Act::Pin(_) => "pin",
+        Act::Pin(true) => "pin",
+        Act::Pin(false) => "pin_off",
         Act::Unknown => return Ok(None),
     };
     let MessageView { id, from, mine, time_ms, state, failed, note, .. } =

@@ -1,13 +1,11 @@
 //! Commands, handed to the part that each concerns.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use undertone_protocol::crypto::safety_number;
 use undertone_protocol::entry::check_text;
 use undertone_protocol::ids::UserId;
 use undertone_protocol::keys::{Invitation, Name};
-use undertone_protocol::log::OrderKey;
 
 use super::agenda::Kept;
 use super::answers::{Answer, Reply, error, now};
@@ -17,18 +15,14 @@ use super::links::Links;
 use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
 use super::{
-    acknowledging, blocking, contacts, devices, direct, group_commands, group_links, introductions, losses,
-    messages, own, resend, shown, views, warnings,
+    blocking, contacts, devices, direct, group_commands, group_links, group_names, groups, introductions,
+    lines, membership, messages, own, resend, views, warnings,
 };
 use crate::command::{
-    Ask, Command, CommandError, CommandId, CountView, ErrorKind, HistoryItem, RelayView, Response,
-    SafetyNumberView, StatusView,
+    Ask, Command, CommandError, CommandId, CountView, ErrorKind, RelayView, Response, SafetyNumberView,
+    StatusView,
 };
 use crate::store::{Contact, ContactState, Failure, Fault, StoreError};
-
-const HISTORY_MAX: usize = 10_000;
-/// Their bytes, as entries: an answer of the local API has room for them, even where each byte takes six as JSON.
-const HISTORY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Carries out a command; the answer may wait.
 pub(super) fn ask(
@@ -111,17 +105,9 @@ fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<A
         }
         Command::Retry { name } => with_circle(ctx, &name, retry),
         Command::History { name, limit } => {
-            with_circle(ctx, &name, |ctx, circle| history(ctx, &circle, limit))
+            with_circle(ctx, &name, |ctx, circle| lines::history(ctx, &circle, limit))
         }
-        Command::Read { name } => with_circle(ctx, &name, |ctx, circle| {
-            if let Some(contact) = circle.contact().filter(|contact| contact.state.is_blocked()) {
-                return error(ErrorKind::Conflict, messages::blocked(contact));
-            }
-            let conversation = circle.conversation(ctx);
-            let messages = acknowledging::mark_read(ctx, &conversation)?;
-            let view = CountView { name: circle.name(), messages };
-            Ok(Ok(Reply::Later(Condition::Flushed { conversation, view })))
-        }),
+        Command::Read { name } => with_circle(ctx, &name, lines::read),
         Command::GroupCreate { name, members } => group_commands::create(ctx, &name, &members),
         Command::GroupAdd { group, members, role } => group_commands::add(ctx, &group, &members, &role),
         Command::GroupRemove { group, member } => group_commands::remove(ctx, &group, &member),
@@ -159,20 +145,33 @@ fn with_contact(
     }
 }
 
-/// Finds a conversation: with a contact, or of a group.
+/// Finds a conversation: with a contact, or of a group. A contact's name stands before that of a group, or others could
+/// hide them by the names of groups.
 fn with_circle(
     ctx: &mut Context<'_>,
     name: &str,
     work: impl FnOnce(&mut Context<'_>, Circle) -> Result<Answer, StoreError>,
 ) -> Result<Answer, StoreError> {
-    match group_commands::find(ctx, name)? {
-        Ok(group) if !is_contact_called(ctx, name)? => work(ctx, Circle::Group(group)),
+    if is_contact_called(ctx, name)? {
+        return with_contact(ctx, name, |ctx, contact| work(ctx, Circle::Direct(Box::new(contact))));
+    }
+    match group_names::find(ctx, name)? {
+        Ok(group) => work(ctx, Circle::Group(group)),
         Err(problem) if problem.kind == ErrorKind::Conflict => Ok(Err(problem)),
-        _ => with_contact(ctx, name, |ctx, contact| work(ctx, Circle::Direct(Box::new(contact)))),
+        Err(_) => match with_contact(ctx, name, |ctx, contact| work(ctx, Circle::Direct(Box::new(contact))))?
+        {
+            Err(problem) if problem.kind == ErrorKind::Unknown => error(
+                ErrorKind::Unknown,
+                format!(
+                    "no contact and no group is called \"{}\": see `undertone contact list` and `undertone group list`",
+                    name.trim()
+                ),
+            ),
+            answer => Ok(answer),
+        },
     }
 }
 
-/// A contact's name stands before that of a group.
 fn is_contact_called(ctx: &Context<'_>, name: &str) -> Result<bool, StoreError> {
     let wanted = name.trim().to_lowercase();
     let mut contacts = ctx.tx.contacts()?.into_iter();
@@ -182,7 +181,11 @@ fn is_contact_called(ctx: &Context<'_>, name: &str) -> Result<bool, StoreError> 
 fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
     let mut contacts = ctx.tx.contacts()?;
     contacts.retain(|contact| !own::is_me(ctx, contact));
-    let requests = contacts.iter().filter(|contact| contact.state == ContactState::Requested).count();
+    let mut requests = 0;
+    for contact in &contacts {
+        let asks = contact.state == ContactState::Requested || membership::asks_for(ctx, contact)?.is_some();
+        requests += usize::from(asks);
+    }
     let relays = links.iter().map(|(relay, link)| RelayView {
         relay: relay.to_hex(),
         addresses: link.address().addresses.clone(),
@@ -270,22 +273,30 @@ fn add(
     {
         return error(ErrorKind::Invalid, problem.to_string());
     }
-    Ok(Ok(Reply::Later(Condition::Introduced { user: contact.user })))
+    Ok(Ok(Reply::Later(Condition::Introduced { user: contact.user, into: None })))
 }
 
 fn accept(ctx: &mut Context<'_>, contact: Contact) -> Result<Answer, StoreError> {
-    let accepted = match contacts::accept(ctx, contact)? {
-        Ok(accepted) => accepted,
+    let user = contact.user;
+    let into = match group_links::let_in(ctx, &contact)? {
+        Ok(into) => into,
         Err(problem) => return Ok(Err(problem)),
     };
-    group_links::let_in(ctx, &accepted)?;
-    Ok(Ok(Reply::Later(Condition::Introduced { user: accepted.user })))
+    if let Some(contact) = ctx.tx.contact(&user)?
+        && let Err(problem) = contacts::accept(ctx, contact)?
+    {
+        return Ok(Err(problem));
+    }
+    if let Some(group) = &into {
+        groups::welcome(ctx, &group.id, &user)?;
+    }
+    Ok(Ok(Reply::Later(Condition::Introduced { user, into: into.map(|group| group.name) })))
 }
 
 fn unblock(ctx: &mut Context<'_>, contact: Contact) -> Result<Answer, StoreError> {
     match blocking::unblock(ctx, contact)? {
         Ok(contact) if contact.introduction_due => {
-            Ok(Ok(Reply::Later(Condition::Introduced { user: contact.user })))
+            Ok(Ok(Reply::Later(Condition::Introduced { user: contact.user, into: None })))
         }
         Ok(contact) => shown(ctx, &contact),
         Err(problem) => Ok(Err(problem)),
@@ -349,47 +360,4 @@ fn retry(ctx: &mut Context<'_>, circle: Circle) -> Result<Answer, StoreError> {
     }
     ctx.agenda.seal.insert(conversation);
     now(Response::Count(CountView { name: circle.name(), messages }))
-}
-
-fn history(ctx: &mut Context<'_>, circle: &Circle, limit: usize) -> Result<Answer, StoreError> {
-    if limit > HISTORY_MAX {
-        return error(
-            ErrorKind::Limit,
-            format!("at most the last {HISTORY_MAX} messages can be shown at once"),
-        );
-    }
-    let conversation = circle.conversation(ctx);
-    let mut lost = losses::before(ctx, circle, &conversation)?;
-    let (mut bytes, mut messages) = (0, 0);
-    let mut items: VecDeque<HistoryItem> = VecDeque::new();
-    let mut before = None;
-    while messages < limit {
-        let page = ctx.tx.history(&conversation, before.as_ref(), limit)?;
-        let Some(first) = page.first() else { break };
-        before = Some(OrderKey {
-            effective: first.effective,
-            device: first.entry.header.device,
-            entry: first.entry.id,
-        });
-        for stored in page.into_iter().rev() {
-            if messages == limit {
-                break;
-            }
-            if shown::is_line(ctx, circle, &stored)? {
-                let view = views::message(ctx, circle, &stored)?;
-                bytes += shown::bytes(&view);
-                if bytes > HISTORY_BYTES_MAX {
-                    let message = format!("they are too long for one answer: the last {messages} would fit");
-                    return error(ErrorKind::Limit, message);
-                }
-                messages += 1;
-                items.push_front(HistoryItem::Message(view));
-            }
-            let place = (stored.entry.header.device, stored.entry.header.seq);
-            if let Some(lost) = lost.remove(&place) {
-                items.push_front(HistoryItem::Lost(lost));
-            }
-        }
-    }
-    now(Response::History(items.into()))
 }

@@ -14,8 +14,8 @@ use super::agenda::Side;
 use super::context::Context;
 use super::home::mailbox_address;
 use super::introductions;
-use super::names::{stranger, unique_name};
-use crate::command::{CommandError, ErrorKind};
+use super::names::{as_said, stranger, unique_name};
+use crate::command::{CommandError, ErrorKind, quoted};
 use crate::store::{Contact, ContactState, StoreError, StoredInvitation};
 
 const INVITATION_LIFE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -85,24 +85,44 @@ pub(super) fn add(
     if user == ctx.me.user {
         return conflict("this is your own invitation: send it to somebody else".to_owned());
     }
+    if let Some(group) = &invitation.group
+        && ctx.groups.view(&group.id).is_some_and(|view| view.is_in(&ctx.me.user))
+    {
+        return conflict(format!("you are in {} already", group.name));
+    }
     let contacts = ctx.tx.contacts()?;
     let known = contacts.iter().find(|contact| contact.user == user).cloned();
     let mut contact = match known {
         Some(known) => match known.state {
             ContactState::Requesting => known,
-            ContactState::Member => Contact { state: ContactState::Requesting, ..known },
+            ContactState::Member => {
+                let name = match name {
+                    Some(name) => unique_name(&contacts, &name, &user),
+                    None => as_said(&contacts, &known, &invitation.name),
+                };
+                Contact { state: ContactState::Requesting, name, ..known }
+            }
             // What we have to say does not reach them: they need to hear from us by another way.
             ContactState::Accepted if known.refused.is_some() => {
                 Contact { state: ContactState::Requesting, ..known }
             }
+            ContactState::Accepted if invitation.group.is_some() => {
+                return Ok(Ok(ask_contact(ctx, known, invitation)?));
+            }
             ContactState::Accepted => {
-                return conflict(format!("{0} is a contact already: `undertone send {0} TEXT`", known.name));
+                let name = quoted(known.name.as_str());
+                return conflict(format!(
+                    "{} is a contact already: `undertone send {name} TEXT`",
+                    known.name
+                ));
             }
             ContactState::Requested | ContactState::Declined => {
-                return conflict(format!("{0} asked you: `undertone contact accept {0}`", known.name));
+                let name = quoted(known.name.as_str());
+                return conflict(format!("{} asked you: `undertone contact accept {name}`", known.name));
             }
             ContactState::Blocked(_) => {
-                return conflict(format!("{0} is blocked: `undertone contact unblock {0}`", known.name));
+                let name = quoted(known.name.as_str());
+                return conflict(format!("{} is blocked: `undertone contact unblock {name}`", known.name));
             }
         },
         None => {
@@ -110,8 +130,7 @@ pub(super) fn add(
             stranger(ctx, user, name, ContactState::Requesting)
         }
     };
-    let first = invitation.relays.first().and_then(|relay| relay.introduction.path().first());
-    let handle = first.map(|step| step.handle);
+    let handle = handle_of(invitation);
     let joiner = joiner(ctx, &contact, handle);
     let grants = invitation.relays.iter().filter_map(|relay| {
         let token = relay.introduction.extend(joiner.clone())?;
@@ -134,6 +153,24 @@ pub(super) fn add(
     ctx.agenda.changed.insert(user);
     ctx.agenda.directory.insert(ctx.me.direct(&user), Side::User(user));
     Ok(Ok(contact))
+}
+
+/// Asks a contact to let the user into a group: on the ways that there are to them.
+fn ask_contact(
+    ctx: &mut Context<'_>,
+    mut contact: Contact,
+    invitation: &Invitation,
+) -> Result<Contact, StoreError> {
+    contact.join_by = handle_of(invitation);
+    introductions::answer(ctx, &mut contact);
+    ctx.tx.put_contact(&contact)?;
+    Ok(contact)
+}
+
+/// What names an invitation.
+fn handle_of(invitation: &Invitation) -> Option<Handle> {
+    let first = invitation.relays.first().and_then(|relay| relay.introduction.path().first());
+    first.map(|step| step.handle)
 }
 
 /// The joiner's step. One handle is one use of the invitation, so a repeated request keeps its handle.
@@ -167,7 +204,8 @@ pub(super) fn accept(
             Ok(Err(CommandError::new(ErrorKind::Conflict, message)))
         }
         ContactState::Blocked(_) => {
-            let message = format!("{0} is blocked: `undertone contact unblock {0}`", contact.name);
+            let name = quoted(contact.name.as_str());
+            let message = format!("{} is blocked: `undertone contact unblock {name}`", contact.name);
             Ok(Err(CommandError::new(ErrorKind::Conflict, message)))
         }
     }

@@ -2,16 +2,16 @@
 
 use undertone_protocol::ids::UserId;
 use undertone_protocol::keys::Name;
-use undertone_protocol::limits::{GROUP_DESCRIPTION_BYTES_MAX, GROUPS_MAX, TIMER_MAX};
+use undertone_protocol::limits::{GROUP_DESCRIPTION_BYTES_MAX, GROUP_MEMBERS_MAX, GROUPS_MAX, TIMER_MAX};
 use undertone_protocol::membership::{Action, Role, SettingsChange};
 
 use super::answers::{Answer, Reply, error, now};
-use super::circle::Circle;
 use super::context::Context;
+use super::group_names::{contacts, find, joined, member_called};
 use super::groups;
 use super::waiters::Condition;
-use crate::command::{CommandError, ErrorKind, GroupChange, Response};
-use crate::store::{Contact, ContactState, Group, Standing, StoreError};
+use crate::command::{CommandError, ErrorKind, GroupChange, Response, quoted};
+use crate::store::{Contact, Group, Standing, StoreError};
 
 /// Makes a group with some contacts in it.
 pub(super) fn create(ctx: &mut Context<'_>, name: &str, members: &[String]) -> Result<Answer, StoreError> {
@@ -26,6 +26,9 @@ pub(super) fn create(ctx: &mut Context<'_>, name: &str, members: &[String]) -> R
         Ok(people) => people,
         Err(problem) => return Ok(Err(problem)),
     };
+    if people.len() >= GROUP_MEMBERS_MAX {
+        return error(ErrorKind::Limit, format!("a group has at most {GROUP_MEMBERS_MAX} members"));
+    }
     let group = match groups::create(ctx, name)? {
         Ok(group) => group,
         Err(why) => return error(ErrorKind::Internal, why),
@@ -48,10 +51,37 @@ pub(super) fn add(
         Ok(group) => group,
         Err(problem) => return Ok(Err(problem)),
     };
-    match contacts(ctx, members)? {
-        Ok(people) => add_all(ctx, &group, people, role),
-        Err(problem) => Ok(Err(problem)),
+    let people = match contacts(ctx, members)? {
+        Ok(people) => people,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    match hinders_adding(ctx, &group, &people, role) {
+        Some(problem) => Ok(Err(problem)),
+        None => add_all(ctx, &group, people, role),
     }
+}
+
+/// Why they can't all be let in: then none of them is.
+fn hinders_adding(
+    ctx: &mut Context<'_>,
+    group: &Group,
+    people: &[Contact],
+    role: Role,
+) -> Option<CommandError> {
+    let view = ctx.groups.view(&group.id).cloned()?;
+    if let Some(person) = people.iter().find(|person| view.is_in(&person.user)) {
+        let message = format!("{} is in {} already", person.name, group.name);
+        return Some(CommandError::new(ErrorKind::Conflict, message));
+    }
+    if view.members.len() + people.len() > view.cap {
+        let message =
+            format!("{} has at most {} members, and {} now", group.name, view.cap, view.members.len());
+        return Some(CommandError::new(ErrorKind::Limit, message));
+    }
+    people.iter().find_map(|person| {
+        let why = groups::may(ctx, group, &Action::Add { user: person.user, role }).err()?;
+        Some(forbidden(ctx, group, &format!("{} can't be added to {}", person.name, group.name), &why))
+    })
 }
 
 fn add_all(
@@ -63,7 +93,7 @@ fn add_all(
     for person in people {
         let action = Action::Add { user: person.user, role };
         if let Err(why) = groups::operate(ctx, group, action)? {
-            return refused(&format!("{} can't be added to {}", person.name, group.name), &why);
+            return refused(ctx, group, &format!("{} can't be added to {}", person.name, group.name), &why);
         }
         groups::welcome(ctx, &group.id, &person.user)?;
     }
@@ -74,19 +104,21 @@ fn add_all(
 pub(super) fn remove(ctx: &mut Context<'_>, group: &str, member: &str) -> Result<Answer, StoreError> {
     with_member(ctx, group, member, |ctx, group, user, name| {
         if user == ctx.me.user {
-            return error(
-                ErrorKind::Conflict,
-                format!("to go yourself: `undertone group leave {}`", group.name),
-            );
+            let message =
+                format!("that is you: to go yourself, `undertone group leave {}`", quoted(&group.name));
+            return error(ErrorKind::Conflict, message);
+        }
+        if !is_in(ctx, group, &user) {
+            return not_in(&name, group);
         }
         let cut = groups::cut_of(ctx, &group.id, &user)?;
         let known = ctx.groups.heads(&group.id);
         match groups::operate(ctx, group, Action::Remove { user, cut })? {
-            Ok(_) => {
-                groups::tell_removed(ctx, &group.id, &user, &known)?;
+            Ok(entry) => {
+                groups::tell_removed(ctx, &group.id, &user, &known, entry)?;
                 shown(ctx, group)
             }
-            Err(why) => refused(&format!("{name} can't be removed from {}", group.name), &why),
+            Err(why) => refused(ctx, group, &format!("{name} can't be removed from {}", group.name), &why),
         }
     })
 }
@@ -103,11 +135,30 @@ pub(super) fn role(
         Err(problem) => return Ok(Err(problem)),
     };
     with_member(ctx, group, member, |ctx, group, user, name| {
+        if !is_in(ctx, group, &user) {
+            return not_in(&name, group);
+        }
+        if ctx.groups.view(&group.id).and_then(|view| view.role(&user)) == Some(role) {
+            return shown(ctx, group);
+        }
         match groups::operate(ctx, group, Action::SetRole { user, role })? {
             Ok(_) => shown(ctx, group),
-            Err(why) => refused(&format!("{name} can't be made {} of {}", role.as_str(), group.name), &why),
+            Err(why) => refused(
+                ctx,
+                group,
+                &format!("{name} can't be made {} of {}", role.as_str(), group.name),
+                &why,
+            ),
         }
     })
+}
+
+fn is_in(ctx: &Context<'_>, group: &Group, user: &UserId) -> bool {
+    ctx.groups.view(&group.id).is_some_and(|view| view.is_in(user))
+}
+
+fn not_in(name: &str, group: &Group) -> Result<Answer, StoreError> {
+    error(ErrorKind::Conflict, format!("{name} is not in {} any more", group.name))
 }
 
 /// Goes out of a group. The last owner names who comes after them.
@@ -125,13 +176,35 @@ pub(super) fn leave(
         Some(Ok((user, _))) => Some(user),
         Some(Err(problem)) => return Ok(Err(problem)),
     };
+    if let Some(problem) = hinders_leaving(ctx, &group, successor.as_ref()) {
+        return error(ErrorKind::Conflict, problem);
+    }
     match groups::operate(ctx, &group, Action::Leave { successor })? {
         Ok(_) => shown(ctx, &group),
-        Err(why) => refused(
-            &format!("you can't leave {} so (`--successor MEMBER` names the next owner)", group.name),
-            &why,
-        ),
+        Err(why) => refused(ctx, &group, &format!("you can't leave {} so", group.name), &why),
     }
+}
+
+/// Why this user can't go so, in words that say how they can.
+fn hinders_leaving(ctx: &mut Context<'_>, group: &Group, successor: Option<&UserId>) -> Option<String> {
+    let why = groups::may(ctx, group, &Action::Leave { successor: successor.copied() }).err()?;
+    let view = ctx.groups.view(&group.id)?;
+    let name = quoted(&group.name);
+    Some(match successor {
+        None => format!(
+            "you are the last owner of {}: name the next one by `undertone group leave {name} --successor MEMBER`",
+            group.name
+        ),
+        Some(user) if *user == ctx.me.user => "`--successor` names another member, not you".to_owned(),
+        Some(user) if !view.is_in(user) => "whom `--successor` names is not in the group any more".to_owned(),
+        Some(_) if view.role(&ctx.me.user) != Some(Role::Owner) => {
+            format!("only an owner names a successor: `undertone group leave {name}` will do")
+        }
+        Some(user) if view.role(user) == Some(Role::Owner) => {
+            format!("whom `--successor` names is an owner already: `undertone group leave {name}` will do")
+        }
+        Some(_) => format!("you can't leave {} so: {why}", group.name),
+    })
 }
 
 /// Changes a group's settings.
@@ -149,7 +222,7 @@ pub(super) fn set(ctx: &mut Context<'_>, group: &str, change: GroupChange) -> Re
     }
     match groups::operate(ctx, &group, Action::Settings(change))? {
         Ok(_) => shown(ctx, &group),
-        Err(why) => refused(&format!("{} can't be changed", group.name), &why),
+        Err(why) => refused(ctx, &group, &format!("{} can't be changed", group.name), &why),
     }
 }
 
@@ -202,8 +275,21 @@ pub(super) fn shown(ctx: &Context<'_>, group: &Group) -> Result<Answer, StoreErr
     }
 }
 
-pub(super) fn refused(what: &str, why: &str) -> Result<Answer, StoreError> {
-    error(ErrorKind::Conflict, format!("{what}: {why}"))
+pub(super) fn refused(ctx: &Context<'_>, group: &Group, what: &str, why: &str) -> Result<Answer, StoreError> {
+    Ok(Err(forbidden(ctx, group, what, why)))
+}
+
+/// What this user may not do, and who may.
+pub(super) fn forbidden(ctx: &Context<'_>, group: &Group, what: &str, why: &str) -> CommandError {
+    let role = ctx.groups.view(&group.id).and_then(|view| view.role(&ctx.me.user));
+    let whoever = match role {
+        Some(Role::Member) => "; you are a member there",
+        Some(Role::Admin) => "; you are an admin there",
+        Some(Role::Owner) | None => "",
+    };
+    let show = format!("`undertone group show {}` says who is what", quoted(&group.name));
+    let hint = if whoever.is_empty() { String::new() } else { format!("{whoever}, and {show}") };
+    CommandError::new(ErrorKind::Conflict, format!("{what}: {why}{hint}"))
 }
 
 fn role_called(name: &str) -> Result<Role, CommandError> {
@@ -216,71 +302,6 @@ fn role_called(name: &str) -> Result<Role, CommandError> {
             Err(CommandError::new(ErrorKind::Invalid, message))
         }
     }
-}
-
-/// A group that the user is in.
-pub(super) fn joined(ctx: &Context<'_>, name: &str) -> Result<Result<Group, CommandError>, StoreError> {
-    Ok(find(ctx, name)?.and_then(|group| match group.standing {
-        Standing::In => Ok(group),
-        Standing::Out => {
-            let message = format!("you are not in {} any more: it only shows what was said", group.name);
-            Err(CommandError::new(ErrorKind::Conflict, message))
-        }
-    }))
-}
-
-/// Finds a group by name (letter case aside) or by the beginning of its id, eight digits at least.
-pub(super) fn find(ctx: &Context<'_>, name: &str) -> Result<Result<Group, CommandError>, StoreError> {
-    let wanted = name.trim().to_lowercase();
-    let groups = ctx.tx.groups()?;
-    let is_meant = |group: &&Group| {
-        group.name.to_lowercase() == wanted || (wanted.len() >= 8 && group.id.to_hex().starts_with(&wanted))
-    };
-    let mut found: Vec<&Group> = groups.iter().filter(is_meant).collect();
-    if found.iter().any(|group| group.standing == Standing::In) {
-        found.retain(|group| group.standing == Standing::In);
-    }
-    Ok(match found.as_slice() {
-        [group] => Ok((*group).clone()),
-        [] => {
-            let message = format!("no group is called \"{}\": see `undertone group list`", name.trim());
-            Err(CommandError::new(ErrorKind::Unknown, message))
-        }
-        several => {
-            let ids: Vec<String> =
-                several.iter().map(|group| group.id.to_hex().chars().take(12).collect()).collect();
-            let message =
-                format!("several groups are called so: use the beginning of an id ({})", ids.join(", "));
-            Err(CommandError::new(ErrorKind::Conflict, message))
-        }
-    })
-}
-
-/// The contacts of these names, who can be added.
-fn contacts(ctx: &Context<'_>, names: &[String]) -> Result<Result<Vec<Contact>, CommandError>, StoreError> {
-    let all = ctx.tx.contacts()?;
-    let mut people = Vec::new();
-    for name in names {
-        let wanted = name.trim().to_lowercase();
-        let Some(person) = all.iter().find(|contact| {
-            contact.user != ctx.me.user
-                && (contact.name_folded() == wanted
-                    || (wanted.len() >= 8 && contact.user.to_hex().starts_with(&wanted)))
-        }) else {
-            let message = format!("no contact is called \"{}\": see `undertone contact list`", name.trim());
-            return Ok(Err(CommandError::new(ErrorKind::Unknown, message)));
-        };
-        if person.state != ContactState::Accepted {
-            let message = format!(
-                "{} is no contact that let you in: only such can be added to a group, so that nobody is added \
-                 whom a stranger picked",
-                person.name
-            );
-            return Ok(Err(CommandError::new(ErrorKind::Conflict, message)));
-        }
-        people.push(person.clone());
-    }
-    Ok(Ok(people))
 }
 
 fn with_member(
@@ -297,27 +318,4 @@ fn with_member(
         Ok((user, name)) => work(ctx, &group, user, name),
         Err(problem) => Ok(Err(problem)),
     }
-}
-
-/// Who in a group is called so, or was.
-fn member_called(
-    ctx: &Context<'_>,
-    group: &Group,
-    name: &str,
-) -> Result<Result<(UserId, String), CommandError>, StoreError> {
-    let wanted = name.trim().to_lowercase();
-    let view = ctx.groups.view(&group.id).cloned();
-    let users = view.iter().flat_map(|view| view.members.keys().chain(view.past_members.keys()));
-    for user in users {
-        let called = super::circle::name_of(ctx, user)?;
-        if called.to_lowercase() == wanted || (wanted.len() >= 8 && user.to_hex().starts_with(&wanted)) {
-            return Ok(Ok((*user, called)));
-        }
-    }
-    let message = format!(
-        "nobody in {0} is called \"{1}\": see `undertone group show {0}`",
-        Circle::Group(group.clone()).name(),
-        name.trim()
-    );
-    Ok(Err(CommandError::new(ErrorKind::Unknown, message)))
 }

@@ -9,11 +9,12 @@ use undertone_protocol::time::Timestamp;
 
 use super::answers::{Answer, Reply, error};
 use super::context::Context;
-use super::group_commands::{joined, refused, shown};
+use super::group_commands::{forbidden, refused, shown};
+use super::group_names::joined;
 use super::waiters::Condition;
 use super::{contacts, groups, membership, revocations};
-use crate::command::{ErrorKind, InvitationView};
-use crate::store::{Contact, StoreError};
+use crate::command::{CommandError, ErrorKind, InvitationView, quoted};
+use crate::store::{Contact, Group, StoreError};
 
 /// Digits of an operation that name a link at the least.
 const DIGITS_MIN: usize = 6;
@@ -39,7 +40,7 @@ pub(super) fn link(
     };
     let may_be = Action::InviteLink { handle: Handle::new([0; 8]), not_after: Some(expires) };
     if let Err(why) = groups::may(ctx, &group, &may_be) {
-        return refused(&format!("you can't make a link to {}", group.name), &why);
+        return refused(ctx, &group, &format!("you can't make a link to {}", group.name), &why);
     }
     let invited = contacts::invite(ctx, uses, expires, Some(InvitedGroup { id: group.id, name }))?;
     let (handle, invitation) = match invited {
@@ -49,7 +50,7 @@ pub(super) fn link(
     let action = Action::InviteLink { handle, not_after: Some(expires) };
     match groups::operate(ctx, &group, action)? {
         Ok(_) => Ok(Ok(invited_by((handle, invitation), uses, expires))),
-        Err(why) => refused(&format!("you can't make a link to {}", group.name), &why),
+        Err(why) => refused(ctx, &group, &format!("you can't make a link to {}", group.name), &why),
     }
 }
 
@@ -77,8 +78,9 @@ pub(super) fn unlink(ctx: &mut Context<'_>, group: &str, link: &str) -> Result<A
     let mut named =
         named.filter(|(hash, _)| wanted.len() >= DIGITS_MIN && hash.to_hex().starts_with(&wanted));
     let Some((hash, link)) = named.next() else {
+        let name = quoted(&group.name);
         let message =
-            format!("no link of {0} begins with {wanted}: see `undertone group show {0}`", group.name);
+            format!("no link of {} begins with {wanted}: see `undertone group show {name}`", group.name);
         return error(ErrorKind::Unknown, message);
     };
     match groups::operate(ctx, &group, Action::InviteRevoke { link: *hash })? {
@@ -90,19 +92,20 @@ pub(super) fn unlink(ctx: &mut Context<'_>, group: &str, link: &str) -> Result<A
             }
             shown(ctx, &group)
         }
-        Err(why) => refused("the link can't be taken back", &why),
+        Err(why) => refused(ctx, &group, "the link can't be taken back", &why),
     }
 }
 
-/// Somebody was accepted who asked by a group's link: they are let in, if the link still holds.
-pub(super) fn let_in(ctx: &mut Context<'_>, contact: &Contact) -> Result<(), StoreError> {
-    let Some((id, _)) = membership::asks_for(ctx, contact)? else { return Ok(()) };
-    let Some(group) = ctx.tx.group(&id)? else { return Ok(()) };
+/// Somebody is accepted who asked by a group's link: they are let in, if the link still holds. Says into which group, or
+/// why they can't be: then nothing was changed.
+pub(super) fn let_in(
+    ctx: &mut Context<'_>,
+    contact: &Contact,
+) -> Result<Result<Option<Group>, CommandError>, StoreError> {
+    let Some(group) = membership::asks_for(ctx, contact)? else { return Ok(Ok(None)) };
+    let what = format!("{} can't be let into {}", contact.name, group.name);
     match groups::operate(ctx, &group, Action::Add { user: contact.user, role: Role::Member })? {
-        Ok(_) => groups::welcome(ctx, &id, &contact.user),
-        Err(why) => {
-            tracing::warn!(why, "somebody who asked by a link could not be let in");
-            Ok(())
-        }
+        Ok(_) => Ok(Ok(Some(group))),
+        Err(why) => Ok(Err(forbidden(ctx, &group, &what, &why))),
     }
 }

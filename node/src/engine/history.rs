@@ -440,7 +440,8 @@ fn batches(entries: Vec<StoredEntry>) -> Vec<Vec<StoredEntry>> {
     batches
 }
 
-fn send(
+/// Sends entries of a conversation to a device.
+pub(super) fn send(
     ctx: &mut Context<'_>,
     to: &Contact,
     device: &DeviceId,

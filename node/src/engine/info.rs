@@ -63,7 +63,10 @@ pub(super) fn view(ctx: &Context<'_>, circle: &Circle, stored: &StoredEntry) -> 
     let author = circle.user_of(ctx, &header.device);
     let mut members = Vec::new();
     for (user, name) in shown::members(ctx, circle)? {
+        // Who else has what somebody else wrote, only its author is told.
+        let is_told = author == Some(ctx.me.user) || user == ctx.me.user;
         if Some(user) == author && !circle.is_account(ctx)
+            || !is_told
             || !membership::was_told(ctx, circle, &user, header)
         {
             continue;

@@ -13,7 +13,9 @@ use super::clock;
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
 use super::pairwise::Refusal;
-use super::{acknowledging, addresses, groups, lists, names, own, own_list, pairwise, resend, views};
+use super::{
+    acknowledging, addresses, groups, lists, membership, names, own, own_list, pairwise, resend, views,
+};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, Purpose, StoreError};
 
@@ -54,6 +56,7 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
             seal(ctx, &contact, &device, kind, body.clone())?;
         }
         contact.introduction_due = false;
+        contact.join_by = None;
         ctx.tx.put_contact(&contact)?;
         ctx.agenda.publish = true;
     }
@@ -107,7 +110,11 @@ fn kind(contact: &Contact) -> Option<IntroductionKind> {
         ContactState::Requesting => {
             Some(IntroductionKind::Request { invitation: contact.invitation.unwrap_or(Handle::new([0; 8])) })
         }
-        ContactState::Accepted => Some(IntroductionKind::Accept),
+        // A contact who has a group that the user wants to be let into.
+        ContactState::Accepted => Some(match contact.join_by {
+            Some(link) => IntroductionKind::Request { invitation: link },
+            None => IntroductionKind::Accept,
+        }),
         ContactState::Requested
         | ContactState::Declined
         | ContactState::Member
@@ -234,7 +241,10 @@ fn first(
         return Ok(Err(NotTaken::Later(Kept::Request)));
     }
     let mut contact = match member {
-        Some(member) => Contact { state: ContactState::Requested, ..member },
+        Some(member) => {
+            let name = names::as_said(&contacts, &member, &fields.name);
+            Contact { state: ContactState::Requested, name, ..member }
+        }
         None => {
             let name = names::unique_name(&contacts, &fields.name, &user);
             names::stranger(ctx, user, name, ContactState::Requested)
@@ -285,6 +295,7 @@ fn again(
         (ContactState::Accepted, IntroductionKind::Request { invitation }) => {
             answer(ctx, &mut contact);
             note_link(ctx, &mut contact, invitation)?;
+            note_asking(ctx, &mut contact, invitation)?;
         }
         (ContactState::Accepted, IntroductionKind::Accept)
         | (
@@ -305,6 +316,18 @@ fn note_link(ctx: &mut Context<'_>, contact: &mut Contact, link: Handle) -> Resu
     if contact.invitation != Some(link) && ctx.tx.invitation(&link)?.is_some() {
         contact.invitation = Some(link);
         ctx.agenda.changed.insert(contact.user);
+    }
+    Ok(())
+}
+
+/// A contact asks to be let into a group, by a link of it. By one that is over, or of a group that they are in, they ask for
+/// nothing.
+fn note_asking(ctx: &mut Context<'_>, contact: &mut Contact, link: Handle) -> Result<(), StoreError> {
+    let before = contact.asks_by;
+    contact.asks_by = membership::group_of(ctx, &link, &contact.user)?.map(|_| link);
+    if contact.asks_by.is_some() && contact.asks_by != before {
+        let view = views::contact(ctx, contact)?;
+        ctx.events.push(Event::Request { contact: view });
     }
     Ok(())
 }

@@ -102,6 +102,7 @@ pub(super) fn before(
 
 fn view(ctx: &Context<'_>, circle: &Circle, device: &DeviceId, gap: &Gap) -> Result<LostView, StoreError> {
     Ok(LostView {
+        kind: "lost".to_owned(),
         contact: circle.name(),
         from: circle.author(ctx, device)?,
         mine: own::is_own(ctx, device),

@@ -2,14 +2,14 @@
 
 use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::EntryHeader;
-use undertone_protocol::ids::{ConversationId, DeviceId, OperationHash, UserId};
-use undertone_protocol::membership::{Action, Link, Operation, SettingsChange};
+use undertone_protocol::ids::{ConversationId, DeviceId, Handle, OperationHash, UserId};
+use undertone_protocol::membership::{Action, Link, Operation, SettingsChange, View};
 
 use super::circle::{Circle, name_of};
 use super::context::Context;
 use super::own;
 use crate::command::span;
-use crate::store::{Contact, StoreError};
+use crate::store::{Contact, ContactState, Group, StoreError};
 
 /// The operations that the author of a group's entry knew.
 pub(super) fn heads_of(header: &EntryHeader) -> Vec<OperationHash> {
@@ -71,20 +71,30 @@ pub(super) fn went_between(
 }
 
 /// The group that somebody asks to be let into, with its name: by a link that still holds.
-pub(super) fn asks_for(
-    ctx: &Context<'_>,
-    contact: &Contact,
-) -> Result<Option<(ConversationId, String)>, StoreError> {
-    let Some(invitation) = contact.invitation else { return Ok(None) };
+pub(super) fn asks_for(ctx: &Context<'_>, contact: &Contact) -> Result<Option<Group>, StoreError> {
+    let link = match contact.state {
+        ContactState::Requested => contact.invitation,
+        ContactState::Accepted => contact.asks_by,
+        _ => None,
+    };
+    link.map_or(Ok(None), |link| group_of(ctx, &link, &contact.user))
+}
+
+/// The group of a link by which a user can be let in now, by this user.
+pub(super) fn group_of(ctx: &Context<'_>, link: &Handle, user: &UserId) -> Result<Option<Group>, StoreError> {
     for group in ctx.tx.groups()? {
         let Some(view) = ctx.groups.view(&group.id) else { continue };
-        let holds =
-            |link: &Link| link.handle == invitation && link.not_after.is_none_or(|end| end >= ctx.now);
-        if view.links.values().any(holds) && !view.is_in(&contact.user) {
-            return Ok(Some((group.id, group.name)));
+        let holds = |known: &Link| known.handle == *link && known.not_after.is_none_or(|end| end >= ctx.now);
+        if view.links.values().any(holds) && !view.is_in(user) && may_add(view, &ctx.me.user) {
+            return Ok(Some(group));
         }
     }
     Ok(None)
+}
+
+fn may_add(view: &View, user: &UserId) -> bool {
+    let is_owner = view.acting_owner == Some(*user);
+    view.role(user).is_some_and(|role| is_owner || role <= view.settings.may_add)
 }
 
 /// An operation in words.

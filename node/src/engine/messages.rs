@@ -10,7 +10,7 @@ use super::circle::Circle;
 use super::context::Context;
 use super::waiters::Condition;
 use super::{info, own, shown, texts, views, writing};
-use crate::command::{CommandError, CountView, ErrorKind, Response};
+use crate::command::{CommandError, CountView, ErrorKind, Response, quoted};
 use crate::log;
 use crate::store::{Contact, ContactState, StoreError, StoredEntry};
 
@@ -28,7 +28,10 @@ pub(super) fn hindrance(ctx: &Context<'_>, circle: &Circle) -> Result<Option<Com
         }
         Circle::Group(group) => {
             let may_write = ctx.groups.view(&group.id).is_some_and(|view| view.may_write(&ctx.me.user));
-            (!may_write).then(|| format!("in {} only admins may write", group.name))
+            (!may_write).then(|| {
+                let name = quoted(&group.name);
+                format!("you may not write in {}: `undertone group show {name}` says who may", group.name)
+            })
         }
     };
     if let Some(why) = why {
@@ -42,7 +45,8 @@ pub(super) fn hindrance(ctx: &Context<'_>, circle: &Circle) -> Result<Option<Com
 fn not_to(contact: &Contact) -> Option<String> {
     match contact.state {
         ContactState::Requested | ContactState::Declined => {
-            Some(format!("{0} asked you first: `undertone contact accept {0}`", contact.name))
+            let name = quoted(contact.name.as_str());
+            Some(format!("{} asked you first: `undertone contact accept {name}`", contact.name))
         }
         ContactState::Blocked(_) => Some(blocked(contact)),
         ContactState::Member => Some(format!(
@@ -54,7 +58,7 @@ fn not_to(contact: &Contact) -> Option<String> {
 }
 
 pub(super) fn blocked(contact: &Contact) -> String {
-    format!("{0} is blocked: `undertone contact unblock {0}`", contact.name)
+    format!("{} is blocked: `undertone contact unblock {}`", contact.name, quoted(contact.name.as_str()))
 }
 
 /// The message of a conversation whose id begins so, and that the user can see.
@@ -68,7 +72,7 @@ fn find(
         let message = format!(
             "\"{prefix}\" names no message: write at least {DIGITS_MIN} digits of its id, as `undertone history {}` \
              shows them",
-            circle.name()
+            quoted(&circle.name())
         );
         return Ok(Err(CommandError::new(ErrorKind::Invalid, message)));
     };
@@ -126,7 +130,9 @@ fn find_text(
             Some(text) => Ok(Found { stored, shows, text }),
             None => Err(CommandError::new(ErrorKind::Conflict, "the message was deleted")),
         },
-        None => Err(CommandError::new(ErrorKind::Invalid, "that is no message that anybody wrote")),
+        None => {
+            Err(CommandError::new(ErrorKind::Invalid, "that is a notice, and no message that anybody wrote"))
+        }
     })
 }
 

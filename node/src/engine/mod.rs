@@ -95,8 +95,10 @@ mod waiters;
 
 mod answers;
 mod messages;
+mod lines;
 
 mod devices;
+mod group_names;
 mod group_commands;
 mod group_links;
 

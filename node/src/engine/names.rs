@@ -16,6 +16,12 @@ pub(super) fn unique_name(contacts: &[Contact], wanted: &Name, user: &UserId) ->
     if is_taken(contacts, wanted, user) { longer_name(contacts, wanted, user) } else { wanted.clone() }
 }
 
+/// What a member of a group is called who now says it themselves: this, where only the id was known.
+pub(super) fn as_said(contacts: &[Contact], member: &Contact, said: &Name) -> Name {
+    let is_nameless = member.name.as_str() == member.user.short();
+    if is_nameless { unique_name(contacts, said, &member.user) } else { member.name.clone() }
+}
+
 /// The name with the beginning of the user id.
 pub(super) fn longer_name(contacts: &[Contact], wanted: &Name, user: &UserId) -> Name {
     let short: String = wanted.as_str().chars().take(16).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use undertone_protocol::entry::{Content, EntryHeader, Text};
 use undertone_protocol::ids::{ConversationId, EntryId, UserId};
 use undertone_protocol::limits::ANNOTATIONS_MAX;
-use undertone_protocol::log::{Annotated, Authority, Equals, Made, OrderKey};
+use undertone_protocol::log::{Annotated, Authority, Equals, Frontier, Made, OrderKey};
 use undertone_protocol::membership::Role;
 use undertone_protocol::time::Timestamp;
 
@@ -17,6 +17,8 @@ use crate::command::{MentionView, MessageView, ReactionView, ReplyView};
 use crate::log;
 use crate::store::{ContactState, StoreError, StoredEntry};
 
+/// Entries of one device that are looked at in one go.
+const PAGE: usize = 256;
 /// Characters of a message that an answer to it quotes.
 const QUOTE_CHARS_MAX: usize = 120;
 
@@ -101,6 +103,32 @@ pub(super) fn is_line(ctx: &Context<'_>, circle: &Circle, stored: &StoredEntry) 
     };
     let is_over = is_over(&stored.entry.header, ctx.now);
     Ok(is_line && !is_over && came_in_time(circle, stored) && !is_hidden(ctx, &stored.entry.id)?)
+}
+
+/// How many lines of a conversation one frontier covers beyond another one.
+pub(super) fn lines_between(
+    ctx: &Context<'_>,
+    circle: &Circle,
+    before: &Frontier,
+    after: &Frontier,
+) -> Result<usize, StoreError> {
+    let conversation = circle.conversation(ctx);
+    let mut lines = 0;
+    for (device, _) in after.items() {
+        let mut from = before.get(device).map_or(0, |item| item.seq).checked_add(1);
+        while let Some(first) = from {
+            let page = ctx.tx.entries_of(&conversation, device, first, PAGE)?;
+            from = page.last().and_then(|last| last.entry.header.seq.checked_add(1));
+            for stored in page {
+                let seq = stored.entry.header.seq;
+                let is_new = after.covers(device, seq) && !before.covers(device, seq);
+                if is_new && log::counts(ctx.tx, &stored)? && is_line(ctx, circle, &stored)? {
+                    lines += 1;
+                }
+            }
+        }
+    }
+    Ok(lines)
 }
 
 /// The annotations of an entry that may count.

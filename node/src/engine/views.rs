@@ -56,10 +56,7 @@ pub(super) fn contact(ctx: &Context<'_>, contact: &Contact) -> Result<ContactVie
         verified: contact.verified,
         warning: warnings::of_contact(ctx, contact)?,
         message: first_text(ctx, contact)?,
-        group: match contact.state {
-            ContactState::Requested => membership::asks_for(ctx, contact)?.map(|(_, name)| name),
-            _ => None,
-        },
+        group: membership::asks_for(ctx, contact)?.map(|group| group.name),
         introduced: !contact.introduction_due && !pending.iter().any(OutboxItem::is_pending),
     })
 }
@@ -106,6 +103,19 @@ fn text(ctx: &Context<'_>, stored: &StoredEntry) -> Result<String, StoreError> {
         Content::Operation(signed) => membership::told(ctx, signed)?,
         Content::Unknown => "(made by a newer version: update to see it)".to_owned(),
     })
+}
+
+/// What kind of message an entry shows as.
+const fn kind(content: &Content) -> &'static str {
+    match content {
+        Content::Text(_) | Content::Gone => "text",
+        Content::Unknown => "unknown",
+        Content::Devices(_)
+        | Content::Operation(_)
+        | Content::Account(_)
+        | Content::Annotation(_)
+        | Content::Hidden(_) => "notice",
+    }
 }
 
 /// Which devices a change leaves active.
@@ -205,6 +215,7 @@ pub(super) fn message(
         None => elsewhere.filter(|tick| has_expired(ctx, *tick, stored)).map(|_| Failure::Expired),
     };
     let mut view = MessageView {
+        kind: kind(&entry.body.content).to_owned(),
         id: entry.id.to_hex(),
         contact: circle.name(),
         from: circle.author(ctx, &entry.header.device)?,

@@ -27,7 +27,11 @@ pub(super) enum Condition {
     /// A home relay knows an invitation.
     Invited { handle: Handle, view: InvitationView },
     /// A request or an accept is at a relay, or was refused.
-    Introduced { user: UserId },
+    Introduced {
+        user: UserId,
+        /// The group that they were let into by it.
+        into: Option<String>,
+    },
     /// This new device is known to a relay, so that it can be answered.
     Registered { code: String },
     /// What makes a device one of this user's is at its relay.
@@ -135,7 +139,7 @@ fn answer(
             }
             Ok((there || over).then_some(Ok(Response::Device(view))))
         }
-        Condition::Introduced { user } => introduced(ctx, user, over),
+        Condition::Introduced { user, into } => introduced(ctx, user, into.as_ref(), over),
         Condition::Flushed { conversation, view } => {
             let flushed = !ctx.tx.own_receipts(conversation)?.due
                 && ctx.tx.outbox_heads_of(&Purpose::Acknowledgement(*conversation))?.is_empty();
@@ -158,6 +162,7 @@ fn home_problem(links: &Links) -> Option<String> {
 fn introduced(
     ctx: &mut Context<'_>,
     user: &UserId,
+    into: Option<&String>,
     over: bool,
 ) -> Result<Option<Result<Response, CommandError>>, StoreError> {
     let Some(contact) = ctx.tx.contact(user)? else { return Ok(None) };
@@ -167,6 +172,7 @@ fn introduced(
         let message = warnings::refusal(&contact, denial);
         return Ok(Some(Err(CommandError::new(ErrorKind::Refused, message))));
     }
-    let view = views::contact(ctx, &contact)?;
+    let mut view = views::contact(ctx, &contact)?;
+    view.group = view.group.or_else(|| into.cloned());
     Ok((view.introduced || over).then_some(Ok(Response::Contact(view))))
 }

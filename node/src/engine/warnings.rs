@@ -8,6 +8,7 @@ use undertone_protocol::receipts::Denial;
 
 use super::context::Context;
 use super::own;
+use crate::command::quoted;
 use crate::store::{Contact, ContactState, CutReason, Fault, StoreError};
 
 /// What is said when this user's identity, or this device, is in two places.
@@ -96,14 +97,14 @@ pub(super) fn of_contact(ctx: &Context<'_>, contact: &Contact) -> Result<Option<
 }
 
 fn identity_warning(contact: &Contact) -> Option<String> {
-    let name = &contact.name;
+    let (name, named) = (&contact.name, quoted(contact.name.as_str()));
     if contact.identity_warning {
         return Some(format!(
-            "{name}'s identity is in two hands (theirs, or somebody else's): `undertone contact verify {name}`"
+            "{name}'s identity is in two hands (theirs, or somebody else's): `undertone contact verify {named}`"
         ));
     }
     contact.reinstalled.then(|| {
-        format!("{name} re-installed, or somebody has their phrase: `undertone contact verify {name}`")
+        format!("{name} re-installed, or somebody has their phrase: `undertone contact verify {named}`")
     })
 }
 

@@ -39,7 +39,7 @@ pub enum Action {
     },
     /// The author goes.
     Leave {
-        /// Who becomes owner by it; the last owner must name one.
+        /// Who becomes owner by it; the last owner must name one while others are in.
         successor: Option<UserId>,
     },
     /// The identity key's word that a device is out of use.

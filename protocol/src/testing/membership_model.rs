@@ -280,7 +280,9 @@ impl Model {
                 }
                 (last_owner(&target) && role != OWNER).then_some(6)
             }
-            Kind::Leave { successor: None } => (rank.0 == OWNER && last_owner(&op.user)).then_some(6),
+            Kind::Leave { successor: None } => {
+                (rank.0 == OWNER && last_owner(&op.user) && view.members.len() > 1).then_some(6)
+            }
             Kind::Leave { successor: Some(successor) } => {
                 let given = self.grant(id).map(|(_, given)| given);
                 let raises = view.members.get(&successor).is_some_and(|theirs| given < Some(*theirs));

@@ -80,10 +80,10 @@ fn set_role(before: &View, op: &Op, right: Right, user: User, role: Role) -> Res
     require(role == Role::Owner || !before.is_last_owner(user), Rule::LastOwner)
 }
 
-/// A successor is granted to be an owner: another member, whom it raises.
+/// A successor is granted to be an owner: another member, whom it raises. Who is alone needs none.
 fn leave(before: &View, op: &Op, right: Right, successor: Option<User>) -> Result<(), Rule> {
     let Some(user) = successor else {
-        return require(!before.is_last_owner(op.author), Rule::LastOwner);
+        return require(before.members.len() == 1 || !before.is_last_owner(op.author), Rule::LastOwner);
     };
     let target = before.members.get(&user).ok_or(Rule::Allowed)?;
     let raises = given(before, op, Role::Owner).is_some_and(|given| given < target.rank);

@@ -79,11 +79,10 @@ impl Stage {
         Ok(self.history(node, name)?.into_iter().map(|view| view.text).collect())
     }
 
-    /// What of them was said, device notices left out.
+    /// What of them was said, notices left out.
     pub fn said(&mut self, node: usize, name: &str) -> Result<Vec<String>, Failed> {
-        let mut texts = self.texts(node, name)?;
-        texts.retain(|text| !text.starts_with('('));
-        Ok(texts)
+        let said = self.history(node, name)?.into_iter().filter(|view| view.kind == "text");
+        Ok(said.map(|view| view.text).collect())
     }
 
     /// A new device of a user, added by the primary one, that had time to get all there is. Gives its number.

@@ -240,7 +240,7 @@ impl World {
             for index in self.devices_of(user) {
                 let Some(views) = self.history(index, &peer.id)? else { continue };
                 let views = views.into_iter();
-                let said = views.filter(|view| view.deleted || !view.text.starts_with('('));
+                let said = views.filter(|view| view.kind == "text");
                 let shown: Vec<String> = said.map(|view| checks::as_shown(&view, other)).collect();
                 let first = first.get_or_insert_with(|| shown.clone());
                 if *first != shown {

@@ -98,7 +98,7 @@ impl World {
         let Some(node) = self.nodes.get(index).filter(|node| node.cheat.is_none()) else { return Ok(()) };
         let reader = self.users.iter().position(|user| user.id == node.user);
         let cheats = self.hostile.and_then(|hostile| self.users.get(hostile));
-        let is_notice = message.text.starts_with('(');
+        let is_notice = message.kind != "text";
         if is_notice || message.deleted || cheats.is_some_and(|cheats| message.contact == cheats.name) {
             return Ok(());
         }

@@ -195,8 +195,13 @@ impl Stage {
 
     /// Gives it back.
     pub fn plug(&mut self, node: usize) -> Result<(), Failed> {
+        self.plug_for(node, Duration::from_secs(120))
+    }
+
+    /// Gives it back, and lets so much time pass.
+    pub fn plug_for(&mut self, node: usize, duration: Duration) -> Result<(), Failed> {
         self.unplugged.remove(&node);
-        self.run(Duration::from_secs(120))
+        self.run(duration)
     }
 
     /// What was told at a node since this was last asked.

@@ -10,7 +10,7 @@ use crate::engine::context::Context;
 use crate::engine::{acknowledging, members, progress, resend};
 use crate::event::Event;
 use crate::log;
-use crate::store::{Member, Standing, StoreError};
+use crate::store::{Contact, Member, Standing, StoreError};
 
 /// Operations are held that were not before.
 pub(super) fn changed(
@@ -86,6 +86,10 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
         kept.removed = None;
         kept.introduction_due = true;
         ctx.tx.put_member(&kept)?;
+        // Whatever they asked for, they are in.
+        if let Some(contact) = ctx.tx.contact(user)?.filter(|contact| contact.asks_by.is_some()) {
+            ctx.tx.put_contact(&Contact { asks_by: None, ..contact })?;
+        }
         ctx.agenda.fetch.insert(*user);
         let sought = (ctx.now.after(meeting::SEEK), 0);
         ctx.agenda.seek.insert(*group, sought);

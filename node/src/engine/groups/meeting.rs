@@ -245,7 +245,7 @@ pub(super) fn stranger(
 /// A member says what they are called of whom only the id was known.
 fn take_name(ctx: &Context<'_>, contact: &mut Contact, said: &Name) -> Result<(), StoreError> {
     if contact.state == ContactState::Member && contact.name.as_str() == contact.user.short() {
-        contact.name = names::unique_name(&ctx.tx.contacts()?, said, &contact.user);
+        contact.name = names::as_said(&ctx.tx.contacts()?, contact, said);
     }
     Ok(())
 }
@@ -315,7 +315,11 @@ fn whom_to_ask(
             devices.extend(circle.authorised(ctx, &person));
         }
     }
-    let turn = usize::try_from(tries).unwrap_or_default().checked_rem(devices.len());
+    // Each begins with another one, or all would ask the same.
+    let [first, second, ..] = ctx.me.device.as_bytes();
+    let turn =
+        usize::from(u16::from_be_bytes([*first, *second])) + usize::try_from(tries).unwrap_or_default();
+    let turn = turn.checked_rem(devices.len());
     Ok(turn.and_then(|turn| devices.get(turn).copied()))
 }
 

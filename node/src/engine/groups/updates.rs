@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use prost::bytes::Bytes;
 use undertone_protocol::codec::Signed;
-use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, OperationHash, UserId};
+use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, EntryId, OperationHash, UserId};
 use undertone_protocol::keys::Certificate;
-use undertone_protocol::limits::{GROUPS_MAX, LARGE_GROUP_MEMBERS, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX};
+use undertone_protocol::limits::{
+    GROUPS_MAX, LARGE_GROUP_MEMBERS, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX, UPDATE_WANTS_MAX,
+};
 use undertone_protocol::membership::{
     Action, Document, GroupUpdate, Missing, Operation, Person, Proof, Role, SignedOperation, Taken, Verdict,
 };
@@ -19,7 +21,7 @@ use crate::engine::addresses;
 use crate::engine::agenda::{Side, Update};
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
-use crate::engine::{lists, own, pairwise};
+use crate::engine::{history, lists, own, pairwise};
 use crate::store::{Contact, ContactState, Group, Member, Standing, StoreError};
 
 /// A device is told of a group no more often than this.
@@ -329,16 +331,18 @@ pub(super) fn tell_siblings(ctx: &mut Context<'_>, group: &ConversationId) -> Re
     Ok(())
 }
 
-/// Whoever was put out is told so, and nothing that came after.
+/// Whoever was put out is told so, and nothing that came after: by the operation, and by its entry, which shows it.
 pub(in crate::engine) fn tell_removed(
     ctx: &mut Context<'_>,
     group: &ConversationId,
     user: &UserId,
     known: &[OperationHash],
+    entry: EntryId,
 ) -> Result<(), StoreError> {
     let person = ctx.tx.contact(user)?;
     for device in person.iter().flat_map(active) {
         tell_gone(ctx, group, user, &device, known);
+        ctx.agenda.updates.entry((*group, device)).or_default().farewell = Some(entry);
     }
     Ok(())
 }
@@ -411,19 +415,19 @@ fn seal(
         return Ok(());
     }
     if !is_entitled(ctx, &user, &group) {
+        let farewell = due.farewell;
         let update = for_gone(ctx, &group, due)?;
-        return meeting::tell(ctx, &person, &device, update, None);
+        meeting::tell(ctx, &person, &device, update, None)?;
+        return match farewell.map(|entry| ctx.tx.entry(&entry)).transpose()?.flatten() {
+            Some(entry) => history::send(ctx, &person, &device, &group, vec![entry]),
+            None => Ok(()),
+        };
     }
     let mut people = match due.people {
         true if user == ctx.me.user => meeting::people(ctx, &group, None)?,
         true => lists_of(ctx, &group)?,
         false => Vec::new(),
     };
-    if let Some(member) = ctx.tx.member(&group, &user)?.filter(Member::is_in) {
-        for wanted in due.people_of.iter().filter(|wanted| **wanted != ctx.me.user) {
-            people.extend(meeting::person(ctx, &group, wanted, Some(&member))?);
-        }
-    }
     let Some(document) = ctx.groups.document(&group) else { return Ok(()) };
     let known = due.since.clone().unwrap_or_default();
     let named: Vec<OperationHash> = due.named.into_iter().collect();
@@ -437,9 +441,28 @@ fn seal(
     let forks = document.proofs().map(Proof::signed).take(UPDATE_FORKS_MAX).collect();
     let mut heads = document.landmarks();
     heads.truncate(UPDATE_HEADS_MAX);
+    let mut wanted = due.people_of;
+    wanted.extend(let_in_by(ctx, &operations));
+    if let Some(member) = ctx.tx.member(&group, &user)?.filter(Member::is_in) {
+        for wanted in wanted.iter().filter(|wanted| **wanted != ctx.me.user && **wanted != user) {
+            people.extend(meeting::person(ctx, &group, wanted, Some(&member))?);
+        }
+    }
     let (wants, lacks) = (due.wants.into_iter().collect(), due.lacks.into_iter().collect());
     let update = GroupUpdate { group, heads, operations, people, asks: due.asks, wants, forks, lacks };
     meeting::tell(ctx, &person, &device, update, None)
+}
+
+/// Whom a user let in by some of these: whoever hears of it first by an update was let in at the same time, so that
+/// neither stands in the other's welcome.
+fn let_in_by(ctx: &Context<'_>, operations: &[Signed]) -> BTreeSet<UserId> {
+    let made = operations.iter().filter_map(|signed| Operation::from_bytes(&signed.body).ok());
+    let own = made.filter(|operation| own::is_own(ctx, &operation.device));
+    let let_in = own.filter_map(|operation| match operation.action {
+        Action::Add { user, .. } => Some(user),
+        _ => None,
+    });
+    let_in.take(UPDATE_WANTS_MAX).collect()
 }
 
 /// For a device that is out: what put it out, what that stands on, and whose it is. Or it is asked for what it has.

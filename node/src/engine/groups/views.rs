@@ -17,16 +17,22 @@ pub(in crate::engine) fn group(
     };
     let mut members = Vec::with_capacity(view.members.len());
     for (user, member) in &view.members {
-        members.push(GroupMemberView {
-            name: name_of(ctx, user)?,
+        let (name, role) = (name_of(ctx, user)?, member.rank.role);
+        let place = (role, name.to_lowercase(), *user);
+        let shown = GroupMemberView {
+            name,
             user: user.to_hex(),
-            role: member.rank.role.as_str().to_owned(),
+            role: role.as_str().to_owned(),
             acts_as_owner: view.acting_owner == Some(*user),
             me: *user == ctx.me.user,
-        });
+        };
+        members.push((place, shown));
     }
+    members.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let members = members.into_iter().map(|(_, member)| member).collect();
     let mut links = Vec::new();
-    for (hash, link) in &view.links {
+    for (hash, link) in view.links.iter().filter(|(_, link)| link.not_after.is_none_or(|end| end >= ctx.now))
+    {
         links.push(GroupLinkView {
             link: hash.to_hex(),
             maker: name_of(ctx, &link.maker)?,

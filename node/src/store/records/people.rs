@@ -41,6 +41,10 @@ pub struct Contact {
     pub introduced: Vec<(DeviceId, Timestamp)>,
     /// A device that came with a list without predecessor, and has to be answered with the one known.
     pub reset_by: Option<DeviceId>,
+    /// A link of a group by which they ask to be let in, while they are a contact already.
+    pub asks_by: Option<Handle>,
+    /// A link of a group of theirs by which they have to be asked to let the user in, while they are a contact already.
+    pub join_by: Option<Handle>,
     /// Why our request can't reach them.
     pub refused: Option<Denial>,
     /// When the contact was added here.
@@ -151,6 +155,8 @@ impl Contact {
             introduction_due: false,
             introduced: Vec::new(),
             reset_by: None,
+            asks_by: None,
+            join_by: None,
             refused: None,
             added,
         }

@@ -29,6 +29,10 @@ CREATE TABLE members (
 ) STRICT;
 CREATE INDEX members_by_user ON members (user, conversation);
 
+-- Contacts who ask to be let into a group, by which link of it; and whom the user asks, if that is not said yet.
+ALTER TABLE contacts ADD COLUMN asks_by BLOB;
+ALTER TABLE contacts ADD COLUMN join_by BLOB;
+
 -- Entries that do not count, as their authors were out or are put out.
 CREATE TABLE voids (
     entry BLOB PRIMARY KEY

@@ -20,7 +20,7 @@ const INVITATION: &str = "invitation";
 
 const SELECT_CONTACT: &str = "SELECT user, name, state, verified, identity_warning, token, device_list, bundles, \
      grants, invitation, introduction_due, introduced, refused, added, blocked_since, \
-     reinstalled, former_tokens, reset_by FROM contacts";
+     reinstalled, former_tokens, reset_by, asks_by, join_by FROM contacts";
 
 impl PeopleTx for SqliteTx<'_> {
     fn contact(&self, user: &UserId) -> Result<Option<Contact>, StoreError> {
@@ -108,8 +108,8 @@ fn contacts(connection: &Connection) -> Result<Vec<Contact>, StoreError> {
 fn put_contact(connection: &Connection, contact: &Contact) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO contacts (user, name, name_folded, state, verified, identity_warning, \
                token, device_list, bundles, grants, invitation, introduction_due, introduced, refused, added, \
-               blocked_since, reinstalled, former_tokens, reset_by) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               blocked_since, reinstalled, former_tokens, reset_by, asks_by, join_by) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     run(
         connection,
         sql,
@@ -133,6 +133,8 @@ fn put_contact(connection: &Connection, contact: &Contact) -> Result<(), StoreEr
             contact.reinstalled,
             join(contact.former_tokens.iter().map(Handle::as_bytes)),
             contact.reset_by.as_ref().map(|device| device.as_bytes().as_slice()),
+            contact.asks_by.as_ref().map(|handle| handle.as_bytes().as_slice()),
+            contact.join_by.as_ref().map(|handle| handle.as_bytes().as_slice()),
         ],
     )?;
     Ok(())
@@ -162,6 +164,8 @@ fn read_contact(row: &Row<'_>) -> Result<Contact, StoreError> {
         reinstalled: row.get(15)?,
         former_tokens: get_joined::<8, _>(row, 16, CONTACT)?,
         reset_by: get_id_opt(row, 17, CONTACT)?,
+        asks_by: get_id_opt(row, 18, CONTACT)?,
+        join_by: get_id_opt(row, 19, CONTACT)?,
     })
 }
 

@@ -77,6 +77,18 @@ fn rule_6_the_last_owner_stays_or_names_a_successor() {
 }
 
 #[test]
+fn rule_6_who_is_alone_may_go() {
+    let mut book = Book::with(&[]);
+    let base = book.last();
+    let left = book.op(0, &[base], leave());
+    assert_eq!(book.counts(left), Ok(()));
+    assert_eq!(book.members(), []);
+    // Beside somebody who comes, the one who goes leaves them in charge.
+    book.op(0, &[base], add(1, Member));
+    assert_eq!(book.members(), [(1, Member, 1)]);
+}
+
+#[test]
 fn rule_6_one_of_two_owners_may_go() {
     let mut book = Book::with(&[Owner, Member]);
     book.then(0, leave());
