@@ -139,7 +139,7 @@ pub(super) fn siblings_tick(
 ) -> Result<Tick, StoreError> {
     let author = acknowledged::of(ctx.tx, &header.conversation, &header.device)?;
     let in_custody = author.delivered.covers(&header.device, header.seq);
-    let mut floor = match (circle.is_account(ctx), in_custody) {
+    let floor = match (circle.is_account(ctx), in_custody) {
         (true, _) => Tick::Read,
         (false, true) => Tick::Sent,
         (false, false) => Tick::Queued,
@@ -155,10 +155,7 @@ pub(super) fn siblings_tick(
         least = Some(least.map_or(tick, |least: Tick| least.min(tick)));
     }
     // In a group there may be nobody whom it waits for.
-    if least.is_none() && floor == Tick::Sent {
-        floor = Tick::Read;
-    }
-    Ok(least.map_or(floor, |least| floor.max(least)))
+    Ok(least.map_or(Tick::Read, |least| floor.max(least)))
 }
 
 /// How far a message has come by what a person's devices ever signed.
