@@ -1,13 +1,16 @@
-//! What entries say is dropped when their time is over; their headers stay, so that the log holds together (spec:
-//! `log.md`, "Without a body").
+//! What entries say is dropped when their time is over, and when their author deleted them; their headers stay, so that
+//! the log holds together (spec: `log.md`, "Without a body").
 
-use undertone_protocol::entry::{Content, EntryBody, EntryHeader};
+use undertone_protocol::entry::{Act, Content, EntryBody, EntryHeader, SignedEntry};
+use undertone_protocol::ids::EntryId;
+use undertone_protocol::limits::{ANNOTATIONS_MAX, DELETED_BODY_LIFE};
 use undertone_protocol::time::Timestamp;
 
 use super::circle::Circle;
 use super::context::Context;
 use crate::event::Event;
-use crate::store::StoreError;
+use crate::log;
+use crate::store::{StoreError, StoredEntry};
 
 /// Entries that are dropped in one transaction; what is left comes next.
 const DROPPED_MAX: usize = 256;
@@ -33,9 +36,28 @@ pub(super) fn is_over(header: &EntryHeader, now: Timestamp) -> bool {
     header.expires.is_some_and(|at| at <= now)
 }
 
-/// Takes note of when a new entry vanishes.
-pub(super) fn note(ctx: &mut Context<'_>, header: &EntryHeader) {
-    ctx.agenda.vanishes_at = ctx.agenda.vanishes_at.into_iter().chain(header.expires).min();
+/// Takes note of a new entry: when it vanishes, and whether it, or the one that it is about, was deleted.
+pub(super) fn note(ctx: &mut Context<'_>, circle: &Circle, stored: &StoredEntry) -> Result<(), StoreError> {
+    look_at(ctx, stored.entry.header.expires);
+    let deleted = match &stored.entry.body.content {
+        Content::Text(_) => stored.entry.id,
+        Content::Annotation(annotation) if annotation.act == Act::Delete => annotation.entry,
+        _ => return Ok(()),
+    };
+    let Some(target) = ctx.tx.entry(&deleted)? else { return Ok(()) };
+    if !matches!(target.entry.body.content, Content::Text(_)) || !is_deleted(ctx, circle, &target.entry)? {
+        return Ok(());
+    }
+    let at = ctx.now.after(DELETED_BODY_LIFE);
+    if target.entry.header.expires.is_none_or(|expires| at < expires) {
+        ctx.tx.put_expiry(&deleted, Some(at))?;
+        look_at(ctx, Some(at));
+    }
+    Ok(())
+}
+
+fn look_at(ctx: &mut Context<'_>, at: Option<Timestamp>) {
+    ctx.agenda.vanishes_at = ctx.agenda.vanishes_at.into_iter().chain(at).min();
 }
 
 /// Drops what is over.
@@ -44,9 +66,57 @@ pub(super) fn due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         return Ok(());
     }
     for entry in ctx.tx.expired(ctx.now, DROPPED_MAX)? {
-        ctx.tx.drop_body(&entry)?;
-        ctx.events.push(Event::Hidden { id: entry.to_hex() });
+        drop_if_over(ctx, &entry)?;
     }
     ctx.agenda.vanishes_at = ctx.tx.next_expiry()?;
     Ok(())
+}
+
+fn drop_if_over(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError> {
+    let Some(stored) = ctx.tx.entry(entry)? else { return Ok(()) };
+    let header = &stored.entry.header;
+    if is_over(header, ctx.now) {
+        ctx.events.push(Event::Hidden { id: entry.to_hex() });
+        return ctx.tx.drop_body(entry);
+    }
+    match Circle::of(ctx, &header.conversation)? {
+        Some(circle) if is_deleted(ctx, &circle, &stored.entry)? => {
+            for annotation in ctx.tx.annotations(&header.conversation, entry, ANNOTATIONS_MAX)? {
+                if let Content::Annotation(said) = &annotation.entry.body.content
+                    && matches!(said.act, Act::Edit(_))
+                {
+                    ctx.tx.drop_body(&annotation.entry.id)?;
+                }
+            }
+            ctx.tx.drop_body(entry)
+        }
+        // The deletion was found not to count.
+        _ => ctx.tx.put_expiry(entry, header.expires),
+    }
+}
+
+/// Whether a deletion of a text by its author is held and counts. That of an admin may be found to be none's.
+fn is_deleted(ctx: &Context<'_>, circle: &Circle, entry: &SignedEntry) -> Result<bool, StoreError> {
+    let header = &entry.header;
+    let author = circle.user_of(ctx, &header.device);
+    for said in ctx.tx.annotations(&header.conversation, &entry.id, ANNOTATIONS_MAX)? {
+        let is_deletion =
+            matches!(&said.entry.body.content, Content::Annotation(said) if said.act == Act::Delete);
+        let maker = circle.user_of(ctx, &said.entry.header.device);
+        if is_deletion && maker.is_some() && maker == author && log::counts(ctx.tx, &said)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether an entry may come without what it said: its time is over, or it is known here that its author deleted it.
+pub(super) fn may_be_gone(ctx: &Context<'_>, entry: &SignedEntry) -> Result<bool, StoreError> {
+    if is_over(&entry.header, ctx.now) {
+        return Ok(true);
+    }
+    match Circle::of(ctx, &entry.header.conversation)? {
+        Some(circle) => is_deleted(ctx, &circle, entry),
+        None => Ok(false),
+    }
 }

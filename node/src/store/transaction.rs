@@ -213,6 +213,9 @@ pub trait LogTx {
     /// Drops what an entry says, and keeps its header; what it was known to say of others stays in the index. Of one that
     /// is not held nothing.
     fn drop_body(&mut self, entry: &EntryId) -> Result<(), StoreError>;
+    /// When to look whether what an entry says is to be dropped, in the place of when its header says so. Of one that is
+    /// not held, or says nothing any more, nothing.
+    fn put_expiry(&mut self, entry: &EntryId, at: Option<Timestamp>) -> Result<(), StoreError>;
     /// Entries that say something and expire at `moment` or before, the first to expire first, ties by id, at most
     /// `limit`.
     fn expired(&self, moment: Timestamp, limit: usize) -> Result<Vec<EntryId>, StoreError>;
