@@ -11,8 +11,8 @@ use super::admission::Admission;
 use super::circle::Circle;
 use super::context::Context;
 use super::{
-    acknowledging, changes, group_acknowledging, groups, history, introductions, lists, own, resend, texts, ticks, vanishing, views,
-    writing,
+    acknowledging, changes, group_acknowledging, groups, history, introductions, lists, own, resend, texts,
+    ticks, vanishing, views, writing,
 };
 use crate::event::Event;
 use crate::log;

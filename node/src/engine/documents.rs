@@ -81,7 +81,8 @@ impl Documents {
         let Some(open) = self.0.get(group) else { return false };
         let document = open.document.borrow();
         document.past_of(after, before).any(|(hash, signed)| {
-            is_such(&signed.operation) && document.verdict(&hash).is_some_and(|verdict| verdict == Verdict::Counts)
+            is_such(&signed.operation)
+                && document.verdict(&hash).is_some_and(|verdict| verdict == Verdict::Counts)
         })
     }
 }

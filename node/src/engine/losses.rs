@@ -11,9 +11,9 @@ use super::links::Links;
 use super::{group_acknowledging, groups, keys, own};
 use crate::command::LostView;
 use crate::event::Event;
-use crate::store::{Gap, StoreError};
 use crate::gaps::{self, Looked};
 use crate::log;
+use crate::store::{Gap, StoreError};
 
 /// Counts the days on which gaps were looked for in vain. Only a device that has all that waited for it looks, and only
 /// where somebody may supply what is missing.

@@ -57,6 +57,7 @@ mod resend;
 mod sealing;
 
 mod custody;
+mod offered;
 mod history;
 mod group_acknowledging;
 mod acknowledging;

@@ -16,8 +16,7 @@ use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
     acknowledging, bundles, checkpoints, commands, frames, groups, healing, history, home, inbox,
-    introductions, keys, linking, losses, own_list, receipts, records, resend, sealing, sweep,
-    vanishing,
+    introductions, keys, linking, losses, own_list, receipts, records, resend, sealing, sweep, vanishing,
 };
 use crate::event::Event;
 use crate::store::{Contact, ContactState, NodeTx, StoreError};

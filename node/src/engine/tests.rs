@@ -6,7 +6,9 @@ use rand_core::SeedableRng;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::crypto::{HeaderKey, KeyPackage, PackageEnds, Vodozemac};
 use undertone_protocol::entry::{Content, DeviceChange, EntryBody, EntryHeader, SignedEntry};
-use undertone_protocol::ids::{ConversationId, CurveKey, DeviceId, Handle, PayloadHash, RelayId, SessionId, UserId};
+use undertone_protocol::ids::{
+    ConversationId, CurveKey, DeviceId, Handle, PayloadHash, RelayId, SessionId, UserId,
+};
 use undertone_protocol::keys::{
     Certificate, DeviceKey, DeviceList, DeviceRevoke, DeviceRevokeFields, IdentityKey, ListedDevice, Name,
     RecoveryPhrase, RelayAddress,
@@ -18,11 +20,11 @@ use undertone_protocol::wire;
 use super::agenda::{Agenda, Side};
 use super::circle::Circle;
 use super::context::{Context, Me};
+use super::direct::Bearer;
 use super::documents::Documents;
 use super::links::{Links, MAX_LINKS};
 use super::setup::{NewAccount, Origin, create_account};
 use super::types::{NetOutput, Outputs};
-use super::direct::Bearer;
 use super::{direct, inbox, sealing};
 use crate::store::{Contact, ContactState, Cut, Group, MemoryStore, NodeStore, Standing};
 

@@ -180,9 +180,10 @@ impl Person {
         bounded.bundles.truncate(PERSON_ADDRESSES_MAX);
         bounded.grants.truncate(PERSON_ADDRESSES_MAX);
         while bounded.to_wire().encoded_len() > PERSON_BYTES_MAX {
-            let dropped = match bounded.grants.len() > bounded.bundles.len() {
-                true => bounded.grants.pop().is_some(),
-                false => bounded.bundles.pop().is_some(),
+            let dropped = if bounded.grants.len() > bounded.bundles.len() {
+                bounded.grants.pop().is_some()
+            } else {
+                bounded.bundles.pop().is_some()
             };
             if !dropped {
                 break;
@@ -202,7 +203,9 @@ impl Person {
 
     fn from_wire(person: wire::Person) -> Result<Self, KeysError> {
         if person.bundles.len() > PERSON_ADDRESSES_MAX || person.grants.len() > PERSON_ADDRESSES_MAX {
-            return Err(Malformed::new("group update", "more than 64 bundles or mailboxes of a person").into());
+            return Err(
+                Malformed::new("group update", "more than 64 bundles or mailboxes of a person").into()
+            );
         }
         if person.encoded_len() > PERSON_BYTES_MAX {
             return Err(Malformed::new("group update", "a person of more than 39 KiB").into());

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use undertone_protocol::codec::Signed;
 use undertone_protocol::ids::{ConversationId, DeviceId, Handle, UserId};
-use undertone_protocol::keys::{DeliveryGrant, DeviceList, Introduction, IntroductionFields, IntroductionKind, Name};
-use undertone_protocol::limits::{DELEGATED_TOKEN_LIFE, ENVELOPE_TTL_MAX, REMOVED_TOKEN_LIFE, UPDATE_WANTS_MAX};
+use undertone_protocol::keys::{
+    DeliveryGrant, DeviceList, Introduction, IntroductionFields, IntroductionKind, Name,
+};
+use undertone_protocol::limits::{
+    DELEGATED_TOKEN_LIFE, ENVELOPE_TTL_MAX, REMOVED_TOKEN_LIFE, UPDATE_WANTS_MAX,
+};
 use undertone_protocol::membership::{GroupUpdate, Person};
 use undertone_protocol::token::Step;
 use undertone_protocol::wire::pairwise::Body;

@@ -13,8 +13,8 @@ use crate::engine::agenda::Side;
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
 use crate::engine::direct::{self, Bearer};
-use crate::engine::{names, shown};
 use crate::engine::tests::{START, on_a_device};
+use crate::engine::{names, shown};
 use crate::store::ContactState;
 
 const GROUP: ConversationId = ConversationId::new([3; 32]);

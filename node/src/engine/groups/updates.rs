@@ -80,11 +80,7 @@ fn begin(ctx: &mut Context<'_>, user: &UserId, group: &ConversationId) -> Result
 
 /// Whether a user is believed how members are reached: those who are in, or whose operations stand in it, one's own
 /// devices, and whoever brings a group of which nothing is known yet. Somebody else could keep this device from them.
-fn may_say_how(
-    ctx: &mut Context<'_>,
-    user: &UserId,
-    group: &ConversationId,
-) -> Result<bool, StoreError> {
+fn may_say_how(ctx: &mut Context<'_>, user: &UserId, group: &ConversationId) -> Result<bool, StoreError> {
     let is_in = ctx.groups.view(group).is_some_and(|view| view.is_in(user));
     if *user == ctx.me.user || is_in {
         return Ok(true);

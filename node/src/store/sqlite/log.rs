@@ -246,11 +246,7 @@ fn insert_entry(connection: &Connection, stored: &StoredEntry) -> Result<(), Sto
     Ok(())
 }
 
-fn expired(
-    connection: &Connection,
-    moment: Timestamp,
-    at_most: usize,
-) -> Result<Vec<EntryId>, StoreError> {
+fn expired(connection: &Connection, moment: Timestamp, at_most: usize) -> Result<Vec<EntryId>, StoreError> {
     let sql = "SELECT id FROM entries WHERE expires <= ? ORDER BY expires, id LIMIT ?";
     all(connection, sql, params![ms(moment), limit(at_most)], |row| get_id(row, 0, ENTRY))
 }

@@ -162,7 +162,9 @@ fn numbers_are_bounded() {
     let changes: [Change; 4] = [
         |update| update.heads = vec![vec![7; 32].into(); UPDATE_HEADS_MAX + 1],
         |update| update.wants = vec![vec![9; 32].into(); UPDATE_WANTS_MAX + 1],
-        |update| update.people[0].bundles = vec![update.people[0].bundles[0].clone(); PERSON_ADDRESSES_MAX + 1],
+        |update| {
+            update.people[0].bundles = vec![update.people[0].bundles[0].clone(); PERSON_ADDRESSES_MAX + 1]
+        },
         |update| update.people[0].grants = vec![update.people[0].grants[0].clone(); PERSON_ADDRESSES_MAX + 1],
     ];
     for change in changes {
@@ -219,9 +221,11 @@ fn a_part_is_filled_to_the_last_byte() {
 #[test]
 fn what_is_too_large_alone_hinders_nothing_else() {
     let (large, small) = (of_size(50_000), of_size(10));
-    for operations in
-        [vec![large.clone(), small.clone()], vec![small.clone(), large.clone()], vec![small.clone(), large, small]]
-    {
+    for operations in [
+        vec![large.clone(), small.clone()],
+        vec![small.clone(), large.clone()],
+        vec![small.clone(), large, small],
+    ] {
         let count = operations.len();
         let parts = GroupUpdate { operations, ..whole() }.parts();
         assert!(parts.iter().all(|part| content(part) <= UPDATE_BYTES_MAX || part.operations.len() == 1));
