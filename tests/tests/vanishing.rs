@@ -139,8 +139,10 @@ fn what_its_author_deletes_is_off_the_disks_a_day_later() {
     let sent = stage.send(BOB, "Club", "a secret").unwrap();
     let name = "Club".to_owned();
     let message: String = sent.id.chars().take(10).collect();
-    let edit = Command::Edit { name: name.clone(), message: message.clone(), text: "the secret".to_owned() };
-    change(&mut stage, BOB, edit);
+    for text in ["the secret", "one secret"] {
+        let edit = Command::Edit { name: name.clone(), message: message.clone(), text: text.to_owned() };
+        change(&mut stage, BOB, edit);
+    }
     change(&mut stage, BOB, Command::Delete { name, message, for_me: false });
     for node in [ALICE, BOB, CAROL] {
         assert!(!stage.said(node, "Club").unwrap().iter().any(|text| text.contains("secret")));
@@ -156,7 +158,7 @@ fn what_its_author_deletes_is_off_the_disks_a_day_later() {
         assert!(!is_on_disk(&mut stage, node, "secret"), "at {node}");
         let shown = stage.history(node, "Club").unwrap().into_iter().find(|view| view.id == sent.id).unwrap();
         assert!(shown.deleted && shown.text.is_empty(), "at {node}");
-        assert_eq!(gone(&mut stage, node), 2, "at {node}");
+        assert_eq!(gone(&mut stage, node), 3, "at {node}");
         assert_eq!(stage.said(node, "Club").unwrap().last().map(String::as_str), Some("on we go"));
     }
 }

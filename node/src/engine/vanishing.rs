@@ -81,12 +81,8 @@ fn drop_if_over(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError
     }
     match Circle::of(ctx, &header.conversation)? {
         Some(circle) if is_deleted(ctx, &circle, &stored.entry)? => {
-            for annotation in ctx.tx.annotations(&header.conversation, entry, ANNOTATIONS_MAX)? {
-                if let Content::Annotation(said) = &annotation.entry.body.content
-                    && matches!(said.act, Act::Edit(_))
-                {
-                    ctx.tx.drop_body(&annotation.entry.id)?;
-                }
+            for edit in ctx.tx.edits(&header.conversation, entry, ANNOTATIONS_MAX)? {
+                ctx.tx.drop_body(&edit)?;
             }
             ctx.tx.drop_body(entry)
         }

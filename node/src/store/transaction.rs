@@ -249,6 +249,13 @@ pub trait LogTx {
         target: &EntryId,
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError>;
+    /// All edits of an entry, held or not, whether they count or not, by device, number, then id, at most `limit`.
+    fn edits(
+        &self,
+        conversation: &ConversationId,
+        target: &EntryId,
+        limit: usize,
+    ) -> Result<Vec<EntryId>, StoreError>;
     /// Whether an entry of this conversation that is neither beyond the [`Cut`] of its device nor void hides `target`,
     /// which may be of any conversation, and held or not.
     fn is_hidden(&self, conversation: &ConversationId, target: &EntryId) -> Result<bool, StoreError>;

@@ -120,6 +120,20 @@ impl LogTx for Tables {
         Ok(of.into_values().take(limit).collect())
     }
 
+    fn edits(
+        &self,
+        conversation: &ConversationId,
+        target: &EntryId,
+        limit: usize,
+    ) -> Result<Vec<EntryId>, StoreError> {
+        let (device, none) = (DeviceId::new([0; DeviceId::LEN]), EntryId::new([0; EntryId::LEN]));
+        let first = (*conversation, *target, Some(ActKind::Edit), device, 0, none);
+        let rows = self
+            .annotations
+            .from(first, move |(c, t, kind, ..)| (*c, *t, *kind) == (first.0, first.1, first.2));
+        Ok(rows.take(limit).map(|((.., id), ())| *id).collect())
+    }
+
     fn is_hidden(&self, conversation: &ConversationId, target: &EntryId) -> Result<bool, StoreError> {
         Ok(self.annotations_of(conversation, target).any(|(kind, _)| kind.is_none()))
     }

@@ -98,6 +98,15 @@ impl LogTx for SqliteTx<'_> {
         annotations::of(self.connection, conversation, target, limit)
     }
 
+    fn edits(
+        &self,
+        conversation: &ConversationId,
+        target: &EntryId,
+        limit: usize,
+    ) -> Result<Vec<EntryId>, StoreError> {
+        annotations::edits(self.connection, conversation, target, limit)
+    }
+
     fn is_hidden(&self, conversation: &ConversationId, target: &EntryId) -> Result<bool, StoreError> {
         annotations::is_hidden(self.connection, conversation, target)
     }
