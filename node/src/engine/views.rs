@@ -138,7 +138,7 @@ pub(super) fn siblings_tick(
     let mut least = None;
     for person in circle.people(ctx)? {
         // It was not for those who came in later.
-        if !own::is_me(ctx, &person) && !membership::was_told(ctx, circle, &person.user, header) {
+        if !crate::broken(9) && !own::is_me(ctx, &person) && !membership::was_told(ctx, circle, &person.user, header) {
             continue;
         }
         let tick = persons_tick(ctx, &person, header, left_out)?;

@@ -58,7 +58,7 @@ fn keep_group(ctx: &mut Context<'_>, group: &ConversationId, view: &View) -> Res
 /// Keeps what is needed of who came, and takes note of who went: where this user did, that is all of them.
 fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) -> Result<(), StoreError> {
     let Some(own) = view.members.get(&ctx.me.user) else {
-        for kept in ctx.tx.members(group)?.into_iter().filter(Member::is_in) {
+        for kept in ctx.tx.members(group)?.into_iter().filter(|member| member.is_in() && !crate::broken(5)) {
             went(ctx, kept)?;
         }
         return Ok(());
@@ -80,7 +80,7 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
         }
         kept.token = token;
         kept.from_seq = if view.settings.history { 1 } else { next };
-        kept.hands_history = view.settings.history && is_own(ctx, group, &member.grant);
+        kept.hands_history = !crate::broken(1) && view.settings.history && is_own(ctx, group, &member.grant);
         kept.removed = None;
         kept.introduction_due = true;
         ctx.tx.put_member(&kept)?;
