@@ -3,8 +3,6 @@
 //! Deciding parts: [`engine`]. The shell around it: [`store`], [`account`], and what talks to the
 //! network and to users.
 
-#[allow(missing_docs, clippy::all)]
-pub fn broken(n: u32) -> bool { std::env::var("BREAK").is_ok_and(|b| b == n.to_string()) }
 pub mod account;
 pub mod api;
 pub mod cli;

@@ -164,7 +164,7 @@ pub(super) fn admit(
     match (ctx.tx.contact(&user)?, fields.kind) {
         (known, IntroductionKind::Member { group }) => {
             let is_taken = groups::admit_introduction(ctx, known, fields, &group)?;
-            return Ok(if is_taken { Ok(()) } else { Err(NotTaken::Later(if crate::broken(8) { Kept::Request } else { Kept::Member })) });
+            return Ok(if is_taken { Ok(()) } else { Err(NotTaken::Later(Kept::Member)) });
         }
         (Some(contact), IntroductionKind::Request { invitation })
             if contact.state == ContactState::Member =>

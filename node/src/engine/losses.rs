@@ -49,7 +49,6 @@ fn look_for(
     }
     match gaps::look(ctx.tx, conversation, device, gap, ctx.now)? {
         Looked::TooEarly => return Ok(()),
-        Looked::InVain if crate::broken(2) => return Ok(()),
         Looked::InVain => return ask_another(ctx, circle, conversation, device),
         Looked::Lost => {}
     }

@@ -280,7 +280,7 @@ struct Parts<'a> {
 fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreError> {
     let mut agenda = Agenda { publish: true, receipts: true, quarantine: true, ..Agenda::default() };
     inbox::count_quarantine(tx, &mut agenda)?;
-    if !crate::broken(19) { agenda.vanishes_at = tx.next_expiry()?; }
+    agenda.vanishes_at = tx.next_expiry()?;
     for contact in tx.contacts()? {
         if let Some(list) = &contact.device_list {
             agenda.note_devices(contact.user, list);

@@ -96,7 +96,7 @@ pub(super) fn is_line(ctx: &Context<'_>, circle: &Circle, stored: &StoredEntry) 
         Content::Gone => true,
         Content::Text(_) | Content::Devices(_) | Content::Unknown => true,
         // Of a contact alone there is no membership.
-        Content::Operation(_) => crate::broken(11) || matches!(circle, Circle::Group(_)),
+        Content::Operation(_) => matches!(circle, Circle::Group(_)),
         Content::Account(_) | Content::Annotation(_) | Content::Hidden(_) => false,
     };
     let is_over = is_over(&stored.entry.header, ctx.now);

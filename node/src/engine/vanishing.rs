@@ -48,8 +48,7 @@ pub(super) fn note(ctx: &mut Context<'_>, circle: &Circle, stored: &StoredEntry)
     if !matches!(target.entry.body.content, Content::Text(_)) || !is_deleted(ctx, circle, &target.entry)? {
         return Ok(());
     }
-    if crate::broken(16) { return Ok(()); }
-    let at = ctx.now.after(if crate::broken(20) { std::time::Duration::ZERO } else { DELETED_BODY_LIFE });
+    let at = ctx.now.after(DELETED_BODY_LIFE);
     if target.entry.header.expires.is_none_or(|expires| at < expires) {
         ctx.tx.put_expiry(&deleted, Some(at))?;
         look_at(ctx, Some(at));
@@ -63,7 +62,7 @@ fn look_at(ctx: &mut Context<'_>, at: Option<Timestamp>) {
 
 /// Drops what is over.
 pub(super) fn due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    if crate::broken(14) || ctx.agenda.vanishes_at.is_none_or(|at| at > ctx.now) {
+    if ctx.agenda.vanishes_at.is_none_or(|at| at > ctx.now) {
         return Ok(());
     }
     for entry in ctx.tx.expired(ctx.now, DROPPED_MAX)? {
@@ -100,7 +99,7 @@ fn is_deleted(ctx: &Context<'_>, circle: &Circle, entry: &SignedEntry) -> Result
         let is_deletion =
             matches!(&said.entry.body.content, Content::Annotation(said) if said.act == Act::Delete);
         let maker = circle.user_of(ctx, &said.entry.header.device);
-        if is_deletion && maker.is_some() && (maker == author || crate::broken(21)) && log::counts(ctx.tx, &said)? {
+        if is_deletion && maker.is_some() && maker == author && log::counts(ctx.tx, &said)? {
             return Ok(true);
         }
     }

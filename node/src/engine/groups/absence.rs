@@ -17,8 +17,6 @@ pub(in crate::engine) fn was_out_meanwhile(
     author: &DeviceId,
     gap: &Gap,
 ) -> Result<bool, StoreError> {
-    if crate::broken(3) { return Ok(false); }
-    if crate::broken(4) { return Ok(true); }
     let Circle::Group(group) = circle else { return Ok(false) };
     let heads_at = |seq: u64| -> Result<Option<Vec<OperationHash>>, StoreError> {
         let held = ctx.tx.entries_at(&group.id, author, seq)?;

@@ -1,9 +1,8 @@
 //! What follows here when the operations of a group become more.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use undertone_protocol::ids::{ConversationId, OperationHash, UserId};
+use undertone_protocol::ids::{ConversationId, OperationHash};
 use undertone_protocol::membership::{Action, View};
 
 use super::{judging, meeting, views};
@@ -26,7 +25,9 @@ pub(super) fn changed(
     keep_group(ctx, group, &view)?;
     follow_members(ctx, group, &view)?;
     if judges(ctx, group, held) {
-        for user in suspects(before.as_deref(), &view) {
+        // Whoever was removed may be back by the same update.
+        let ever_cut = ctx.groups.document(group).map(|document| document.ever_cut());
+        for user in ever_cut.unwrap_or_default() {
             judging::judge_user(ctx, group, &user)?;
         }
     }
@@ -58,7 +59,7 @@ fn keep_group(ctx: &mut Context<'_>, group: &ConversationId, view: &View) -> Res
 /// Keeps what is needed of who came, and takes note of who went: where this user did, that is all of them.
 fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) -> Result<(), StoreError> {
     let Some(own) = view.members.get(&ctx.me.user) else {
-        for kept in ctx.tx.members(group)?.into_iter().filter(|member| member.is_in() && !crate::broken(5)) {
+        for kept in ctx.tx.members(group)?.into_iter().filter(Member::is_in) {
             went(ctx, kept)?;
         }
         return Ok(());
@@ -80,7 +81,7 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
         }
         kept.token = token;
         kept.from_seq = if view.settings.history { 1 } else { next };
-        kept.hands_history = !crate::broken(1) && view.settings.history && is_own(ctx, group, &member.grant);
+        kept.hands_history = view.settings.history && is_own(ctx, group, &member.grant);
         kept.removed = None;
         kept.introduction_due = true;
         ctx.tx.put_member(&kept)?;
@@ -123,13 +124,4 @@ fn judges(ctx: &mut Context<'_>, group: &ConversationId, held: &[OperationHash])
             Action::Create(_) | Action::Settings(_) | Action::InviteLink { .. } | Action::InviteRevoke { .. }
         )
     })
-}
-
-/// Whose entries may be outside a cut, or were.
-fn suspects(before: Option<&View>, after: &View) -> BTreeSet<UserId> {
-    let of = |view: &View| {
-        let past = view.past_members.keys().copied();
-        past.chain(view.revoked_devices.iter().map(|(user, _)| *user)).collect::<Vec<_>>()
-    };
-    before.map(of).unwrap_or_default().into_iter().chain(of(after)).collect()
 }

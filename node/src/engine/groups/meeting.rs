@@ -354,7 +354,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 fn is_awaited(ctx: &Context<'_>, member: &Member) -> Result<bool, StoreError> {
     let is_out = ctx.tx.group(&member.group)?.is_some_and(|group| group.standing == Standing::Out);
     let is_old = member.removed.is_some_and(|removed| ctx.now.since(removed) >= ENVELOPE_TTL_MAX);
-    if !is_out || is_old || crate::broken(6) {
+    if !is_out || is_old {
         return Ok(false);
     }
     let person = ctx.tx.contact(&member.user)?;
