@@ -127,6 +127,13 @@ fn is_on_disk(stage: &mut Stage, node: usize, words: &str) -> bool {
     bodies.into_iter().any(|body| String::from_utf8_lossy(&body).contains(words))
 }
 
+/// The messages that show as deleted.
+fn deleted(stage: &mut Stage, node: usize) -> Vec<String> {
+    let shown = stage.history(node, "Club").unwrap().into_iter();
+    let deleted = shown.filter(|view| view.deleted || view.text.is_empty());
+    deleted.inspect(|view| assert!(view.deleted && view.text.is_empty())).map(|view| view.id).collect()
+}
+
 fn change(stage: &mut Stage, node: usize, command: Command) {
     stage.ask(node, command).unwrap().unwrap();
     stage.run(3 * MINUTE).unwrap();
@@ -156,10 +163,36 @@ fn what_its_author_deletes_is_off_the_disks_a_day_later() {
     stage.run(10 * MINUTE).unwrap();
     for node in [ALICE, BOB, CAROL, phone] {
         assert!(!is_on_disk(&mut stage, node, "secret"), "at {node}");
-        let shown = stage.history(node, "Club").unwrap().into_iter().find(|view| view.id == sent.id).unwrap();
-        assert!(shown.deleted && shown.text.is_empty(), "at {node}");
+        assert_eq!(deleted(&mut stage, node), [sent.id.as_str()], "at {node}");
         assert_eq!(gone(&mut stage, node), 3, "at {node}");
         assert_eq!(stage.said(node, "Club").unwrap().last().map(String::as_str), Some("on we go"));
+    }
+}
+
+/// What an own device changed while it was away goes the same way.
+#[test]
+fn what_comes_of_a_deleted_message_later_is_off_the_disks_too() {
+    let mut stage = club();
+    set_timer(&mut stage, 0);
+    let phone = stage.add_linked(BOB, "phone").unwrap();
+    let sent = stage.send(BOB, "Club", "a secret").unwrap();
+    stage.run(3 * MINUTE).unwrap();
+    let (name, message): (_, String) = ("Club".to_owned(), sent.id.chars().take(10).collect());
+    stage.unplug(phone).unwrap();
+    let edit = Command::Edit { name: name.clone(), message: message.clone(), text: "the secret".to_owned() };
+    change(&mut stage, phone, edit);
+    change(&mut stage, BOB, Command::Delete { name, message, for_me: false });
+    stage.sleep(25 * HOUR).unwrap();
+    stage.plug(phone).unwrap();
+    stage.run(10 * MINUTE).unwrap();
+    for node in [ALICE, BOB, CAROL] {
+        assert!(is_on_disk(&mut stage, node, "the secret"), "at {node}, for another day");
+        assert!(!is_on_disk(&mut stage, node, "a secret"), "at {node}");
+    }
+    stage.sleep(25 * HOUR).unwrap();
+    for node in [ALICE, BOB, CAROL, phone] {
+        assert!(!is_on_disk(&mut stage, node, "secret"), "at {node}");
+        assert_eq!(deleted(&mut stage, node), [sent.id.as_str()], "at {node}");
     }
 }
 

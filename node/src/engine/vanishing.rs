@@ -36,21 +36,38 @@ pub(super) fn is_over(header: &EntryHeader, now: Timestamp) -> bool {
     header.expires.is_some_and(|at| at <= now)
 }
 
-/// Takes note of a new entry: when it vanishes, and whether it, or the one that it is about, was deleted.
+/// Takes note of a new entry: when it vanishes, and whether it, or the text that it is about, was deleted.
 pub(super) fn note(ctx: &mut Context<'_>, circle: &Circle, stored: &StoredEntry) -> Result<(), StoreError> {
-    look_at(ctx, stored.entry.header.expires);
-    let deleted = match &stored.entry.body.content {
-        Content::Text(_) => stored.entry.id,
-        Content::Annotation(annotation) if annotation.act == Act::Delete => annotation.entry,
+    let SignedEntry { id, header, body, .. } = &stored.entry;
+    look_at(ctx, header.expires);
+    let text = match &body.content {
+        Content::Text(_) | Content::Gone => *id,
+        Content::Annotation(said) if matches!(said.act, Act::Delete | Act::Edit(_)) => said.entry,
         _ => return Ok(()),
     };
-    let Some(target) = ctx.tx.entry(&deleted)? else { return Ok(()) };
-    if !matches!(target.entry.body.content, Content::Text(_)) || !is_deleted(ctx, circle, &target.entry)? {
+    let Some(text) = ctx.tx.entry(&text)? else { return Ok(()) };
+    let is_text = matches!(text.entry.body.content, Content::Text(_) | Content::Gone)
+        && text.entry.header.conversation == header.conversation;
+    if !is_text || !is_deleted(ctx, circle, &text.entry)? {
         return Ok(());
     }
+    if matches!(&body.content, Content::Annotation(said) if said.act != Act::Delete) {
+        return drop_later(ctx, &stored.entry);
+    }
+    drop_later(ctx, &text.entry)?;
+    for edit in ctx.tx.edits(&header.conversation, &text.entry.id, ANNOTATIONS_MAX)? {
+        if let Some(edit) = ctx.tx.entry(&edit)? {
+            drop_later(ctx, &edit.entry)?;
+        }
+    }
+    Ok(())
+}
+
+/// To be dropped a day later, if it does not vanish before.
+fn drop_later(ctx: &mut Context<'_>, entry: &SignedEntry) -> Result<(), StoreError> {
     let at = ctx.now.after(DELETED_BODY_LIFE);
-    if target.entry.header.expires.is_none_or(|expires| at < expires) {
-        ctx.tx.put_expiry(&deleted, Some(at))?;
+    if entry.header.expires.is_none_or(|expires| at < expires) {
+        ctx.tx.put_expiry(&entry.id, Some(at))?;
         look_at(ctx, Some(at));
     }
     Ok(())
@@ -79,20 +96,23 @@ fn drop_if_over(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError
         ctx.events.push(Event::Hidden { id: entry.to_hex() });
         return ctx.tx.drop_body(entry);
     }
-    match Circle::of(ctx, &header.conversation)? {
-        Some(circle) if is_deleted(ctx, &circle, &stored.entry)? => {
-            for edit in ctx.tx.edits(&header.conversation, entry, ANNOTATIONS_MAX)? {
-                ctx.tx.drop_body(&edit)?;
-            }
-            ctx.tx.drop_body(entry)
-        }
+    let text = match &stored.entry.body.content {
+        Content::Annotation(said) => ctx.tx.entry(&said.entry)?,
+        _ => Some(stored.clone()),
+    };
+    match Circle::of(ctx, &header.conversation)?.zip(text) {
+        Some((circle, text)) if is_deleted(ctx, &circle, &text.entry)? => ctx.tx.drop_body(entry),
         // The deletion was found not to count.
         _ => ctx.tx.put_expiry(entry, header.expires),
     }
 }
 
 /// Whether a deletion of a text by its author is held and counts. That of an admin may be found to be none's.
-fn is_deleted(ctx: &Context<'_>, circle: &Circle, entry: &SignedEntry) -> Result<bool, StoreError> {
+pub(super) fn is_deleted(
+    ctx: &Context<'_>,
+    circle: &Circle,
+    entry: &SignedEntry,
+) -> Result<bool, StoreError> {
     let header = &entry.header;
     let author = circle.user_of(ctx, &header.device);
     for said in ctx.tx.annotations(&header.conversation, &entry.id, ANNOTATIONS_MAX)? {

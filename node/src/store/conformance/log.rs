@@ -202,7 +202,7 @@ pub(super) fn what_expires_comes_in_time_and_is_dropped() -> Case {
         },
         check: |tx| {
             let all = vanishing();
-            let mut due = vec![all[0].id, all[3].id];
+            let mut due = [all[0].id, all[3].id];
             due.sort();
             assert_eq!(tx.next_expiry().unwrap(), Some(t(3)));
             assert_eq!(tx.expired(t(2), ALL).unwrap(), []);
