@@ -153,6 +153,30 @@ fn who_comes_back_to_a_group_that_shows_its_history_gets_what_they_missed() {
     assert_eq!(whole(&mut stage, BOB), expected);
 }
 
+fn change(stage: &mut Stage, node: usize, command: Command) {
+    stage.ask(node, command).unwrap().unwrap();
+    stage.run(Duration::from_secs(60)).unwrap();
+}
+
+/// Nobody has any more what was deleted, nor what it was changed to: that it was is enough.
+#[test]
+fn who_comes_misses_nothing_that_was_deleted() {
+    let mut stage = club(true);
+    say(&mut stage, ALICE, "one");
+    let sent = stage.send(BOB, "Club", "a secret").unwrap();
+    let (name, message): (_, String) = ("Club".to_owned(), sent.id.chars().take(10).collect());
+    let text = "the secret".to_owned();
+    change(&mut stage, BOB, Command::Edit { name: name.clone(), message: message.clone(), text });
+    change(&mut stage, BOB, Command::Delete { name, message, for_me: false });
+    say(&mut stage, BOB, "two");
+    days(&mut stage, 2);
+    add(&mut stage, "Carol");
+    stage.run(MINUTES).unwrap();
+    assert_eq!(whole(&mut stage, CAROL), ["one", "", "two"]);
+    days(&mut stage, LOST_AFTER_DAYS + 2);
+    assert_eq!(whole(&mut stage, CAROL), ["one", "", "two"]);
+}
+
 /// Alice keeps what she says next from Bob, and tells him that for him she begins behind it.
 fn alice_hides(stage: &mut Stage, text: &str) {
     let group = ConversationId::from_hex(&stage.show_group(ALICE, "Club").unwrap().group).unwrap();

@@ -169,33 +169,6 @@ fn what_its_author_deletes_is_off_the_disks_a_day_later() {
     }
 }
 
-/// What an own device changed while it was away goes the same way.
-#[test]
-fn what_comes_of_a_deleted_message_later_is_off_the_disks_too() {
-    let mut stage = club();
-    set_timer(&mut stage, 0);
-    let phone = stage.add_linked(BOB, "phone").unwrap();
-    let sent = stage.send(BOB, "Club", "a secret").unwrap();
-    stage.run(3 * MINUTE).unwrap();
-    let (name, message): (_, String) = ("Club".to_owned(), sent.id.chars().take(10).collect());
-    stage.unplug(phone).unwrap();
-    let edit = Command::Edit { name: name.clone(), message: message.clone(), text: "the secret".to_owned() };
-    change(&mut stage, phone, edit);
-    change(&mut stage, BOB, Command::Delete { name, message, for_me: false });
-    stage.sleep(25 * HOUR).unwrap();
-    stage.plug(phone).unwrap();
-    stage.run(10 * MINUTE).unwrap();
-    for node in [ALICE, BOB, CAROL] {
-        assert!(is_on_disk(&mut stage, node, "the secret"), "at {node}, for another day");
-        assert!(!is_on_disk(&mut stage, node, "a secret"), "at {node}");
-    }
-    stage.sleep(25 * HOUR).unwrap();
-    for node in [ALICE, BOB, CAROL, phone] {
-        assert!(!is_on_disk(&mut stage, node, "secret"), "at {node}");
-        assert_eq!(deleted(&mut stage, node), [sent.id.as_str()], "at {node}");
-    }
-}
-
 #[test]
 fn what_an_admin_deletes_shows_nowhere_and_can_come_back() {
     let mut stage = club();

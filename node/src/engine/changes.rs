@@ -108,7 +108,7 @@ fn change(
         Act::Edit(_) => "edit",
         Act::Delete => "delete",
         Act::Pin(_) => "pin",
-        Act::Unknown => return Ok(None),
+        Act::Drop | Act::Unknown => return Ok(None),
     };
     let MessageView { id, from, mine, time_ms, state, failed, note, .. } =
         views::message(ctx, circle, stored)?;

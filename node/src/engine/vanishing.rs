@@ -9,7 +9,6 @@ use undertone_protocol::time::Timestamp;
 use super::circle::Circle;
 use super::context::Context;
 use crate::event::Event;
-use crate::log;
 use crate::store::{StoreError, StoredEntry};
 
 /// Entries that are dropped in one transaction; what is left comes next.
@@ -36,31 +35,19 @@ pub(super) fn is_over(header: &EntryHeader, now: Timestamp) -> bool {
     header.expires.is_some_and(|at| at <= now)
 }
 
-/// Takes note of a new entry: when it vanishes, and whether it, or the text that it is about, was deleted.
+/// Takes note of a new entry: when it vanishes, and whether it, or the one that it is about, was deleted.
 pub(super) fn note(ctx: &mut Context<'_>, circle: &Circle, stored: &StoredEntry) -> Result<(), StoreError> {
     let SignedEntry { id, header, body, .. } = &stored.entry;
     look_at(ctx, header.expires);
-    let text = match &body.content {
-        Content::Text(_) | Content::Gone => *id,
-        Content::Annotation(said) if matches!(said.act, Act::Delete | Act::Edit(_)) => said.entry,
+    let about = match &body.content {
+        Content::Annotation(said) if matches!(said.act, Act::Delete | Act::Drop) => said.entry,
+        Content::Annotation(_) | Content::Text(_) => *id,
         _ => return Ok(()),
     };
-    let Some(text) = ctx.tx.entry(&text)? else { return Ok(()) };
-    let is_text = matches!(text.entry.body.content, Content::Text(_) | Content::Gone)
-        && text.entry.header.conversation == header.conversation;
-    if !is_text || !is_deleted(ctx, circle, &text.entry)? {
-        return Ok(());
+    match ctx.tx.entry(&about)? {
+        Some(about) if is_named(ctx, circle, &about.entry)? => drop_later(ctx, &about.entry),
+        _ => Ok(()),
     }
-    if matches!(&body.content, Content::Annotation(said) if said.act != Act::Delete) {
-        return drop_later(ctx, &stored.entry);
-    }
-    drop_later(ctx, &text.entry)?;
-    for edit in ctx.tx.edits(&header.conversation, &text.entry.id, ANNOTATIONS_MAX)? {
-        if let Some(edit) = ctx.tx.entry(&edit)? {
-            drop_later(ctx, &edit.entry)?;
-        }
-    }
-    Ok(())
 }
 
 /// To be dropped a day later, if it does not vanish before.
@@ -90,40 +77,71 @@ pub(super) fn due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 }
 
 fn drop_if_over(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError> {
-    let Some(stored) = ctx.tx.entry(entry)? else { return Ok(()) };
-    let header = &stored.entry.header;
-    if is_over(header, ctx.now) {
-        ctx.events.push(Event::Hidden { id: entry.to_hex() });
-        return ctx.tx.drop_body(entry);
+    let Some(StoredEntry { entry, .. }) = ctx.tx.entry(entry)? else { return Ok(()) };
+    if is_over(&entry.header, ctx.now) {
+        ctx.events.push(Event::Hidden { id: entry.id.to_hex() });
+        return ctx.tx.drop_body(&entry.id);
     }
-    let text = match &stored.entry.body.content {
-        Content::Annotation(said) => ctx.tx.entry(&said.entry)?,
-        _ => Some(stored.clone()),
-    };
-    match Circle::of(ctx, &header.conversation)?.zip(text) {
-        Some((circle, text)) if is_deleted(ctx, &circle, &text.entry)? => ctx.tx.drop_body(entry),
-        // The deletion was found not to count.
-        _ => ctx.tx.put_expiry(entry, header.expires),
+    match Circle::of(ctx, &entry.header.conversation)? {
+        Some(circle) if is_named(ctx, &circle, &entry)? => {
+            if is_of_deleted(ctx, &circle, &entry)? {
+                ctx.tx.drop_body(&entry.id)
+            } else {
+                drop_later(ctx, &entry)
+            }
+        }
+        // What named it was found not to count.
+        _ => ctx.tx.put_expiry(&entry.id, entry.header.expires),
     }
 }
 
-/// Whether a deletion of a text by its author is held and counts. That of an admin may be found to be none's.
+/// Whether it is a text, or the text is deleted too that it changed.
+fn is_of_deleted(ctx: &Context<'_>, circle: &Circle, entry: &SignedEntry) -> Result<bool, StoreError> {
+    let Content::Annotation(said) = &entry.body.content else { return Ok(true) };
+    match ctx.tx.entry(&said.entry)? {
+        Some(text) if text.entry.header.conversation == entry.header.conversation => {
+            is_deleted(ctx, circle, &text.entry)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Whether it is held, and counts, that its author deleted a text. That of an admin may be found to be none's.
 pub(super) fn is_deleted(
     ctx: &Context<'_>,
     circle: &Circle,
     entry: &SignedEntry,
 ) -> Result<bool, StoreError> {
-    let header = &entry.header;
-    let author = circle.user_of(ctx, &header.device);
-    for said in ctx.tx.annotations(&header.conversation, &entry.id, ANNOTATIONS_MAX)? {
-        let is_deletion =
-            matches!(&said.entry.body.content, Content::Annotation(said) if said.act == Act::Delete);
-        let maker = circle.user_of(ctx, &said.entry.header.device);
-        if is_deletion && maker.is_some() && maker == author && log::counts(ctx.tx, &said)? {
-            return Ok(true);
+    did_author(ctx, circle, entry, &[Act::Delete])
+}
+
+/// Whether the author of an entry deleted it, if it is a text, or had it dropped, if it is an edit. What it was is
+/// not known of one that says nothing any more.
+fn is_named(ctx: &Context<'_>, circle: &Circle, entry: &SignedEntry) -> Result<bool, StoreError> {
+    match &entry.body.content {
+        Content::Text(_) => did_author(ctx, circle, entry, &[Act::Delete]),
+        Content::Annotation(said) if matches!(said.act, Act::Edit(_)) => {
+            did_author(ctx, circle, entry, &[Act::Drop])
         }
+        Content::Gone => did_author(ctx, circle, entry, &[Act::Delete, Act::Drop]),
+        _ => Ok(false),
     }
-    Ok(false)
+}
+
+/// Whether something is held, and counts, that an entry's author did to it.
+fn did_author(
+    ctx: &Context<'_>,
+    circle: &Circle,
+    entry: &SignedEntry,
+    acts: &[Act],
+) -> Result<bool, StoreError> {
+    let header = &entry.header;
+    let Some(author) = circle.user_of(ctx, &header.device) else { return Ok(false) };
+    let mut said = ctx.tx.annotations(&header.conversation, &entry.id, ANNOTATIONS_MAX)?.into_iter();
+    Ok(said.any(|said| {
+        let Content::Annotation(annotation) = &said.entry.body.content else { return false };
+        acts.contains(&annotation.act) && circle.user_of(ctx, &said.entry.header.device) == Some(author)
+    }))
 }
 
 /// Whether an entry may come without what it said: its time is over, or it is known here that its author deleted it.
@@ -132,7 +150,7 @@ pub(super) fn may_be_gone(ctx: &Context<'_>, entry: &SignedEntry) -> Result<bool
         return Ok(true);
     }
     match Circle::of(ctx, &entry.header.conversation)? {
-        Some(circle) => is_deleted(ctx, &circle, entry),
+        Some(circle) => is_named(ctx, &circle, entry),
         None => Ok(false),
     }
 }

@@ -85,26 +85,29 @@ pub(super) fn read_all(
     Ok(entries)
 }
 
-/// Nobody dropped what an entry said, but for texts that their authors deleted, and what those were changed to.
+/// Nobody dropped what an entry said, but for texts that their authors deleted, and the edits of them that they dropped.
 /// `counting` are the entries that count.
 pub(super) fn drops_only_deleted(
     entries: &BTreeMap<Id, Entry>,
     counting: &BTreeMap<Id, Entry>,
     users: &BTreeMap<Id, Id>,
 ) -> Result<(), String> {
-    let deletions = counting.values().filter_map(|entry| match entry.about() {
-        Some((target, Act::Delete(_))) => Some((target, users.get(&entry.device)?)),
-        _ => None,
-    });
-    let deletions: BTreeSet<(Id, &Id)> = deletions.collect();
-    let is_deleted = |id: &Id| {
-        let author = entries.get(id).and_then(|text| users.get(&text.device));
-        author.is_some_and(|author| deletions.contains(&(*id, author)))
-    };
+    let (mut deleted, mut dropped): (BTreeSet<Id>, BTreeSet<Id>) = Default::default();
+    for entry in counting.values() {
+        let Some((target, act)) = entry.about() else { continue };
+        let author = entries.get(&target).and_then(|target| users.get(&target.device));
+        match act {
+            Act::Delete(_) if author == users.get(&entry.device) => drop(deleted.insert(target)),
+            Act::Drop(_) if author == users.get(&entry.device) => drop(dropped.insert(target)),
+            _ => {}
+        }
+    }
     for (id, entry) in entries.iter().filter(|(_, entry)| entry.dropped) {
         let may = match (&entry.body.content, entry.about()) {
-            (Some(Content::Text(_)), _) => is_deleted(id),
-            (_, Some((target, Act::Edit(_)))) => is_deleted(&target),
+            (Some(Content::Text(_)), _) => deleted.contains(id),
+            (_, Some((target, Act::Edit(_)))) => dropped.contains(id) && deleted.contains(&target),
+            // Nobody of those that are asked ever had it whole.
+            (None, _) => deleted.contains(id) || dropped.contains(id),
             _ => false,
         };
         if !may {
@@ -134,6 +137,8 @@ pub(super) fn laid_out(
         Some(Content::Text(text)) => {
             Some((hex(id), changes.get(id).cloned().unwrap_or_else(|| text.text.clone())))
         }
+        // What it was nobody knows but its author, who deleted it.
+        None if entries.get(id)?.dropped => Some((hex(id), changes.get(id)?.clone())),
         Some(_) | None => None,
     });
     Expected { texts: texts.collect() }
@@ -165,7 +170,7 @@ fn changes(
                 let first = deletions.entry((target, entry.device)).or_insert((entry.seq, *id));
                 *first = (*first).min((entry.seq, *id));
             }
-            Act::Edit(_) | Act::Reaction(_) | Act::Pin(_) => {}
+            Act::Edit(_) | Act::Reaction(_) | Act::Pin(_) | Act::Drop(_) => {}
         }
     }
     let counting: BTreeSet<Id> = last_of.into_values().map(|(_, id)| id).collect();
@@ -194,8 +199,7 @@ fn read(
     let said = if dropped { known.get(&id).copied() } else { Some(&sealed.body) };
     let body = match said {
         Some(bytes) => wire::EntryBody::decode(bytes.clone()).map_err(|_| bad("no body"))?,
-        // Nobody is given it like that but who knows that it was a text, and deleted.
-        None => wire::EntryBody { content: Some(Content::Text(wire::Text::default())), ..Default::default() },
+        None => wire::EntryBody::default(),
     };
     let of_32 = |bytes: &[u8]| id_of(bytes).map_err(|why| bad(&why));
     let device = of_32(&header.device)?;

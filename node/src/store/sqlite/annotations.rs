@@ -130,5 +130,6 @@ const fn number(kind: Option<ActKind>) -> i64 {
         Some(ActKind::Edit) => 2,
         Some(ActKind::Pin) => 3,
         Some(ActKind::Reaction) => 4,
+        Some(ActKind::Drop) => 5,
     }
 }
