@@ -57,13 +57,14 @@ pub(super) fn seal(
     let is_news = |device: &DeviceId| {
         delivered.get(device) != told_delivered.get(device) || own.read.get(device) != told_read.get(device)
     };
-    let mut authors: BTreeSet<UserId> = BTreeSet::new();
+    let mut news: BTreeSet<UserId> = BTreeSet::new();
     let devices = delivered.items().map(|(device, _)| *device);
     for device in devices.filter(|device| is_news(device)) {
-        authors.extend(circle.user_of(ctx, &device));
+        news.extend(circle.user_of(ctx, &device));
     }
-    let behind: Vec<DeviceId> =
+    let behind: BTreeSet<DeviceId> =
         ctx.agenda.behind.iter().filter(|(of, _)| of == conversation).map(|(_, device)| *device).collect();
+    let mut authors = news.clone();
     authors.extend(behind.iter().filter_map(|device| circle.user_of(ctx, device)));
     authors.remove(&ctx.me.user);
     own.counter += 1;
@@ -73,7 +74,10 @@ pub(super) fn seal(
         let Some(author) = circle.person(ctx, &user)? else { continue };
         let theirs = Theirs::of(&author, &delivered, &own.read);
         let handed = handed_by(ctx, conversation, &author, &delivered);
-        if tell(ctx, circle, &author, conversation, own.counter, &theirs, &handed)? {
+        let mut devices = circle.authorised(ctx, &author);
+        // Else two devices that are told at different times would be told of each other's turn for ever.
+        devices.retain(|device| news.contains(&user) || behind.contains(device));
+        if tell(ctx, (&author, &devices), conversation, own.counter, &theirs, &handed)? {
             // What is held may be less than before, by a cut: then that is what they know now.
             theirs.delivered.items().for_each(|(device, item)| now_delivered.set(*device, item.clone()));
             theirs.read.items().for_each(|(device, item)| now_read.set(*device, item.clone()));
@@ -163,12 +167,11 @@ fn is_too_early(
     Ok(false)
 }
 
-/// Seals an acknowledgement for an author's devices. One to which another is still on its way, or that can't be
+/// Seals an acknowledgement for these of an author's devices. One to which another is still on its way, or that can't be
 /// reached, is behind. False when none got it.
 fn tell(
     ctx: &mut Context<'_>,
-    circle: &Circle,
-    author: &Contact,
+    (author, devices): (&Contact, &[DeviceId]),
     conversation: &ConversationId,
     counter: u64,
     theirs: &Theirs,
@@ -181,8 +184,7 @@ fn tell(
         .iter()
         .flat_map(|item| item.recipients.iter().map(|recipient| recipient.device))
         .collect();
-    let devices = circle.authorised(ctx, author);
-    let reachable: BTreeSet<DeviceId> = pairwise::look(ctx, author, &devices)?.devices.into_iter().collect();
+    let reachable: BTreeSet<DeviceId> = pairwise::look(ctx, author, devices)?.devices.into_iter().collect();
     let mut delivered = theirs.delivered.clone();
     delivered.merge(handed);
     let fields = AcknowledgementFields {
@@ -195,7 +197,7 @@ fn tell(
     };
     let signed = Acknowledgement::issue(&ctx.me.key, fields).signed;
     let mut is_told = false;
-    for device in devices {
+    for device in devices.iter().copied() {
         let which = (*conversation, device);
         if on_their_way.contains(&device) || !reachable.contains(&device) {
             ctx.agenda.behind.insert(which);
