@@ -104,9 +104,9 @@ fn siblings_ticks(
                 continue;
             }
             let header = &stored.entry.header;
-            let elsewhere = views::siblings_tick(ctx, circle, header, Some(&said.device))?;
-            let was = views::tick_by(before, header).max(elsewhere);
-            let tick = views::tick_by(after, header).max(elsewhere);
+            // In a group what one has is not what all have.
+            let was = views::siblings_tick(ctx, circle, header, Some((&said.device, before)))?;
+            let tick = views::siblings_tick(ctx, circle, header, None)?;
             if tick > was {
                 ctx.events.push(Event::Tick {
                     contact: circle.name(),

@@ -120,12 +120,12 @@ fn devices(change: &DeviceChange) -> String {
 }
 
 /// How far a message has come that the user wrote on another device: by what that one and the others' devices
-/// signed, one left out if so wished.
+/// signed; of one of these what it signed `before`, if so wished.
 pub(super) fn siblings_tick(
     ctx: &Context<'_>,
     circle: &Circle,
     header: &EntryHeader,
-    left_out: Option<&DeviceId>,
+    before: Option<(&DeviceId, &Acknowledged)>,
 ) -> Result<Tick, StoreError> {
     let author = acknowledged::of(ctx.tx, &header.conversation, &header.device)?;
     let in_custody = author.delivered.covers(&header.device, header.seq);
@@ -141,7 +141,7 @@ pub(super) fn siblings_tick(
         if !own::is_me(ctx, &person) && !membership::was_told(ctx, circle, &person.user, header) {
             continue;
         }
-        let tick = persons_tick(ctx, &person, header, left_out)?;
+        let tick = persons_tick(ctx, &person, header, before)?;
         least = Some(least.map_or(tick, |least: Tick| least.min(tick)));
     }
     // In a group there may be nobody whom it waits for.
@@ -156,12 +156,15 @@ fn persons_tick(
     ctx: &Context<'_>,
     person: &Contact,
     header: &EntryHeader,
-    left_out: Option<&DeviceId>,
+    before: Option<(&DeviceId, &Acknowledged)>,
 ) -> Result<Tick, StoreError> {
     let mut tick = Tick::Queued;
     let listed = person.device_list.iter().flat_map(|list| &list.devices);
-    for device in listed.map(|listed| &listed.certificate.device).filter(|device| left_out != Some(*device)) {
-        tick = tick.max(tick_by(&acknowledged::of(ctx.tx, &header.conversation, device)?, header));
+    for device in listed.map(|listed| &listed.certificate.device) {
+        tick = tick.max(match before {
+            Some((then, before)) if then == device => tick_by(before, header),
+            _ => tick_by(&acknowledged::of(ctx.tx, &header.conversation, device)?, header),
+        });
     }
     Ok(tick)
 }
