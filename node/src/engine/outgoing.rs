@@ -165,6 +165,28 @@ pub(super) fn acknowledged(
     drop_keys_of_acknowledged(ctx, entry)
 }
 
+/// Somebody is back in a group, and begins later there: they don't say any more whether they have what was sent to them
+/// before they went.
+pub(super) fn begins_at(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+    from_seq: u64,
+) -> Result<(), StoreError> {
+    let person = ctx.tx.contact(user)?;
+    let listed = person.iter().flat_map(|person| &person.device_list).flat_map(|list| &list.devices);
+    for device in listed.map(|listed| listed.certificate.device) {
+        for (head, _) in ctx.tx.outbox_to(&device, 0, usize::MAX)? {
+            let (Purpose::Entry(id) | Purpose::Key(id)) = head.purpose else { continue };
+            let delivery = ctx.tx.delivery(&id)?;
+            if delivery.is_some_and(|delivery| delivery.conversation == *group && delivery.seq < from_seq) {
+                acknowledged(ctx, &id, &device)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// When an entry is acknowledged by all, keys that went along are dropped as soon as a relay has them: later entries
 /// need them.
 pub(super) fn drop_keys_of_acknowledged(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use undertone_protocol::membership::{Action, View};
 
 use super::{judging, meeting, views};
 use crate::engine::context::Context;
-use crate::engine::{acknowledging, members, progress, resend};
+use crate::engine::{acknowledging, members, outgoing, progress, resend};
 use crate::event::Event;
 use crate::log;
 use crate::store::{Member, Standing, StoreError};
@@ -85,6 +85,7 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
         kept.removed = None;
         kept.introduction_due = true;
         ctx.tx.put_member(&kept)?;
+        outgoing::begins_at(ctx, group, user, kept.from_seq)?;
         ctx.agenda.fetch.insert(*user);
         let sought = (ctx.now.after(meeting::SEEK), 0);
         ctx.agenda.seek.insert(*group, sought);
