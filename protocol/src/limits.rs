@@ -156,6 +156,8 @@ pub const GROUP_ROTATION_JITTER: Duration = Duration::from_secs(2 * 24 * 3600);
 pub const LARGE_GROUP_MEMBERS: usize = 32;
 /// In a large group a device acknowledges no more often than this.
 pub const LARGE_GROUP_ACKNOWLEDGES: Duration = Duration::from_secs(3);
+/// What an author deleted is dropped from the stores so long after: till then the deletion may be found not to count.
+pub const DELETED_BODY_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// The longest timer that a node lets its user set, after which messages vanish.
 pub const TIMER_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Bytes of a group's description, UTF-8.

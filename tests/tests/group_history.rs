@@ -5,7 +5,10 @@
 use std::time::Duration;
 
 use undertone::command::{Command, CountView, GroupChange, HistoryItem, Response};
+use undertone::store::{Delivery, Failure, Member, NodeStore, Purpose, SenderKey};
+use undertone_protocol::ids::{ConversationId, EntryId, UserId};
 use undertone_protocol::limits::{DRAINED_AFTER, LOST_AFTER_DAYS};
+use undertone_protocol::receipts::Denial;
 use undertone_tests::simulation::Stage;
 
 const ALICE: usize = 0;
@@ -148,6 +151,70 @@ fn who_comes_back_to_a_group_that_shows_its_history_gets_what_they_missed() {
     let expected =
         ["before", "before, of Alice", "meanwhile", "meanwhile, of Alice", "after", "after, of Alice"];
     assert_eq!(whole(&mut stage, BOB), expected);
+}
+
+fn change(stage: &mut Stage, node: usize, command: Command) {
+    stage.ask(node, command).unwrap().unwrap();
+    stage.run(Duration::from_secs(60)).unwrap();
+}
+
+/// Nobody has any more what was deleted, nor what it was changed to: that it was is enough.
+#[test]
+fn who_comes_misses_nothing_that_was_deleted() {
+    let mut stage = club(true);
+    say(&mut stage, ALICE, "one");
+    let sent = stage.send(BOB, "Club", "a secret").unwrap();
+    let (name, message): (_, String) = ("Club".to_owned(), sent.id.chars().take(10).collect());
+    let text = "the secret".to_owned();
+    change(&mut stage, BOB, Command::Edit { name: name.clone(), message: message.clone(), text });
+    change(&mut stage, BOB, Command::Delete { name, message, for_me: false });
+    say(&mut stage, BOB, "two");
+    days(&mut stage, 2);
+    add(&mut stage, "Carol");
+    stage.run(MINUTES).unwrap();
+    assert_eq!(whole(&mut stage, CAROL), ["one", "", "two"]);
+    days(&mut stage, LOST_AFTER_DAYS + 2);
+    assert_eq!(whole(&mut stage, CAROL), ["one", "", "two"]);
+}
+
+/// Alice keeps what she says next from Bob, and tells him that for him she begins behind it.
+fn alice_hides(stage: &mut Stage, text: &str) {
+    let group = ConversationId::from_hex(&stage.show_group(ALICE, "Club").unwrap().group).unwrap();
+    let bob = UserId::from_hex(&stage.id(BOB).unwrap().user).unwrap();
+    stage.unplug(ALICE).unwrap();
+    let sent = EntryId::from_hex(&stage.send(ALICE, "Club", text).unwrap().id).unwrap();
+    stage.stop(ALICE).unwrap();
+    let hide = stage.disk(ALICE).unwrap().transaction(|tx| {
+        for purpose in [Purpose::Entry(sent), Purpose::Key(sent)] {
+            for item in tx.outbox_of(&purpose)? {
+                tx.delete_outbox(item.id)?;
+            }
+        }
+        let delivery = tx.delivery(&sent)?.unwrap();
+        tx.put_delivery(&Delivery { failed: Some(Failure::Denied(Denial::Revoked)), ..delivery.clone() })?;
+        let member = tx.member(&group, &bob)?.unwrap();
+        tx.put_member(&Member { from_seq: delivery.seq + 1, ..member })?;
+        let key = tx.sender_key(&group)?.unwrap();
+        tx.put_sender_key(&SenderKey { turned: true, ..key })
+    });
+    hide.unwrap();
+    stage.start(ALICE).unwrap();
+    stage.plug(ALICE).unwrap();
+}
+
+/// Who was in all the time is told of what they miss, whatever its author says.
+#[test]
+fn an_author_hides_nothing_by_saying_that_they_begin_later() {
+    let mut stage = Stage::new(&["Alice", "Bob"], false).unwrap();
+    stage.meet(ALICE, BOB).unwrap();
+    let members = vec!["Bob".to_owned()];
+    stage.group(ALICE, Command::GroupCreate { name: "Club".to_owned(), members }).unwrap();
+    say(&mut stage, ALICE, "one");
+    alice_hides(&mut stage, "not for Bob");
+    say(&mut stage, ALICE, "two");
+    stage.stop(ALICE).unwrap();
+    days(&mut stage, LOST_AFTER_DAYS + 2);
+    assert_eq!(whole(&mut stage, BOB), ["one", "lost", "two"]);
 }
 
 /// How far the first text is that an own device sees.

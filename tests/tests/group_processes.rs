@@ -134,8 +134,11 @@ fn written(person: &Person) -> anyhow::Result<Vec<MessageView>> {
     Ok(history)
 }
 
+/// Members with their roles, and the group's name and description.
+type View = (BTreeSet<(String, String)>, String, String);
+
 /// What all must agree on: members with their roles, and what holds in the group.
-fn view(person: &Person) -> anyhow::Result<(BTreeSet<(String, String)>, String, String)> {
+fn view(person: &Person) -> anyhow::Result<View> {
     let GroupView { name, state, members, settings, .. } = person.json(&["group", "show", CLUB])?;
     ensure!(state == "in" || state == "out", "{state}");
     let members = members.into_iter().map(|member| (member.name, member.role)).collect();

@@ -112,3 +112,73 @@ fn a_new_device_takes_the_place_of_what_vanished() {
     let lost = stage.history_whole(phone, "Club").unwrap().into_iter();
     assert_eq!(lost.filter(|item| matches!(item, HistoryItem::Lost(_))).count(), 0);
 }
+
+/// Whether somewhere in what a device keeps these words stand.
+fn is_on_disk(stage: &mut Stage, node: usize, words: &str) -> bool {
+    let group = ConversationId::from_hex(&stage.show_group(node, "Club").unwrap().group).unwrap();
+    let held = stage.disk(node).unwrap().transaction(|tx| {
+        let mut held = tx.history(&group, None, 1_000)?;
+        for (device, _) in tx.frontier(&group)? {
+            held.extend(tx.entries_of(&group, &device, 1, 1_000)?);
+        }
+        Ok(held)
+    });
+    let bodies = held.unwrap().into_iter().map(|held| held.entry.body.bytes);
+    bodies.into_iter().any(|body| String::from_utf8_lossy(&body).contains(words))
+}
+
+/// The messages that show as deleted.
+fn deleted(stage: &mut Stage, node: usize) -> Vec<String> {
+    let shown = stage.history(node, "Club").unwrap().into_iter();
+    let deleted = shown.filter(|view| view.deleted || view.text.is_empty());
+    deleted.inspect(|view| assert!(view.deleted && view.text.is_empty())).map(|view| view.id).collect()
+}
+
+fn change(stage: &mut Stage, node: usize, command: Command) {
+    stage.ask(node, command).unwrap().unwrap();
+    stage.run(3 * MINUTE).unwrap();
+}
+
+#[test]
+fn what_its_author_deletes_is_off_the_disks_a_day_later() {
+    let mut stage = club();
+    set_timer(&mut stage, 0);
+    let sent = stage.send(BOB, "Club", "a secret").unwrap();
+    let name = "Club".to_owned();
+    let message: String = sent.id.chars().take(10).collect();
+    for text in ["the secret", "one secret"] {
+        let edit = Command::Edit { name: name.clone(), message: message.clone(), text: text.to_owned() };
+        change(&mut stage, BOB, edit);
+    }
+    change(&mut stage, BOB, Command::Delete { name, message, for_me: false });
+    for node in [ALICE, BOB, CAROL] {
+        assert!(!stage.said(node, "Club").unwrap().iter().any(|text| text.contains("secret")));
+        assert!(is_on_disk(&mut stage, node, "secret"), "at {node}, as it may be found not to count");
+    }
+    stage.stop(CAROL).unwrap();
+    stage.sleep(25 * HOUR).unwrap();
+    stage.start(CAROL).unwrap();
+    stage.send(BOB, "Club", "on we go").unwrap();
+    let phone = stage.add_linked(BOB, "phone").unwrap();
+    stage.run(10 * MINUTE).unwrap();
+    for node in [ALICE, BOB, CAROL, phone] {
+        assert!(!is_on_disk(&mut stage, node, "secret"), "at {node}");
+        assert_eq!(deleted(&mut stage, node), [sent.id.as_str()], "at {node}");
+        assert_eq!(gone(&mut stage, node), 3, "at {node}");
+        assert_eq!(stage.said(node, "Club").unwrap().last().map(String::as_str), Some("on we go"));
+    }
+}
+
+#[test]
+fn what_an_admin_deletes_shows_nowhere_and_can_come_back() {
+    let mut stage = club();
+    set_timer(&mut stage, 0);
+    let sent = stage.send(BOB, "Club", "a rude word").unwrap();
+    let message: String = sent.id.chars().take(10).collect();
+    change(&mut stage, ALICE, Command::Delete { name: "Club".to_owned(), message, for_me: false });
+    stage.sleep(25 * HOUR).unwrap();
+    for node in [ALICE, BOB, CAROL] {
+        assert!(!stage.said(node, "Club").unwrap().contains(&"a rude word".to_owned()), "at {node}");
+        assert!(is_on_disk(&mut stage, node, "rude"), "at {node}");
+    }
+}

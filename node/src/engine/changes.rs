@@ -54,7 +54,7 @@ fn tell_change(
     let Some(target) = ctx.tx.entry(&annotation.entry)? else { return Ok(()) };
     let header = &target.entry.header;
     if header.conversation != stored.entry.header.conversation
-        || !matches!(target.entry.body.content, Content::Text(_))
+        || !matches!(target.entry.body.content, Content::Text(_) | Content::Gone)
         || !log::counts(ctx.tx, &target)?
         || !is_line(ctx, circle, &target)?
     {
@@ -110,7 +110,7 @@ fn change(
         Act::Delete => "delete",
         Act::Pin(true) => "pin",
         Act::Pin(false) => "pin_off",
-        Act::Unknown => return Ok(None),
+        Act::Drop | Act::Unknown => return Ok(None),
     };
     let MessageView { id, from, mine, time_ms, state, failed, note, .. } =
         views::message(ctx, circle, stored)?;

@@ -126,9 +126,16 @@ pub(super) fn received_history(
     entries: wire::Entries,
 ) -> Result<(), StoreError> {
     let bearer = if *user == ctx.me.user { Bearer::Sibling } else { Bearer::Member };
-    for sealed in entries.entries.into_iter().take(ENTRIES_MAX) {
+    let (whole, gone): (Vec<_>, Vec<_>) =
+        entries.entries.into_iter().take(ENTRIES_MAX).partition(|sealed| !sealed.body.is_empty());
+    // What was deleted comes after what deleted it.
+    for sealed in whole.into_iter().chain(gone) {
         match SignedEntry::verify_whole_or_gone(sealed) {
-            Ok(entry) if entry.body.is_gone() && !vanishing::is_over(&entry.header, ctx.now) => {
+            Ok(entry)
+                if entry.body.is_gone()
+                    && bearer != Bearer::Sibling
+                    && !vanishing::may_be_gone(ctx, &entry)? =>
+            {
                 tracing::warn!(device = %device.short(), "an entry without its body that should have it yet");
             }
             Ok(entry)
@@ -197,7 +204,7 @@ pub(super) fn take(
         return Ok(());
     };
     own::look_later(ctx, &conversation);
-    vanishing::note(ctx, &stored.entry.header);
+    vanishing::note(ctx, &circle, &stored)?;
     match &circle {
         Circle::Direct(contact) => turn(ctx, contact, &conversation, is_own)?,
         Circle::Group(group) => groups::judge_entry(ctx, group, &stored)?,

@@ -6,10 +6,9 @@ use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use prost::Message;
-use undertone_protocol::entry::Content;
 use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 use undertone_protocol::keys::DeviceList;
-use undertone_protocol::limits::{ENTRIES_BYTES_MAX, ENTRIES_MAX, ENVELOPE_TTL_MAX};
+use undertone_protocol::limits::{ENTRIES_BYTES_MAX, ENTRIES_MAX};
 use undertone_protocol::log::{Frontier, FrontierItem};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, pairwise::Body};
@@ -17,6 +16,7 @@ use undertone_protocol::wire::{self, pairwise::Body};
 use super::agenda::{Agenda, Offer};
 use super::circle::Circle;
 use super::context::{Context, Me};
+use super::offered::{handed_over, hands_history, offered};
 use super::outgoing::{self, NO_GROUP};
 use super::own::{self, ARRIVAL};
 use super::{acknowledged, membership, pairwise, resend};
@@ -52,13 +52,6 @@ pub(super) fn spoke(
         Circle::Group(_) => {}
     }
     Ok(())
-}
-
-/// Whether this device hands over to a member what was written before they came in.
-fn hands_history(ctx: &Context<'_>, circle: &Circle, user: &UserId) -> Result<bool, StoreError> {
-    let Circle::Group(group) = circle else { return Ok(false) };
-    let shows = ctx.groups.view(&group.id).is_some_and(|view| view.settings.history);
-    Ok(shows && ctx.tx.member(&group.id, user)?.is_some_and(|member| member.hands_history))
 }
 
 /// An own other device did: it waits for what it lacks.
@@ -214,71 +207,6 @@ pub(super) fn reached(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -
     Ok(())
 }
 
-/// Which of an author's entries a device gets from here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Offered {
-    None,
-    All,
-    /// What was written before its user came in.
-    Before,
-    /// What it says that it lacks between others.
-    Gaps,
-    /// Of these what its author sends no more by itself.
-    OldGaps,
-    /// Of these what says nothing any more.
-    GoneGaps,
-}
-
-/// A sibling gets everybody's; somebody else's device those of the user's devices that can't send them themselves any
-/// more, and in a group those of members who are gone. Whom this device let in gets what the group shows them; and what
-/// a member's device says that it lacks of an author it gets from whoever it says so to.
-fn offered(ctx: &Context<'_>, circle: &Circle, to: &Contact, hands: bool, author: &DeviceId) -> Offered {
-    let Some(user) = circle.user_of(ctx, author) else {
-        return if own::is_me(ctx, to) { Offered::All } else { Offered::None };
-    };
-    let is_mine = user == ctx.me.user;
-    let gone = || match is_mine {
-        true => !own::is_sibling(ctx, author) && *author != ctx.me.device,
-        false => membership::is_gone(ctx, circle, &user, author),
-    };
-    match circle {
-        _ if own::is_me(ctx, to) || gone() => Offered::All,
-        Circle::Direct(_) if *author == ctx.me.device => Offered::GoneGaps,
-        Circle::Direct(_) => Offered::None,
-        Circle::Group(_) if hands => Offered::Before,
-        Circle::Group(_) if is_mine => Offered::OldGaps,
-        Circle::Group(_) => Offered::Gaps,
-    }
-}
-
-impl Offered {
-    /// The last number that is looked at, by what a device says that it holds of the author.
-    fn through(self, item: &FrontierItem) -> u64 {
-        match self {
-            Self::None => 0,
-            Self::All | Self::Before => u64::MAX,
-            Self::Gaps | Self::OldGaps | Self::GoneGaps => item.last(),
-        }
-    }
-
-    /// Whether an entry is among them.
-    fn covers(self, ctx: &Context<'_>, circle: &Circle, to: &Contact, stored: &StoredEntry) -> bool {
-        match self {
-            Self::None => false,
-            Self::All | Self::Gaps => true,
-            // Whoever was put out was not sent the entry by which they were.
-            Self::Before => {
-                matches!(stored.entry.body.content, Content::Operation(_))
-                    || !membership::was_told(ctx, circle, &to.user, &stored.entry.header)
-            }
-            Self::OldGaps => {
-                stored.entry.body.is_gone() || ctx.now.since(stored.received) >= ENVELOPE_TTL_MAX
-            }
-            Self::GoneGaps => stored.entry.body.is_gone(),
-        }
-    }
-}
-
 /// Sends a device what it lacks of a conversation; what is on its way, or may still be, is left for later.
 fn offer(
     ctx: &mut Context<'_>,
@@ -332,13 +260,6 @@ fn offer(
         send(ctx, to, device, conversation, batch)?;
     }
     Ok(())
-}
-
-/// Somebody who was let in has all that was written before.
-fn handed_over(ctx: &mut Context<'_>, group: &ConversationId, user: &UserId) -> Result<(), StoreError> {
-    let Some(mut member) = ctx.tx.member(group, user)? else { return Ok(()) };
-    member.hands_history = false;
-    ctx.tx.put_member(&member)
 }
 
 /// Whether a device still lacks something of an offer.

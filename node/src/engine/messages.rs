@@ -14,6 +14,9 @@ use crate::command::{CommandError, CountView, ErrorKind, Response, quoted};
 use crate::log;
 use crate::store::{Contact, ContactState, StoreError, StoredEntry};
 
+/// Edits of one text that are dropped with it; each is an entry of its own.
+const EDITS_DROPPED_MAX: usize = 64;
+
 /// Digits of an id that name a message at the least.
 const DIGITS_MIN: usize = 6;
 /// Entries with ids that begin alike, and are looked at.
@@ -236,7 +239,26 @@ pub(super) fn delete(ctx: &mut Context<'_>, circle: &Circle, message: &str) -> R
             "only who wrote a message can delete it for everyone: `--for-me` takes it off your own devices";
         return error(ErrorKind::Conflict, message);
     }
-    annotate(ctx, circle, &found.stored, Act::Delete)
+    let answer = annotate(ctx, circle, &found.stored, Act::Delete)?;
+    if is_mine(ctx, circle, &found.stored) {
+        drop_edits(ctx, circle, &found.stored)?;
+    }
+    Ok(answer)
+}
+
+/// What a text was changed to goes with it.
+fn drop_edits(ctx: &mut Context<'_>, circle: &Circle, text: &StoredEntry) -> Result<(), StoreError> {
+    for id in ctx.tx.edits(&text.entry.header.conversation, &text.entry.id, EDITS_DROPPED_MAX)? {
+        let held = ctx.tx.entry(&id)?;
+        if held.is_none_or(|edit| edit.entry.body.is_gone() || !is_mine(ctx, circle, &edit)) {
+            continue;
+        }
+        let drop = Content::Annotation(Annotation { entry: id, act: Act::Drop });
+        if let Ok(body) = EntryBody::new(drop, ctx.rng) {
+            writing::append_to(ctx, circle, body)?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn pin(

@@ -59,6 +59,7 @@ mod progress;
 mod sealing;
 
 mod custody;
+mod offered;
 mod history;
 mod group_acknowledging;
 mod acknowledging;

@@ -300,7 +300,7 @@ fn must_rotate(
 
 pub(super) fn new_key(ctx: &mut Context<'_>, conversation: ConversationId, life: &KeyLife) -> SenderKey {
     let jitter_ms = u64::try_from(life.jitter.as_millis()).unwrap_or(u64::MAX);
-    let earlier_ms = ctx.rng.next_u64().checked_rem(jitter_ms).unwrap_or(0);
+    let earlier_ms = if jitter_ms == 0 { 0 } else { ctx.rng.next_u64() % jitter_ms };
     SenderKey {
         conversation,
         state: ctx.crypto.new_sender_key(),

@@ -12,7 +12,7 @@ use undertone_protocol::time::Timestamp;
 use super::circle::{Circle, name_of};
 use super::context::Context;
 use super::membership;
-use super::vanishing::is_over;
+use super::vanishing::{is_deleted, is_over};
 use crate::command::{MentionView, MessageView, ReactionView, ReplyView};
 use crate::log;
 use crate::store::{ContactState, StoreError, StoredEntry};
@@ -94,8 +94,8 @@ fn is_hidden(ctx: &Context<'_>, entry: &EntryId) -> Result<bool, StoreError> {
 /// Whether an entry is a line of the conversation with a contact, to be seen by the user. Its cut is not looked at.
 pub(super) fn is_line(ctx: &Context<'_>, circle: &Circle, stored: &StoredEntry) -> Result<bool, StoreError> {
     let is_line = match stored.entry.body.content {
-        // Deleted, or it would be over.
-        Content::Gone => true,
+        // Else its time was over, or it said what became of another one that was deleted.
+        Content::Gone => is_deleted(ctx, circle, &stored.entry)?,
         Content::Text(_) | Content::Devices(_) | Content::Unknown => true,
         // Of a contact alone there is no membership.
         Content::Operation(_) => matches!(circle, Circle::Group(_)),

@@ -93,10 +93,13 @@ fn write(
         body_hash: body.hash(),
         expires,
     };
-    vanishing::note(ctx, &header);
     let entry = SignedEntry::issue(ctx.me.key.signing_key(), header, body);
     let (id, seq) = (entry.id, entry.header.seq);
-    log::insert(ctx.tx, entry, ctx.now)?;
+    if let Some(stored) = log::insert(ctx.tx, entry, ctx.now)?
+        && let Some(circle) = Circle::of(ctx, &conversation)?
+    {
+        vanishing::note(ctx, &circle, &stored)?;
+    }
     ctx.tx.put_delivery(&Delivery { entry: id, conversation, seq, sealed: false, tick, failed: None })?;
     ctx.agenda.seal.insert(conversation);
     Ok(id)

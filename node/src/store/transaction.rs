@@ -213,6 +213,9 @@ pub trait LogTx {
     /// Drops what an entry says, and keeps its header; what it was known to say of others stays in the index. Of one that
     /// is not held nothing.
     fn drop_body(&mut self, entry: &EntryId) -> Result<(), StoreError>;
+    /// When to look whether what an entry says is to be dropped, in the place of when its header says so. Of one that is
+    /// not held, or says nothing any more, nothing.
+    fn put_expiry(&mut self, entry: &EntryId, at: Option<Timestamp>) -> Result<(), StoreError>;
     /// Entries that say something and expire at `moment` or before, the first to expire first, ties by id, at most
     /// `limit`.
     fn expired(&self, moment: Timestamp, limit: usize) -> Result<Vec<EntryId>, StoreError>;
@@ -246,6 +249,13 @@ pub trait LogTx {
         target: &EntryId,
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError>;
+    /// All edits of an entry, held or not, whether they count or not, by device, number, then id, at most `limit`.
+    fn edits(
+        &self,
+        conversation: &ConversationId,
+        target: &EntryId,
+        limit: usize,
+    ) -> Result<Vec<EntryId>, StoreError>;
     /// Whether an entry of this conversation that is neither beyond the [`Cut`] of its device nor void hides `target`,
     /// which may be of any conversation, and held or not.
     fn is_hidden(&self, conversation: &ConversationId, target: &EntryId) -> Result<bool, StoreError>;

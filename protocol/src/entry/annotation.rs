@@ -24,6 +24,8 @@ pub enum Act {
     Delete,
     /// It is pinned, or taken off.
     Pin(bool),
+    /// Of an edit: what it says is dropped, as the text is deleted that it changed.
+    Drop,
     /// Something that a later version does: kept, and shown nowhere.
     Unknown,
 }
@@ -40,6 +42,8 @@ pub enum ActKind {
     Pin,
     /// [`Act::Reaction`]
     Reaction,
+    /// [`Act::Drop`]
+    Drop,
 }
 
 impl Act {
@@ -50,6 +54,7 @@ impl Act {
             Self::Edit(_) => ActKind::Edit,
             Self::Delete => ActKind::Delete,
             Self::Pin(_) => ActKind::Pin,
+            Self::Drop => ActKind::Drop,
             Self::Unknown => return None,
         })
     }
@@ -60,7 +65,7 @@ impl Annotation {
         match &self.act {
             Act::Reaction(reaction) => check_reaction(reaction),
             Act::Edit(text) => check_edit(text),
-            Act::Delete | Act::Pin(_) => Ok(()),
+            Act::Delete | Act::Pin(_) | Act::Drop => Ok(()),
             Act::Unknown => Err(Malformed::new("annotation", "nothing to say")),
         }
     }
@@ -71,6 +76,7 @@ impl Annotation {
             Act::Edit(text) => Some(WireAct::Edit(text.to_wire())),
             Act::Delete => Some(WireAct::Delete(wire::Empty {})),
             Act::Pin(pin) => Some(WireAct::Pin(*pin)),
+            Act::Drop => Some(WireAct::Drop(wire::Empty {})),
             Act::Unknown => None,
         };
         wire::Annotation { entry: self.entry.to_wire(), act }
@@ -90,6 +96,7 @@ impl Annotation {
             }
             Some(WireAct::Delete(_)) => Act::Delete,
             Some(WireAct::Pin(pin)) => Act::Pin(pin),
+            Some(WireAct::Drop(_)) => Act::Drop,
             None => Act::Unknown,
         };
         Ok(Self { entry, act })

@@ -91,9 +91,10 @@ impl SignedEntry {
     /// The same of an entry that may come without its body, which was dropped then. Whether this one may is the reader's
     /// question.
     pub fn verify_whole_or_gone(sealed: wire::SealedEntry) -> Result<Self, EntryError> {
-        match sealed.body.is_empty() {
-            true => Self::verify_header(sealed.header, sealed.signature),
-            false => Self::verify(sealed),
+        if sealed.body.is_empty() {
+            Self::verify_header(sealed.header, sealed.signature)
+        } else {
+            Self::verify(sealed)
         }
     }
 

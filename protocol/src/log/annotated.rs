@@ -58,7 +58,8 @@ pub fn may_annotate(made: &Made<'_>, author: &UserId, authority: &dyn Authority)
         Act::Edit(_) => made.user == *author,
         Act::Delete => made.user == *author || authority.deletes_others(made),
         Act::Pin(_) => authority.pins(made),
-        Act::Unknown => false,
+        // A text is deleted; what is dropped with it is what it was changed to.
+        Act::Drop | Act::Unknown => false,
     }
 }
 
@@ -117,7 +118,7 @@ impl Annotated {
                 }
             }
             Act::Pin(pin) => self.pinned = *pin,
-            Act::Delete | Act::Unknown => {}
+            Act::Delete | Act::Drop | Act::Unknown => {}
         }
     }
 

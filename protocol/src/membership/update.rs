@@ -180,9 +180,10 @@ impl Person {
         bounded.bundles.truncate(PERSON_ADDRESSES_MAX);
         bounded.grants.truncate(PERSON_ADDRESSES_MAX);
         while bounded.to_wire().encoded_len() > PERSON_BYTES_MAX {
-            let dropped = match bounded.grants.len() > bounded.bundles.len() {
-                true => bounded.grants.pop().is_some(),
-                false => bounded.bundles.pop().is_some(),
+            let dropped = if bounded.grants.len() > bounded.bundles.len() {
+                bounded.grants.pop().is_some()
+            } else {
+                bounded.bundles.pop().is_some()
             };
             if !dropped {
                 break;

@@ -2,20 +2,22 @@
 
 use std::collections::BTreeSet;
 
+use prost::Message;
 use undertone::command::MessageView;
 use undertone::store::{
     Contact, ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, StoreError,
 };
 use undertone_protocol::entry::Content;
-use undertone_protocol::ids::{ConversationId, PayloadHash, UserId};
+use undertone_protocol::ids::{ConversationId, EntryId, PayloadHash, UserId};
 use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::receipts::Tick;
-use undertone_protocol::wire::SealedEntry;
+use undertone_protocol::wire::{self, SealedEntry};
 use undertone_relay::store::Store;
 
 use super::failed::{Check, Failed};
 use super::group::is_for_former;
-use super::reference::Expected;
+use super::node::Node;
+use super::reference::{Bodies, Expected};
 use super::user::MARKER;
 use super::watch::{all, outbox_items};
 
@@ -45,13 +47,14 @@ pub(super) struct View {
 }
 
 /// What a device shows of an acquaintance. What is on its way to `hostile` alone, or to former
-/// members of a group, is not counted: it may never arrive.
+/// members of a group, is not counted: it may never arrive. What was dropped is taken from `bodies`.
 pub(super) fn view(
     title: String,
     disk: &mut MemoryStore,
     user: &UserId,
     peer: &UserId,
     hostile: Option<&UserId>,
+    bodies: &Bodies,
 ) -> Result<View, StoreError> {
     disk.transaction(|tx| {
         let mut view = View {
@@ -66,7 +69,7 @@ pub(super) fn view(
             view.accepted = contact.state == ContactState::Accepted;
             view.contact = described(&contact);
         }
-        fill(&mut view, tx, user, peer)?;
+        fill(&mut view, tx, user, peer, bodies)?;
         Ok(view)
     })
 }
@@ -97,18 +100,21 @@ fn described(contact: &Contact) -> String {
     )
 }
 
-fn fill(view: &mut View, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Result<(), StoreError> {
+fn fill(
+    view: &mut View,
+    tx: &dyn NodeTx,
+    user: &UserId,
+    peer: &UserId,
+    bodies: &Bodies,
+) -> Result<(), StoreError> {
     let conversation = direct_conversation(user, peer);
     for stored in tx.history(&conversation, None, 10_000)? {
         match stored.entry.body.content {
             Content::Text(text) => view.shown.push(text.text),
             Content::Unknown => view.shown.push("unknown".to_owned()),
             Content::Annotation(_) => view.changes.push(stored.entry.id.to_hex()),
-            Content::Devices(_)
-            | Content::Account(_)
-            | Content::Hidden(_)
-            | Content::Operation(_)
-            | Content::Gone => {}
+            Content::Gone => was(view, &stored.entry.id, bodies),
+            Content::Devices(_) | Content::Account(_) | Content::Hidden(_) | Content::Operation(_) => {}
         }
     }
     for delivery in tx.deliveries_unread(&conversation)? {
@@ -117,6 +123,16 @@ fn fill(view: &mut View, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Resul
     }
     view.lost = tx.gaps(&conversation)?.iter().filter(|(_, gap)| gap.is_lost()).count();
     Ok(())
+}
+
+/// What an entry was before what it said was dropped.
+fn was(view: &mut View, id: &EntryId, bodies: &Bodies) {
+    let body = bodies.get(id.as_bytes()).and_then(|body| wire::EntryBody::decode(body.clone()).ok());
+    match body.and_then(|body| body.content) {
+        Some(wire::entry_body::Content::Text(text)) => view.shown.push(text.text),
+        Some(wire::entry_body::Content::Annotation(_)) => view.changes.push(id.to_hex()),
+        _ => view.shown.push(format!("unknown: {}", id.to_hex())),
+    }
 }
 
 /// What is in an outbox.
@@ -179,6 +195,24 @@ pub(super) fn at_the_end(views: &[View], answered: &[&String], may_be_shut: bool
 pub(super) fn converged(views: &[View]) -> bool {
     let first = views.first();
     views.iter().all(|view| !view.linking && first.is_some_and(|first| view.shown == first.shown))
+}
+
+/// Takes note of what all entries say that a device holds.
+pub(super) fn note_bodies(node: &mut Node, bodies: &mut Bodies) -> Result<(), StoreError> {
+    let user = node.user;
+    let conversations = node.disk.transaction(|tx| {
+        let contacts = tx.contacts()?.into_iter().map(|contact| direct_conversation(&user, &contact.user));
+        let groups = tx.groups()?.into_iter().map(|group| group.id);
+        Ok(contacts.chain(groups).collect::<Vec<_>>())
+    })?;
+    for conversation in conversations {
+        for entry in
+            entries(&mut node.disk, &conversation)?.into_iter().filter(|entry| !entry.body.is_empty())
+        {
+            bodies.insert(*blake3::hash(&entry.header).as_bytes(), entry.body);
+        }
+    }
+    Ok(())
 }
 
 /// The entries that a device holds of a conversation, those that do not count too, as they go over the wire.

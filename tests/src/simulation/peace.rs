@@ -181,7 +181,14 @@ impl World {
             for index in devices {
                 let Some(node) = self.nodes.get_mut(index) else { continue };
                 let title = format!("{}'s {} of {}", user.name, node.device.short(), peer.name);
-                views.push(checks::view(title, &mut node.disk, &user.id, &peer.id, hostile.as_ref())?);
+                views.push(checks::view(
+                    title,
+                    &mut node.disk,
+                    &user.id,
+                    &peer.id,
+                    hostile.as_ref(),
+                    &self.bodies,
+                )?);
             }
         }
         Ok(views)
@@ -279,7 +286,7 @@ impl World {
         }
         let users: BTreeMap<_, _> =
             self.nodes.iter().map(|node| (*node.device.as_bytes(), *node.user.as_bytes())).collect();
-        let expected = reference::expected(conversation.as_bytes(), &entries, &users);
+        let expected = reference::expected(conversation.as_bytes(), &entries, &self.bodies, &users);
         let expected = expected.map_err(|what| Failed::by(Check::Reference, what))?;
         let read = !self.cheats(a, b);
         for index in devices {

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use ed25519_dalek::{Signature, VerifyingKey};
 use prost::Message;
 use undertone_protocol::wire::annotation::Act;
@@ -23,12 +24,20 @@ pub(super) struct Entry {
     claimed_ms: u64,
     pub(super) membership_heads: Vec<Id>,
     body: wire::EntryBody,
+    /// Somebody holds it without what it said.
+    dropped: bool,
 }
 
 impl Entry {
     /// Whether it is a text, or something said of one.
     pub(super) const fn is_message(&self) -> bool {
         matches!(self.body.content, Some(Content::Text(_) | Content::Annotation(_)))
+    }
+
+    /// What it does to another entry, and which.
+    fn about(&self) -> Option<(Id, &Act)> {
+        let Some(Content::Annotation(annotation)) = &self.body.content else { return None };
+        Some((Id::try_from(&annotation.entry[..]).ok()?, annotation.act.as_ref()?))
     }
 }
 
@@ -39,25 +48,73 @@ pub(super) struct Expected {
     pub(super) texts: Vec<(String, String)>,
 }
 
+/// What entries said, by id, as it was known before anybody dropped it.
+pub(super) type Bodies = BTreeMap<Id, Bytes>;
+
 /// What all devices must show of a conversation of two users, when they hold these entries. `users` are the users of the
 /// devices that ever were in it.
 pub(super) fn expected(
     conversation: &Id,
     sealed: &[wire::SealedEntry],
+    bodies: &Bodies,
     users: &BTreeMap<Id, Id>,
 ) -> Result<Expected, String> {
-    let mut entries = read_all(conversation, sealed)?;
+    let entries = read_all(conversation, sealed, bodies)?;
     let ends = ends(conversation, &entries, users);
-    entries.retain(|_, entry| ends.get(&entry.device).is_none_or(|end| entry.seq <= *end));
-    Ok(laid_out(&entries, users, &|_| false))
+    let mut counting = entries.clone();
+    counting.retain(|_, entry| ends.get(&entry.device).is_none_or(|end| entry.seq <= *end));
+    drops_only_deleted(&entries, &counting, users)?;
+    Ok(laid_out(&counting, users, &|_| false))
 }
 
-/// All of them, by id.
+/// All of them, by id. What some said that somebody holds without it is in `bodies`, or held by somebody else.
 pub(super) fn read_all(
     conversation: &Id,
     sealed: &[wire::SealedEntry],
+    bodies: &Bodies,
 ) -> Result<BTreeMap<Id, Entry>, String> {
-    sealed.iter().map(|sealed| read(conversation, sealed)).collect()
+    let whole = sealed.iter().filter(|sealed| !sealed.body.is_empty());
+    let whole = whole.map(|sealed| (*blake3::hash(&sealed.header).as_bytes(), &sealed.body));
+    let known: BTreeMap<Id, &Bytes> = bodies.iter().map(|(id, body)| (*id, body)).chain(whole).collect();
+    let mut entries: BTreeMap<Id, Entry> = BTreeMap::new();
+    for sealed in sealed {
+        let (id, entry) = read(conversation, sealed, &known)?;
+        let dropped = entry.dropped || entries.get(&id).is_some_and(|other| other.dropped);
+        entries.insert(id, Entry { dropped, ..entry });
+    }
+    Ok(entries)
+}
+
+/// Nobody dropped what an entry said, but for texts that their authors deleted, and the edits of them that they dropped.
+/// `counting` are the entries that count.
+pub(super) fn drops_only_deleted(
+    entries: &BTreeMap<Id, Entry>,
+    counting: &BTreeMap<Id, Entry>,
+    users: &BTreeMap<Id, Id>,
+) -> Result<(), String> {
+    let (mut deleted, mut dropped): (BTreeSet<Id>, BTreeSet<Id>) = Default::default();
+    for entry in counting.values() {
+        let Some((target, act)) = entry.about() else { continue };
+        let author = entries.get(&target).and_then(|target| users.get(&target.device));
+        match act {
+            Act::Delete(_) if author == users.get(&entry.device) => drop(deleted.insert(target)),
+            Act::Drop(_) if author == users.get(&entry.device) => drop(dropped.insert(target)),
+            _ => {}
+        }
+    }
+    for (id, entry) in entries.iter().filter(|(_, entry)| entry.dropped) {
+        let may = match (&entry.body.content, entry.about()) {
+            (Some(Content::Text(_)), _) => deleted.contains(id),
+            (_, Some((target, Act::Edit(_)))) => dropped.contains(id) && deleted.contains(&target),
+            // Nobody of those that are asked ever had it whole.
+            (None, _) => deleted.contains(id) || dropped.contains(id),
+            _ => false,
+        };
+        if !may {
+            return Err(format!("somebody dropped what {} said: {:?}", hex(id), entry.body.content));
+        }
+    }
+    Ok(())
 }
 
 /// What these entries, all of which count, come to. `deletes_others` says who may delete what others wrote.
@@ -80,6 +137,8 @@ pub(super) fn laid_out(
         Some(Content::Text(text)) => {
             Some((hex(id), changes.get(id).cloned().unwrap_or_else(|| text.text.clone())))
         }
+        // What it was nobody knows but its author, who deleted it.
+        None if entries.get(id)?.dropped => Some((hex(id), changes.get(id)?.clone())),
         Some(_) | None => None,
     });
     Expected { texts: texts.collect() }
@@ -100,19 +159,18 @@ fn changes(
         entries.get(target).is_some_and(|target| users.get(&target.device) == users.get(&entry.device))
     };
     for (id, entry) in entries {
-        let Some(Content::Annotation(annotation)) = &entry.body.content else { continue };
-        let Ok(target) = Id::try_from(&annotation.entry[..]) else { continue };
-        match &annotation.act {
-            Some(Act::Edit(text)) if is_authors(&target, entry) => {
+        let Some((target, act)) = entry.about() else { continue };
+        match act {
+            Act::Edit(text) if is_authors(&target, entry) => {
                 let last = last_of.entry((target, entry.device)).or_default();
                 *last = (*last).max((entry.seq, *id));
                 edits.insert(*id, (target, text.text.clone()));
             }
-            Some(Act::Delete(_)) => {
+            Act::Delete(_) => {
                 let first = deletions.entry((target, entry.device)).or_insert((entry.seq, *id));
                 *first = (*first).min((entry.seq, *id));
             }
-            Some(Act::Edit(_) | Act::Reaction(_) | Act::Pin(_)) | None => {}
+            Act::Edit(_) | Act::Reaction(_) | Act::Pin(_) | Act::Drop(_) => {}
         }
     }
     let counting: BTreeSet<Id> = last_of.into_values().map(|(_, id)| id).collect();
@@ -129,18 +187,27 @@ fn changes(
     changed
 }
 
-fn read(conversation: &Id, sealed: &wire::SealedEntry) -> Result<(Id, Entry), String> {
+fn read(
+    conversation: &Id,
+    sealed: &wire::SealedEntry,
+    known: &BTreeMap<Id, &Bytes>,
+) -> Result<(Id, Entry), String> {
     let id = *blake3::hash(&sealed.header).as_bytes();
     let bad = |why: &str| format!("a device holds an entry {}: {why}", hex(&id));
     let header = wire::EntryHeader::decode(sealed.header.clone()).map_err(|_| bad("no header"))?;
-    let body = wire::EntryBody::decode(sealed.body.clone()).map_err(|_| bad("no body"))?;
+    let dropped = sealed.body.is_empty();
+    let said = if dropped { known.get(&id).copied() } else { Some(&sealed.body) };
+    let body = match said {
+        Some(bytes) => wire::EntryBody::decode(bytes.clone()).map_err(|_| bad("no body"))?,
+        None => wire::EntryBody::default(),
+    };
     let of_32 = |bytes: &[u8]| id_of(bytes).map_err(|why| bad(&why));
     let device = of_32(&header.device)?;
     let key = VerifyingKey::from_bytes(&device).map_err(|_| bad("its device is no key"))?;
     let signature = Signature::from_slice(&sealed.signature).map_err(|_| bad("no signature"))?;
     let signed = [b"undertone v1 entry\0", &sealed.header[..]].concat();
     key.verify_strict(&signed, &signature).map_err(|_| bad("its device did not sign it"))?;
-    if header.body_hash[..] != *blake3::hash(&sealed.body).as_bytes() {
+    if said.is_some_and(|said| header.body_hash[..] != *blake3::hash(said).as_bytes()) {
         return Err(bad("another body than was signed"));
     }
     if header.conversation[..] != *conversation {
@@ -153,7 +220,7 @@ fn read(conversation: &Id, sealed: &wire::SealedEntry) -> Result<(Id, Entry), St
     let parents = parents.map(|parent| of_32(parent)).collect::<Result<_, _>>()?;
     let heads = header.membership_heads.iter().map(|head| of_32(head)).collect::<Result<_, _>>()?;
     let (seq, claimed_ms) = (header.seq, header.claimed_ms);
-    Ok((id, Entry { device, seq, parents, claimed_ms, membership_heads: heads, body }))
+    Ok((id, Entry { device, seq, parents, claimed_ms, membership_heads: heads, body, dropped }))
 }
 
 pub(super) fn id_of(bytes: &[u8]) -> Result<Id, String> {

@@ -104,8 +104,6 @@ impl Scenario {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::*;
     use crate::simulation::faults::Gap;
 

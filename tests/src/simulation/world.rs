@@ -11,12 +11,14 @@ use undertone_protocol::time::Timestamp;
 use undertone_relay::core::Input as RelayInput;
 use undertone_relay::limits::Limits;
 
+use super::checks;
 use super::circle::Circle;
 use super::failed::{Check, Failed};
 use super::faults::{Faults, Gap, below, happens, one_in};
 use super::lies::Lies;
 use super::network::{Direction, Happening, Network, Schedule, delay};
 use super::node::{Cheat, Node, Skew};
+use super::reference::Bodies;
 use super::relay::SimRelay;
 use super::report::Report;
 use super::scenario::{CryptoKind, WorldOptions};
@@ -76,6 +78,8 @@ pub struct World {
     pub(super) codes: BTreeMap<usize, String>,
     /// Devices, by node, that count no more: at the end those that were revoked.
     pub(super) revoked: BTreeSet<usize>,
+    /// What entries said before time flew: later it may be dropped.
+    pub(super) bodies: Bodies,
     /// Texts whose sending was confirmed to their author, with the node that confirmed it.
     pub(super) answered: BTreeMap<String, usize>,
     pub(super) report: Report,
@@ -166,6 +170,7 @@ impl World {
             circle: Circle::default(),
             codes: BTreeMap::new(),
             revoked: BTreeSet::new(),
+            bodies: Bodies::new(),
             answered: BTreeMap::new(),
             report: Report::default(),
             rng,
@@ -285,6 +290,7 @@ impl World {
     fn clock_jumps(&mut self, index: usize) -> Result<(), Failed> {
         let days = 30 + self.jumps.next_u32() % 300;
         if let Some(node) = self.nodes.get_mut(index) {
+            checks::note_bodies(node, &mut self.bodies)?;
             node.clock_jumps(DAY * days);
             self.report.jumps += 1;
         }
@@ -321,6 +327,9 @@ impl World {
             self.leave(node);
         }
         self.run_for(SETTLED)?;
+        for node in &mut self.nodes {
+            checks::note_bodies(node, &mut self.bodies)?;
+        }
         self.now = self.now.after(DAY * days);
         self.report.gaps += 1;
         Ok(())

@@ -13,6 +13,7 @@ fn fill(tx: &mut dyn NodeTx) {
     for entry in annotations(TARGET).into_iter().rev() {
         tx.put_entry(&stored(entry, 5)).unwrap();
     }
+    tx.put_entry(&stored(annotation(2, 5, TARGET, Act::Drop), 5)).unwrap();
     tx.put_entry(&stored(annotation(1, 9, EntryId::new([6; 32]), reaction("of another entry")), 5)).unwrap();
 }
 
@@ -47,10 +48,13 @@ pub(super) fn of_each_act_and_device_one_counts() -> Case {
     Case {
         fill,
         check: |tx| {
-            let all =
-                [vec![(1, 4, Act::Delete), (1, 2, edit()), (2, 2, Act::Pin(false))], reactions(3)].concat();
+            let first = vec![(1, 4, Act::Delete), (1, 2, edit()), (2, 2, Act::Pin(false))];
+            let all = [first, reactions(3), vec![(2, 5, Act::Drop)]].concat();
             assert_eq!(counting(tx, ALL), all);
             assert_eq!(counting(tx, 2), all[..2]);
+            let edits = tx.edits(&conversation(1), &TARGET, ALL).unwrap();
+            assert_eq!(edits, [annotation(1, 2, TARGET, edit()).id]);
+            assert_eq!(tx.edits(&conversation(2), &TARGET, ALL).unwrap(), []);
             assert_eq!(tx.annotations(&conversation(2), &TARGET, ALL).unwrap(), []);
             assert_eq!(tx.annotations(&conversation(1), &EntryId::new([7; 32]), ALL).unwrap(), []);
         },

@@ -127,6 +127,8 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             children(&entry.id);
             annotations(&conversation(1), &entry.id, ALL);
             annotations(&conversation(1), &entry.id, 2);
+            edits(&conversation(1), &entry.id, ALL);
+            edits(&conversation(1), &entry.id, 1);
             is_hidden(&conversation(1), &entry.id);
             entries_within(&conversation(1), &entry.id, &EntryId::new([0xff; 32]), ALL);
             entries_within(&conversation(1), &entry.id, &EntryId::new([0xc0; 32]), 2);

@@ -202,7 +202,7 @@ pub(super) fn what_expires_comes_in_time_and_is_dropped() -> Case {
         },
         check: |tx| {
             let all = vanishing();
-            let mut due = vec![all[0].id, all[3].id];
+            let mut due = [all[0].id, all[3].id];
             due.sort();
             assert_eq!(tx.next_expiry().unwrap(), Some(t(3)));
             assert_eq!(tx.expired(t(2), ALL).unwrap(), []);
@@ -213,6 +213,31 @@ pub(super) fn what_expires_comes_in_time_and_is_dropped() -> Case {
             let dropped = stored(all[4].clone().without_body(), 2);
             assert_eq!(tx.entry(&dropped.entry.id).unwrap(), Some(dropped.clone()));
             assert_eq!(tx.entries_at(&conversation(1), &device(1), 5).unwrap(), [dropped]);
+        },
+    }
+}
+
+/// What an entry says of itself is no more than when it is looked at first.
+pub(super) fn an_entry_is_looked_at_when_somebody_says() -> Case {
+    Case {
+        fill: |tx| {
+            let all = vanishing();
+            for entry in all.clone() {
+                tx.put_entry(&stored(entry, 1)).unwrap();
+            }
+            tx.put_entry(&stored(single(2, "stays"), 1)).unwrap();
+            tx.put_expiry(&single(2, "stays").id, Some(t(1))).unwrap();
+            tx.put_expiry(&all[0].id, Some(t(9))).unwrap();
+            tx.put_expiry(&all[2].id, None).unwrap();
+            tx.drop_body(&all[4].id).unwrap();
+            tx.put_expiry(&all[4].id, Some(t(2))).unwrap();
+            tx.put_expiry(&EntryId::new([0xee; 32]), Some(t(2))).unwrap();
+        },
+        check: |tx| {
+            let all = vanishing();
+            let stays = single(2, "stays").id;
+            assert_eq!(tx.next_expiry().unwrap(), Some(t(1)));
+            assert_eq!(tx.expired(t(9), ALL).unwrap(), [stays, all[3].id, all[0].id]);
         },
     }
 }

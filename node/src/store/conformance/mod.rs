@@ -137,6 +137,7 @@ cases! {
     log::heads_are_what_no_held_entry_follows,
     log::a_moved_entry_stands_elsewhere,
     log::what_expires_comes_in_time_and_is_dropped,
+    log::an_entry_is_looked_at_when_somebody_says,
     log::frontiers_come_by_device,
     log::gaps_come_by_device_then_number,
     cuts::cuts_come_by_device_the_newest_of_each,

@@ -21,7 +21,7 @@ struct Operation {
     c: u8,
 }
 
-const METHODS: u8 = 53;
+const METHODS: u8 = 54;
 
 fn operation() -> impl Strategy<Value = Operation> {
     (0..METHODS, 0..COUNT, 0..COUNT, 0..COUNT).prop_map(|(method, a, b, c)| Operation { method, a, b, c })
@@ -109,9 +109,17 @@ impl Operation {
             49 => tx.delete_member(&conversation(a), &user(b))?,
             50 => self.put_void(tx)?,
             51 => tx.drop_body(&ENTRIES[usize::from(a * 3 + b.min(2))].id)?,
+            53 => {
+                let at = (c > 0).then(|| t(c.into()));
+                tx.put_expiry(&ENTRIES[usize::from(a * 3 + b.min(2))].id, at)?;
+            }
             52 => {
-                let entry =
-                    expiring(a, u64::from(c) + 1, b.into(), Content::Hidden(vec![EntryId::new([a; 32])]));
+                let entry = expiring(
+                    a,
+                    u64::from(c) + 1,
+                    u64::from(b) + 1,
+                    Content::Hidden(vec![EntryId::new([a; 32])]),
+                );
                 tx.put_entry(&stored(if c == 1 { entry.without_body() } else { entry }, c.into()))?;
             }
             _ => self.put_inbox(tx)?,

@@ -45,10 +45,15 @@ impl LogTx for Tables {
 
     fn drop_body(&mut self, entry: &EntryId) -> Result<(), StoreError> {
         let Some(stored) = self.entries.get(entry).cloned() else { return Ok(()) };
-        if let Some(at) = expiry(&stored.entry) {
-            self.expiring.remove(&(at, *entry));
-        }
+        self.set_expiry(entry, None);
         self.entries.put(*entry, StoredEntry { entry: stored.entry.without_body(), ..stored });
+        Ok(())
+    }
+
+    fn put_expiry(&mut self, entry: &EntryId, at: Option<Timestamp>) -> Result<(), StoreError> {
+        if self.entries.get(entry).is_some_and(|stored| !stored.entry.body.is_gone()) {
+            self.set_expiry(entry, at);
+        }
         Ok(())
     }
 
@@ -113,6 +118,20 @@ impl LogTx for Tables {
             }
         }
         Ok(of.into_values().take(limit).collect())
+    }
+
+    fn edits(
+        &self,
+        conversation: &ConversationId,
+        target: &EntryId,
+        limit: usize,
+    ) -> Result<Vec<EntryId>, StoreError> {
+        let (device, none) = (DeviceId::new([0; DeviceId::LEN]), EntryId::new([0; EntryId::LEN]));
+        let first = (*conversation, *target, Some(ActKind::Edit), device, 0, none);
+        let rows = self
+            .annotations
+            .from(first, move |(c, t, kind, ..)| (*c, *t, *kind) == (first.0, first.1, first.2));
+        Ok(rows.take(limit).map(|((.., id), ())| *id).collect())
     }
 
     fn is_hidden(&self, conversation: &ConversationId, target: &EntryId) -> Result<bool, StoreError> {
@@ -223,10 +242,19 @@ impl Tables {
         for (target, kind) in said(&stored.entry.body.content) {
             self.annotations.put((header.conversation, target, kind, header.device, header.seq, id), ());
         }
-        if let Some(at) = expiry(&stored.entry) {
-            self.expiring.put((at, id), ());
-        }
+        self.set_expiry(&id, expiry(&stored.entry));
         self.entries.put(id, stored);
+    }
+
+    fn set_expiry(&mut self, entry: &EntryId, at: Option<Timestamp>) {
+        if let Some(before) = self.expiries.get(entry).copied() {
+            self.expiring.remove(&(before, *entry));
+            self.expiries.remove(entry);
+        }
+        if let Some(at) = at {
+            self.expiring.put((at, *entry), ());
+            self.expiries.put(*entry, at);
+        }
     }
 
     fn move_entry(&mut self, held: StoredEntry, effective: Timestamp, received: Timestamp) {

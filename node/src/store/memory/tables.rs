@@ -91,6 +91,7 @@ tables! {
     entries_in_order: (ConversationId, OrderKey) => (),
     entries_by_seq: (ConversationId, DeviceId, u64, EntryId) => (),
     expiring: (Timestamp, EntryId) => (),
+    expiries: EntryId => Timestamp,
     heads: (ConversationId, OrderKey) => (),
     parents: (EntryId, EntryId) => (),
     annotations: (ConversationId, EntryId, Option<ActKind>, DeviceId, u64, EntryId) => (),

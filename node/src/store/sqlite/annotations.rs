@@ -79,6 +79,20 @@ pub(super) fn of(
     Ok(counting)
 }
 
+/// All edits, by device, number, then id.
+pub(super) fn edits(
+    connection: &Connection,
+    conversation: &ConversationId,
+    target: &EntryId,
+    at_most: usize,
+) -> Result<Vec<EntryId>, StoreError> {
+    let sql = "SELECT entry FROM annotations WHERE conversation = ? AND target = ? AND kind = ? \
+               ORDER BY device, seq, entry LIMIT ?";
+    let edit = number(Some(ActKind::Edit));
+    let params = params![conversation.as_bytes(), target.as_bytes(), edit, limit(at_most)];
+    all(connection, sql, params, |row| get_id(row, 0, ANNOTATION))
+}
+
 fn counting_one(
     connection: &Connection,
     conversation: &ConversationId,
@@ -116,5 +130,6 @@ const fn number(kind: Option<ActKind>) -> i64 {
         Some(ActKind::Edit) => 2,
         Some(ActKind::Pin) => 3,
         Some(ActKind::Reaction) => 4,
+        Some(ActKind::Drop) => 5,
     }
 }

@@ -48,6 +48,12 @@ impl LogTx for SqliteTx<'_> {
         Ok(())
     }
 
+    fn put_expiry(&mut self, entry: &EntryId, at: Option<Timestamp>) -> Result<(), StoreError> {
+        let sql = "UPDATE entries SET expires = ? WHERE id = ? AND body <> x''";
+        run(self.connection, sql, params![at.map(ms), entry.as_bytes()])?;
+        Ok(())
+    }
+
     fn expired(&self, moment: Timestamp, limit: usize) -> Result<Vec<EntryId>, StoreError> {
         expired(self.connection, moment, limit)
     }
@@ -90,6 +96,15 @@ impl LogTx for SqliteTx<'_> {
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError> {
         annotations::of(self.connection, conversation, target, limit)
+    }
+
+    fn edits(
+        &self,
+        conversation: &ConversationId,
+        target: &EntryId,
+        limit: usize,
+    ) -> Result<Vec<EntryId>, StoreError> {
+        annotations::edits(self.connection, conversation, target, limit)
     }
 
     fn is_hidden(&self, conversation: &ConversationId, target: &EntryId) -> Result<bool, StoreError> {

@@ -198,6 +198,7 @@ fn act() -> impl Strategy<Value = Act> {
         "[a-c]?".prop_map(Act::Reaction),
         "[a-d]".prop_map(|text| edit(&text)),
         any::<bool>().prop_map(Act::Pin),
+        Just(Act::Drop),
         Just(Act::Unknown),
     ]
 }

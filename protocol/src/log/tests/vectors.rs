@@ -66,7 +66,7 @@ fn entries() -> Vec<SignedEntry> {
 }
 
 /// A text with all that it may have, in the place of which another one comes.
-fn messages() -> [(&'static str, Content); 6] {
+fn messages() -> [(&'static str, Content); 7] {
     let text = Text {
         text: "hello @Bob".to_owned(),
         reply_to: Some(EntryId::new([5; 32])),
@@ -81,6 +81,7 @@ fn messages() -> [(&'static str, Content); 6] {
         ("edit", annotation(Act::Edit(edit))),
         ("delete", annotation(Act::Delete)),
         ("pin", annotation(Act::Pin(true))),
+        ("drop", annotation(Act::Drop)),
         ("hidden", Content::Hidden(vec![EntryId::new([4; 32]), EntryId::new([5; 32])])),
     ]
 }

@@ -107,15 +107,14 @@ impl World {
         let members = membership.members();
         self.report.groups += 1;
         self.report.operations += membership.model.ops.len();
-        let mut entries = BTreeMap::new();
-        for found in all.values() {
-            entries.extend(reference::read_all(&group, &found.entries).map_err(reference)?);
-        }
+        let sealed: Vec<_> = all.values().flat_map(|found| found.entries.iter().cloned()).collect();
+        let entries = reference::read_all(&group, &sealed, &self.bodies).map_err(reference)?;
         let mut told = Told { out: membership.ever_out(), membership, entries, users };
         for (index, found) in &all {
             self.holds_only_own(*index, found, &mut told)?;
         }
         let counting = told.counting().map_err(reference)?;
+        reference::drops_only_deleted(&told.entries, &counting, &told.users).map_err(reference)?;
         let hashes: BTreeSet<Id> = all.values().flat_map(|found| found.operations.keys().copied()).collect();
         for user in 0..self.users.len() {
             let Some(id) = self.users.get(user).map(|user| *user.id.as_bytes()) else { continue };

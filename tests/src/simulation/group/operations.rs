@@ -48,8 +48,8 @@ impl Membership {
     /// Of these signed operations; `users` are the users of all devices.
     pub(super) fn of(signed: &[wire::Signed], users: &BTreeMap<Id, Id>) -> Result<Self, String> {
         let operations = read_all(signed)?;
-        let mut numbers = Numbers::default();
-        numbers.operations = operations.keys().copied().enumerate().map(|(at, hash)| (hash, at)).collect();
+        let numbered = operations.keys().copied().enumerate().map(|(at, hash)| (hash, at)).collect();
+        let mut numbers = Numbers { operations: numbered, ..Numbers::default() };
         let mut ops = BTreeMap::new();
         for (hash, read) in &operations {
             let op = op(read, users, &mut numbers)?;

@@ -26,8 +26,11 @@ pub(in super::super) fn is_for_former(tx: &dyn NodeTx, item: &OutboxItem) -> Res
     if group.standing == Standing::Out {
         return Ok(true);
     }
+    let me = tx.account()?.map(|account| account.certificate.user);
     for recipient in &item.recipients {
-        if tx.member(&group.id, &recipient.user)?.is_none_or(|member| member.is_in()) {
+        // Of whoever is out for more than a day nothing is kept.
+        let is_in = tx.member(&group.id, &recipient.user)?.is_some_and(|member| member.is_in());
+        if is_in || me == Some(recipient.user) {
             return Ok(false);
         }
     }
