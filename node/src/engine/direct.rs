@@ -189,7 +189,10 @@ pub(super) fn take(
     if !note_fork(ctx, &circle, &entry)? {
         return Ok(());
     }
+    let id = entry.id;
     let stored = log::insert(ctx.tx, entry, ctx.now)?;
+    let is_new = stored.is_some();
+    tracing::trace!(me = ctx.me.device.short(), from = device.short(), entry = ?id, is_new, "an entry");
     // What was held already is acknowledged once more: the sender seems not to know.
     if is_own {
         acknowledging::make_own_due(ctx, &conversation)?;

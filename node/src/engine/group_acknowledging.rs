@@ -196,7 +196,7 @@ fn tell(
         read: theirs.read.clone(),
         at: ctx.now,
     };
-    let signed = Acknowledgement::issue(&ctx.me.key, fields).signed;
+    let signed = Acknowledgement::issue(&ctx.me.key, fields.clone()).signed;
     let mut is_told = false;
     for device in devices {
         let which = (*conversation, *device);
@@ -207,6 +207,7 @@ fn tell(
         let body = Body::Acknowledgement(signed.to_wire());
         let Some(payload) = pairwise::seal(ctx, author, device, body, None)? else { continue };
         was_told(ctx, which, &theirs.handed);
+        tracing::trace!(me = ctx.me.device.short(), to = device.short(), counter, delivered = ?fields.delivered, "tells");
         outgoing::put(ctx, &author.user, &[*device], purpose, NO_GROUP, payload)?;
         is_told = true;
     }

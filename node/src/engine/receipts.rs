@@ -46,6 +46,9 @@ pub(super) fn received(
         return Ok(());
     }
     let newest = ctx.tx.acknowledgement(&conversation, device)?;
+    tracing::trace!(
+        me = ctx.me.device.short(), from = device.short(), counter = fields.counter, delivered = ?fields.delivered, "is told"
+    );
     if newest.is_some_and(|newest| newest.fields.counter >= fields.counter) {
         return Ok(());
     }
