@@ -134,7 +134,7 @@ fn written(person: &Person) -> anyhow::Result<Vec<MessageView>> {
     Ok(history)
 }
 
-/// Members with their roles, and the group's name and description.
+/// Members with their roles, what the group is called and what holds in it, and how a device stands there.
 type View = (BTreeSet<(String, String)>, String, String);
 
 /// What all must agree on: members with their roles, and what holds in the group.

@@ -15,9 +15,9 @@ use undertone_protocol::wire::{self, SealedEntry};
 use undertone_relay::store::Store;
 
 use super::failed::{Check, Failed};
-use super::group::is_for_former;
 use super::node::Node;
 use super::reference::{Bodies, Expected};
+use super::sent::is_for_former;
 use super::user::MARKER;
 use super::watch::{all, outbox_items};
 

@@ -51,6 +51,7 @@ mod relay;
 mod report;
 mod scenario;
 mod seen;
+mod sent;
 mod stage;
 mod trace;
 mod user;

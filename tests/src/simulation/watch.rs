@@ -15,9 +15,9 @@ use undertone_relay::store::Store;
 
 use super::bounds;
 use super::failed::{Check, Failed};
-use super::group::is_of_group;
 use super::node::Node;
 use super::seen::SealedUnder;
+use super::sent::is_of_group;
 
 const TICKS: [Tick; 5] = [Tick::Queued, Tick::Waiting, Tick::Sent, Tick::Delivered, Tick::Read];
 /// No conversation of a world has so many messages.

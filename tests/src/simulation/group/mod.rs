@@ -4,7 +4,6 @@
 mod found;
 mod operations;
 mod people;
-mod sent;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +18,6 @@ use super::world::World;
 use found::Found;
 use operations::Membership;
 pub(super) use people::GROUP;
-pub(super) use sent::{is_for_former, is_of_group};
 
 impl World {
     /// A user does something in the group, on one of their devices.

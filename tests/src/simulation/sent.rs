@@ -4,11 +4,7 @@ use undertone::store::{NodeTx, OutboxItem, Purpose, Standing, StoreError};
 use undertone_protocol::ids::{ConversationId, UserId};
 
 /// Whether something is for a group, or for somebody as its member.
-pub(in super::super) fn is_of_group(
-    tx: &dyn NodeTx,
-    purpose: &Purpose,
-    to: &UserId,
-) -> Result<bool, StoreError> {
+pub(super) fn is_of_group(tx: &dyn NodeTx, purpose: &Purpose, to: &UserId) -> Result<bool, StoreError> {
     Ok(match purpose {
         // By the token of any common group.
         Purpose::Retry(_) => !tx.groups_of(to)?.is_empty(),
@@ -20,7 +16,7 @@ pub(in super::super) fn is_of_group(
 }
 
 /// Whether an item is for former members alone, or its user is one: nobody says any more that it came.
-pub(in super::super) fn is_for_former(tx: &dyn NodeTx, item: &OutboxItem) -> Result<bool, StoreError> {
+pub(super) fn is_for_former(tx: &dyn NodeTx, item: &OutboxItem) -> Result<bool, StoreError> {
     let Some(conversation) = conversation(tx, &item.purpose)? else { return Ok(false) };
     let Some(group) = tx.group(&conversation)? else { return Ok(false) };
     if group.standing == Standing::Out {
