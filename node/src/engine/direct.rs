@@ -11,7 +11,7 @@ use super::admission::Admission;
 use super::circle::Circle;
 use super::context::Context;
 use super::{
-    acknowledging, changes, groups, history, introductions, lists, own, resend, texts, ticks, views, writing,
+    acknowledging, changes, forks, groups, introductions, lists, own, resend, texts, ticks, views, writing,
 };
 use crate::event::Event;
 use crate::log;
@@ -143,7 +143,7 @@ pub(super) fn received_history(
 
 fn carry(ctx: &mut Context<'_>, entry: SignedEntry, bearer: Bearer) -> Result<(), StoreError> {
     match admit(ctx, &entry, bearer)? {
-        Admission::Taken(circle) => take(ctx, circle, entry),
+        Admission::Taken(circle) => take(ctx, circle, entry, bearer),
         // Whoever holds it offers it again.
         Admission::Later => Ok(()),
         Admission::Refused(reason) => {
@@ -157,14 +157,22 @@ fn carry(ctx: &mut Context<'_>, entry: SignedEntry, bearer: Bearer) -> Result<()
 /// This device's key signed what is not in its store: that was copied, or is an old copy. From this number on nothing
 /// that it wrote counts, and nothing goes out of it any more.
 pub(super) fn was_copied(ctx: &mut Context<'_>, shown: &EntryHeader) -> Result<(), StoreError> {
-    tracing::error!(seq = shown.seq, "somebody holds an entry of this device that is not in its store");
+    // It may be shown again and again.
+    if ctx.account()?.fault.is_none() {
+        tracing::error!(seq = shown.seq, "somebody holds an entry of this device that is not in its store");
+    }
     ticks::void_from(ctx, &shown.conversation, shown.seq)?;
     ctx.silence(Fault::Copied)
 }
 
 /// Takes in an entry that was admitted.
-pub(super) fn take(ctx: &mut Context<'_>, circle: Circle, entry: SignedEntry) -> Result<(), StoreError> {
-    let EntryHeader { conversation, device, .. } = entry.header;
+pub(super) fn take(
+    ctx: &mut Context<'_>,
+    circle: Circle,
+    entry: SignedEntry,
+    bearer: Bearer,
+) -> Result<(), StoreError> {
+    let EntryHeader { conversation, device, seq, .. } = entry.header;
     let is_own = own::is_own(ctx, &device);
     if !note_fork(ctx, &circle, &entry)? {
         return Ok(());
@@ -177,6 +185,9 @@ pub(super) fn take(ctx: &mut Context<'_>, circle: Circle, entry: SignedEntry) ->
         acknowledging::make_due(ctx, &conversation)?;
     }
     let Some(stored) = stored else {
+        if bearer == Bearer::Author {
+            is_beyond_fork(ctx, &conversation, &device, seq)?;
+        }
         // In a group there is no news of it.
         if matches!(circle, Circle::Group(_)) && !is_own {
             ctx.agenda.behind.insert((conversation, device));
@@ -228,16 +239,25 @@ fn turn(
     Ok(())
 }
 
-/// Whether a new entry counts. One beyond a fork does not: its device may not know yet.
+/// Whether a new entry counts.
 fn shows(ctx: &mut Context<'_>, stored: &StoredEntry) -> Result<bool, StoreError> {
     let EntryHeader { conversation, device, seq, .. } = &stored.entry.header;
-    let Some(cut) = ctx.tx.cut(conversation, device)?.filter(|cut| *seq > cut.through) else {
-        return Ok(!ctx.tx.is_void(&stored.entry.id)?);
-    };
-    if cut.why == CutReason::Forked {
-        history::show_again(ctx, conversation, device, cut.through.saturating_add(1));
+    let is_beyond = is_beyond_fork(ctx, conversation, device, *seq)?;
+    Ok(!is_beyond && log::counts(ctx.tx, stored)?)
+}
+
+/// Whether a number is beyond a fork. Then its device may not know of it yet.
+fn is_beyond_fork(
+    ctx: &mut Context<'_>,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    seq: u64,
+) -> Result<bool, StoreError> {
+    let fork = log::fork(ctx.tx, conversation, device)?.filter(|cut| seq > cut.through);
+    if let Some(cut) = &fork {
+        forks::show_again(ctx, conversation, device, cut.through.saturating_add(1));
     }
-    Ok(false)
+    Ok(fork.is_some())
 }
 
 /// Two entries with one number prove that the device's key is in two places: from the lowest such number on
@@ -245,16 +265,20 @@ fn shows(ctx: &mut Context<'_>, stored: &StoredEntry) -> Result<bool, StoreError
 fn note_fork(ctx: &mut Context<'_>, circle: &Circle, entry: &SignedEntry) -> Result<bool, StoreError> {
     let EntryHeader { conversation, device, seq, .. } = &entry.header;
     let held = ctx.tx.entries_at(conversation, device, *seq)?;
-    if held.is_empty() || held.iter().any(|held| held.entry.id == entry.id) {
+    if held.iter().any(|held| held.entry.id == entry.id) {
         return Ok(true);
     }
-    if held.len() > 1 {
-        return Ok(false);
+    let Some(number) = forks::lowest(ctx.tx, entry, &held)? else { return Ok(true) };
+    // What comes beyond a fork shows nothing new.
+    if log::fork(ctx.tx, conversation, device)?.is_none_or(|cut| number <= cut.through) {
+        tracing::warn!(device = %device.short(), seq = number, "two entries with one number");
+        forks::cut(ctx, conversation, device, number)?;
+        tell_fork(ctx, circle, device)?;
     }
-    tracing::warn!(device = %device.short(), seq, "two entries with one number");
-    let through = seq.saturating_sub(1);
-    log::cut(ctx.tx, conversation, device, Cut { through, head: entry.header.prev, why: CutReason::Forked })?;
-    ctx.agenda.forks.insert((*conversation, *device, *seq));
+    Ok(held.len() < 2)
+}
+
+fn tell_fork(ctx: &mut Context<'_>, circle: &Circle, device: &DeviceId) -> Result<(), StoreError> {
     if own::is_own(ctx, device) {
         ctx.events.push(Event::Devices {});
     } else if let Some(user) = circle.user_of(ctx, device)
@@ -263,7 +287,7 @@ fn note_fork(ctx: &mut Context<'_>, circle: &Circle, entry: &SignedEntry) -> Res
         let view = views::contact(ctx, &author)?;
         ctx.events.push(Event::Contact { contact: view });
     }
-    Ok(true)
+    Ok(())
 }
 
 /// The author's user says which devices they have, and where those end that they revoked. Of a group the membership

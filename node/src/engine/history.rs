@@ -1,8 +1,6 @@
 //! What other devices lack of a conversation: a sibling gets all that it does not hold, which is how a new device
-//! gets the history; a contact's device gets what shows that two entries have one number. What a device holds is
-//! known from its acknowledgements.
+//! gets the history. What a device holds is known from its acknowledgements.
 
-use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use prost::Message;
@@ -18,21 +16,19 @@ use super::circle::Circle;
 use super::context::{Context, Me};
 use super::outgoing::{self, NO_GROUP};
 use super::own::{self, ARRIVAL};
-use super::{acknowledged, membership, pairwise, resend};
+use super::{acknowledged, forks, membership, pairwise, resend};
 use crate::log;
-use crate::store::{
-    Contact, ContactState, CutReason, NodeTx, OutboxState, Purpose, Standing, StoreError, StoredEntry,
-};
+use crate::store::{Contact, ContactState, NodeTx, OutboxState, Purpose, Standing, StoreError, StoredEntry};
 
 /// Envelopes of history that go out for one look at what a device lacks.
-const BATCHES_MAX: usize = 4;
+pub(super) const BATCHES_MAX: usize = 4;
 /// Entries of one device that are looked at in one go.
-const PAGE: usize = 256;
+pub(super) const PAGE: usize = 256;
 /// What a contact's device lacks is looked at so long after it spoke.
 const SPOKE: Duration = Duration::from_secs(60);
 /// What was offered is not offered again sooner; a device that is silent gets it again after twice the time each.
-const OFFER_LIFE: Duration = Duration::from_secs(60);
-const OFFER_LIFE_MAX: Duration = Duration::from_secs(24 * 3_600);
+pub(super) const OFFER_LIFE: Duration = Duration::from_secs(60);
+pub(super) const OFFER_LIFE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// A contact's device said what it holds of a conversation.
 pub(super) fn spoke(ctx: &mut Context<'_>, device: &DeviceId, conversation: &ConversationId) {
@@ -144,10 +140,10 @@ pub(super) fn compare_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         let held = acknowledged::of(ctx.tx, &conversation, &device)?.delivered;
         if own::is_sibling(ctx, &device) {
             let Some(own) = own::own_contact(ctx)? else { continue };
-            show_forks(ctx, &own, &device, &conversation, &said)?;
+            forks::compare(ctx, &own, &device, &conversation, &said)?;
             offer(ctx, &circle, &own, &device, &held)?;
         } else if let Some(person) = other(ctx, &circle, &device)? {
-            show_forks(ctx, &person, &device, &conversation, &said)?;
+            forks::compare(ctx, &person, &device, &conversation, &said)?;
             offer(ctx, &circle, &person, &device, &held)?;
             fill_end(ctx, &which);
         }
@@ -257,11 +253,11 @@ fn is_lacked(offer: &Offer, held: &Frontier) -> bool {
 }
 
 /// How long an offer may take, after it was made some times before.
-fn life(unheard: u32) -> Duration {
+pub(super) fn life(unheard: u32) -> Duration {
     OFFER_LIFE.saturating_mul(1 << unheard.min(16)).min(OFFER_LIFE_MAX)
 }
 
-fn look_again(ctx: &mut Context<'_>, which: &(DeviceId, ConversationId), at: Timestamp) {
+pub(super) fn look_again(ctx: &mut Context<'_>, which: &(DeviceId, ConversationId), at: Timestamp) {
     let known = ctx.agenda.compare.entry(*which).or_insert(at);
     *known = (*known).min(at);
 }
@@ -294,13 +290,17 @@ fn lacking(
             continue;
         }
         let item = held.get(&device).unwrap_or(&nothing);
+        let before = lacking.entries.len();
+        // Who knows of a fork tells of nothing beyond it, and nobody needs that.
+        let fork = log::fork(ctx.tx, conversation, &device)?;
+        let is_beyond = |seq| fork.as_ref().is_some_and(|fork| seq > fork.through);
         let mut from = item.seq.checked_add(1);
         while let Some(gap) = from.and_then(|from| item.gap(from)) {
             let page = ctx.tx.entries_of(conversation, &device, gap.from, PAGE)?;
             let Some(last) = page.last() else { break };
             from = last.entry.header.seq.checked_add(1);
             for stored in page {
-                if item.covers(stored.entry.header.seq) {
+                if item.covers(stored.entry.header.seq) || is_beyond(stored.entry.header.seq) {
                     continue;
                 }
                 // Contacts refuse what is beyond a cut.
@@ -323,6 +323,11 @@ fn lacking(
                 lacking.entries.push(stored);
             }
         }
+        // Who gets what was before it gets the proof too.
+        if let Some(fork) = fork.as_ref().filter(|_| own::is_me(ctx, to) && lacking.entries.len() > before) {
+            let proof = forks::proof(ctx.tx, conversation, &device, fork.through.saturating_add(1))?;
+            lacking.entries.extend(proof);
+        }
     }
     Ok(lacking)
 }
@@ -332,7 +337,7 @@ fn size(stored: &StoredEntry) -> usize {
 }
 
 /// Cuts entries into what one envelope holds each.
-fn batches(entries: Vec<StoredEntry>) -> Vec<Vec<StoredEntry>> {
+pub(super) fn batches(entries: Vec<StoredEntry>) -> Vec<Vec<StoredEntry>> {
     let mut batches: Vec<Vec<StoredEntry>> = Vec::new();
     let mut bytes = 0;
     for stored in entries {
@@ -348,7 +353,7 @@ fn batches(entries: Vec<StoredEntry>) -> Vec<Vec<StoredEntry>> {
     batches
 }
 
-fn send(
+pub(super) fn send(
     ctx: &mut Context<'_>,
     to: &Contact,
     device: &DeviceId,
@@ -360,83 +365,3 @@ fn send(
     let Some(payload) = pairwise::seal(ctx, to, device, body, None)? else { return Ok(()) };
     outgoing::put(ctx, &to.user, &[*device], Purpose::History(*conversation), NO_GROUP, payload)
 }
-
-/// A device goes on writing beyond a fork: it does not know of it yet. It is shown the proof again, with all others.
-pub(super) fn show_again(ctx: &mut Context<'_>, conversation: &ConversationId, author: &DeviceId, seq: u64) {
-    let (which, now) = ((*author, *conversation), ctx.now);
-    ctx.agenda.forks_shown.retain(|_, at| now.since(*at) < OFFER_LIFE);
-    if let Entry::Vacant(not_shown) = ctx.agenda.forks_shown.entry(which) {
-        not_shown.insert(now);
-        ctx.agenda.forks.insert((*conversation, *author, seq));
-    }
-}
-
-/// Shows every device of a conversation the proof that one of them is in two places.
-pub(super) fn show_proofs(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    for (conversation, author, seq) in std::mem::take(&mut ctx.agenda.forks) {
-        let Some(circle) = Circle::of(ctx, &conversation)? else { continue };
-        let proof = ctx.tx.entries_at(&conversation, &author, seq)?;
-        let own = own::own_contact(ctx)?.filter(|_| !circle.is_account(ctx));
-        let people = if circle.is_open() { circle.people(ctx)? } else { Vec::new() };
-        for to in own.into_iter().chain(people) {
-            let devices = circle.authorised(ctx, &to);
-            for device in pairwise::reach(ctx, &to, &devices)?.unwrap_or_default() {
-                send(ctx, &to, &device, &conversation, proof.clone())?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A device holds another entry than this one under some number: it gets what is held here. It sees the
-/// same by this device's acknowledgements. One that tells of entries beyond a fork does not know of it, and gets the proof.
-fn show_forks(
-    ctx: &mut Context<'_>,
-    contact: &Contact,
-    device: &DeviceId,
-    conversation: &ConversationId,
-    held: &Frontier,
-) -> Result<(), StoreError> {
-    let mut entries = Vec::new();
-    for (author, item) in held.items() {
-        if let Some(seq) = fork_below(ctx, conversation, author, item)? {
-            entries.extend(ctx.tx.entries_at(conversation, author, seq)?);
-            continue;
-        }
-        let Some(head) = item.head else { continue };
-        let here = ctx.tx.entries_at(conversation, author, item.seq)?;
-        if here.is_empty() || here.iter().any(|stored| stored.entry.id == head) {
-            continue;
-        }
-        let first = item.seq.saturating_sub(FORK_REACH);
-        let reach = ctx.tx.entries_of(conversation, author, first.max(1), PAGE)?;
-        entries.extend(reach.into_iter().filter(|stored| stored.entry.header.seq <= item.seq));
-    }
-    let which = (*device, *conversation);
-    let shown = ctx.agenda.forks_shown.get(&which).is_some_and(|at| ctx.now.since(*at) < OFFER_LIFE);
-    if entries.is_empty() || shown || pairwise::reach(ctx, contact, &[*device])?.is_none() {
-        return Ok(());
-    }
-    let now = ctx.now;
-    ctx.agenda.forks_shown.retain(|_, at| now.since(*at) < OFFER_LIFE);
-    ctx.agenda.forks_shown.insert(which, now);
-    for batch in batches(entries).into_iter().take(BATCHES_MAX) {
-        send(ctx, contact, device, conversation, batch)?;
-    }
-    Ok(())
-}
-
-/// The number with two entries where an author's entries end, if somebody holds one of them or what comes later.
-fn fork_below(
-    ctx: &Context<'_>,
-    conversation: &ConversationId,
-    author: &DeviceId,
-    held: &FrontierItem,
-) -> Result<Option<u64>, StoreError> {
-    let cut = ctx.tx.cut(conversation, author)?.filter(|cut| cut.why == CutReason::Forked);
-    let last = held.ranges.last().map_or(held.seq, |range| range.through);
-    Ok(cut.filter(|cut| cut.through < last).map(|cut| cut.through.saturating_add(1)))
-}
-
-/// How far below a number with two entries a fork is looked for.
-const FORK_REACH: u64 = 16;

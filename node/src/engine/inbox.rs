@@ -193,7 +193,9 @@ fn open_message(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
                 }
                 sealing::consume(ctx, key, index, tag)?;
                 return match admission {
-                    Admission::Taken(circle) => direct::take(ctx, circle, entry).map(|()| Opened::Handled),
+                    Admission::Taken(circle) => {
+                        direct::take(ctx, circle, entry, Bearer::Author).map(|()| Opened::Handled)
+                    }
                     Admission::Later => Ok(Opened::Later(Some(*tag))),
                     Admission::Refused(reason) => Ok(Opened::Idle(reason.to_owned())),
                     Admission::NotWritten => direct::was_copied(ctx, &entry.header).map(|()| Opened::Handled),

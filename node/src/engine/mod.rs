@@ -89,6 +89,7 @@ mod records;
 
 mod inbox;
 
+mod forks;
 mod frames;
 mod setup;
 mod waiters;

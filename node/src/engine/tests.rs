@@ -247,7 +247,7 @@ fn nobody_takes_out_devices_of_somebody_else() {
                 agenda: &mut agenda,
                 events: &mut events,
             };
-            direct::take(&mut ctx, Circle::Direct(Box::new(contact)), entry)?;
+            direct::take(&mut ctx, Circle::Direct(Box::new(contact)), entry, direct::Bearer::Author)?;
             let [mine, theirs] = devices.map(|device| ctx.tx.cut(&me.direct(&user), &device));
             Ok([mine?, theirs?])
         })

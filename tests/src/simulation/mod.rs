@@ -34,6 +34,7 @@ mod capsule;
 mod checks;
 mod circle;
 mod devices;
+mod drawn;
 mod drive;
 mod failed;
 mod faults;

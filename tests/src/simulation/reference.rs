@@ -19,6 +19,7 @@ pub(super) type Id = [u8; 32];
 struct Entry {
     device: Id,
     seq: u64,
+    prev: Option<Id>,
     parents: Vec<Id>,
     claimed_ms: u64,
     body: wire::EntryBody,
@@ -122,7 +123,8 @@ fn read(conversation: &Id, sealed: &wire::SealedEntry) -> Result<(Id, Entry), St
     }
     let parents = header.heads.iter().chain(Some(&header.prev).filter(|prev| !prev.is_empty()));
     let parents = parents.map(|parent| of_32(parent)).collect::<Result<_, _>>()?;
-    Ok((id, Entry { device, seq: header.seq, parents, claimed_ms: header.claimed_ms, body }))
+    let prev = Id::try_from(&header.prev[..]).ok();
+    Ok((id, Entry { device, seq: header.seq, prev, parents, claimed_ms: header.claimed_ms, body }))
 }
 
 /// The last number of each device that counts, for devices that were revoked or forked: the lowest cut holds.
@@ -132,10 +134,19 @@ fn ends(conversation: &Id, entries: &BTreeMap<Id, Entry>, users: &BTreeMap<Id, I
         let end = ends.entry(device).or_insert(through);
         *end = through.min(*end);
     };
-    let mut seen = BTreeSet::new();
-    for entry in entries.values() {
-        if !seen.insert((entry.device, entry.seq)) {
+    let mut seen: BTreeMap<(Id, u64), Vec<Id>> = BTreeMap::new();
+    for (id, entry) in entries {
+        let same = seen.entry((entry.device, entry.seq)).or_default();
+        same.push(*id);
+        if same.len() > 1 {
             cut(entry.device, entry.seq - 1);
+        }
+    }
+    for entry in entries.values() {
+        // Whoever names another predecessor than is there wrote two.
+        let before = entry.seq.checked_sub(1).and_then(|before| seen.get(&(entry.device, before)));
+        if before.is_some_and(|before| before.iter().any(|id| Some(*id) != entry.prev)) {
+            cut(entry.device, entry.seq - 2);
         }
         let Some(Content::Devices(change)) = &entry.body.content else { continue };
         for revocation in &change.revocations {
