@@ -52,11 +52,12 @@ fn all_members_see_the_group_and_read_what_each_writes() {
 fn whoever_watches_is_told_what_members_are_called() {
     let mut stage = three();
     for node in [BOB, CAROL] {
-        let told = stage.events(node).into_iter().filter_map(|event| match event {
+        let mut told = stage.events(node).into_iter().filter_map(|event| match event {
             Event::Group { group } => Some(group),
             _ => None,
         });
-        let mut names: Vec<_> = told.last().unwrap().members.into_iter().map(|member| member.name).collect();
+        let mut names: Vec<_> =
+            told.next_back().unwrap().members.into_iter().map(|member| member.name).collect();
         names.sort();
         assert_eq!(names, ["Alice", "Bob", "Carol"], "at {node}");
     }

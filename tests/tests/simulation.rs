@@ -2,7 +2,7 @@
 //! `SEED=n RUST_LOG=undertone=debug cargo test -p undertone-tests --test simulation one_seed -- --nocapture` replays a seed,
 //! `SCENARIO=name … one_scenario …` a scenario. What does not hold prints a capsule: a smaller world to keep as a scenario.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::panic, reason = "a test may panic")]
 
 use std::time::{Duration, Instant};
 

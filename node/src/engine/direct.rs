@@ -17,6 +17,9 @@ use crate::event::Event;
 use crate::log;
 use crate::store::{Contact, ContactState, Cut, CutReason, Fault, StoreError, StoredEntry};
 
+/// No copy of a store writes more entries than this before it is found.
+const COPY_AHEAD_MAX: u64 = 1 << 32;
+
 /// Adds a text of this user to the log; it is sealed when it can be.
 pub(super) fn compose(
     ctx: &mut Context<'_>,
@@ -157,9 +160,17 @@ fn carry(ctx: &mut Context<'_>, entry: SignedEntry, bearer: Bearer) -> Result<()
 /// This device's key signed what is not in its store: that was copied, or is an old copy. From this number on nothing
 /// that it wrote counts, and nothing goes out of it any more.
 pub(super) fn was_copied(ctx: &mut Context<'_>, shown: &EntryHeader) -> Result<(), StoreError> {
-    // It may be shown again and again.
+    // It may be shown again and again, with whatever number who has the key likes.
     if ctx.account()?.fault.is_none() {
-        tracing::error!(seq = shown.seq, "somebody holds an entry of this device that is not in its store");
+        let last = log::frontier_of(ctx.tx, &shown.conversation, &ctx.me.device)?.seq;
+        if shown.seq.saturating_sub(last) <= COPY_AHEAD_MAX {
+            tracing::error!(
+                seq = shown.seq,
+                "somebody holds an entry of this device that is not in its store"
+            );
+        } else {
+            tracing::warn!("an entry of this device under a number that no copy of it came to");
+        }
     }
     ticks::void_from(ctx, &shown.conversation, shown.seq)?;
     ctx.silence(Fault::Copied)
@@ -261,7 +272,7 @@ fn is_beyond_fork(
 }
 
 /// Two entries with one number prove that the device's key is in two places: from the lowest such number on
-/// nothing of it counts. False when the proof is held already: a third one is not kept.
+/// nothing of it counts. False when the proof is held already: a third one is not kept, unless it shows a lower one.
 fn note_fork(ctx: &mut Context<'_>, circle: &Circle, entry: &SignedEntry) -> Result<bool, StoreError> {
     let EntryHeader { conversation, device, seq, .. } = &entry.header;
     let held = ctx.tx.entries_at(conversation, device, *seq)?;
@@ -269,13 +280,13 @@ fn note_fork(ctx: &mut Context<'_>, circle: &Circle, entry: &SignedEntry) -> Res
         return Ok(true);
     }
     let Some(number) = forks::lowest(ctx.tx, entry, &held)? else { return Ok(true) };
-    // What comes beyond a fork shows nothing new.
-    if log::fork(ctx.tx, conversation, device)?.is_none_or(|cut| number <= cut.through) {
+    let is_new = forks::is_new(ctx.tx, conversation, device, number)?;
+    if is_new {
         tracing::warn!(device = %device.short(), seq = number, "two entries with one number");
         forks::cut(ctx, conversation, device, number)?;
         tell_fork(ctx, circle, device)?;
     }
-    Ok(held.len() < 2)
+    Ok(is_new || held.len() < 2)
 }
 
 fn tell_fork(ctx: &mut Context<'_>, circle: &Circle, device: &DeviceId) -> Result<(), StoreError> {
@@ -333,3 +344,6 @@ fn is_of(ctx: &Context<'_>, contact: &Contact, user: &UserId, device: &DeviceId)
     let known = ctx.tx.contact(&contact.user)?;
     Ok(known.and_then(|known| known.device_list).is_some_and(|list| list.device(device).is_some()))
 }
+
+#[cfg(test)]
+mod tests;

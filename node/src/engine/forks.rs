@@ -36,6 +36,21 @@ pub(super) fn lowest(
     Ok(is_fork.then_some(*seq))
 }
 
+/// Whether a device used a number twice that counted until now, as far as forks go. What comes beyond a cut shows nothing
+/// new.
+pub(super) fn is_new(
+    tx: &dyn NodeTx,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    number: u64,
+) -> Result<bool, StoreError> {
+    let through = number.saturating_sub(1);
+    let known = tx.cut(conversation, device)?;
+    Ok(known.is_none_or(|known| {
+        through < known.through || through == known.through && known.why != CutReason::Forked
+    }))
+}
+
 /// Nothing of a device counts from a number on that it used twice, and everybody is shown why.
 pub(super) fn cut(
     ctx: &mut Context<'_>,

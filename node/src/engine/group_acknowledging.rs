@@ -47,9 +47,9 @@ pub(super) fn seal(
         let Some(author) = circle.person(ctx, &user)? else { continue };
         let theirs = Theirs::of(&author, &delivered, &own.read);
         if tell(ctx, circle, &author, conversation, own.counter, &theirs)? {
-            // Less than before, where it turned out that a device forked.
+            // What is held may be less than before, by a cut: then that is what they know now.
             theirs.delivered.items().for_each(|(device, item)| now_delivered.set(*device, item.clone()));
-            now_read.merge(&theirs.read);
+            theirs.read.items().for_each(|(device, item)| now_read.set(*device, item.clone()));
         } else {
             own.due = true;
         }

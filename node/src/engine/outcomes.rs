@@ -14,7 +14,7 @@ use super::asked::InFlight;
 use super::circle::Circle;
 use super::context::Context;
 use super::ticks::{fail, raise_tick};
-use super::{outgoing, resend, revocations, views};
+use super::{outgoing, progress, resend, revocations, views};
 use crate::event::Event;
 use crate::store::{
     Contact, ContactState, Failure, OutboxHead, OutboxRecipient, OutboxState, Purpose, StoreError,
@@ -221,7 +221,7 @@ fn conclude_entry(
             return Ok(());
         }
     }
-    raise_tick(ctx, entry, Tick::Sent)
+    progress::sent(ctx, entry)
 }
 
 /// Whether none of those for whom an entry was sealed can get it.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use undertone_protocol::ids::{ConversationId, DeviceId};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::log::{Frontier, FrontierItem};
 use undertone_protocol::receipts::Tick;
 
@@ -39,6 +39,13 @@ pub(super) fn among_all(ctx: &mut Context<'_>, delivery: &Delivery, one: Tick) -
         Some(circle @ Circle::Group(_)) => of_group(ctx, &circle, delivery),
         _ => Ok(one),
     }
+}
+
+/// Relays have a message for all who are to get it; in a group there may be nobody left whom it waits for.
+pub(super) fn sent(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError> {
+    let Some(delivery) = ctx.tx.delivery(entry)? else { return Ok(()) };
+    let tick = among_all(ctx, &delivery, Tick::Sent)?.max(Tick::Sent);
+    ticks::raise_tick(ctx, entry, tick)
 }
 
 fn of_group(ctx: &mut Context<'_>, circle: &Circle, delivery: &Delivery) -> Result<Tick, StoreError> {

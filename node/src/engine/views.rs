@@ -129,7 +129,7 @@ pub(super) fn siblings_tick(
 ) -> Result<Tick, StoreError> {
     let author = acknowledged::of(ctx.tx, &header.conversation, &header.device)?;
     let in_custody = author.delivered.covers(&header.device, header.seq);
-    let floor = match (circle.is_account(ctx), in_custody) {
+    let mut floor = match (circle.is_account(ctx), in_custody) {
         (true, _) => Tick::Read,
         (false, true) => Tick::Sent,
         (false, false) => Tick::Queued,
@@ -139,6 +139,10 @@ pub(super) fn siblings_tick(
     for person in circle.people(ctx)? {
         let tick = persons_tick(ctx, &person, header, left_out)?;
         least = Some(least.map_or(tick, |least: Tick| least.min(tick)));
+    }
+    // In a group there may be nobody whom it waits for.
+    if least.is_none() && floor == Tick::Sent {
+        floor = Tick::Read;
     }
     Ok(least.map_or(floor, |least| floor.max(least)))
 }

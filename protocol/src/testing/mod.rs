@@ -1,5 +1,6 @@
 //! What tests and the simulation use in place of the real thing. Only with the feature `testing`.
 
+pub mod membership_model;
 mod model_crypto;
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use undertone_protocol::wire::SealedEntry;
 use undertone_relay::store::Store;
 
 use super::failed::{Check, Failed};
+use super::group::is_for_former;
 use super::reference::Expected;
 use super::user::MARKER;
 use super::watch::{all, outbox_items};
@@ -43,7 +44,8 @@ pub(super) struct View {
     contacts: usize,
 }
 
-/// What a device shows of an acquaintance. What is on its way to `hostile` alone is not counted: it may never arrive.
+/// What a device shows of an acquaintance. What is on its way to `hostile` alone, or to former
+/// members of a group, is not counted: it may never arrive.
 pub(super) fn view(
     title: String,
     disk: &mut MemoryStore,
@@ -56,7 +58,7 @@ pub(super) fn view(
             title,
             outbox: outbox(tx, hostile)?,
             quarantine: tx.quarantine(1_000)?.len(),
-            contacts: tx.contacts()?.iter().filter(|contact| contact.user != *user).count(),
+            contacts: tx.contacts()?.iter().filter(|contact| is_met(contact, user)).count(),
             linking: tx.account()?.is_some_and(|account| account.linking.is_some()),
             ..View::default()
         };
@@ -69,10 +71,19 @@ pub(super) fn view(
     })
 }
 
+/// Whether they are more than a member of a common group.
+fn is_met(contact: &Contact, user: &UserId) -> bool {
+    contact.user != *user && contact.state != ContactState::Member
+}
+
 fn outbox(tx: &dyn NodeTx, hostile: Option<&UserId>) -> Result<usize, StoreError> {
-    let Some(hostile) = hostile else { return tx.outbox_len() };
-    let others = |item: &OutboxItem| item.recipients.iter().any(|recipient| recipient.user != *hostile);
-    Ok(outbox_items(tx)?.iter().filter(|item| others(item)).count())
+    let cheats = |user: &UserId| hostile == Some(user);
+    let mut count = 0;
+    for item in outbox_items(tx)? {
+        let waits = item.recipients.iter().any(|recipient| !cheats(&recipient.user));
+        count += usize::from(waits && !is_for_former(tx, &item)?);
+    }
+    Ok(count)
 }
 
 fn described(contact: &Contact) -> String {
@@ -159,10 +170,12 @@ pub(super) fn at_the_end(views: &[View], answered: &[&String], may_be_shut: bool
     Ok(())
 }
 
-/// The devices of one user show the same of somebody who cheats, and have taken it all in.
+/// The devices of one user show the same of somebody who cheats, and have taken it all in. Who cheats may never accept;
+/// until then each device keeps for itself what waits for that.
 pub(super) fn converged(views: &[View]) -> bool {
-    let first = views.first();
-    views.iter().all(|view| !view.linking && first.is_some_and(|first| view.shown == first.shown))
+    let Some(first) = views.first() else { return false };
+    let same = |view: &View| view.accepted == first.accepted && (!view.accepted || view.shown == first.shown);
+    views.iter().all(|view| !view.linking && same(view))
 }
 
 /// The entries that a device holds of a conversation, those that do not count too, as they go over the wire.

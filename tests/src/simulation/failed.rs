@@ -15,6 +15,10 @@ pub enum Check {
     Reference,
     /// The devices of one user show the same of somebody who cheats (2).
     Converged,
+    /// All who are in a group hold the same operations, and show what the rules make of them (2).
+    Membership,
+    /// Nobody holds what was written to a group in which they were not (3).
+    Entitled,
     /// Nothing is sealed under a key that a revoked device holds, once that is known (3).
     Members,
     /// A sender key does not outlive a turn (3).

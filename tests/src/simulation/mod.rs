@@ -25,8 +25,9 @@
 //!
 //! `Truth` (nothing shows that nobody said), `Blocked` and `Strangers` are more than these. Where the relay lies, what it
 //! spoilt is not in custody, and may stay unopened; where somebody cheats, what is said of and to them may be anything, as
-//! long as the devices of each contact agree. Not looked at here: membership of groups, disappearing entries, more relays
-//! than one.
+//! long as the devices of each contact agree. In some worlds there is a group (`group`), which all change at once:
+//! `Membership`, all who are in hold the same operations, and show what the rules make of them; `Entitled`, nobody holds
+//! what was written to a group in which they were not. Not looked at here: disappearing entries, more relays than one.
 
 mod asking;
 mod bounds;
@@ -38,6 +39,7 @@ mod drawn;
 mod drive;
 mod failed;
 mod faults;
+mod group;
 mod hostile;
 mod lies;
 mod many;

@@ -67,7 +67,7 @@ impl World {
                 self.next()?;
             }
             self.revoked = self.lost()?;
-            let quiet = self.is_quiet()?;
+            let quiet = self.is_quiet()? && self.group_is_quiet()?;
             // Acknowledgements that expired are told with the next message.
             let greet = (self.faults.is_long() || self.lied) && (greets == 0 || !quiet);
             if greet && (quiet || self.now > begun.after(GREET_EVERY * (greets + 1))) && greets < GREETS_MAX {
@@ -112,6 +112,7 @@ impl World {
                 self.step_node(index, vec![Input::Ask(ask)])?;
             }
         }
+        self.everybody_settles_group()?;
         for user in 0..self.users.len() {
             self.finish_linking(user)?;
         }
@@ -127,7 +128,7 @@ impl World {
                 self.step_node(index, vec![Input::Ask(ask)])?;
             }
         }
-        Ok(())
+        self.everybody_greets_group()
     }
 
     /// Everybody at each of their devices that can be used now, with each whom they know.
@@ -225,6 +226,7 @@ impl World {
             self.report.pairs += 1;
             self.report.messages += views.first().map_or(0, |view| view.shown.len());
         }
+        self.group_holds()?;
         self.nobody_knows_strangers()
     }
 
@@ -294,7 +296,6 @@ impl World {
 
     /// What a device says of a conversation when it is asked; `None`: there is none.
     fn history(&mut self, index: usize, peer: &UserId) -> Result<Option<Vec<MessageView>>, Failed> {
-        let now = self.now;
         let Some(node) = self.nodes.get_mut(index) else { return Ok(None) };
         let Some(contact) = node.disk.transaction(|tx| tx.contact(peer))? else { return Ok(None) };
         // Before a request is accepted it is no conversation.
@@ -302,17 +303,25 @@ impl World {
             return Ok(None);
         }
         let command = Command::History { name: contact.name.to_string(), limit: HISTORY_MAX };
+        Ok(match self.answer(index, command)? {
+            Some(Response::History(items)) => {
+                Some(items.into_iter().filter_map(HistoryItem::message).collect())
+            }
+            Some(_) => Some(Vec::new()),
+            None => None,
+        })
+    }
+
+    /// What a device answers; `None`: it does not run, or refuses.
+    pub(super) fn answer(&mut self, index: usize, command: Command) -> Result<Option<Response>, Failed> {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(None) };
         let ask = Ask { id: CommandId(0), command, wait: Duration::ZERO };
         let Stepped::Alive(out) = node.step(vec![Input::Ask(ask)], now, None)? else { return Ok(None) };
-        let mut shown = Vec::new();
-        for notice in out.notices {
-            if let Notice::Reply { result, .. } = notice
-                && let Ok(Response::History(items)) = *result
-            {
-                shown.extend(items.into_iter().filter_map(HistoryItem::message));
-            }
-        }
-        Ok(Some(shown))
+        Ok(out.notices.into_iter().find_map(|notice| match notice {
+            Notice::Reply { result, .. } => result.ok(),
+            Notice::Event(_) => None,
+        }))
     }
 
     fn nobody_knows_strangers(&mut self) -> Result<(), Failed> {

@@ -1,6 +1,6 @@
 //! What users and strangers do, and what users are told.
 
-use undertone::command::{CommandError, CommandId, MessageView, Response};
+use undertone::command::{Ask, CommandError, CommandId, MessageView, Response};
 use undertone::engine::{Input, Notice};
 use undertone::event::Event;
 use undertone::store::NodeStore;
@@ -10,7 +10,8 @@ use undertone_protocol::wire::{self, frame::Body};
 use undertone_relay::core::{ConnId, Input as RelayInput};
 
 use super::failed::{Check, Failed};
-use super::faults::{below, happens};
+use super::faults::{below, happens, one_in};
+use super::group::GROUP;
 use super::network::{Happening, delay};
 use super::user::User;
 use super::world::{START, World};
@@ -21,6 +22,12 @@ impl World {
         let pause = delay(&mut self.rng) * 40;
         self.schedule.at(self.now.after(pause), Happening::User { user });
         self.tend_devices(user)?;
+        if self.has_group && one_in(&mut self.rng, 2) {
+            return match self.at_hand(user)? {
+                Some(index) => self.acts_in_group(user, index),
+                None => Ok(()),
+            };
+        }
         let peers = self.circle.of(user);
         let peer = peers.get(below(&mut self.rng, peers.len()));
         let Some(peer) = peer.and_then(|peer| self.users.get(*peer)).map(User::peer) else { return Ok(()) };
@@ -36,13 +43,15 @@ impl World {
             self.report.wedged += 1;
         }
         match user.act(node, peer, &mut self.circle, &mut self.rng)? {
-            Some(ask) => {
-                let asked = || Some(format!("node {index} is asked: {:?}", ask.command));
-                self.trace.note(START, self.now, asked);
-                self.step_node(index, vec![Input::Ask(ask)])
-            }
+            Some(ask) => self.ask(index, ask),
             None => Ok(()),
         }
+    }
+
+    pub(super) fn ask(&mut self, index: usize, ask: Ask) -> Result<(), Failed> {
+        let asked = || Some(format!("node {index} is asked: {:?}", ask.command));
+        self.trace.note(START, self.now, asked);
+        self.step_node(index, vec![Input::Ask(ask)])
     }
 
     /// A device of the user that runs and is linked, any of them.
@@ -95,7 +104,8 @@ impl World {
         }
         let peers = (0..self.users.len()).filter(|peer| Some(*peer) != reader);
         let mut pairs = peers.filter_map(|peer| reader.map(|reader| (reader, peer)));
-        if pairs.any(|(a, b)| self.was_said_between(a, b, &message.text)) {
+        let in_group = |user: &User| user.said(&GROUP, &message.text);
+        if pairs.any(|(a, b)| self.was_said_between(a, b, &message.text)) || self.users.iter().any(in_group) {
             return Ok(());
         }
         let (name, text, from) = (node.name, &message.text, &message.from);

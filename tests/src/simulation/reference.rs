@@ -1,6 +1,6 @@
-//! What devices must show, worked out anew from signed bytes: plain and slow, after `spec/log.md`, `spec/messages.md` and `spec/devices.md`, with
-//! nothing of the node's log or of the protocol's order in it. Given are all entries that any device of the conversation
-//! holds, in no order.
+//! What devices must show, worked out anew from signed bytes: plain and slow, after `spec/log.md`, `spec/messages.md` and
+//! `spec/devices.md`, with nothing of the node's log or of the protocol's order in it. Given are all entries that any
+//! device of the conversation holds, in no order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,13 +16,21 @@ pub(super) type Id = [u8; 32];
 
 /// An entry as it came over the wire, read by the model's own eyes.
 #[derive(Debug, Clone)]
-struct Entry {
-    device: Id,
-    seq: u64,
+pub(super) struct Entry {
+    pub(super) device: Id,
+    pub(super) seq: u64,
     prev: Option<Id>,
     parents: Vec<Id>,
     claimed_ms: u64,
+    pub(super) membership_heads: Vec<Id>,
     body: wire::EntryBody,
+}
+
+impl Entry {
+    /// Whether it is a text, or something said of one.
+    pub(super) const fn is_message(&self) -> bool {
+        matches!(self.body.content, Some(Content::Text(_) | Content::Annotation(_)))
+    }
 }
 
 /// What a conversation must look like.
@@ -39,57 +47,73 @@ pub(super) fn expected(
     sealed: &[wire::SealedEntry],
     users: &BTreeMap<Id, Id>,
 ) -> Result<Expected, String> {
-    let mut entries = BTreeMap::new();
-    for sealed in sealed {
-        let (id, entry) = read(conversation, sealed)?;
-        entries.insert(id, entry);
-    }
+    let mut entries = read_all(conversation, sealed)?;
     let ends = ends(conversation, &entries, users);
     entries.retain(|_, entry| ends.get(&entry.device).is_none_or(|end| entry.seq <= *end));
+    Ok(laid_out(&entries, users, &|_| false))
+}
+
+/// All of them, by id.
+pub(super) fn read_all(
+    conversation: &Id,
+    sealed: &[wire::SealedEntry],
+) -> Result<BTreeMap<Id, Entry>, String> {
+    sealed.iter().map(|sealed| read(conversation, sealed)).collect()
+}
+
+/// What these entries, all of which count, come to. `deletes_others` says who may delete what others wrote.
+pub(super) fn laid_out(
+    entries: &BTreeMap<Id, Entry>,
+    users: &BTreeMap<Id, Id>,
+    deletes_others: &dyn Fn(&Id) -> bool,
+) -> Expected {
     let mut effective = BTreeMap::new();
     for id in entries.keys() {
-        place(*id, &entries, &mut effective);
+        place(*id, entries, &mut effective);
     }
     let mut order: Vec<(u64, Id, Id)> = Vec::new();
-    for (id, entry) in &entries {
+    for (id, entry) in entries {
         order.push((effective.get(id).copied().unwrap_or_default(), entry.device, *id));
     }
     order.sort_unstable();
-    let changes = changes(&order, &entries, users);
+    let changes = changes(&order, entries, users, deletes_others);
     let texts = order.iter().filter_map(|(_, _, id)| match &entries.get(id)?.body.content {
         Some(Content::Text(text)) => {
             Some((hex(id), changes.get(id).cloned().unwrap_or_else(|| text.text.clone())))
         }
         Some(_) | None => None,
     });
-    Ok(Expected { texts: texts.collect() })
+    Expected { texts: texts.collect() }
 }
 
-/// What stands in the place of texts that their authors edited or deleted: nothing, for ever; else of the edits the last in
-/// order, where of each device only that with the highest number counts.
+/// What stands in the place of texts that were edited or deleted: nothing, for ever; else of the edits the last in order.
+/// Of each device only that edit counts that has the highest number, and that deletion that has the lowest.
 fn changes(
     order: &[(u64, Id, Id)],
     entries: &BTreeMap<Id, Entry>,
     users: &BTreeMap<Id, Id>,
+    deletes_others: &dyn Fn(&Id) -> bool,
 ) -> BTreeMap<Id, String> {
-    let mut deleted: BTreeSet<Id> = BTreeSet::new();
+    let mut deletions: BTreeMap<(Id, Id), (u64, Id)> = BTreeMap::new();
     let mut last_of: BTreeMap<(Id, Id), (u64, Id)> = BTreeMap::new();
     let mut edits: BTreeMap<Id, (Id, String)> = BTreeMap::new();
+    let is_authors = |target: &Id, entry: &Entry| {
+        entries.get(target).is_some_and(|target| users.get(&target.device) == users.get(&entry.device))
+    };
     for (id, entry) in entries {
         let Some(Content::Annotation(annotation)) = &entry.body.content else { continue };
         let Ok(target) = Id::try_from(&annotation.entry[..]) else { continue };
-        let Some(author) = entries.get(&target).map(|target| users.get(&target.device)) else { continue };
-        if author != users.get(&entry.device) {
-            continue;
-        }
         match &annotation.act {
-            Some(Act::Edit(text)) => {
+            Some(Act::Edit(text)) if is_authors(&target, entry) => {
                 let last = last_of.entry((target, entry.device)).or_default();
                 *last = (*last).max((entry.seq, *id));
                 edits.insert(*id, (target, text.text.clone()));
             }
-            Some(Act::Delete(_)) => drop(deleted.insert(target)),
-            Some(Act::Reaction(_) | Act::Pin(_)) | None => {}
+            Some(Act::Delete(_)) => {
+                let first = deletions.entry((target, entry.device)).or_insert((entry.seq, *id));
+                *first = (*first).min((entry.seq, *id));
+            }
+            Some(Act::Edit(_) | Act::Reaction(_) | Act::Pin(_)) | None => {}
         }
     }
     let counting: BTreeSet<Id> = last_of.into_values().map(|(_, id)| id).collect();
@@ -97,7 +121,12 @@ fn changes(
     for (_, _, id) in order.iter().filter(|(_, _, id)| counting.contains(id)) {
         changed.extend(edits.get(id).cloned());
     }
-    changed.extend(deleted.into_iter().map(|target| (target, String::new())));
+    for ((target, _), (_, id)) in deletions {
+        let own = entries.get(&id).is_some_and(|entry| is_authors(&target, entry));
+        if own || deletes_others(&id) {
+            changed.insert(target, String::new());
+        }
+    }
     changed
 }
 
@@ -106,7 +135,7 @@ fn read(conversation: &Id, sealed: &wire::SealedEntry) -> Result<(Id, Entry), St
     let bad = |why: &str| format!("a device holds an entry {}: {why}", hex(&id));
     let header = wire::EntryHeader::decode(sealed.header.clone()).map_err(|_| bad("no header"))?;
     let body = wire::EntryBody::decode(sealed.body.clone()).map_err(|_| bad("no body"))?;
-    let of_32 = |bytes: &[u8]| Id::try_from(bytes).map_err(|_| bad("an id of another length"));
+    let of_32 = |bytes: &[u8]| id_of(bytes).map_err(|why| bad(&why));
     let device = of_32(&header.device)?;
     let key = VerifyingKey::from_bytes(&device).map_err(|_| bad("its device is no key"))?;
     let signature = Signature::from_slice(&sealed.signature).map_err(|_| bad("no signature"))?;
@@ -124,7 +153,13 @@ fn read(conversation: &Id, sealed: &wire::SealedEntry) -> Result<(Id, Entry), St
     let parents = header.heads.iter().chain(Some(&header.prev).filter(|prev| !prev.is_empty()));
     let parents = parents.map(|parent| of_32(parent)).collect::<Result<_, _>>()?;
     let prev = Id::try_from(&header.prev[..]).ok();
-    Ok((id, Entry { device, seq: header.seq, prev, parents, claimed_ms: header.claimed_ms, body }))
+    let heads = header.membership_heads.iter().map(|head| of_32(head)).collect::<Result<_, _>>()?;
+    let (seq, claimed_ms) = (header.seq, header.claimed_ms);
+    Ok((id, Entry { device, seq, prev, parents, claimed_ms, membership_heads: heads, body }))
+}
+
+pub(super) fn id_of(bytes: &[u8]) -> Result<Id, String> {
+    Id::try_from(bytes).map_err(|_| "an id of another length".to_owned())
 }
 
 /// The last number of each device that counts, for devices that were revoked or forked: the lowest cut holds.
@@ -201,6 +236,6 @@ fn place(id: Id, entries: &BTreeMap<Id, Entry>, effective: &mut BTreeMap<Id, u64
     }
 }
 
-fn hex(id: &Id) -> String {
+pub(super) fn hex(id: &Id) -> String {
     data_encoding::HEXLOWER.encode(id)
 }

@@ -51,6 +51,12 @@ pub struct Report {
     pub late: u64,
     /// Worlds with a hostile device.
     pub hostile: u64,
+    /// Groups that were made.
+    pub groups: u64,
+    /// Operations on their membership.
+    pub operations: usize,
+    /// Messages shown in them at the end, each counted at each device.
+    pub group_messages: usize,
 }
 
 impl AddAssign for Report {
@@ -79,5 +85,8 @@ impl AddAssign for Report {
         self.corrupted += other.corrupted;
         self.late += other.late;
         self.hostile += other.hostile;
+        self.groups += other.groups;
+        self.operations += other.operations;
+        self.group_messages += other.group_messages;
     }
 }

@@ -25,6 +25,9 @@ pub struct WorldOptions {
     /// How many devices a user comes to have at most, 1 to 3; `None`: the seed decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices_max: Option<usize>,
+    /// Whether there is a group; `None`: the seed decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<bool>,
     /// How long faults go on, in seconds, time that flies not counted; `None`: ten minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble_s: Option<u64>,
@@ -49,7 +52,7 @@ impl WorldOptions {
     pub const fn of(seed: u64) -> Self {
         let is_real = seed % REAL_CRYPTO_ONE_IN == REAL_CRYPTO_ONE_IN - 1;
         let crypto = if is_real { CryptoKind::Real } else { CryptoKind::Model };
-        Self { seed, crypto, users: None, devices_max: None, trouble_s: None, faults: None }
+        Self { seed, crypto, users: None, devices_max: None, group: None, trouble_s: None, faults: None }
     }
 
     /// Whether a device of this world cheats.
@@ -107,8 +110,6 @@ impl Scenario {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::*;
     use crate::simulation::faults::Gap;
 

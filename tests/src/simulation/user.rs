@@ -25,9 +25,13 @@ pub(super) struct User {
     /// How many devices they come to have.
     devices_wanted: usize,
     /// How many messages they still want to write.
-    to_write: u32,
+    pub(super) to_write: u32,
     /// How often they still want to do something to a message: answer, react, edit, delete, pin.
-    to_change: u32,
+    pub(super) to_change: u32,
+    /// Whether it is they who make the group.
+    pub(super) founds: bool,
+    /// How often they still want to do something about the group's membership.
+    pub(super) to_administer: u32,
     /// With whom they quarrel, and how often: they decline, block and unblock.
     quarrels: BTreeMap<usize, u32>,
     written: u32,
@@ -68,6 +72,8 @@ impl User {
             devices_wanted: 1,
             to_write: 0,
             to_change: 0,
+            founds: false,
+            to_administer: 0,
             quarrels: BTreeMap::new(),
             written: 0,
             edits: BTreeSet::new(),
@@ -174,7 +180,7 @@ impl User {
     }
 
     /// Does something to one of the last messages.
-    fn change(
+    pub(super) fn change(
         &mut self,
         messages: &[(String, bool)],
         name: String,
@@ -273,7 +279,7 @@ impl User {
         Some(Command::ContactAdd { link, name: None, message: None })
     }
 
-    fn words(&mut self, peer: Peer) -> String {
+    pub(super) fn words(&mut self, peer: Peer) -> String {
         self.to_write = self.to_write.saturating_sub(1);
         self.written += 1;
         format!("{}{}", self.begins(&peer), self.written)

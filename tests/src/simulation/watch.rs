@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use undertone::engine::Notice;
 use undertone::event::Event;
-use undertone::store::{
-    Contact, Delivery, NodeStore, NodeTx, OutboxItem, OutboxState, PendingItem, Purpose, StoreError,
-};
+use undertone::store::{Contact, Delivery, NodeStore, NodeTx, OutboxItem, OutboxState, Purpose, StoreError};
 use undertone_protocol::crypto::{ENC_BYTES, PayloadKind, classify};
 use undertone_protocol::ids::{DeviceId, PayloadHash, UserId};
 use undertone_protocol::keys::direct_conversation;
@@ -17,6 +15,7 @@ use undertone_relay::store::Store;
 
 use super::bounds;
 use super::failed::{Check, Failed};
+use super::group::is_of_group;
 use super::node::Node;
 use super::seen::SealedUnder;
 
@@ -168,9 +167,9 @@ fn blocked_are_shut_out(
     notices: &[Notice],
 ) -> Result<(), Failed> {
     blocked.retain(|contact| contact.state.is_blocked());
-    let pending = match blocked.is_empty() {
-        true => Vec::new(),
-        false => node.disk.transaction(|tx| tx.outbox_pending(0, usize::MAX))?,
+    let to_them = match blocked.is_empty() {
+        true => None,
+        false => node.disk.transaction(|tx| sent_to(tx, &blocked))?,
     };
     // What is told may have happened in the moment before the block.
     let names = blocked.iter().map(|contact| contact.name.to_string()).collect();
@@ -189,16 +188,26 @@ fn blocked_are_shut_out(
             format!("{}: told of a blocked contact: {told:?}", node.name),
         ));
     }
-    let to_them = |item: &&PendingItem| {
-        item.recipients.iter().any(|recipient| blocked.iter().any(|contact| contact.user == recipient.user))
-    };
-    match pending.iter().find(to_them) {
-        Some(item) => Err(Failed::by(
+    match to_them {
+        Some(purpose) => Err(Failed::by(
             Check::Blocked,
-            format!("{}: {:?} is on its way to a blocked contact", node.name, item.purpose),
+            format!("{}: {purpose:?} is on its way to a blocked contact", node.name),
         )),
         None => Ok(()),
     }
+}
+
+/// Something that waits to go to one of these, and is not theirs as members of a group.
+fn sent_to(tx: &dyn NodeTx, blocked: &[Contact]) -> Result<Option<Purpose>, StoreError> {
+    for item in tx.outbox_pending(0, usize::MAX)? {
+        for recipient in &item.recipients {
+            let is_blocked = blocked.iter().any(|contact| contact.user == recipient.user);
+            if is_blocked && !is_of_group(tx, &item.purpose, &recipient.user)? {
+                return Ok(Some(item.purpose));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Ticks never go back, whatever crashes; and none shows that is not true.

@@ -38,6 +38,12 @@ const STEPS_MAX: u64 = 1_000_000;
 const MESSAGES_MAX: u32 = 48;
 /// What somebody hostile would like to write.
 const FLOOD: u32 = 60;
+/// Tells the group's randomness from the rest.
+const GROUP: u64 = 0x67_726f_7570;
+/// Of so many worlds one has a group.
+const GROUP_ONE_IN: u32 = 3;
+/// How often one user wants to do something about its membership.
+const ADMINISTERS_MAX: u32 = 5;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Two to four users with one to three devices each, and one relay.
@@ -47,6 +53,8 @@ pub struct World {
     options: WorldOptions,
     pub(super) now: Timestamp,
     pub(super) faults: Faults,
+    /// Whether users make a group.
+    pub(super) has_group: bool,
     /// The user whose device cheats.
     pub(super) hostile: Option<usize>,
     pub(super) lies: Lies,
@@ -86,6 +94,7 @@ impl World {
         let Ok(world) = Self::new(options, Trace::default()) else { return options };
         WorldOptions {
             users: Some(world.users.len()),
+            group: Some(world.has_group),
             devices_max: world.users.iter().map(User::devices_wanted).max(),
             trouble_s: Some(options.trouble_s.unwrap_or(TROUBLE.as_secs())),
             faults: Some(world.faults),
@@ -126,12 +135,15 @@ impl World {
     fn new(options: WorldOptions, trace: Trace) -> Result<Self, Failed> {
         let Drawn { mut rng, jumps, mut ill_will, faults } = Drawn::of(options.seed);
         let faults = options.faults.unwrap_or(faults);
+        let mut group = ChaCha20Rng::seed_from_u64(options.seed ^ GROUP);
+        let has_group = faults.hostile == 0 && options.group.unwrap_or(one_in(&mut group, GROUP_ONE_IN));
         let relay = SimRelay::new(limits(&faults), fork(&mut rng));
         let relay_id = relay.address().relay;
         let mut world = Self {
             options,
             now: START,
             faults,
+            has_group,
             hostile: None,
             lies: Lies::new(ill_will.next_u64()),
             lied: faults.has_lies(),
@@ -162,8 +174,9 @@ impl World {
     fn populate(&mut self) -> Result<(), Failed> {
         let drawn = [2, 2, 2, 3, 3, 4].get(below(&mut self.rng, 6)).copied().unwrap_or(2);
         let hostile = self.faults.hostile > 0;
-        // Whoever cheats has contacts that have others.
-        let count = self.options.users.unwrap_or(if hostile { drawn.max(3) } else { drawn });
+        // Whoever cheats has contacts that have others, and two are no group.
+        let several = hostile || self.has_group;
+        let count = self.options.users.unwrap_or(if several { drawn.max(3) } else { drawn });
         let count = count.clamp(2, NAMES.len());
         self.hostile = hostile.then_some(count.saturating_sub(1));
         for (index, name) in NAMES.into_iter().take(count).enumerate() {
@@ -189,7 +202,20 @@ impl World {
                 user.mood(devices, to_write, &quarrels, self.faults.quarrel);
             }
         }
+        self.found_group();
         Ok(())
+    }
+
+    fn found_group(&mut self) {
+        if !self.has_group {
+            return;
+        }
+        let founder = below(&mut self.rng, self.users.len());
+        for (index, user) in self.users.iter_mut().enumerate() {
+            user.founds = index == founder;
+            user.to_administer = self.rng.next_u32() % (ADMINISTERS_MAX + 1);
+            user.to_write *= 2;
+        }
     }
 
     /// A new device, running; gives its number.

@@ -106,3 +106,31 @@ fn a_chain_that_fits_is_no_fork() {
         assert_eq!(ctx.tx.cuts(&first.header.conversation).unwrap(), []);
     });
 }
+
+/// Else the cut would stand without its proof, and others who were not sent the third one would never have it.
+#[test]
+fn a_third_entry_is_kept_where_it_shows_a_lower_fork() {
+    on_a_device(|ctx| {
+        let liar = Liar::new(ctx.rng);
+        let contact = liar.met(ctx);
+        let first = liar.says(ctx, "first", 1, None);
+        let second = liar.says(ctx, "second", 2, Some(&first));
+        let elsewhere = liar.says(ctx, "elsewhere", 2, Some(&first));
+        let thirds = ["one", "two", "three"].map(|text| liar.says(ctx, text, 3, Some(&second)));
+        let lower = liar.says(ctx, "on the other", 3, Some(&elsewhere));
+        let [one, two, three] = &thirds;
+        for entry in [&first, &second, one, two, three, &lower, three] {
+            let circle = Circle::Direct(Box::new(contact.clone()));
+            take(ctx, circle, entry.clone(), Bearer::Author).unwrap();
+        }
+        let (conversation, device) = (first.header.conversation, liar.key.device());
+        let cut = ctx.tx.cut(&conversation, &device).unwrap().unwrap();
+        assert_eq!((cut.through, cut.why), (1, CutReason::Forked));
+        let proof = proof(ctx.tx, &conversation, &device, 2).unwrap();
+        let mut ids: Vec<_> = proof.iter().map(|stored| stored.entry.id).collect();
+        ids.sort();
+        let mut wanted = [second.id, one.id, two.id, lower.id];
+        wanted.sort();
+        assert_eq!(ids, wanted);
+    });
+}

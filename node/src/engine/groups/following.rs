@@ -1,9 +1,8 @@
 //! What follows here when the operations of a group become more.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use undertone_protocol::ids::{ConversationId, OperationHash, UserId};
+use undertone_protocol::ids::{ConversationId, OperationHash};
 use undertone_protocol::membership::{Action, View};
 
 use super::{judging, meeting, views};
@@ -26,7 +25,9 @@ pub(super) fn changed(
     keep_group(ctx, group, &view)?;
     follow_members(ctx, group, &view)?;
     if judges(ctx, group, held) {
-        for user in suspects(before.as_deref(), &view) {
+        // Whoever was removed may be back by the same update.
+        let ever_cut = ctx.groups.document(group).map(|document| document.ever_cut());
+        for user in ever_cut.unwrap_or_default() {
             judging::judge_user(ctx, group, &user)?;
         }
     }
@@ -103,13 +104,4 @@ fn judges(ctx: &mut Context<'_>, group: &ConversationId, held: &[OperationHash])
             Action::Create(_) | Action::Settings(_) | Action::InviteLink { .. } | Action::InviteRevoke { .. }
         )
     })
-}
-
-/// Whose entries may be outside a cut, or were.
-fn suspects(before: Option<&View>, after: &View) -> BTreeSet<UserId> {
-    let of = |view: &View| {
-        let past = view.past_members.keys().copied();
-        past.chain(view.revoked_devices.iter().map(|(user, _)| *user)).collect::<Vec<_>>()
-    };
-    before.map(of).unwrap_or_default().into_iter().chain(of(after)).collect()
 }

@@ -56,9 +56,9 @@ pub(in crate::engine) fn judge_entry(
     let header = &stored.entry.header;
     let circle = Circle::Group(group.clone());
     let Some(user) = circle.user_of(ctx, &header.device) else { return Ok(()) };
-    let is_suspect = ctx.groups.view(&group.id).is_some_and(|view| !view.is_active(&user, &header.device));
+    let is_end = ctx.groups.document(&group.id).is_some_and(|document| document.is_end(&stored.entry.id));
     let before = header.prev.map(|prev| ctx.tx.is_void(&prev)).transpose()?;
-    if is_suspect || before == Some(true) {
+    if is_end || before == Some(true) {
         judge_device(ctx, &group.id, &user, &header.device)
     } else {
         judge(ctx, &group.id, &user, stored)

@@ -384,6 +384,29 @@ impl Document {
         self.held.find(hash).map(|row| &row.signed)
     }
 
+    /// Users whose entries some held operation cuts off, anchored or not, and whether it counts or not: a removal of
+    /// theirs, or a revocation of one of their devices. Of anybody else all entries count, and always did.
+    pub fn ever_cut(&self) -> BTreeSet<UserId> {
+        let actions = self.held.rows().iter().map(|row| &row.signed.operation.action);
+        let cut = actions.filter_map(|action| match action {
+            Action::Remove { user, .. } => Some(*user),
+            Action::DeviceRevoke(revoke) => Some(revoke.fields.user),
+            _ => None,
+        });
+        cut.collect()
+    }
+
+    /// Whether some held operation, anchored or not, says that a device's entries end with this one.
+    pub fn is_end(&self, entry: &EntryId) -> bool {
+        self.held.rows().iter().any(|row| match &row.signed.operation.action {
+            Action::Remove { cut: Some(cut), .. } => {
+                cut.devices.values().any(|heads| heads.entry.as_ref() == Some(entry))
+            }
+            Action::DeviceRevoke(revoke) => revoke.fields.cut.is_some_and(|(_, head)| head == *entry),
+            _ => false,
+        })
+    }
+
     /// What no anchored operation is named by as a parent, ascending: it stands for all that is anchored. An entry of
     /// the log names these as its membership heads.
     pub fn heads(&self) -> Vec<OperationHash> {

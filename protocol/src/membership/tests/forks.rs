@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::model::{Device, Entry, Id, Model};
 use super::worlds::*;
 use crate::membership::*;
+use crate::testing::membership_model::{Device, Entry, Id, Model};
 
 impl Model {
     /// How many operations of a device are in a set; `None` if two of them stand apart from each other.

@@ -1,5 +1,4 @@
 mod forks;
-mod model;
 mod properties;
 mod updates;
 mod vectors;

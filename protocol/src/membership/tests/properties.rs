@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
-use super::model::Model;
 use super::worlds::*;
 use crate::membership::*;
+use crate::testing::membership_model::Model;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::model::{ADMIN, Cut, Device, Entry, Id, Kind, MEMBER, Model, OWNER, Op};
 use crate::membership::resolve_json;
+use crate::testing::membership_model::{ADMIN, Cut, Device, Entry, Id, Kind, MEMBER, Model, OWNER, Op};
 
 fn path(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/membership").join(name)

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::model::{ADMIN, Cut, Device, Entry, Id, Kind, MEMBER, Model, OWNER, Op, User, View};
 use crate::codec::Signed;
 use crate::ids::{ConversationId, DeviceId, DeviceListHash, EntryId, Handle, OperationHash, UserId};
 use crate::keys::{DeviceRevoke, DeviceRevokeFields, Name};
 use crate::membership::*;
+use crate::testing::membership_model::{
+    ADMIN, Cut, Device, Entry, Id, Kind, MEMBER, Model, OWNER, Op, User, View,
+};
 
 pub(super) const USERS: usize = 8;
 pub(super) const DEVICES: usize = 2;

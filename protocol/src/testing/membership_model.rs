@@ -1,22 +1,35 @@
 //! The rules of `spec/groups.md` once more, plain and slow: recursion over sets, straight from the text. Nothing
 //! of the resolver is used here, so that the two can be compared.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a model: what does not hold in it is a failed test"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-pub(super) const OWNER: u32 = 0;
-pub(super) const ADMIN: u32 = 1;
-pub(super) const MEMBER: u32 = 2;
+/// The roles: the lesser, the more it may do.
+pub const OWNER: u32 = 0;
+/// See [`OWNER`].
+pub const ADMIN: u32 = 1;
+/// See [`OWNER`].
+pub const MEMBER: u32 = 2;
 
 /// Operations and users are called by numbers; where the rules compare hashes, the numbers are compared.
-pub(super) type Id = usize;
-pub(super) type User = usize;
-pub(super) type Device = usize;
+pub type Id = usize;
+/// See [`Id`].
+pub type User = usize;
+/// See [`Id`].
+pub type Device = usize;
 /// (role, generation).
-pub(super) type Rank = (u32, u32);
+pub type Rank = (u32, u32);
 
+/// What an operation does, in the words of the spec.
+#[expect(missing_docs, reason = "the fields are those of the spec")]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     Create { cap: usize, name: Option<u32> },
     Add { target: User, role: u32 },
     Remove { target: User, cut: Option<BTreeMap<Device, Cut>> },
@@ -30,55 +43,79 @@ pub(super) enum Kind {
 
 /// The last operation, and the last entry, that count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Cut {
-    pub(super) operation: Option<Id>,
-    pub(super) entry: Option<Id>,
+pub struct Cut {
+    /// `None`: none counts.
+    pub operation: Option<Id>,
+    /// `None`: none counts.
+    pub entry: Option<Id>,
 }
 
+/// An operation.
 #[derive(Debug, Clone)]
-pub(super) struct Op {
-    pub(super) user: User,
-    pub(super) device: Device,
-    pub(super) parents: Vec<Id>,
-    pub(super) kind: Kind,
+pub struct Op {
+    /// Who signed it.
+    pub user: User,
+    /// With which device.
+    pub device: Device,
+    /// What it stands on.
+    pub parents: Vec<Id>,
+    /// What it does.
+    pub kind: Kind,
 }
 
-/// What an entry says of itself; the ancestors include the entry.
+/// What an entry says of itself.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) user: User,
-    pub(super) device: Device,
-    pub(super) heads: BTreeSet<Id>,
+pub struct Entry {
+    /// Who wrote it.
+    pub user: User,
+    /// With which device.
+    pub device: Device,
+    /// Its membership heads.
+    pub heads: BTreeSet<Id>,
     /// The entries that it is an ancestor of, itself included.
-    pub(super) below: BTreeSet<Id>,
+    pub below: BTreeSet<Id>,
 }
 
+/// V(S).
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct View {
-    pub(super) counts: BTreeSet<Id>,
-    pub(super) void: BTreeMap<Id, u8>,
-    pub(super) members: BTreeMap<User, Rank>,
-    pub(super) grants: BTreeMap<User, BTreeSet<Id>>,
-    pub(super) past: BTreeMap<User, Rank>,
-    pub(super) acting: Option<User>,
-    pub(super) name: Option<u32>,
-    pub(super) add: u32,
-    pub(super) links: BTreeSet<Id>,
-    pub(super) revoked: BTreeSet<(User, Device)>,
+pub struct View {
+    /// What counts.
+    pub counts: BTreeSet<Id>,
+    /// What does not, with the rule.
+    pub void: BTreeMap<Id, u8>,
+    /// Who is in.
+    pub members: BTreeMap<User, Rank>,
+    /// The grants that gave members their ranks.
+    pub grants: BTreeMap<User, BTreeSet<Id>>,
+    /// Who was in, with their last ranks.
+    pub past: BTreeMap<User, Rank>,
+    /// Who acts as owner, if there is none.
+    pub acting: Option<User>,
+    /// The name that was set.
+    pub name: Option<u32>,
+    /// The least role that may add.
+    pub add: u32,
+    /// Links that were not taken back.
+    pub links: BTreeSet<Id>,
+    /// Devices that were revoked.
+    pub revoked: BTreeSet<(User, Device)>,
 }
 
+/// The rules, with what they were asked before.
 #[derive(Default)]
-pub(super) struct Model {
-    pub(super) ops: BTreeMap<Id, Op>,
+pub struct Model {
+    /// All operations that are held.
+    pub ops: BTreeMap<Id, Op>,
     /// A rule that is left out, to see which vectors need it.
-    pub(super) without: Option<u8>,
+    pub without: Option<u8>,
     /// What is anchored, if not everything is.
-    pub(super) anchored: Option<BTreeSet<Id>>,
+    pub anchored: Option<BTreeSet<Id>>,
     views: BTreeMap<BTreeSet<Id>, Rc<View>>,
 }
 
 impl Model {
-    pub(super) fn new(ops: BTreeMap<Id, Op>) -> Self {
+    /// Of these operations.
+    pub fn new(ops: BTreeMap<Id, Op>) -> Self {
         Self { ops, ..Self::default() }
     }
 
@@ -87,7 +124,7 @@ impl Model {
     }
 
     /// Rule 2.
-    pub(super) fn past(&self, id: Id) -> BTreeSet<Id> {
+    pub fn past(&self, id: Id) -> BTreeSet<Id> {
         let mut past = BTreeSet::new();
         for parent in &self.ops[&id].parents {
             past.insert(*parent);
@@ -111,13 +148,14 @@ impl Model {
         found
     }
 
-    pub(super) fn everything(&mut self) -> Rc<View> {
+    /// The view of all that is anchored.
+    pub fn everything(&mut self) -> Rc<View> {
         let all = self.anchored.clone().unwrap_or_else(|| self.ops.keys().copied().collect());
         self.view(&all)
     }
 
     /// The view of what these operations stand on, themselves included.
-    pub(super) fn at(&mut self, heads: &BTreeSet<Id>) -> Rc<View> {
+    pub fn at(&mut self, heads: &BTreeSet<Id>) -> Rc<View> {
         let set = self.closed(heads);
         self.view(&set)
     }
@@ -131,7 +169,7 @@ impl Model {
     }
 
     /// V(S).
-    pub(super) fn view(&mut self, set: &BTreeSet<Id>) -> Rc<View> {
+    pub fn view(&mut self, set: &BTreeSet<Id>) -> Rc<View> {
         if let Some(view) = self.views.get(set) {
             return Rc::clone(view);
         }
@@ -426,7 +464,7 @@ impl Model {
     }
 
     /// Rule 15, for entries.
-    pub(super) fn entry_counts(&mut self, entry: &Entry) -> bool {
+    pub fn entry_counts(&mut self, entry: &Entry) -> bool {
         let known = self.closed(&entry.heads);
         let all = self.everything();
         if !self.has(15) {

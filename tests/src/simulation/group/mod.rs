@@ -1,0 +1,290 @@
+//! The group of a world: many change its membership at once, and at the end all must agree, with each other and with the
+//! model of the rules.
+
+mod found;
+mod operations;
+mod people;
+mod sent;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use undertone::command::{Command, GroupView, HistoryItem, MessageView, Response};
+use undertone::engine::Input;
+use undertone::store::{NodeStore, Standing};
+
+use super::checks;
+use super::failed::{Check, Failed};
+use super::reference::{self, Entry, Id};
+use super::world::World;
+use found::Found;
+use operations::Membership;
+pub(super) use people::GROUP;
+pub(super) use sent::{is_for_former, is_of_group};
+
+impl World {
+    /// A user does something in the group, on one of their devices.
+    pub(super) fn acts_in_group(&mut self, user: usize, index: usize) -> Result<(), Failed> {
+        let (Some(user), Some(node)) = (self.users.get_mut(user), self.nodes.get_mut(index)) else {
+            return Ok(());
+        };
+        let Some(ask) = user.act_in_group(node, &mut self.rng)? else { return Ok(()) };
+        self.ask(index, ask)
+    }
+
+    /// Everybody reads what came in the group, at each of their devices.
+    pub(super) fn everybody_settles_group(&mut self) -> Result<(), Failed> {
+        for (user, index) in self.group_devices()? {
+            let (Some(user), Some(node)) = (self.users.get_mut(user), self.nodes.get_mut(index)) else {
+                continue;
+            };
+            for ask in user.settle_group(node)? {
+                self.step_node(index, vec![Input::Ask(ask)])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everybody says a word in the group.
+    pub(super) fn everybody_greets_group(&mut self) -> Result<(), Failed> {
+        for (user, index) in self.group_devices()? {
+            let (Some(user), Some(node)) = (self.users.get_mut(user), self.nodes.get_mut(index)) else {
+                continue;
+            };
+            if let Some(ask) = user.greet_group(node)? {
+                self.step_node(index, vec![Input::Ask(ask)])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All devices that can be used now, with whose they are; none in a world without a group.
+    fn group_devices(&mut self) -> Result<Vec<(usize, usize)>, Failed> {
+        let mut devices = Vec::new();
+        let users = if self.has_group { self.users.len() } else { 0 };
+        for user in 0..users {
+            for index in self.devices_of(user) {
+                if self.is_usable(index)? {
+                    devices.push((user, index));
+                }
+            }
+        }
+        Ok(devices)
+    }
+
+    /// Whether all who believe to be in hold the same operations, and everything of theirs was read.
+    pub(super) fn group_is_quiet(&mut self) -> Result<bool, Failed> {
+        let mut first: Option<BTreeSet<Id>> = None;
+        for (_, index) in self.group_devices()? {
+            let Some(node) = self.nodes.get_mut(index) else { continue };
+            let Some(found) = Found::at(node)?.filter(|found| found.standing == Standing::In) else {
+                continue;
+            };
+            let unread = node.disk.transaction(|tx| Ok(tx.deliveries_unread(&found.group)?.len()))?;
+            let hashes: BTreeSet<Id> = found.operations.keys().copied().collect();
+            if unread > 0 || *first.get_or_insert_with(|| hashes.clone()) != hashes {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// At the end all who are in agree on who is, show what was said to them, and nobody holds what was not.
+    pub(super) fn group_holds(&mut self) -> Result<(), Failed> {
+        let mut all: BTreeMap<usize, Found> = BTreeMap::new();
+        for index in 0..self.nodes.len() {
+            let Some(node) = self.nodes.get_mut(index) else { continue };
+            all.extend(Found::at(node)?.map(|found| (index, found)));
+        }
+        let Some(group) = all.values().next().map(|found| *found.group.as_bytes()) else { return Ok(()) };
+        if all.values().any(|found| *found.group.as_bytes() != group) {
+            return Err(Failed::by(Check::Membership, "there is more than one group"));
+        }
+        let users: BTreeMap<Id, Id> =
+            self.nodes.iter().map(|node| (*node.device.as_bytes(), *node.user.as_bytes())).collect();
+        let signed: Vec<_> = all.values().flat_map(|found| found.operations.values().cloned()).collect();
+        let reference = |what: String| Failed::by(Check::Membership, what);
+        let mut membership = Membership::of(&signed, &users).map_err(reference)?;
+        let members = membership.members();
+        self.report.groups += 1;
+        self.report.operations += membership.model.ops.len();
+        let mut entries = BTreeMap::new();
+        for found in all.values() {
+            entries.extend(reference::read_all(&group, &found.entries).map_err(reference)?);
+        }
+        let mut told = Told { out: membership.ever_out(), membership, entries, users };
+        for (index, found) in &all {
+            self.holds_only_own(*index, found, &mut told)?;
+        }
+        let counting = told.counting().map_err(reference)?;
+        let hashes: BTreeSet<Id> = all.values().flat_map(|found| found.operations.keys().copied()).collect();
+        for user in 0..self.users.len() {
+            let Some(id) = self.users.get(user).map(|user| *user.id.as_bytes()) else { continue };
+            if !members.contains_key(&id) {
+                continue;
+            }
+            for index in self.devices_of(user) {
+                let title =
+                    self.nodes.get(index).map(|node| format!("{} {}", node.name, node.device.short()));
+                let title = title.unwrap_or_default();
+                let found = all.get(&index).ok_or_else(|| {
+                    Failed::by(Check::Membership, format!("{title}: is in, and does not know the group"))
+                })?;
+                let held: BTreeSet<Id> = found.operations.keys().copied().collect();
+                if held != hashes {
+                    let what = format!("{title}: holds {} operations of {}", held.len(), hashes.len());
+                    return Err(Failed::by(Check::Membership, what));
+                }
+                self.shows_members(index, &title, &members, told.membership.acting())?;
+                self.shows_messages(index, &title, &id, found, &counting, &mut told)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody holds an entry of somebody else's that was written when they were not in.
+    fn holds_only_own(&mut self, index: usize, found: &Found, told: &mut Told) -> Result<(), Failed> {
+        let Some((name, user)) = self.nodes.get(index).map(|node| (node.name, *node.user.as_bytes())) else {
+            return Ok(());
+        };
+        for id in &found.held {
+            let Some(entry) = told.entries.get(id).filter(|entry| entry.is_message()) else { continue };
+            let heads = entry.membership_heads.clone();
+            let at = told.membership.members_at(&heads).map_err(|what| Failed::by(Check::Entitled, what))?;
+            if !at.contains_key(&user) {
+                let what = format!("{name}: holds what was written to others: {}", reference::hex(id));
+                return Err(Failed::by(Check::Entitled, what));
+            }
+        }
+        Ok(())
+    }
+
+    fn shows_members(
+        &mut self,
+        index: usize,
+        title: &str,
+        members: &BTreeMap<Id, u32>,
+        acting: Option<Id>,
+    ) -> Result<(), Failed> {
+        let Some(view) = self.group_view(index)? else {
+            return Err(Failed::by(Check::Membership, format!("{title}: shows no group")));
+        };
+        let roles = ["owner", "admin", "member"];
+        let hex = data_encoding::HEXLOWER;
+        let wanted: BTreeMap<String, (&str, bool)> = members
+            .iter()
+            .map(|(user, role)| {
+                let role = usize::try_from(*role).ok().and_then(|role| roles.get(role).copied());
+                (hex.encode(user), (role.unwrap_or_default(), acting == Some(*user)))
+            })
+            .collect();
+        let shown: BTreeMap<String, (&str, bool)> = view
+            .members
+            .iter()
+            .map(|member| (member.user.clone(), (member.role.as_str(), member.acts_as_owner)))
+            .collect();
+        if shown == wanted && view.state == "in" {
+            return Ok(());
+        }
+        let what = format!("{title}: shows {} with {shown:#?}, and not {wanted:#?}", view.state);
+        Err(Failed::by(Check::Membership, what))
+    }
+
+    /// A device shows what counts of what its user holds, and holds everything that was said to them.
+    fn shows_messages(
+        &mut self,
+        index: usize,
+        title: &str,
+        user: &Id,
+        found: &Found,
+        counting: &BTreeMap<Id, Entry>,
+        told: &mut Told,
+    ) -> Result<(), Failed> {
+        let by = |what: String| Failed::by(Check::Reference, format!("{title}: {what}"));
+        if !told.out.contains(user) && !self.faults.is_long() {
+            for (id, entry) in counting.iter().filter(|(_, entry)| entry.is_message()) {
+                let at = told.membership.members_at(&entry.membership_heads).map_err(by)?;
+                if at.contains_key(user) && !found.held.contains(id) {
+                    let author = told.users.get(&entry.device).map(reference::hex).unwrap_or_default();
+                    let what =
+                        format!("{title}: lacks {} of {author}, number {}", reference::hex(id), entry.seq);
+                    return Err(Failed::by(Check::Settled, what));
+                }
+            }
+        }
+        let held = counting.iter().filter(|(id, _)| found.held.contains(*id));
+        let held: BTreeMap<Id, Entry> = held.map(|(id, entry)| (*id, entry.clone())).collect();
+        let admins = told.of_admins(&held).map_err(by)?;
+        let expected = reference::laid_out(&held, &told.users, &|id| admins.contains(id));
+        let shown = self.group_history(index)?;
+        self.report.group_messages += expected.texts.len();
+        let as_expected = checks::as_expected(title, &shown, &expected, true);
+        as_expected.map_err(|failed| failed.with(told.described(&found.held, counting)))
+    }
+
+    fn group_view(&mut self, index: usize) -> Result<Option<GroupView>, Failed> {
+        let command = Command::GroupShow { group: GROUP.name.to_owned() };
+        Ok(match self.answer(index, command)? {
+            Some(Response::Group(view)) => Some(*view),
+            _ => None,
+        })
+    }
+
+    fn group_history(&mut self, index: usize) -> Result<Vec<MessageView>, Failed> {
+        let command = Command::History { name: GROUP.name.to_owned(), limit: 1_000 };
+        Ok(match self.answer(index, command)? {
+            Some(Response::History(items)) => items.into_iter().filter_map(HistoryItem::message).collect(),
+            _ => Vec::new(),
+        })
+    }
+}
+
+/// What was ever said in the group, with the rules to judge it by.
+struct Told {
+    membership: Membership,
+    entries: BTreeMap<Id, Entry>,
+    users: BTreeMap<Id, Id>,
+    /// Who was ever put out, or left.
+    out: BTreeSet<Id>,
+}
+
+impl Told {
+    /// Entries that count.
+    fn counting(&mut self) -> Result<BTreeMap<Id, Entry>, String> {
+        let mut counting = BTreeMap::new();
+        for (id, entry) in &self.entries {
+            let Some(user) = self.users.get(&entry.device) else { continue };
+            let of_device = self.entries.iter().filter(|(_, other)| other.device == entry.device);
+            let not_before = of_device.filter(|(_, other)| other.seq >= entry.seq);
+            let not_before: Vec<Id> = not_before.map(|(id, _)| *id).collect();
+            if self.membership.counts(user, &entry.device, &entry.membership_heads, &not_before)? {
+                counting.insert(*id, entry.clone());
+            }
+        }
+        Ok(counting)
+    }
+
+    /// The operations, and the entries that a device holds, for the report of a failure.
+    fn described(&mut self, held: &BTreeSet<Id>, counting: &BTreeMap<Id, Entry>) -> String {
+        let mut lines = vec![self.membership.described()];
+        for (id, entry) in self.entries.iter().filter(|(id, _)| held.contains(*id)) {
+            let user = self.users.get(&entry.device).map(reference::hex).unwrap_or_default();
+            let heads = self.membership.called(&entry.membership_heads);
+            let (counts, seq) = (counting.contains_key(id), entry.seq);
+            lines.push(format!("{} {user} {seq} at {heads}, counts: {counts}", reference::hex(id)));
+        }
+        lines.join("\n")
+    }
+
+    /// Those that were written by who was an admin, as they knew.
+    fn of_admins(&mut self, entries: &BTreeMap<Id, Entry>) -> Result<BTreeSet<Id>, String> {
+        let mut admins = BTreeSet::new();
+        for (id, entry) in entries {
+            let roles = self.membership.members_at(&entry.membership_heads)?;
+            let role = self.users.get(&entry.device).and_then(|user| roles.get(user));
+            if role.is_some_and(|role| *role <= 1) {
+                admins.insert(*id);
+            }
+        }
+        Ok(admins)
+    }
+}
