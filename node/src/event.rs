@@ -18,7 +18,7 @@ pub enum Event {
         /// The message as it shows now.
         message: MessageView,
     },
-    /// The user deleted a message for themselves, on another of their devices.
+    /// A message shows no more: the user deleted it for themselves, on another of their devices, or its time is over.
     Hidden {
         /// The message's id, in hexadecimal.
         id: String,

@@ -78,21 +78,32 @@ fn holes(item: &FrontierItem) -> Vec<SeqRange> {
     holes
 }
 
-/// Counts a day on which a gap was looked for in vain, if that is due. Says whether it is lost from now on.
+/// What a look at a gap came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// It was looked for less than a day ago, or is lost already.
+    TooEarly,
+    /// One more day on which it was looked for in vain.
+    InVain,
+    /// The last of them: it is lost from now on.
+    Lost,
+}
+
+/// Counts a day on which a gap was looked for in vain, if that is due.
 pub(crate) fn look(
     tx: &mut dyn LogTx,
     conversation: &ConversationId,
     device: &DeviceId,
     mut gap: Gap,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<Looked, StoreError> {
     if gap.is_lost() || now < gap.looked.after(DAY) {
-        return Ok(false);
+        return Ok(Looked::TooEarly);
     }
     gap.days = gap.days.saturating_add(1);
     gap.looked = now;
     tx.put_gap(conversation, device, &gap)?;
-    Ok(gap.is_lost())
+    Ok(if gap.is_lost() { Looked::Lost } else { Looked::InVain })
 }
 
 /// A frontier that passed over what is lost, as it is without that: nobody is told that lost entries are held. What the

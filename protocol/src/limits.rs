@@ -138,6 +138,10 @@ pub const UPDATE_FORKS_MAX: usize = 16;
 pub const UPDATE_WANTS_MAX: usize = 64;
 /// Bytes of operations and people in one update of a group: it fits an envelope with all that goes around it.
 pub const UPDATE_BYTES_MAX: usize = 40 * KIB;
+/// Where bundles of a user's devices lie, and their mailboxes, each, in an update of a group.
+pub const PERSON_ADDRESSES_MAX: usize = 64;
+/// All that is said of one user in an update of a group, encoded: it goes into an envelope.
+pub const PERSON_BYTES_MAX: usize = 39 * KIB;
 /// How long a token lives that a member hands on to somebody whom they added: by then these have their own.
 pub const DELEGATED_TOKEN_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// A member who was removed may still deliver for so long: what they did before they knew.
@@ -146,10 +150,14 @@ pub const REMOVED_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 pub const GROUP_ROTATION_MESSAGES: u64 = 100;
 /// A group's sender starts a new sender key when the present one is so old.
 pub const GROUP_ROTATION_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Up to so much earlier, at random for each key, so that not all members renew theirs at once.
+pub const GROUP_ROTATION_JITTER: Duration = Duration::from_secs(2 * 24 * 3600);
 /// A group with more members is large: acknowledgements are made less often.
 pub const LARGE_GROUP_MEMBERS: usize = 32;
 /// In a large group a device acknowledges no more often than this.
 pub const LARGE_GROUP_ACKNOWLEDGES: Duration = Duration::from_secs(3);
+/// The longest timer that a node lets its user set, after which messages vanish.
+pub const TIMER_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Bytes of a group's description, UTF-8.
 pub const GROUP_DESCRIPTION_BYTES_MAX: usize = 2_048;
 /// Bytes that say where a group's picture lies and what opens it.
@@ -181,6 +189,8 @@ pub const QUARANTINE_ITEMS_MAX: usize = 1_024;
 pub const REQUESTS_MAX: usize = 256;
 /// Contact requests beyond these that are kept sealed until there is room, among the payloads that can't be opened yet.
 pub const REQUESTS_KEPT_MAX: usize = 256;
+/// Introductions of members of groups who are not known to be such, that are kept sealed until they are.
+pub const INTRODUCTIONS_KEPT_MAX: usize = 256;
 /// Hashes of handled payloads that a node remembers: several times what its relays may hold for it.
 pub const SEEN_ITEMS_MAX: usize = 65_536;
 /// Receiving sender keys that are kept of one peer device.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use undertone::command::{Command, ContactView};
 use undertone::store::{Contact, ContactState, NodeStore};
+use undertone_protocol::crypto::{PayloadKind, classify};
 use undertone_protocol::ids::{DeviceId, Handle, PayloadHash, Secret};
 use undertone_protocol::keys::{IdentityKey, Name};
 use undertone_protocol::limits::REQUESTS_MAX;
@@ -163,4 +164,40 @@ fn a_bundle_that_the_relay_dropped_is_put_again() {
     stage.meet(BOB, CAROL).unwrap();
     stage.send(CAROL, "Bob", "found you").unwrap();
     assert_eq!(stage.said(BOB, "Carol").unwrap(), ["found you"]);
+}
+
+/// A member is introduced to somebody who does not know yet that they are in: nobody asked anything.
+#[test]
+fn an_introduction_of_a_member_who_is_not_known_yet_is_no_request() {
+    let dave = 3;
+    let mut stage = Stage::new(&["Alice", "Bob", "Carol", "Dave"], false).unwrap();
+    [BOB, CAROL, dave].into_iter().for_each(|who| stage.meet(ALICE, who).unwrap());
+    let members = ["Bob", "Carol"].map(ToOwned::to_owned).to_vec();
+    stage.group(ALICE, Command::GroupCreate { name: "Club".to_owned(), members }).unwrap();
+    stage.run(MINUTES).unwrap();
+    stage.hold(CAROL);
+    let (group, members) = ("Club".to_owned(), vec!["Dave".to_owned()]);
+    stage.group(ALICE, Command::GroupAdd { group, members, role: "member".to_owned() }).unwrap();
+    stage.run(MINUTES).unwrap();
+    let (openings, others): (Vec<Frame>, Vec<Frame>) = stage.let_go().into_iter().partition(is_opening);
+    assert!(!openings.is_empty());
+    openings.into_iter().for_each(|frame| stage.give(CAROL, frame).unwrap());
+    assert_eq!(stage.members(CAROL, "Club").unwrap().len(), 3, "she was told of him");
+    assert_eq!(stage.status(CAROL).unwrap().requests_kept, 0);
+    stage.stop(CAROL).unwrap();
+    stage.start(CAROL).unwrap();
+    assert_eq!(stage.status(CAROL).unwrap().requests_kept, 0);
+    drop(others);
+    stage.run(10 * MINUTES).unwrap();
+    stage.send(dave, "Club", "here I am").unwrap();
+    stage.run(MINUTES).unwrap();
+    assert_eq!(stage.said(CAROL, "Club").unwrap(), ["here I am"]);
+}
+
+fn is_opening(frame: &Frame) -> bool {
+    let payload = match &frame.body {
+        Some(Body::Deliver(deliver)) => &deliver.payload,
+        _ => return false,
+    };
+    matches!(classify(payload), Ok(PayloadKind::Opening { .. }))
 }

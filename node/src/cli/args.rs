@@ -308,6 +308,9 @@ pub(super) struct GroupSet {
     /// Whether new members get what was written before: true or false.
     #[arg(long, value_name = "WHETHER")]
     pub(super) history: Option<bool>,
+    /// How long after they were written messages vanish: a number and s, m, h, d or w; 0s: they stay.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) timer: Option<Duration>,
 }
 
 #[derive(Debug, Args)]

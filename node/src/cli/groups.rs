@@ -4,7 +4,7 @@ use super::args::{Group, Options};
 use super::contacts;
 use super::session::ask;
 use super::show;
-use crate::command::{Command, GroupChange, GroupMemberView, GroupView, Response};
+use crate::command::{Command, GroupChange, GroupMemberView, GroupView, Response, span};
 
 /// How long an answer waits for the network, in seconds.
 const WAIT_S: u64 = 10;
@@ -24,6 +24,7 @@ pub(super) async fn group(options: &Options, command: Group) -> anyhow::Result<(
                 may_add: set.may_add,
                 may_write: set.may_write,
                 history: set.history,
+                timer_s: set.timer.map(|timer| timer.as_secs()),
             };
             Command::GroupSet { group: set.group, change }
         }
@@ -83,7 +84,11 @@ fn print(options: &Options, group: &GroupView) -> anyhow::Result<()> {
     show::line(&format!(
         "  {}s and above add members, {}s and above write; new members {history} what was written before",
         settings.may_add, settings.may_write
-    ))
+    ))?;
+    match settings.timer_s {
+        0 => Ok(()),
+        seconds => show::line(&format!("  messages vanish {} after they were written", span(seconds))),
+    }
 }
 
 /// A group in one line.

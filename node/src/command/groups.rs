@@ -16,6 +16,8 @@ pub struct GroupChange {
     pub may_write: Option<String>,
     /// Whether new members get what was written before.
     pub history: Option<bool>,
+    /// Messages written from then on vanish after so many seconds; 0: they stay.
+    pub timer_s: Option<u64>,
 }
 
 /// A group.
@@ -61,7 +63,7 @@ pub struct GroupSettingsView {
     pub may_write: String,
     /// Whether new members get what was written before.
     pub history: bool,
-    /// Messages disappear after so many seconds; 0: they stay.
+    /// Messages vanish after so many seconds; 0: they stay.
     pub timer_s: u64,
 }
 
@@ -74,4 +76,25 @@ pub struct GroupLinkView {
     pub maker: String,
     /// When it ends, in milliseconds since 1970; `None`: never.
     pub expires_ms: Option<u64>,
+}
+
+/// A span of time in words, in the largest unit that it has whole: `90 minutes`, `1 day`.
+pub(crate) fn span(seconds: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [(604_800, "week"), (86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let whole = UNITS.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    let (unit, name) = whole.unwrap_or((1, "second"));
+    let count = seconds.checked_div(unit).unwrap_or_default();
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::span;
+
+    #[test]
+    fn spans_are_in_the_largest_unit_that_is_whole() {
+        let spans = [1, 90, 60, 5_400, 86_400, 90_000, 1_209_600].map(span);
+        let expected = ["1 second", "90 seconds", "1 minute", "90 minutes", "1 day", "25 hours", "2 weeks"];
+        assert_eq!(spans, expected);
+    }
 }

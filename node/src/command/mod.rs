@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::error::{CommandError, ErrorKind};
+pub(crate) use self::groups::span;
 pub use self::groups::{GroupChange, GroupLinkView, GroupMemberView, GroupSettingsView, GroupView};
 pub use self::message::{
     ChangeView, DeviceInfo, InfoView, MemberInfo, MentionView, MessageView, ReactionView, ReplyView,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 use undertone_protocol::keys::DeviceList;
-use undertone_protocol::log::Frontier;
+use undertone_protocol::log::{Frontier, SeqRange};
 use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields};
 use undertone_protocol::wire::pairwise::Body;
 
@@ -72,23 +72,38 @@ fn due(ctx: &mut Context<'_>, conversation: &ConversationId, theirs: bool) -> Re
 pub(super) fn mark_read(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<usize, StoreError> {
     let conversation = *conversation;
     let mut own = ctx.tx.own_receipts(&conversation)?;
-    let before = own.read.count();
+    let mut newly = 0;
     let mut seen = Frontier::default();
     for (device, item) in log::held(ctx.tx, &conversation)? {
         if !own::is_own(ctx, &device) {
             let cut = ctx.tx.cut(&conversation, &device)?;
             let counting =
                 cut.map(|cut| log::up_to(ctx.tx, &conversation, &device, &item, &cut)).transpose()?;
-            seen.set(device, counting.unwrap_or(item));
+            let item = counting.unwrap_or(item);
+            let known = own.read.get(&device).cloned().unwrap_or_default();
+            for run in item.beyond(&known) {
+                newly = held_within(ctx, &conversation, &device, run)?.saturating_add(newly);
+            }
+            seen.set(device, item);
         }
     }
-    own.read.merge(&seen);
-    let newly = own.read.count().saturating_sub(before);
-    if newly > 0 {
+    if own.read.merge(&seen) {
         ctx.tx.put_own_receipts(&conversation, &own)?;
         make_due(ctx, &conversation)?;
     }
     Ok(usize::try_from(newly).unwrap_or(usize::MAX))
+}
+
+/// How many entries of a run that counts as held are: of a device that begins later for this user, those before are not.
+fn held_within(
+    ctx: &Context<'_>,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    run: SeqRange,
+) -> Result<u64, StoreError> {
+    let first = ctx.tx.entries_of(conversation, device, run.from, 1)?;
+    let from = first.first().map_or(u64::MAX, |first| first.entry.header.seq);
+    Ok(run.through.saturating_add(1).saturating_sub(from))
 }
 
 /// Acknowledgements that are on their way at a start may have been made before the last one.

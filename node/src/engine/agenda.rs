@@ -54,14 +54,16 @@ pub(super) struct Agenda {
     pub(super) greeted: BTreeMap<ConversationId, Timestamp>,
     /// How far each member of a group has come with this device's messages, where that was asked of late.
     pub(super) progress: BTreeMap<ConversationId, BTreeMap<UserId, Progress>>,
+    /// Devices of members that are to be told what is held of these authors, as they handed it over or may do so.
+    pub(super) handed: BTreeMap<(ConversationId, DeviceId), BTreeSet<DeviceId>>,
     /// When this device last acknowledged something of a large group.
     pub(super) acknowledged: BTreeMap<ConversationId, Timestamp>,
     /// Whether payloads in quarantine may open now.
     pub(super) quarantine: bool,
     /// The tags of what is in quarantine, so that a key that opens none of it costs nothing.
     pub(super) quarantined: BTreeSet<Tag>,
-    /// Requests among them: they wait until the user has room for more.
-    pub(super) kept_requests: BTreeSet<PayloadHash>,
+    /// Introductions among them, and what each waits for.
+    pub(super) kept: BTreeMap<PayloadHash, Kept>,
     /// How many payloads may be handled before the store looks whether it remembers too many.
     pub(super) seen_room: usize,
     /// When devices of contacts were, or will be, last asked to send again what could not be read.
@@ -70,6 +72,8 @@ pub(super) struct Agenda {
     pub(super) retried: BTreeMap<DeviceId, Timestamp>,
     /// Devices of contacts that must be sent again what they could not read, and when.
     pub(super) retry_again: BTreeMap<DeviceId, (UserId, Timestamp)>,
+    /// When the next entry's time is over.
+    pub(super) vanishes_at: Option<Timestamp>,
     /// Whether the account changed in the store.
     pub(super) reload: bool,
     /// Devices whose bundle can't be had just now: what is sealed does not wait for them.
@@ -105,6 +109,17 @@ pub(super) struct Agenda {
 pub(super) struct Shown {
     pub(super) at: Timestamp,
     pub(super) times: u32,
+}
+
+/// What an introduction waits for that came too early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// A request: until the user has room for more.
+    Request,
+    /// A member's: until this device knows that they are one.
+    Member,
+    /// It was not looked at since the start.
+    Unknown,
 }
 
 /// Who is on the other side of a conversation.
@@ -158,9 +173,15 @@ pub(super) struct Offer {
 }
 
 impl Agenda {
+    /// How many introductions wait for this.
+    pub(super) fn kept(&self, what: Kept) -> usize {
+        self.kept.values().filter(|kept| **kept == what).count()
+    }
+
     /// A device was revoked: nothing is due to it.
     pub(super) fn forget(&mut self, device: &DeviceId) {
         self.behind.retain(|(_, behind)| behind != device);
+        self.handed.retain(|(_, by), _| by != device);
         self.compare.retain(|(of, _), _| of != device);
         self.spoke.retain(|(of, _), _| of != device);
         self.offered.retain(|(of, _), _| of != device);

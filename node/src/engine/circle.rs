@@ -1,8 +1,11 @@
 //! Who takes part in a conversation: a contact, or the members of a group.
 
+use std::time::Duration;
+
 use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 use undertone_protocol::limits::{
-    DIRECT_ROTATION_AGE, DIRECT_ROTATION_MESSAGES, GROUP_ROTATION_AGE, GROUP_ROTATION_MESSAGES,
+    DIRECT_ROTATION_AGE, DIRECT_ROTATION_MESSAGES, GROUP_ROTATION_AGE, GROUP_ROTATION_JITTER,
+    GROUP_ROTATION_MESSAGES,
 };
 
 use super::agenda::Side;
@@ -22,7 +25,9 @@ pub(super) enum Circle {
 /// When a sender key is old.
 pub(super) struct KeyLife {
     pub(super) messages: u64,
-    pub(super) age: std::time::Duration,
+    pub(super) age: Duration,
+    /// It may be up to so much shorter.
+    pub(super) jitter: Duration,
 }
 
 impl Circle {
@@ -85,9 +90,28 @@ impl Circle {
     /// How long a sender key serves.
     pub(super) const fn key_life(&self) -> KeyLife {
         match self {
-            Self::Direct(_) => KeyLife { messages: DIRECT_ROTATION_MESSAGES, age: DIRECT_ROTATION_AGE },
-            Self::Group(_) => KeyLife { messages: GROUP_ROTATION_MESSAGES, age: GROUP_ROTATION_AGE },
+            Self::Direct(_) => KeyLife {
+                messages: DIRECT_ROTATION_MESSAGES,
+                age: DIRECT_ROTATION_AGE,
+                jitter: Duration::ZERO,
+            },
+            // A thousand members whose keys were made with the group must not hand out new ones at once.
+            Self::Group(_) => KeyLife {
+                messages: GROUP_ROTATION_MESSAGES,
+                age: GROUP_ROTATION_AGE,
+                jitter: GROUP_ROTATION_JITTER,
+            },
         }
+    }
+
+    /// After how long what is written vanishes; `None`: it stays.
+    pub(super) fn timer(&self, ctx: &Context<'_>) -> Option<Duration> {
+        let seconds = match self {
+            // No timer of a chat with a contact can be set yet.
+            Self::Direct(_) => 0,
+            Self::Group(group) => ctx.groups.view(&group.id).map_or(0, |view| view.settings.timer_s),
+        };
+        (seconds > 0).then(|| Duration::from_secs(seconds))
     }
 
     /// The others who take part now, as far as something is known of them.

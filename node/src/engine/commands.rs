@@ -9,6 +9,7 @@ use undertone_protocol::ids::UserId;
 use undertone_protocol::keys::{Invitation, Name};
 use undertone_protocol::log::OrderKey;
 
+use super::agenda::Kept;
 use super::answers::{Answer, Reply, error, now};
 use super::circle::Circle;
 use super::context::Context;
@@ -196,7 +197,7 @@ fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
         relays: relays.collect(),
         outbox: views::outbox_pending(ctx, 1_000)?,
         requests,
-        requests_kept: ctx.agenda.kept_requests.len(),
+        requests_kept: ctx.agenda.kept(Kept::Request),
         contacts: contacts.iter().filter(|contact| is_contact(contact.state)).count(),
     })
 }

@@ -11,7 +11,8 @@ use super::admission::Admission;
 use super::circle::Circle;
 use super::context::Context;
 use super::{
-    acknowledging, changes, forks, groups, introductions, lists, own, resend, texts, ticks, views, writing,
+    acknowledging, changes, forks, group_acknowledging, groups, introductions, lists, own, resend, texts,
+    ticks, vanishing, views, writing,
 };
 use crate::event::Event;
 use crate::log;
@@ -129,13 +130,20 @@ pub(super) fn received_history(
 ) -> Result<(), StoreError> {
     let bearer = if *user == ctx.me.user { Bearer::Sibling } else { Bearer::Member };
     for sealed in entries.entries.into_iter().take(ENTRIES_MAX) {
-        match SignedEntry::verify(sealed) {
+        match SignedEntry::verify_whole_or_gone(sealed) {
+            Ok(entry) if entry.body.is_gone() && !vanishing::is_over(&entry.header, ctx.now) => {
+                tracing::warn!(device = %device.short(), "an entry without its body that should have it yet");
+            }
             Ok(entry)
                 if bearer == Bearer::Sibling
                     || Circle::of(ctx, &entry.header.conversation)?
                         .is_some_and(|circle| circle.knows(ctx, user)) =>
             {
+                let (conversation, author) = (entry.header.conversation, entry.header.device);
                 carry(ctx, entry, bearer)?;
+                if bearer == Bearer::Member {
+                    group_acknowledging::note_handed(ctx, &conversation, device, &author);
+                }
             }
             Ok(_) => tracing::warn!(device = %device.short(), "an entry of another conversation"),
             Err(error) => tracing::warn!(device = %device.short(), %error, "an entry was refused"),
@@ -199,13 +207,14 @@ pub(super) fn take(
         if bearer == Bearer::Author {
             is_beyond_fork(ctx, &conversation, &device, seq)?;
         }
-        // In a group there is no news of it.
-        if matches!(circle, Circle::Group(_)) && !is_own {
+        // In a group there is no news of it. Who hands over what another one wrote is told by itself.
+        if matches!(circle, Circle::Group(_)) && !is_own && bearer == Bearer::Author {
             ctx.agenda.behind.insert((conversation, device));
         }
         return Ok(());
     };
     own::look_later(ctx, &conversation);
+    vanishing::note(ctx, &stored.entry.header);
     match &circle {
         Circle::Direct(contact) => turn(ctx, contact, &conversation, is_own)?,
         Circle::Group(group) => groups::judge_entry(ctx, group, &stored)?,
@@ -225,7 +234,8 @@ pub(super) fn take(
         | Content::Text(_)
         | Content::Unknown
         | Content::Annotation(_)
-        | Content::Hidden(_) => {}
+        | Content::Hidden(_)
+        | Content::Gone => {}
     }
     if shows(ctx, &stored)? && circle.shows() {
         changes::tell(ctx, &circle, &stored)?;

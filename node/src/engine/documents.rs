@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use undertone_protocol::ids::{ConversationId, OperationHash};
-use undertone_protocol::membership::{Document, View};
+use undertone_protocol::membership::{Document, Operation, Verdict, View};
 
 use crate::store::{NodeTx, StoreError};
 
@@ -68,5 +68,21 @@ impl Documents {
     /// The group as it was for somebody who knew these operations; `None` where one is not known here.
     pub(super) fn view_at(&self, group: &ConversationId, heads: &[OperationHash]) -> Option<Arc<View>> {
         self.0.get(group).and_then(|open| open.document.borrow_mut().view_at(heads).ok())
+    }
+
+    /// Whether an operation that counts, and that somebody came to know between two moments, is such a one.
+    pub(super) fn between(
+        &self,
+        group: &ConversationId,
+        before: &[OperationHash],
+        after: &[OperationHash],
+        is_such: impl Fn(&Operation) -> bool,
+    ) -> bool {
+        let Some(open) = self.0.get(group) else { return false };
+        let document = open.document.borrow();
+        document.past_of(after, before).any(|(hash, signed)| {
+            is_such(&signed.operation)
+                && document.verdict(&hash).is_some_and(|verdict| verdict == Verdict::Counts)
+        })
     }
 }

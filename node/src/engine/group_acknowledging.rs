@@ -3,16 +3,42 @@
 use std::collections::BTreeSet;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
+use undertone_protocol::keys::DeviceList;
 use undertone_protocol::limits::{LARGE_GROUP_ACKNOWLEDGES, LARGE_GROUP_MEMBERS};
 use undertone_protocol::log::Frontier;
 use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields};
 use undertone_protocol::wire::pairwise::Body;
 
+use super::agenda::Side;
 use super::circle::Circle;
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
 use super::{acknowledged, pairwise};
 use crate::store::{Contact, Purpose, StoreError};
+
+/// Authors of whom a device that handed over their entries is told in one acknowledgement, what is left comes next; and
+/// so many are remembered.
+const HANDED_AUTHORS_TOLD_MAX: usize = 64;
+const HANDED_AUTHORS_MAX: usize = 256;
+
+/// A device of a member hands over what another one wrote, or may do so: it is told what is held of that one.
+pub(super) fn note_handed(
+    ctx: &mut Context<'_>,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    author: &DeviceId,
+) {
+    if ctx.agenda.directory.get(conversation) != Some(&Side::Group) {
+        return;
+    }
+    let which = (*conversation, *device);
+    let handed = ctx.agenda.handed.entry(which).or_default();
+    if handed.len() < HANDED_AUTHORS_MAX {
+        handed.insert(*author);
+    }
+    ctx.agenda.behind.insert(which);
+    ctx.agenda.receipts = true;
+}
 
 /// Tells the authors of a group what this device has of theirs, and its user has read, where that is more than before.
 /// One is on its way to each device at a time.
@@ -31,13 +57,12 @@ pub(super) fn seal(
     let is_news = |device: &DeviceId| {
         delivered.get(device) != told_delivered.get(device) || own.read.get(device) != told_read.get(device)
     };
-    let mut authors: BTreeSet<UserId> = BTreeSet::new();
     let devices = delivered.items().map(|(device, _)| *device);
-    for device in devices.filter(|device| is_news(device)) {
-        authors.extend(circle.user_of(ctx, &device));
-    }
-    let behind: Vec<DeviceId> =
+    let news: BTreeSet<UserId> =
+        devices.filter(is_news).filter_map(|device| circle.user_of(ctx, &device)).collect();
+    let behind: BTreeSet<DeviceId> =
         ctx.agenda.behind.iter().filter(|(of, _)| of == conversation).map(|(_, device)| *device).collect();
+    let mut authors = news.clone();
     authors.extend(behind.iter().filter_map(|device| circle.user_of(ctx, device)));
     authors.remove(&ctx.me.user);
     own.counter += 1;
@@ -45,8 +70,14 @@ pub(super) fn seal(
     let (mut now_delivered, mut now_read) = (told_delivered, told_read);
     for user in authors {
         let Some(author) = circle.person(ctx, &user)? else { continue };
-        let theirs = Theirs::of(&author, &delivered, &own.read);
-        if tell(ctx, circle, &author, conversation, own.counter, &theirs)? {
+        let mut devices = circle.authorised(ctx, &author);
+        if !news.contains(&user) {
+            // The others know it, though what told them may still be on its way.
+            devices.retain(|device| behind.contains(device));
+        }
+        let handed = handed_by(ctx, conversation, &author, &delivered);
+        let theirs = Theirs { handed, ..Theirs::of(&author, &delivered, &own.read) };
+        if tell(ctx, &author, &devices, conversation, own.counter, &theirs)? {
             // What is held may be less than before, by a cut: then that is what they know now.
             theirs.delivered.items().for_each(|(device, item)| now_delivered.set(*device, item.clone()));
             theirs.read.items().for_each(|(device, item)| now_read.set(*device, item.clone()));
@@ -67,10 +98,11 @@ pub(super) fn seal(
     ctx.tx.put_acknowledgement(&Acknowledgement::issue(&ctx.me.key, fields))
 }
 
-/// What is said to one author: of their own devices' entries.
+/// What is said to one author: of their own devices' entries, and of what they handed over.
 struct Theirs {
     delivered: Frontier,
     read: Frontier,
+    handed: Frontier,
 }
 
 impl Theirs {
@@ -85,7 +117,35 @@ impl Theirs {
             }
             theirs
         };
-        Self { delivered: of(delivered), read: of(read) }
+        Self { delivered: of(delivered), read: of(read), handed: Frontier::default() }
+    }
+}
+
+/// What is held of those whose entries a user's devices handed over: else they would do so again and again.
+fn handed_by(
+    ctx: &Context<'_>,
+    conversation: &ConversationId,
+    user: &Contact,
+    delivered: &Frontier,
+) -> Frontier {
+    let devices = user.device_list.iter().flat_map(DeviceList::active).map(|certificate| certificate.device);
+    let handed = devices.filter_map(|device| ctx.agenda.handed.get(&(*conversation, device))).flatten();
+    let mut told = Frontier::default();
+    for author in handed.take(HANDED_AUTHORS_TOLD_MAX) {
+        told.set(*author, delivered.get(author).cloned().unwrap_or_default());
+    }
+    told
+}
+
+/// A device is told what is held of these authors. It stays behind where there are more of them.
+fn was_told(ctx: &mut Context<'_>, which: (ConversationId, DeviceId), handed: &Frontier) {
+    ctx.agenda.behind.remove(&which);
+    let Some(left) = ctx.agenda.handed.get_mut(&which) else { return };
+    left.retain(|author| handed.get(author).is_none());
+    if left.is_empty() {
+        ctx.agenda.handed.remove(&which);
+    } else {
+        ctx.agenda.behind.insert(which);
     }
 }
 
@@ -112,8 +172,8 @@ fn is_too_early(
 /// reached, is behind. False when none got it.
 fn tell(
     ctx: &mut Context<'_>,
-    circle: &Circle,
     author: &Contact,
+    devices: &[DeviceId],
     conversation: &ConversationId,
     counter: u64,
     theirs: &Theirs,
@@ -125,28 +185,29 @@ fn tell(
         .iter()
         .flat_map(|item| item.recipients.iter().map(|recipient| recipient.device))
         .collect();
-    let devices = circle.authorised(ctx, author);
-    let reachable: BTreeSet<DeviceId> = pairwise::look(ctx, author, &devices)?.devices.into_iter().collect();
+    let reachable: BTreeSet<DeviceId> = pairwise::look(ctx, author, devices)?.devices.into_iter().collect();
+    let mut delivered = theirs.delivered.clone();
+    delivered.merge(&theirs.handed);
     let fields = AcknowledgementFields {
         conversation: *conversation,
         device: ctx.me.device,
         counter,
-        delivered: theirs.delivered.clone(),
+        delivered,
         read: theirs.read.clone(),
         at: ctx.now,
     };
     let signed = Acknowledgement::issue(&ctx.me.key, fields).signed;
     let mut is_told = false;
     for device in devices {
-        let which = (*conversation, device);
-        if on_their_way.contains(&device) || !reachable.contains(&device) {
+        let which = (*conversation, *device);
+        if on_their_way.contains(device) || !reachable.contains(device) {
             ctx.agenda.behind.insert(which);
             continue;
         }
         let body = Body::Acknowledgement(signed.to_wire());
-        let Some(payload) = pairwise::seal(ctx, author, &device, body, None)? else { continue };
-        ctx.agenda.behind.remove(&which);
-        outgoing::put(ctx, &author.user, &[device], purpose, NO_GROUP, payload)?;
+        let Some(payload) = pairwise::seal(ctx, author, device, body, None)? else { continue };
+        was_told(ctx, which, &theirs.handed);
+        outgoing::put(ctx, &author.user, &[*device], purpose, NO_GROUP, payload)?;
         is_told = true;
     }
     Ok(is_told)

@@ -2,7 +2,7 @@
 
 use undertone_protocol::ids::UserId;
 use undertone_protocol::keys::Name;
-use undertone_protocol::limits::{GROUP_DESCRIPTION_BYTES_MAX, GROUPS_MAX};
+use undertone_protocol::limits::{GROUP_DESCRIPTION_BYTES_MAX, GROUPS_MAX, TIMER_MAX};
 use undertone_protocol::membership::{Action, Role, SettingsChange};
 
 use super::answers::{Answer, Reply, error, now};
@@ -159,11 +159,15 @@ fn settings(change: GroupChange) -> Result<SettingsChange, CommandError> {
     if change.description.as_ref().is_some_and(|text| text.len() > GROUP_DESCRIPTION_BYTES_MAX) {
         return Err(invalid(format!("a description has at most {GROUP_DESCRIPTION_BYTES_MAX} bytes")));
     }
+    if change.timer_s.is_some_and(|timer_s| timer_s > TIMER_MAX.as_secs()) {
+        let days = TIMER_MAX.as_secs() / (24 * 3_600);
+        return Err(invalid(format!("messages vanish after {days} days at most")));
+    }
     Ok(SettingsChange {
         name: name.map_err(|problem| invalid(problem.to_string()))?,
         description: change.description,
         picture: None,
-        timer_s: None,
+        timer_s: change.timer_s,
         may_add: change.may_add.as_deref().map(role_called).transpose()?,
         may_write: change.may_write.as_deref().map(role_called).transpose()?,
         history: change.history,

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use prost::Message;
+use undertone_protocol::entry::Content;
 use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 use undertone_protocol::keys::DeviceList;
-use undertone_protocol::limits::{ENTRIES_BYTES_MAX, ENTRIES_MAX};
+use undertone_protocol::limits::{ENTRIES_BYTES_MAX, ENTRIES_MAX, ENVELOPE_TTL_MAX};
 use undertone_protocol::log::{Frontier, FrontierItem};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, pairwise::Body};
@@ -30,12 +31,30 @@ const SPOKE: Duration = Duration::from_secs(60);
 pub(super) const OFFER_LIFE: Duration = Duration::from_secs(60);
 pub(super) const OFFER_LIFE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
-/// A contact's device said what it holds of a conversation.
-pub(super) fn spoke(ctx: &mut Context<'_>, device: &DeviceId, conversation: &ConversationId) {
-    let which = (*device, *conversation);
-    is_heard(ctx, &which);
+/// A contact's or member's device said what it holds of a conversation.
+pub(super) fn spoke(
+    ctx: &mut Context<'_>,
+    circle: &Circle,
+    user: &UserId,
+    device: &DeviceId,
+) -> Result<(), StoreError> {
+    let which = (*device, circle.conversation(ctx));
     ctx.agenda.spoke.entry(which).or_insert(ctx.now);
     ctx.agenda.compare.entry(which).or_insert(ctx.now.after(SPOKE));
+    match circle {
+        Circle::Direct(_) => is_heard(ctx, &which),
+        // Whoever was let in waits for what this device hands over.
+        Circle::Group(_) if hands_history(ctx, circle, user)? => look_again(ctx, &which, ctx.now),
+        Circle::Group(_) => {}
+    }
+    Ok(())
+}
+
+/// Whether this device hands over to a member what was written before they came in.
+fn hands_history(ctx: &Context<'_>, circle: &Circle, user: &UserId) -> Result<bool, StoreError> {
+    let Circle::Group(group) = circle else { return Ok(false) };
+    let shows = ctx.groups.view(&group.id).is_some_and(|view| view.settings.history);
+    Ok(shows && ctx.tx.member(&group.id, user)?.is_some_and(|member| member.hands_history))
 }
 
 /// An own other device did: it waits for what it lacks.
@@ -191,15 +210,69 @@ pub(super) fn reached(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -
     Ok(())
 }
 
-/// Whose entries a device gets from here: a sibling everybody's; somebody else's device those of the user's devices
-/// that can't send them themselves any more, and in a group those of members who are gone.
-fn is_offered(ctx: &Context<'_>, circle: &Circle, to: &Contact, author: &DeviceId) -> bool {
-    let gone = || match circle.user_of(ctx, author) {
-        Some(user) if user == ctx.me.user => !own::is_sibling(ctx, author) && *author != ctx.me.device,
-        Some(user) => membership::is_gone(ctx, circle, &user, author),
-        None => false,
+/// Which of an author's entries a device gets from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Offered {
+    None,
+    All,
+    /// What was written before its user came in.
+    Before,
+    /// What it says that it lacks between others.
+    Gaps,
+    /// Of these what its author sends no more by itself.
+    OldGaps,
+    /// Of these what says nothing any more.
+    GoneGaps,
+}
+
+/// A sibling gets everybody's; somebody else's device those of the user's devices that can't send them themselves any
+/// more, and in a group those of members who are gone. Whom this device let in gets what the group shows them; and what
+/// a member's device says that it lacks of an author it gets from whoever it says so to.
+fn offered(ctx: &Context<'_>, circle: &Circle, to: &Contact, hands: bool, author: &DeviceId) -> Offered {
+    let Some(user) = circle.user_of(ctx, author) else {
+        return if own::is_me(ctx, to) { Offered::All } else { Offered::None };
     };
-    own::is_me(ctx, to) || gone()
+    let is_mine = user == ctx.me.user;
+    let gone = || match is_mine {
+        true => !own::is_sibling(ctx, author) && *author != ctx.me.device,
+        false => membership::is_gone(ctx, circle, &user, author),
+    };
+    match circle {
+        _ if own::is_me(ctx, to) || gone() => Offered::All,
+        Circle::Direct(_) if *author == ctx.me.device => Offered::GoneGaps,
+        Circle::Direct(_) => Offered::None,
+        Circle::Group(_) if hands => Offered::Before,
+        Circle::Group(_) if is_mine => Offered::OldGaps,
+        Circle::Group(_) => Offered::Gaps,
+    }
+}
+
+impl Offered {
+    /// The last number that is looked at, by what a device says that it holds of the author.
+    fn through(self, item: &FrontierItem) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::All | Self::Before => u64::MAX,
+            Self::Gaps | Self::OldGaps | Self::GoneGaps => item.last(),
+        }
+    }
+
+    /// Whether an entry is among them.
+    fn covers(self, ctx: &Context<'_>, circle: &Circle, to: &Contact, stored: &StoredEntry) -> bool {
+        match self {
+            Self::None => false,
+            Self::All | Self::Gaps => true,
+            // Whoever was put out was not sent the entry by which they were.
+            Self::Before => {
+                matches!(stored.entry.body.content, Content::Operation(_))
+                    || !membership::was_told(ctx, circle, &to.user, &stored.entry.header)
+            }
+            Self::OldGaps => {
+                stored.entry.body.is_gone() || ctx.now.since(stored.received) >= ENVELOPE_TTL_MAX
+            }
+            Self::GoneGaps => stored.entry.body.is_gone(),
+        }
+    }
 }
 
 /// Sends a device what it lacks of a conversation; what is on its way, or may still be, is left for later.
@@ -224,14 +297,20 @@ fn offer(
             look_again(ctx, &which, again);
             return Ok(());
         }
-        unheard = offer.unheard.saturating_add(1);
+        // One that takes some of it gets on.
+        let takes = offer.entries.iter().any(|(author, seq)| held.covers(author, *seq));
+        unheard = if takes { 0 } else { offer.unheard.saturating_add(1) };
     }
-    let Lacking { entries, again } = lacking(ctx, circle, to, device, held)?;
+    let hands = hands_history(ctx, circle, &to.user)?;
+    let Lacking { entries, again } = lacking(ctx, circle, (to, device, hands), held)?;
     if let Some(again) = again {
         look_again(ctx, &which, again);
     }
     if entries.is_empty() {
         ctx.agenda.offered.remove(&which);
+        if hands && again.is_none() {
+            handed_over(ctx, conversation, &to.user)?;
+        }
         return Ok(());
     }
     if pairwise::reach(ctx, to, &[*device])?.is_none() {
@@ -245,6 +324,13 @@ fn offer(
         send(ctx, to, device, conversation, batch)?;
     }
     Ok(())
+}
+
+/// Somebody who was let in has all that was written before.
+fn handed_over(ctx: &mut Context<'_>, group: &ConversationId, user: &UserId) -> Result<(), StoreError> {
+    let Some(mut member) = ctx.tx.member(group, user)? else { return Ok(()) };
+    member.hands_history = false;
+    ctx.tx.put_member(&member)
 }
 
 /// Whether a device still lacks something of an offer.
@@ -277,8 +363,7 @@ impl Lacking {
 fn lacking(
     ctx: &Context<'_>,
     circle: &Circle,
-    to: &Contact,
-    recipient: &DeviceId,
+    (to, recipient, hands): (&Contact, &DeviceId, bool),
     held: &Frontier,
 ) -> Result<Lacking, StoreError> {
     let conversation = &circle.conversation(ctx);
@@ -286,21 +371,23 @@ fn lacking(
     let mut lacking = Lacking { entries: Vec::new(), again: None };
     let (mut bytes, room) = (0, BATCHES_MAX * ENTRIES_BYTES_MAX);
     for (device, _) in ctx.tx.frontier(conversation)? {
-        if device == *recipient || !is_offered(ctx, circle, to, &device) {
+        if device == *recipient {
             continue;
         }
         let item = held.get(&device).unwrap_or(&nothing);
         let before = lacking.entries.len();
         // Who knows of a fork tells of nothing beyond it, and nobody needs that.
         let fork = log::fork(ctx.tx, conversation, &device)?;
-        let is_beyond = |seq| fork.as_ref().is_some_and(|fork| seq > fork.through);
+        let offered = offered(ctx, circle, to, hands, &device);
+        let end = offered.through(item).min(fork.as_ref().map_or(u64::MAX, |fork| fork.through));
         let mut from = item.seq.checked_add(1);
-        while let Some(gap) = from.and_then(|from| item.gap(from)) {
+        while let Some(gap) = from.and_then(|from| item.gap(from)).filter(|gap| gap.from <= end) {
             let page = ctx.tx.entries_of(conversation, &device, gap.from, PAGE)?;
             let Some(last) = page.last() else { break };
             from = last.entry.header.seq.checked_add(1);
             for stored in page {
-                if item.covers(stored.entry.header.seq) || is_beyond(stored.entry.header.seq) {
+                let seq = stored.entry.header.seq;
+                if item.covers(seq) || seq > end || !offered.covers(ctx, circle, to, &stored) {
                     continue;
                 }
                 // Contacts refuse what is beyond a cut.

@@ -6,6 +6,7 @@ use undertone_protocol::keys::{Bundle, BundleFields, MailboxAddress, Prekey, Sea
 use undertone_protocol::limits::PREKEY_BATCH;
 use undertone_protocol::wire::{self, frame::Body};
 
+use super::agenda::Kept;
 use super::asked::Asked;
 use super::context::Context;
 use super::intake::ack;
@@ -281,7 +282,7 @@ fn make_batch(ctx: &mut Context<'_>, home: &mut HomeRelay, count: usize) -> Resu
 
 /// Forgets invitations that ended, but while a request may wait that came by one in time.
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    if !ctx.agenda.kept_requests.is_empty() {
+    if ctx.agenda.kept.values().any(|kept| *kept != Kept::Member) {
         return Ok(());
     }
     for invitation in ctx.tx.invitations()? {

@@ -5,13 +5,13 @@ use undertone_protocol::crypto::{InboundChannel, PayloadKind, classify, decrypt_
 use undertone_protocol::entry::SignedEntry;
 use undertone_protocol::ids::{DeviceId, PayloadHash, RelayId, SessionId, Tag};
 use undertone_protocol::limits::{
-    CHANNEL_UNACKNOWLEDGED_MAX, CHANNELS_PER_PEER_MAX, PAYLOAD_BYTES_MAX, QUARANTINE_ITEMS_MAX,
-    REQUESTS_KEPT_MAX, SEEN_ITEMS_MAX,
+    CHANNEL_UNACKNOWLEDGED_MAX, CHANNELS_PER_PEER_MAX, INTRODUCTIONS_KEPT_MAX, PAYLOAD_BYTES_MAX,
+    QUARANTINE_ITEMS_MAX, REQUESTS_KEPT_MAX, SEEN_ITEMS_MAX,
 };
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::admission::Admission;
-use super::agenda::Agenda;
+use super::agenda::{Agenda, Kept};
 use super::context::Context;
 use super::direct::{self, Bearer};
 use super::introductions::{self, NotTaken};
@@ -30,12 +30,20 @@ const SEEN_TRIM_EVERY: usize = 1_024;
 enum Opened {
     /// It did what it says.
     Handled,
-    /// Its key has not come yet, or there is no room for a request (which has no tag).
-    Later(Option<Tag>),
+    /// It may open, or be taken, later.
+    Later(Waits),
     /// It opened, but says something that is not allowed.
     Idle(String),
     /// It does not open.
     Refused(String),
+}
+
+/// What a payload waits for.
+enum Waits {
+    /// Its key, or what it hangs on.
+    Tag(Tag),
+    /// An introduction, for room or for a group's operations.
+    Introduction(Kept),
 }
 
 /// A relay delivers a payload.
@@ -68,8 +76,8 @@ pub(super) fn delivered(
     }
     match open(ctx, &deliver.payload)? {
         Opened::Handled => {}
-        Opened::Later(tag) => {
-            put_aside(ctx, tag, Quarantined { hash, payload: deliver.payload, received: ctx.now })?
+        Opened::Later(waits) => {
+            put_aside(ctx, waits, Quarantined { hash, payload: deliver.payload, received: ctx.now })?
         }
         Opened::Idle(reason) => tracing::warn!(payload = %hash.short(), reason, "a payload was refused"),
         Opened::Refused(reason) => {
@@ -139,7 +147,7 @@ fn open_channel(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
             return take(ctx, channel, Some(before), peer, content);
         }
     }
-    Ok(Opened::Later(Some(*tag)))
+    Ok(Opened::Later(Waits::Tag(*tag)))
 }
 
 /// Takes what a channel carried, and keeps the channel once it is proved whose it is. `before` is what
@@ -159,7 +167,7 @@ fn take(
             (Some(device), NotTaken::Refused(reason)) => (device, Opened::Idle(reason)),
             (None, NotTaken::Refused(reason)) => return Ok(Opened::Idle(reason)),
             // Nothing is kept of the channel: it opens as it did now.
-            (_, NotTaken::Later) => return Ok(Opened::Later(None)),
+            (_, NotTaken::Later(kept)) => return Ok(Opened::Later(Waits::Introduction(kept))),
         },
     };
     ctx.tx.put_inbound_channel(&hash, &channel, Some(&device))?;
@@ -189,14 +197,14 @@ fn open_message(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
                 let admission = direct::admit(ctx, &entry, Bearer::Author)?;
                 let Some(key) = ctx.tx.receiver_key(&session)? else { continue };
                 if let Admission::Later = admission {
-                    return Ok(Opened::Later(Some(*tag)));
+                    return Ok(Opened::Later(Waits::Tag(*tag)));
                 }
                 sealing::consume(ctx, key, index, tag)?;
                 return match admission {
                     Admission::Taken(circle) => {
                         direct::take(ctx, circle, entry, Bearer::Author).map(|()| Opened::Handled)
                     }
-                    Admission::Later => Ok(Opened::Later(Some(*tag))),
+                    Admission::Later => Ok(Opened::Later(Waits::Tag(*tag))),
                     Admission::Refused(reason) => Ok(Opened::Idle(reason.to_owned())),
                     Admission::NotWritten => direct::was_copied(ctx, &entry.header).map(|()| Opened::Handled),
                 };
@@ -204,7 +212,7 @@ fn open_message(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
             Err(reason) => refusal = Some(reason),
         }
     }
-    Ok(refusal.map_or(Opened::Later(Some(*tag)), Opened::Refused))
+    Ok(refusal.map_or(Opened::Later(Waits::Tag(*tag)), Opened::Refused))
 }
 
 fn open_under(
@@ -232,9 +240,12 @@ fn open_under(
     })
 }
 
-/// Keeps a payload until its key comes, or until there is room for a request.
-fn put_aside(ctx: &mut Context<'_>, tag: Option<Tag>, item: Quarantined) -> Result<(), StoreError> {
-    let Some(tag) = tag else { return keep_request(ctx, item) };
+/// Keeps a payload until it may open.
+fn put_aside(ctx: &mut Context<'_>, waits: Waits, item: Quarantined) -> Result<(), StoreError> {
+    let tag = match waits {
+        Waits::Tag(tag) => tag,
+        Waits::Introduction(kept) => return keep_introduction(ctx, kept, item),
+    };
     ctx.tx.put_quarantine(&item)?;
     ctx.agenda.quarantined.insert(tag);
     // The store drops the oldest beyond its bound; their tags go with the next count.
@@ -244,30 +255,35 @@ fn put_aside(ctx: &mut Context<'_>, tag: Option<Tag>, item: Quarantined) -> Resu
     Ok(())
 }
 
-/// Those that one has no room for expire at the asker, who is told so then.
-fn keep_request(ctx: &mut Context<'_>, item: Quarantined) -> Result<(), StoreError> {
-    if ctx.agenda.kept_requests.len() >= REQUESTS_KEPT_MAX {
+/// Requests that one has no room for expire at the asker, who is told so then; members introduce themselves again.
+fn keep_introduction(ctx: &mut Context<'_>, kept: Kept, item: Quarantined) -> Result<(), StoreError> {
+    let kept_max = match kept {
+        Kept::Request => REQUESTS_KEPT_MAX,
+        Kept::Member | Kept::Unknown => INTRODUCTIONS_KEPT_MAX,
+    };
+    if ctx.agenda.kept(kept) >= kept_max {
         count_quarantine(ctx.tx, ctx.agenda)?;
     }
-    if ctx.agenda.kept_requests.len() >= REQUESTS_KEPT_MAX {
-        tracing::warn!(payload = %item.hash.short(), "a request was dropped: too many wait");
+    if ctx.agenda.kept(kept) >= kept_max {
+        tracing::warn!(payload = %item.hash.short(), "an introduction was dropped: too many wait");
         return Ok(());
     }
-    ctx.agenda.kept_requests.insert(item.hash);
+    ctx.agenda.kept.insert(item.hash, kept);
     ctx.tx.put_quarantine(&item)
 }
 
 /// Notes what is in quarantine.
 pub(super) fn count_quarantine(tx: &dyn NodeTx, agenda: &mut Agenda) -> Result<(), StoreError> {
     agenda.quarantined.clear();
-    agenda.kept_requests.clear();
+    let known = std::mem::take(&mut agenda.kept);
     for item in tx.quarantine(QUARANTINE_ITEMS_MAX)? {
         match classify(&item.payload) {
             Ok(PayloadKind::Channel { tag } | PayloadKind::Message { tag }) => {
                 agenda.quarantined.insert(tag);
             }
             Ok(PayloadKind::Opening { .. }) => {
-                agenda.kept_requests.insert(item.hash);
+                let kept = known.get(&item.hash).copied().unwrap_or(Kept::Unknown);
+                agenda.kept.insert(item.hash, kept);
             }
             Ok(PayloadKind::Link) | Err(_) => {}
         }
@@ -280,23 +296,27 @@ pub(super) fn retry_quarantine(ctx: &mut Context<'_>) -> Result<(), StoreError> 
     // Opening one can bring the key for another.
     while std::mem::take(&mut ctx.agenda.quarantine) {
         let mut progress = false;
-        let mut room = if ctx.agenda.kept_requests.is_empty() { 0 } else { introductions::room(ctx)? };
+        let mut room = if ctx.agenda.kept.is_empty() { 0 } else { introductions::room(ctx)? };
         for item in ctx.tx.quarantine(QUARANTINE_ITEMS_MAX)? {
-            let is_request = ctx.agenda.kept_requests.contains(&item.hash);
+            let is_request = ctx.agenda.kept.get(&item.hash) == Some(&Kept::Request);
             if is_request && room == 0 {
                 continue;
             }
             match open(ctx, &item.payload)? {
-                Opened::Later(_) => continue,
+                Opened::Later(Waits::Introduction(kept)) => {
+                    ctx.agenda.kept.insert(item.hash, kept);
+                    continue;
+                }
+                Opened::Later(Waits::Tag(_)) => continue,
                 Opened::Handled => {}
                 Opened::Idle(reason) | Opened::Refused(reason) => {
                     tracing::warn!(payload = %item.hash.short(), reason, "a payload was refused");
                 }
             }
             progress = true;
+            ctx.agenda.kept.remove(&item.hash);
             if is_request {
                 room = room.saturating_sub(1);
-                ctx.agenda.kept_requests.remove(&item.hash);
             }
             ctx.tx.delete_quarantine(&item.hash)?;
         }

@@ -8,7 +8,7 @@ use undertone_protocol::limits::REQUESTS_MAX;
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::wire::{self, pairwise::Body};
 
-use super::agenda::Side;
+use super::agenda::{Kept, Side};
 use super::clock;
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
@@ -19,8 +19,8 @@ use crate::store::{Contact, ContactState, Purpose, StoreError};
 
 /// Why an introduction is not taken.
 pub(super) enum NotTaken {
-    /// It is a request, and too many wait for the user already.
-    Later,
+    /// It is a request, and too many wait for the user already; or it is of somebody who may be a member of a group.
+    Later(Kept),
     /// It is not allowed.
     Refused(Refusal),
 }
@@ -164,7 +164,7 @@ pub(super) fn admit(
     match (ctx.tx.contact(&user)?, fields.kind) {
         (known, IntroductionKind::Member { group }) => {
             let is_taken = groups::admit_introduction(ctx, known, fields, &group)?;
-            return Ok(if is_taken { Ok(()) } else { Err(NotTaken::Later) });
+            return Ok(if is_taken { Ok(()) } else { Err(NotTaken::Later(Kept::Member)) });
         }
         (Some(contact), IntroductionKind::Request { invitation })
             if contact.state == ContactState::Member =>
@@ -231,7 +231,7 @@ fn first(
     }
     let contacts = ctx.tx.contacts()?;
     if room_among(&contacts) == 0 {
-        return Ok(Err(NotTaken::Later));
+        return Ok(Err(NotTaken::Later(Kept::Request)));
     }
     let mut contact = match member {
         Some(member) => Contact { state: ContactState::Requested, ..member },
@@ -260,7 +260,7 @@ fn room_among(contacts: &[Contact]) -> usize {
 
 /// A request may wait no more: one of those that are kept may come in its place.
 pub(super) fn answered(ctx: &mut Context<'_>) {
-    ctx.agenda.quarantine |= !ctx.agenda.kept_requests.is_empty();
+    ctx.agenda.quarantine |= ctx.agenda.kept(Kept::Request) > 0;
 }
 
 /// Somebody known says how to reach them, and maybe more.

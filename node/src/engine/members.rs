@@ -19,15 +19,17 @@ pub(super) fn group_handle(ctx: &Context<'_>, group: &ConversationId) -> Result<
     }))
 }
 
-/// The handle of a member's step: another one each time that they are let in.
+/// The handle of a member's step: another one each time that they are let in, or that this user is. By the grants of
+/// both, theirs first.
 pub(super) fn member_handle(
     ctx: &Context<'_>,
     group: &ConversationId,
     user: &UserId,
-    grant: &OperationHash,
+    [theirs, own]: [&OperationHash; 2],
 ) -> Result<Handle, StoreError> {
     let secret = own::own_contact(ctx)?.map_or(Handle::new([0; 8]), |own| own.token);
-    let parts: [&[u8]; 4] = [secret.as_bytes(), group.as_bytes(), user.as_bytes(), grant.as_bytes()];
+    let parts: [&[u8]; 5] =
+        [secret.as_bytes(), group.as_bytes(), user.as_bytes(), theirs.as_bytes(), own.as_bytes()];
     Ok(Handle::derive("undertone v1 handle of a member's token", &parts))
 }
 

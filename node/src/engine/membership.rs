@@ -8,6 +8,7 @@ use undertone_protocol::membership::{Action, Link, Operation, SettingsChange};
 use super::circle::{Circle, name_of};
 use super::context::Context;
 use super::own;
+use crate::command::span;
 use crate::store::{Contact, StoreError};
 
 /// The operations that the author of a group's entry knew.
@@ -40,6 +41,33 @@ pub(super) fn was_told(ctx: &Context<'_>, circle: &Circle, user: &UserId, header
             ctx.groups.view_at(&group.id, &heads_of(header)).is_some_and(|view| view.is_in(user))
         }
     }
+}
+
+/// Whether an entry waits for somebody who is in: it was for them, and they never went since.
+pub(super) fn waits_for(ctx: &Context<'_>, circle: &Circle, user: &UserId, header: &EntryHeader) -> bool {
+    let Circle::Group(group) = circle else { return true };
+    let heads = heads_of(header);
+    was_told(ctx, circle, user, header)
+        && !went_between(ctx, &group.id, user, &heads, &ctx.groups.heads(&group.id))
+}
+
+/// Whether somebody went between two moments of a group: was removed, or left.
+pub(super) fn went_between(
+    ctx: &Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+    before: &[OperationHash],
+    after: &[OperationHash],
+) -> bool {
+    let is_theirs = |device: &DeviceId| match own::is_own(ctx, device) {
+        true => *user == ctx.me.user,
+        false => ctx.agenda.devices.get(device) == Some(user),
+    };
+    ctx.groups.between(group, before, after, |made| match &made.action {
+        Action::Remove { user: gone, .. } => gone == user,
+        Action::Leave { .. } => is_theirs(&made.device),
+        _ => false,
+    })
 }
 
 /// The group that somebody asks to be let into, with its name: by a link that still holds.
@@ -91,8 +119,10 @@ fn settings(change: &SettingsChange) -> String {
     if change.picture.is_some() {
         parts.push("changed the picture".to_owned());
     }
-    if let Some(seconds) = change.timer_s {
-        parts.push(format!("set the timer to {seconds} s"));
+    match change.timer_s {
+        Some(0) => parts.push("lets messages stay".to_owned()),
+        Some(seconds) => parts.push(format!("lets messages vanish after {}", span(seconds))),
+        None => {}
     }
     if let Some(role) = change.may_add {
         parts.push(format!("lets {}s and above add members", role.as_str()));

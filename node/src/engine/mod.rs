@@ -32,9 +32,9 @@ mod own;
 mod circle;
 mod admission;
 mod membership;
-mod writing;
-
 mod acknowledged;
+mod vanishing;
+mod writing;
 mod shown;
 mod texts;
 mod warnings;
@@ -58,7 +58,6 @@ mod sealing;
 
 mod custody;
 mod history;
-mod losses;
 mod group_acknowledging;
 mod acknowledging;
 mod ticks;
@@ -68,6 +67,7 @@ mod receipts;
 mod healing;
 
 mod groups;
+mod losses;
 
 mod introductions;
 

@@ -49,6 +49,10 @@ pub(super) fn sent(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreEr
 }
 
 fn of_group(ctx: &mut Context<'_>, circle: &Circle, delivery: &Delivery) -> Result<Tick, StoreError> {
+    // Whoever is out is told nothing more, and knows of no members.
+    if !circle.is_open() {
+        return Ok(Tick::Queued);
+    }
     load(ctx, circle, &delivery.conversation)?;
     let nobody = BTreeMap::new();
     let known = ctx.agenda.progress.get(&delivery.conversation).unwrap_or(&nobody);

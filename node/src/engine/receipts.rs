@@ -65,8 +65,7 @@ pub(super) fn received(
     siblings_ticks(ctx, &circle, &before, &ever, fields)?;
     ctx.agenda.take_in.insert((*device, conversation));
     // What it still lacks when what waits for it had time to come.
-    history::spoke(ctx, device, &conversation);
-    Ok(())
+    history::spoke(ctx, &circle, user, device)
 }
 
 /// Another device of the user says what it has, and what the user read there: that is read here too.
@@ -105,9 +104,8 @@ fn siblings_ticks(
                 continue;
             }
             let header = &stored.entry.header;
-            let elsewhere = views::siblings_tick(ctx, circle, header, Some(&said.device))?;
-            let was = views::tick_by(before, header).max(elsewhere);
-            let tick = views::tick_by(after, header).max(elsewhere);
+            let was = views::siblings_tick(ctx, circle, header, Some((&said.device, before)))?;
+            let tick = views::siblings_tick(ctx, circle, header, None)?;
             if tick > was {
                 ctx.events.push(Event::Tick {
                     contact: circle.name(),

@@ -182,6 +182,9 @@ fn goes_again(
     device: &DeviceId,
     what: What,
 ) -> Result<bool, StoreError> {
+    if ctx.tx.entry(&delivery.entry)?.is_none_or(|stored| stored.entry.body.is_gone()) {
+        return Ok(false);
+    }
     let purpose = Purpose::Entry(delivery.entry);
     let items = ctx.tx.outbox_heads_of(&purpose)?;
     let states = ctx.tx.outbox_of_to(&purpose, device)?;

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::links::{Links, drop_link};
 use super::own;
 use super::types::Outputs;
-use crate::store::{Contact, ContactState, HomeRelay, Revocation, StoreError};
+use crate::store::{Contact, ContactState, HomeRelay, Member, Revocation, StoreError};
 
 /// Revocations that one relay is told at a time.
 const TELL_MAX: usize = 16;
@@ -94,7 +94,7 @@ pub(super) fn confirmed(ctx: &mut Context<'_>, relay: &RelayId, path: Vec<Handle
     ctx.tx.put_revocation(&Revocation { relay: *relay, path, confirmed: true })
 }
 
-/// The relay's table is full: a new secret makes all tokens void, and contacts get new ones. Links to this
+/// The relay's table is full: a new secret makes all tokens void, and contacts and members of groups get new ones. Links to this
 /// mailbox that were given away end with it.
 pub(super) fn new_epoch(
     ctx: &mut Context<'_>,
@@ -114,6 +114,13 @@ pub(super) fn new_epoch(
             // It goes out when the relay has the new secret.
             contact.introduction_due = true;
             ctx.tx.put_contact(&contact)?;
+        }
+    }
+    for group in ctx.tx.groups()? {
+        for mut member in ctx.tx.members(&group.id)?.into_iter().filter(Member::is_in) {
+            member.introduction_due = true;
+            ctx.tx.put_member(&member)?;
+            ctx.agenda.meet.insert(group.id);
         }
     }
     // It registers again as it connects.

@@ -16,7 +16,7 @@ use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
     acknowledging, bundles, checkpoints, commands, forks, frames, groups, healing, history, home, inbox,
-    introductions, keys, linking, losses, own_list, receipts, records, resend, sealing, sweep,
+    introductions, keys, linking, losses, own_list, receipts, records, resend, sealing, sweep, vanishing,
 };
 use crate::event::Event;
 use crate::store::{Contact, ContactState, NodeTx, StoreError};
@@ -182,6 +182,7 @@ impl Engine {
         records::tell_due(&mut ctx)?;
         self.reload(tx)?;
         let Parts { mut ctx, links, fetches, waiters, walk } = self.parts(tx, now);
+        vanishing::due(&mut ctx)?;
         if ctx.me.is_silenced() {
             // Nothing goes out any more, nor is anything asked for.
             waiters.check(&mut ctx, links, out)?;
@@ -228,7 +229,7 @@ impl Engine {
     pub fn next_deadline(&self) -> Timestamp {
         let lasting = self.links.next_deadline().into_iter().chain(self.waiters.next_deadline());
         let lasting = lasting.chain((!self.agenda.take_in.is_empty()).then_some(Timestamp::ZERO));
-        let lasting = lasting.fold(self.sweep_at, Timestamp::min);
+        let lasting = lasting.chain(self.agenda.vanishes_at).fold(self.sweep_at, Timestamp::min);
         // A device that is silenced does nothing of the rest any more.
         if self.me.is_silenced() { lasting } else { self.next_work().fold(lasting, Timestamp::min) }
     }
@@ -279,6 +280,7 @@ struct Parts<'a> {
 fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreError> {
     let mut agenda = Agenda { publish: true, receipts: true, quarantine: true, ..Agenda::default() };
     inbox::count_quarantine(tx, &mut agenda)?;
+    agenda.vanishes_at = tx.next_expiry()?;
     for contact in tx.contacts()? {
         if let Some(list) = &contact.device_list {
             agenda.note_devices(contact.user, list);

@@ -1,6 +1,7 @@
 //! Sender keys: who gets them, when a new one is made, and what is sealed under them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use prost::Message;
 use rand_core::Rng;
@@ -14,7 +15,7 @@ use undertone_protocol::limits::{OUTBOX_ITEMS_MAX, RECEIVER_KEYS_PER_DEVICE_MAX,
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::wire::{self, pairwise::Body};
 
-use super::circle::Circle;
+use super::circle::{Circle, KeyLife};
 use super::context::Context;
 use super::{acknowledged, outgoing, own, pairwise};
 use crate::log;
@@ -121,6 +122,12 @@ fn seal_some(
             continue;
         }
         let Some(stored) = ctx.tx.entry(&delivery.entry)? else { continue };
+        if stored.entry.body.is_gone() {
+            // There is nothing to say any more: whoever sees that it is missing gets its header.
+            delivery.sealed = true;
+            ctx.tx.put_delivery(&delivery)?;
+            continue;
+        }
         // The message, its copy, and a key for each device at most. What has no room waits.
         let Some(left) = room.checked_sub(2 + reachable + own::siblings(ctx).len()) else {
             ctx.agenda.seal.insert(conversation);
@@ -176,7 +183,7 @@ fn seal(
     let users = users(recipients);
     let mut key = match ctx.tx.sender_key(&delivery.conversation)? {
         Some(key) if !must_rotate(ctx, circle, &key, &users) => key,
-        _ => new_key(ctx, delivery.conversation),
+        _ => new_key(ctx, delivery.conversation, &circle.key_life()),
     };
     // Items of one group travel in one publish, the keys before what they open.
     let group = ctx.rng.next_u64() >> 1;
@@ -281,7 +288,9 @@ fn must_rotate(
         || key.own_holders.iter().any(|holder| !siblings.contains(holder))
 }
 
-fn new_key(ctx: &mut Context<'_>, conversation: ConversationId) -> SenderKey {
+pub(super) fn new_key(ctx: &mut Context<'_>, conversation: ConversationId, life: &KeyLife) -> SenderKey {
+    let jitter_ms = u64::try_from(life.jitter.as_millis()).unwrap_or(u64::MAX);
+    let earlier_ms = ctx.rng.next_u64().checked_rem(jitter_ms).unwrap_or(0);
     SenderKey {
         conversation,
         state: ctx.crypto.new_sender_key(),
@@ -289,7 +298,7 @@ fn new_key(ctx: &mut Context<'_>, conversation: ConversationId) -> SenderKey {
         holders: Vec::new(),
         own_header_key: HeaderKey::random(ctx.rng),
         own_holders: Vec::new(),
-        made: ctx.now,
+        made: ctx.now.before(Duration::from_millis(earlier_ms)),
         messages: 0,
         turned: false,
     }

@@ -12,6 +12,7 @@ use undertone_protocol::time::Timestamp;
 use super::circle::{Circle, name_of};
 use super::context::Context;
 use super::membership;
+use super::vanishing::is_over;
 use crate::command::{MentionView, MessageView, ReactionView, ReplyView};
 use crate::log;
 use crate::store::{ContactState, StoreError, StoredEntry};
@@ -91,10 +92,15 @@ fn is_hidden(ctx: &Context<'_>, entry: &EntryId) -> Result<bool, StoreError> {
 /// Whether an entry is a line of the conversation with a contact, to be seen by the user. Its cut is not looked at.
 pub(super) fn is_line(ctx: &Context<'_>, circle: &Circle, stored: &StoredEntry) -> Result<bool, StoreError> {
     let is_line = match stored.entry.body.content {
-        Content::Text(_) | Content::Devices(_) | Content::Operation(_) | Content::Unknown => true,
+        // Deleted, or it would be over.
+        Content::Gone => true,
+        Content::Text(_) | Content::Devices(_) | Content::Unknown => true,
+        // Of a contact alone there is no membership.
+        Content::Operation(_) => matches!(circle, Circle::Group(_)),
         Content::Account(_) | Content::Annotation(_) | Content::Hidden(_) => false,
     };
-    Ok(is_line && came_in_time(circle, stored) && !is_hidden(ctx, &stored.entry.id)?)
+    let is_over = is_over(&stored.entry.header, ctx.now);
+    Ok(is_line && !is_over && came_in_time(circle, stored) && !is_hidden(ctx, &stored.entry.id)?)
 }
 
 /// The annotations of an entry that may count.
@@ -122,7 +128,11 @@ pub(super) fn annotated(
     circle: &Circle,
     stored: &StoredEntry,
 ) -> Result<Option<Annotated>, StoreError> {
-    let Content::Text(text) = &stored.entry.body.content else { return Ok(None) };
+    let text = match &stored.entry.body.content {
+        Content::Text(text) => text,
+        Content::Gone => return Ok(Some(Annotated::deleted())),
+        _ => return Ok(None),
+    };
     let header = &stored.entry.header;
     let entries = annotations(ctx, circle, header, &stored.entry.id)?;
     let Some(author) = circle.user_of(ctx, &header.device) else { return Ok(None) };

@@ -6,24 +6,27 @@ use rand_core::SeedableRng;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::crypto::{HeaderKey, KeyPackage, PackageEnds, Vodozemac};
 use undertone_protocol::entry::{Content, DeviceChange, EntryBody, EntryHeader, SignedEntry};
-use undertone_protocol::ids::{CurveKey, DeviceId, Handle, PayloadHash, RelayId, SessionId, UserId};
+use undertone_protocol::ids::{
+    ConversationId, CurveKey, DeviceId, Handle, PayloadHash, RelayId, SessionId, UserId,
+};
 use undertone_protocol::keys::{
     Certificate, DeviceKey, DeviceList, DeviceRevoke, DeviceRevokeFields, IdentityKey, ListedDevice, Name,
     RecoveryPhrase, RelayAddress,
 };
-use undertone_protocol::limits::{RECEIVER_KEYS_PER_DEVICE_MAX, SEEN_ITEMS_MAX};
+use undertone_protocol::limits::{GROUP_ROTATION_JITTER, RECEIVER_KEYS_PER_DEVICE_MAX, SEEN_ITEMS_MAX};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
 use super::agenda::{Agenda, Side};
 use super::circle::Circle;
 use super::context::{Context, Me};
+use super::direct::Bearer;
 use super::documents::Documents;
 use super::links::{Links, MAX_LINKS};
 use super::setup::{NewAccount, Origin, create_account};
 use super::types::{NetOutput, Outputs};
 use super::{direct, inbox, sealing};
-use crate::store::{Contact, ContactState, Cut, MemoryStore, NodeStore};
+use crate::store::{Contact, ContactState, Cut, Group, MemoryStore, NodeStore, Standing};
 
 pub(super) const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
 
@@ -247,7 +250,7 @@ fn nobody_takes_out_devices_of_somebody_else() {
                 agenda: &mut agenda,
                 events: &mut events,
             };
-            direct::take(&mut ctx, Circle::Direct(Box::new(contact)), entry, direct::Bearer::Author)?;
+            direct::take(&mut ctx, Circle::Direct(Box::new(contact)), entry, Bearer::Author)?;
             let [mine, theirs] = devices.map(|device| ctx.tx.cut(&me.direct(&user), &device));
             Ok([mine?, theirs?])
         })
@@ -342,5 +345,27 @@ fn a_device_that_leaves_ever_more_keys_drops_its_own() {
         assert!(!sessions[..3].iter().any(is_kept));
         assert!(sessions[3..].iter().all(is_kept));
         assert!(is_kept(&of_quiet), "nobody else's");
+    });
+}
+
+/// Or all members of a large group hand out new keys to all others at once.
+#[test]
+fn keys_of_groups_that_were_made_together_are_not_renewed_together() {
+    on_a_device(|ctx| {
+        let group = Group {
+            id: ConversationId::new([4; 32]),
+            name: "Club".to_owned(),
+            standing: Standing::In,
+            added: START,
+        };
+        let circle = Circle::Group(group.clone());
+        let made = |ctx: &mut Context<'_>| sealing::new_key(ctx, group.id, &circle.key_life()).made;
+        let made: BTreeSet<_> = (0..100).map(|_| made(ctx)).collect();
+        let (first, last) = (*made.first().unwrap(), *made.last().unwrap());
+        assert!(made.len() > 90 && last <= START && START.since(first) < GROUP_ROTATION_JITTER);
+        assert!(last.since(first) > GROUP_ROTATION_JITTER / 2);
+        let contact = ctx.tx.contact(&ctx.me.user).unwrap().unwrap();
+        let direct = Circle::Direct(Box::new(contact));
+        assert_eq!(sealing::new_key(ctx, group.id, &direct.key_life()).made, START);
     });
 }

@@ -100,7 +100,7 @@ pub(super) fn link_refused(name: &str, why: Failure) -> String {
 fn text(ctx: &Context<'_>, stored: &StoredEntry) -> Result<String, StoreError> {
     Ok(match &stored.entry.body.content {
         Content::Text(text) => text.text.clone(),
-        Content::Annotation(_) | Content::Hidden(_) => String::new(),
+        Content::Annotation(_) | Content::Hidden(_) | Content::Gone => String::new(),
         Content::Devices(change) => devices(change),
         Content::Account(_) => "(what your devices know of a contact)".to_owned(),
         Content::Operation(signed) => membership::told(ctx, signed)?,
@@ -120,12 +120,12 @@ fn devices(change: &DeviceChange) -> String {
 }
 
 /// How far a message has come that the user wrote on another device: by what that one and the others' devices
-/// signed, one left out if so wished.
+/// signed; of one of these by less, if so wished.
 pub(super) fn siblings_tick(
     ctx: &Context<'_>,
     circle: &Circle,
     header: &EntryHeader,
-    left_out: Option<&DeviceId>,
+    instead: Option<(&DeviceId, &Acknowledged)>,
 ) -> Result<Tick, StoreError> {
     let author = acknowledged::of(ctx.tx, &header.conversation, &header.device)?;
     let in_custody = author.delivered.covers(&header.device, header.seq);
@@ -137,7 +137,11 @@ pub(super) fn siblings_tick(
     // As far as with the one with whom it came the least far.
     let mut least = None;
     for person in circle.people(ctx)? {
-        let tick = persons_tick(ctx, &person, header, left_out)?;
+        // It waits for nobody who came in later.
+        if !own::is_me(ctx, &person) && !membership::waits_for(ctx, circle, &person.user, header) {
+            continue;
+        }
+        let tick = persons_tick(ctx, &person, header, instead)?;
         least = Some(least.map_or(tick, |least: Tick| least.min(tick)));
     }
     // In a group there may be nobody whom it waits for.
@@ -152,12 +156,15 @@ fn persons_tick(
     ctx: &Context<'_>,
     person: &Contact,
     header: &EntryHeader,
-    left_out: Option<&DeviceId>,
+    instead: Option<(&DeviceId, &Acknowledged)>,
 ) -> Result<Tick, StoreError> {
     let mut tick = Tick::Queued;
     let listed = person.device_list.iter().flat_map(|list| &list.devices);
-    for device in listed.map(|listed| &listed.certificate.device).filter(|device| left_out != Some(*device)) {
-        tick = tick.max(tick_by(&acknowledged::of(ctx.tx, &header.conversation, device)?, header));
+    for device in listed.map(|listed| &listed.certificate.device) {
+        tick = tick.max(match instead.filter(|(which, _)| *which == device) {
+            Some((_, ever)) => tick_by(ever, header),
+            None => tick_by(&acknowledged::of(ctx.tx, &header.conversation, device)?, header),
+        });
     }
     Ok(tick)
 }

@@ -4,9 +4,11 @@ use undertone_protocol::entry::{EntryBody, EntryHeader, SignedEntry};
 use undertone_protocol::ids::{ConversationId, DeviceListHash, EntryId, OperationHash};
 use undertone_protocol::limits::{ENTRY_HEADS_MAX, MEMBERSHIP_HEADS_MAX};
 use undertone_protocol::receipts::Tick;
+use undertone_protocol::time::Timestamp;
 
 use super::circle::Circle;
 use super::context::Context;
+use super::vanishing;
 use crate::log;
 use crate::store::{Contact, Delivery, Group, StoreError};
 
@@ -16,9 +18,16 @@ pub(super) fn append_to(
     circle: &Circle,
     body: EntryBody,
 ) -> Result<EntryId, StoreError> {
+    let expires = vanishing::expiry(ctx, circle, &body)?;
     match circle {
-        Circle::Direct(contact) => append(ctx, contact, body),
-        Circle::Group(group) => append_to_group(ctx, group, body),
+        Circle::Direct(contact) => {
+            let (heads, tick) = direct(ctx, contact);
+            write(ctx, ctx.me.direct(&contact.user), heads, tick, (body, expires))
+        }
+        Circle::Group(group) => {
+            let heads = operations(&ctx.groups.heads(&group.id));
+            write(ctx, group.id, heads, Tick::Queued, (body, expires))
+        }
     }
 }
 
@@ -29,11 +38,15 @@ pub(super) fn append(
     contact: &Contact,
     body: EntryBody,
 ) -> Result<EntryId, StoreError> {
+    let (heads, tick) = direct(ctx, contact);
+    write(ctx, ctx.me.direct(&contact.user), heads, tick, (body, None))
+}
+
+fn direct(ctx: &Context<'_>, contact: &Contact) -> (Vec<DeviceListHash>, Tick) {
     let mut heads = vec![ctx.me.account.device_list.hash()];
     heads.extend(contact.device_list.as_ref().map(|list| list.hash()));
     heads.dedup();
-    let tick = if contact.user == ctx.me.user { Tick::Read } else { Tick::Queued };
-    write(ctx, ctx.me.direct(&contact.user), heads, tick, body)
+    (heads, if contact.user == ctx.me.user { Tick::Read } else { Tick::Queued })
 }
 
 /// Adds an entry of this device to a group, by what is known of its membership.
@@ -53,8 +66,12 @@ pub(super) fn append_knowing(
     heads: &[OperationHash],
     body: EntryBody,
 ) -> Result<EntryId, StoreError> {
-    let heads = heads.iter().take(MEMBERSHIP_HEADS_MAX).map(|hash| DeviceListHash::new(*hash.as_bytes()));
-    write(ctx, group.id, heads.collect(), Tick::Queued, body)
+    write(ctx, group.id, operations(heads), Tick::Queued, (body, None))
+}
+
+fn operations(heads: &[OperationHash]) -> Vec<DeviceListHash> {
+    let heads = heads.iter().take(MEMBERSHIP_HEADS_MAX);
+    heads.map(|hash| DeviceListHash::new(*hash.as_bytes())).collect()
 }
 
 fn write(
@@ -62,7 +79,7 @@ fn write(
     conversation: ConversationId,
     membership_heads: Vec<DeviceListHash>,
     tick: Tick,
-    body: EntryBody,
+    (body, expires): (EntryBody, Option<Timestamp>),
 ) -> Result<EntryId, StoreError> {
     let own = log::frontier_of(ctx.tx, &conversation, &ctx.me.device)?;
     let header = EntryHeader {
@@ -74,8 +91,9 @@ fn write(
         claimed: ctx.now,
         membership_heads,
         body_hash: body.hash(),
-        expires: None,
+        expires,
     };
+    vanishing::note(ctx, &header);
     let entry = SignedEntry::issue(ctx.me.key.signing_key(), header, body);
     let (id, seq) = (entry.id, entry.header.seq);
     log::insert(ctx.tx, entry, ctx.now)?;

@@ -210,6 +210,14 @@ pub trait LogTx {
     /// Keeps an entry and its links to its parents, or moves the effective and received time of one that
     /// is held.
     fn put_entry(&mut self, entry: &StoredEntry) -> Result<(), StoreError>;
+    /// Drops what an entry says, and keeps its header; what it was known to say of others stays in the index. Of one that
+    /// is not held nothing.
+    fn drop_body(&mut self, entry: &EntryId) -> Result<(), StoreError>;
+    /// Entries that say something and expire at `moment` or before, the first to expire first, ties by id, at most
+    /// `limit`.
+    fn expired(&self, moment: Timestamp, limit: usize) -> Result<Vec<EntryId>, StoreError>;
+    /// When the next entry expires that says something.
+    fn next_expiry(&self) -> Result<Option<Timestamp>, StoreError>;
     /// The held entries that name this one (held or not) as a parent, by id.
     fn children(&self, parent: &EntryId) -> Result<Vec<EntryId>, StoreError>;
     /// Held entries that no held entry names as a parent, last in order first, at most `limit`.

@@ -42,6 +42,8 @@ pub enum Content {
     Operation(Signed),
     /// Something that a later version made: kept, counted, shown as such.
     Unknown,
+    /// The body was dropped (`spec/log.md`, "Without a body"): the header says which it was, and what it said is gone.
+    Gone,
 }
 
 /// A change of a user's devices. The signatures are checked by whoever takes it.
@@ -77,7 +79,7 @@ impl EntryBody {
                 WireContent::Annotation(annotation.to_wire())
             }
             Content::Hidden(entries) => WireContent::Hidden(hidden_to_wire(entries)?),
-            Content::Unknown => return Err(Malformed::new("entry body", "nothing to say")),
+            Content::Unknown | Content::Gone => return Err(Malformed::new("entry body", "nothing to say")),
         };
         let mut salt = [0; SALT_BYTES];
         rng.fill_bytes(&mut salt);
@@ -87,6 +89,16 @@ impl EntryBody {
             return Err(Malformed::new("entry body", format!("{} bytes are too many", bytes.len())));
         }
         Ok(Self { content, bytes: bytes.into() })
+    }
+
+    /// In the place of one that was dropped.
+    pub const fn gone() -> Self {
+        Self { content: Content::Gone, bytes: Bytes::new() }
+    }
+
+    /// Whether it was dropped.
+    pub const fn is_gone(&self) -> bool {
+        matches!(self.content, Content::Gone)
     }
 
     /// Checks the form.

@@ -79,23 +79,43 @@ impl SignedEntry {
 
     /// Checks form, signature and body.
     pub fn verify(sealed: wire::SealedEntry) -> Result<Self, EntryError> {
-        let signed = Signed::from_wire(wire::Signed { body: sealed.header, signature: sealed.signature })?;
-        let header = EntryHeader::from_bytes(&signed.body)?;
-        signed.verify(Label::Entry, header.device.as_bytes())?;
-        let body = EntryBody::from_bytes(sealed.body)?;
-        if body.hash() != header.body_hash {
+        let wire::SealedEntry { header, signature, body } = sealed;
+        let entry = Self::verify_header(header, signature)?;
+        let body = EntryBody::from_bytes(body)?;
+        if body.hash() != entry.header.body_hash {
             return Err(EntryError::WrongBody);
         }
+        Ok(Self { body, ..entry })
+    }
+
+    /// The same of an entry that may come without its body, which was dropped then. Whether this one may is the reader's
+    /// question.
+    pub fn verify_whole_or_gone(sealed: wire::SealedEntry) -> Result<Self, EntryError> {
+        match sealed.body.is_empty() {
+            true => Self::verify_header(sealed.header, sealed.signature),
+            false => Self::verify(sealed),
+        }
+    }
+
+    fn verify_header(header: Bytes, signature: Bytes) -> Result<Self, EntryError> {
+        let signed = Signed::from_wire(wire::Signed { body: header, signature })?;
+        let header = EntryHeader::from_bytes(&signed.body)?;
+        signed.verify(Label::Entry, header.device.as_bytes())?;
         let Signed { body: header_bytes, signature } = signed;
-        Ok(Self { id: id_of(&header_bytes), header, header_bytes, signature, body })
+        Ok(Self { id: id_of(&header_bytes), header, header_bytes, signature, body: EntryBody::gone() })
     }
 
     /// From a device's own store: checks the form only. For bytes that [`Self::verify`] or [`Self::issue`]
     /// gave, and that were kept where nobody else can write; never for bytes from outside.
     pub fn from_stored(header_bytes: Bytes, signature: Signature, body: Bytes) -> Result<Self, EntryError> {
         let header = EntryHeader::from_bytes(&header_bytes)?;
-        let body = EntryBody::from_bytes(body)?;
+        let body = if body.is_empty() { EntryBody::gone() } else { EntryBody::from_bytes(body)? };
         Ok(Self { id: id_of(&header_bytes), header, header_bytes, signature, body })
+    }
+
+    /// The same without what it says.
+    pub fn without_body(self) -> Self {
+        Self { body: EntryBody::gone(), ..self }
     }
 
     /// For the wire.

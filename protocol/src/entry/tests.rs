@@ -62,6 +62,21 @@ fn an_entry_round_trips() {
 }
 
 #[test]
+fn without_its_body_an_entry_is_the_same_one() {
+    let gone = entry().without_body();
+    assert_eq!((gone.id, &gone.header, &gone.body.content), (entry().id, &entry().header, &Content::Gone));
+    assert_eq!(SignedEntry::verify_whole_or_gone(gone.to_wire()), Ok(gone.clone()));
+    assert_eq!(SignedEntry::verify_whole_or_gone(entry().to_wire()), Ok(entry()));
+    assert!(SignedEntry::verify(gone.to_wire()).is_err(), "where a body must be");
+    let stored = SignedEntry::from_stored(gone.header_bytes.clone(), gone.signature, Bytes::new());
+    assert_eq!(stored, Ok(gone.clone()));
+    let forged = wire::SealedEntry { signature: Bytes::from(vec![0; 64]), ..gone.to_wire() };
+    assert!(SignedEntry::verify_whole_or_gone(forged).is_err());
+    let other = wire::SealedEntry { body: body("hellp").bytes, ..gone.to_wire() };
+    assert_eq!(SignedEntry::verify_whole_or_gone(other), Err(EntryError::WrongBody));
+}
+
+#[test]
 fn it_holds_as_signed_only() {
     let entry = entry();
     assert_only_original(&signed(&entry), |header| with_header(&header, &entry.body.bytes).is_ok());

@@ -76,6 +76,11 @@ pub struct Annotated {
 }
 
 impl Annotated {
+    /// What was deleted for everyone.
+    pub const fn deleted() -> Self {
+        Self { text: None, edited: false, reactions: BTreeMap::new(), pinned: false }
+    }
+
     /// What a text of `author` has become by annotations, in any order. Those that are of other entries, or beyond a
     /// cut, must be left out.
     pub fn of<'a>(
@@ -87,7 +92,7 @@ impl Annotated {
         let made = counting(made);
         let made: Vec<_> = made.iter().filter(|made| may_annotate(made, author, authority)).collect();
         if made.iter().any(|made| made.annotation.act == Act::Delete) {
-            return Self { text: None, edited: false, reactions: BTreeMap::new(), pinned: false };
+            return Self::deleted();
         }
         let mut shown =
             Self { text: Some(text.clone()), edited: false, reactions: BTreeMap::new(), pinned: false };

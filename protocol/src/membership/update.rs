@@ -1,17 +1,17 @@
 //! What devices tell each other of a group beside its entries (`spec/groups.md`, "Updates").
 
+use std::collections::BTreeMap;
+
 use prost::Message;
 
 use crate::codec::{Malformed, Signed};
-use crate::ids::{ConversationId, OperationHash, UserId};
+use crate::ids::{ConversationId, DeviceId, OperationHash, UserId};
 use crate::keys::{BundleAccess, DeliveryGrant, DeviceList, KeysError, Name};
 use crate::limits::{
-    DEVICES_PER_USER_MAX, HOME_RELAYS_MAX, UPDATE_BYTES_MAX, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX,
+    PERSON_ADDRESSES_MAX, PERSON_BYTES_MAX, UPDATE_BYTES_MAX, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX,
     UPDATE_WANTS_MAX,
 };
 use crate::wire;
-
-const ADDRESSES_MAX: usize = DEVICES_PER_USER_MAX * HOME_RELAYS_MAX;
 
 /// What a device tells another of a group. The operations are checked by the document that takes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +41,9 @@ pub struct Person {
     pub name: Option<Name>,
     /// Their devices.
     pub device_list: DeviceList,
-    /// Where the bundles of active ones lie.
+    /// Where the bundles of active ones lie; of more than [`PERSON_ADDRESSES_MAX`] some are not sent.
     pub bundles: Vec<BundleAccess>,
-    /// Their mailboxes, with tokens for the recipient.
+    /// Their mailboxes, with tokens for the recipient; likewise.
     pub grants: Vec<DeliveryGrant>,
 }
 
@@ -121,7 +121,7 @@ impl GroupUpdate {
                 parts.push(empty());
             }
         };
-        for person in people {
+        for person in people.into_iter().map(Person::bounded) {
             part(&mut parts, person.to_wire().encoded_len() + ITEM_BYTES);
             parts.last_mut().into_iter().for_each(|last| last.people.push(person.clone()));
         }
@@ -153,10 +153,44 @@ fn fork_from_wire(fork: wire::Fork) -> Result<[Signed; 2], Malformed> {
     Ok([one, Signed::required("group update", "other operation of a fork", fork.other)?])
 }
 
+/// Puts the first of each device before all second ones, and so on.
+fn spread<T>(items: Vec<T>, device_of: impl Fn(&T) -> DeviceId) -> Vec<T> {
+    let mut counts: BTreeMap<DeviceId, usize> = BTreeMap::new();
+    let numbered = items.into_iter().map(|item| {
+        let count = counts.entry(device_of(&item)).or_default();
+        *count += 1;
+        (*count, item)
+    });
+    let mut numbered: Vec<(usize, T)> = numbered.collect();
+    numbered.sort_by_key(|(number, _)| *number);
+    numbered.into_iter().map(|(_, item)| item).collect()
+}
+
 /// What goes around an item of an update.
 const ITEM_BYTES: usize = 8;
 
 impl Person {
+    /// The same with as many addresses as may be sent, each device's first ones before others.
+    fn bounded(self) -> Self {
+        let mut bounded = Self {
+            bundles: spread(self.bundles, |access| access.device),
+            grants: spread(self.grants, |grant| grant.device),
+            ..self
+        };
+        bounded.bundles.truncate(PERSON_ADDRESSES_MAX);
+        bounded.grants.truncate(PERSON_ADDRESSES_MAX);
+        while bounded.to_wire().encoded_len() > PERSON_BYTES_MAX {
+            let dropped = match bounded.grants.len() > bounded.bundles.len() {
+                true => bounded.grants.pop().is_some(),
+                false => bounded.bundles.pop().is_some(),
+            };
+            if !dropped {
+                break;
+            }
+        }
+        bounded
+    }
+
     fn to_wire(&self) -> wire::Person {
         wire::Person {
             name: self.name.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default(),
@@ -167,10 +201,13 @@ impl Person {
     }
 
     fn from_wire(person: wire::Person) -> Result<Self, KeysError> {
-        if person.bundles.len() > ADDRESSES_MAX || person.grants.len() > ADDRESSES_MAX {
+        if person.bundles.len() > PERSON_ADDRESSES_MAX || person.grants.len() > PERSON_ADDRESSES_MAX {
             return Err(
-                Malformed::new("group update", "more than 256 bundles or mailboxes of a person").into()
+                Malformed::new("group update", "more than 64 bundles or mailboxes of a person").into()
             );
+        }
+        if person.encoded_len() > PERSON_BYTES_MAX {
+            return Err(Malformed::new("group update", "a person of more than 39 KiB").into());
         }
         let list = Signed::required("group update", "device list", person.device_list)?;
         let device_list = DeviceList::verify(list)?;

@@ -104,7 +104,11 @@ fn fill(view: &mut View, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Resul
             Content::Text(text) => view.shown.push(text.text),
             Content::Unknown => view.shown.push("unknown".to_owned()),
             Content::Annotation(_) => view.changes.push(stored.entry.id.to_hex()),
-            Content::Devices(_) | Content::Account(_) | Content::Hidden(_) | Content::Operation(_) => {}
+            Content::Devices(_)
+            | Content::Account(_)
+            | Content::Hidden(_)
+            | Content::Operation(_)
+            | Content::Gone => {}
         }
     }
     for delivery in tx.deliveries_unread(&conversation)? {
@@ -119,7 +123,8 @@ fn fill(view: &mut View, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Resul
 pub(super) fn left(name: &str, disk: &mut MemoryStore) -> Vec<String> {
     let items = disk.transaction(|tx| outbox_items(tx));
     let describe = |item: &OutboxItem| {
-        let states: Vec<OutboxState> = item.recipients.iter().map(|recipient| recipient.state).collect();
+        let states: Vec<(String, OutboxState)> =
+            item.recipients.iter().map(|recipient| (recipient.device.short(), recipient.state)).collect();
         let hash = PayloadHash::of(&item.payload);
         format!("{name} #{} {}: {:?} of {:?}, {states:?}", item.id, hash.short(), item.purpose, item.created)
     };

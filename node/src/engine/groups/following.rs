@@ -56,8 +56,14 @@ fn keep_group(ctx: &mut Context<'_>, group: &ConversationId, view: &View) -> Res
     ctx.tx.put_group(&kept)
 }
 
-/// Keeps what is needed of who came, and takes note of who went.
+/// Keeps what is needed of who came, and takes note of who went: where this user did, that is all of them.
 fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) -> Result<(), StoreError> {
+    let Some(own) = view.members.get(&ctx.me.user) else {
+        for kept in ctx.tx.members(group)?.into_iter().filter(Member::is_in) {
+            went(ctx, kept)?;
+        }
+        return Ok(());
+    };
     let next = log::frontier_of(ctx.tx, group, &ctx.me.device)?.last().saturating_add(1);
     for (user, member) in &view.members {
         if *user == ctx.me.user {
@@ -67,7 +73,7 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
         if known.as_ref().is_some_and(Member::is_in) {
             continue;
         }
-        let token = members::member_handle(ctx, group, user, &member.grant)?;
+        let token = members::member_handle(ctx, group, user, [&member.grant, &own.grant])?;
         let mut kept = known.unwrap_or_else(|| Member::new(*group, *user, token, next));
         if kept.token != token {
             // They are back: what they had before ends.
@@ -75,6 +81,7 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
         }
         kept.token = token;
         kept.from_seq = if view.settings.history { 1 } else { next };
+        kept.hands_history = view.settings.history && is_own(ctx, group, &member.grant);
         kept.removed = None;
         kept.introduction_due = true;
         ctx.tx.put_member(&kept)?;
@@ -82,17 +89,30 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
         let sought = (ctx.now.after(meeting::SEEK), 0);
         ctx.agenda.seek.insert(*group, sought);
     }
-    for mut kept in ctx.tx.members(group)?.into_iter().filter(Member::is_in) {
+    for kept in ctx.tx.members(group)?.into_iter().filter(Member::is_in) {
         if !view.is_in(&kept.user) {
-            kept.removed = Some(ctx.now);
-            kept.introduction_due = false;
-            kept.welcome_due = false;
-            ctx.tx.put_member(&kept)?;
+            went(ctx, kept)?;
             // The next message gets a key that they don't have.
             resend::renew_key(ctx, group)?;
         }
     }
     Ok(())
+}
+
+/// Somebody is not in any more, or this user is not: from now on their token ends.
+fn went(ctx: &mut Context<'_>, mut kept: Member) -> Result<(), StoreError> {
+    kept.removed = Some(ctx.now);
+    kept.introduction_due = false;
+    kept.welcome_due = false;
+    kept.hands_history = false;
+    ctx.tx.put_member(&kept)
+}
+
+/// Whether this device made an operation.
+fn is_own(ctx: &mut Context<'_>, group: &ConversationId, hash: &OperationHash) -> bool {
+    let me = ctx.me.device;
+    let made = ctx.groups.document(group).and_then(|document| document.get(hash));
+    made.is_some_and(|made| made.operation.device == me)
 }
 
 /// Whether entries may count that did not, or the other way round.

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use undertone_protocol::codec::Signed;
 use undertone_protocol::ids::{ConversationId, DeviceId, Handle, UserId};
-use undertone_protocol::keys::{DeliveryGrant, Introduction, IntroductionFields, IntroductionKind, Name};
-use undertone_protocol::limits::{DELEGATED_TOKEN_LIFE, REMOVED_TOKEN_LIFE, UPDATE_WANTS_MAX};
+use undertone_protocol::keys::{
+    DeliveryGrant, DeviceList, Introduction, IntroductionFields, IntroductionKind, Name,
+};
+use undertone_protocol::limits::{
+    DELEGATED_TOKEN_LIFE, ENVELOPE_TTL_MAX, REMOVED_TOKEN_LIFE, UPDATE_WANTS_MAX,
+};
 use undertone_protocol::membership::{GroupUpdate, Person};
 use undertone_protocol::token::Step;
 use undertone_protocol::wire::pairwise::Body;
@@ -20,7 +24,7 @@ use crate::engine::outgoing::{self, NO_GROUP};
 use crate::engine::pairwise;
 use crate::engine::{acknowledging, history, lists, members, names};
 use crate::event::Event;
-use crate::store::{Contact, ContactState, Member, Purpose, StoreError};
+use crate::store::{Contact, ContactState, Member, OutboxState, Purpose, Standing, StoreError};
 
 /// Says to members how to reach this device, where that is due.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
@@ -346,8 +350,26 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
+/// Whether this user went, and what says so still has to get out to somebody: not for longer than a relay would hold it.
+fn is_awaited(ctx: &Context<'_>, member: &Member) -> Result<bool, StoreError> {
+    let is_out = ctx.tx.group(&member.group)?.is_some_and(|group| group.standing == Standing::Out);
+    let is_old = member.removed.is_some_and(|removed| ctx.now.since(removed) >= ENVELOPE_TTL_MAX);
+    if !is_out || is_old {
+        return Ok(false);
+    }
+    let person = ctx.tx.contact(&member.user)?;
+    for certificate in person.iter().flat_map(|person| &person.device_list).flat_map(DeviceList::active) {
+        let waits = |state| matches!(state, OutboxState::Pending { .. });
+        if outgoing::any_message_to(ctx.tx, &certificate.device, waits)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn look_at(ctx: &mut Context<'_>, mut member: Member, greets: bool) -> Result<(), StoreError> {
-    if member.removed.is_some_and(|removed| ctx.now.since(removed) >= REMOVED_TOKEN_LIFE) {
+    let is_over = member.removed.is_some_and(|removed| ctx.now.since(removed) >= REMOVED_TOKEN_LIFE);
+    if is_over && !is_awaited(ctx, &member)? {
         let mut handles = std::mem::take(&mut member.former_tokens);
         handles.push(member.token);
         members::revoke(ctx, &member, &handles)?;

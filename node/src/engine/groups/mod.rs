@@ -2,6 +2,7 @@
 //! (`spec/groups.md`).
 
 // In import order: a module imports only from those above it.
+mod absence;
 mod judging;
 mod views;
 
@@ -15,6 +16,7 @@ mod entries;
 
 mod changes;
 
+pub(super) use absence::was_out_meanwhile;
 pub(super) use changes::{create, cut_of, may, operate};
 pub(super) use entries::admit_entry;
 pub(super) use judging::judge_entry;

@@ -1,3 +1,5 @@
+use undertone_protocol::codec::Signed;
+use undertone_protocol::entry::{Content, EntryBody, EntryHeader, SignedEntry};
 use undertone_protocol::ids::{ConversationId, CurveKey, Handle, MailboxId, RelayId, Secret, UserId};
 use undertone_protocol::keys::{
     Certificate, DeliveryGrant, DeviceKey, DeviceList, IdentityKey, ListedDevice, MailboxAddress, Name,
@@ -6,10 +8,13 @@ use undertone_protocol::keys::{
 use undertone_protocol::membership::{GroupUpdate, Person};
 use undertone_protocol::token::{Step, TokenGrant};
 
-use super::update_received;
+use super::{create, update_received};
+use crate::engine::agenda::Side;
+use crate::engine::circle::Circle;
 use crate::engine::context::Context;
-use crate::engine::names;
+use crate::engine::direct::{self, Bearer};
 use crate::engine::tests::{START, on_a_device};
+use crate::engine::{names, shown};
 use crate::store::ContactState;
 
 const GROUP: ConversationId = ConversationId::new([3; 32]);
@@ -86,5 +91,53 @@ fn another_word_on_a_members_mailboxes_changes_nothing() {
         // A stranger has no word at all.
         says(ctx, 4, person(5, &[9]));
         assert_eq!(known(ctx, &identity(5).user()), []);
+    });
+}
+
+/// A contact who has no part in a group could keep this device from its members.
+#[test]
+fn who_is_not_in_a_group_says_nothing_of_how_its_members_are_reached() {
+    on_a_device(|ctx| {
+        contact(ctx, 1);
+        let group = create(ctx, Name::new("Club").unwrap()).unwrap().unwrap().id;
+        let update = GroupUpdate { people: vec![person(3, &[7])], ..GroupUpdate::of(group) };
+        update_received(ctx, &identity(1).user(), &device(1).device(), update.to_wire()).unwrap();
+        let member = ctx.tx.member(&group, &identity(3).user()).unwrap();
+        assert_eq!(member.map(|member| member.grants).unwrap_or_default(), []);
+        // Whose list it is, its user says.
+        let known = ctx.tx.contact(&identity(3).user()).unwrap().unwrap();
+        assert_eq!(known.device_list, Some(person(3, &[]).device_list));
+    });
+}
+
+/// What is said of no group is kept, and shows nowhere.
+#[test]
+fn a_change_of_a_group_says_nothing_in_a_chat_with_a_contact() {
+    on_a_device(|ctx| {
+        contact(ctx, 1);
+        let mut friend = ctx.tx.contact(&identity(1).user()).unwrap().unwrap();
+        friend.device_list = Some(person(1, &[]).device_list);
+        ctx.tx.put_contact(&friend).unwrap();
+        let conversation = ctx.me.direct(&friend.user);
+        ctx.agenda.directory.insert(conversation, Side::User(friend.user));
+        let said = Content::Operation(Signed { body: vec![1].into(), signature: [0; 64] });
+        let body = EntryBody::new(said, ctx.rng).unwrap();
+        let header = EntryHeader {
+            conversation,
+            device: device(1).device(),
+            seq: 1,
+            prev: None,
+            heads: Vec::new(),
+            claimed: START,
+            membership_heads: Vec::new(),
+            body_hash: body.hash(),
+            expires: None,
+        };
+        let entry = SignedEntry::issue(device(1).signing_key(), header, body);
+        let circle = Circle::Direct(Box::new(friend));
+        direct::take(ctx, circle.clone(), entry.clone(), Bearer::Author).unwrap();
+        assert!(ctx.events.is_empty(), "{:?}", ctx.events);
+        let kept = ctx.tx.entry(&entry.id).unwrap().unwrap();
+        assert!(!shown::is_line(ctx, &circle, &kept).unwrap());
     });
 }

@@ -42,8 +42,10 @@ pub(in crate::engine) fn received(
         return Ok(());
     }
     let group = update.group;
+    let says_how = may_say_how(ctx, user, &group)?;
     for person in update.people {
-        meet(ctx, user, &group, person)?;
+        let said = if says_how { person } else { without_addresses(person) };
+        meet(ctx, user, &group, said)?;
     }
     retry(ctx, &group)?;
     take_forks(ctx, &group, device, update.forks)?;
@@ -74,6 +76,25 @@ fn begin(ctx: &mut Context<'_>, user: &UserId, group: &ConversationId) -> Result
     let new = Group { id: *group, name: group.short(), standing: Standing::Out, added: ctx.now };
     open(ctx, &new, Document::new(*group))?;
     Ok(true)
+}
+
+/// Whether a user is believed how members are reached: those who are in, or whose operations stand in it, one's own
+/// devices, and whoever brings a group of which nothing is known yet. Somebody else could keep this device from them.
+fn may_say_how(ctx: &mut Context<'_>, user: &UserId, group: &ConversationId) -> Result<bool, StoreError> {
+    let is_in = ctx.groups.view(group).is_some_and(|view| view.is_in(user));
+    if *user == ctx.me.user || is_in {
+        return Ok(true);
+    }
+    let devices = ctx.tx.contact(user)?.and_then(|contact| contact.device_list);
+    let Some(document) = ctx.groups.document(group) else { return Ok(false) };
+    let is_theirs = |device: &DeviceId| devices.as_ref().is_some_and(|list| list.device(device).is_some());
+    let mut operations = document.since(&[]).map(|(_, made)| made.operation.device);
+    Ok(document.is_empty() || operations.any(|device| is_theirs(&device)))
+}
+
+/// A list is signed by its user, whoever brings it.
+fn without_addresses(person: Person) -> Person {
+    Person { bundles: Vec::new(), grants: Vec::new(), ..person }
 }
 
 /// A group is kept from here on.

@@ -33,6 +33,9 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
         outbox_heads(1, 2);
         outbox_expired(t(5), ALL);
         outbox_expired(t(u64::MAX), 2);
+        expired(t(2), ALL);
+        expired(t(u64::MAX), 2);
+        next_expiry();
         outbox_len();
         outbox_last();
         quarantine(ALL);

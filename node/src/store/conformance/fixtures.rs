@@ -224,6 +224,7 @@ pub(super) fn member(group: u8, n: u8) -> Member {
         introduced: (0..n).map(|m| (device(m), t(u64::MAX - u64::from(m)))).collect(),
         introduction_due: n == 1,
         welcome_due: n == 2,
+        hands_history: n == 1,
     }
 }
 

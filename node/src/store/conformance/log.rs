@@ -1,4 +1,4 @@
-use undertone_protocol::entry::SignedEntry;
+use undertone_protocol::entry::{Content, SignedEntry, Text};
 use undertone_protocol::ids::EntryId;
 use undertone_protocol::log::OrderKey;
 
@@ -173,6 +173,46 @@ pub(super) fn a_moved_entry_stands_elsewhere() -> Case {
             assert_eq!(history, [stored(root.clone(), 1), stored(right.clone(), 3), stored(left.clone(), 9)]);
             assert_eq!(heads(tx, ALL), [left.id, right.id]);
             assert_eq!(tx.children(&root.id).unwrap().len(), 2);
+        },
+    }
+}
+
+fn text(n: u64) -> Content {
+    Content::Text(Text::plain(&n.to_string()))
+}
+
+/// Entries of one device, with when they expire.
+fn vanishing() -> [SignedEntry; 5] {
+    [(1, 7), (2, u64::MAX), (3, 3), (4, 7), (5, 5)].map(|(seq, at)| expiring(1, seq, at, text(seq)))
+}
+
+/// What expires is found by when it does, until it is dropped; the entry stays.
+pub(super) fn what_expires_comes_in_time_and_is_dropped() -> Case {
+    Case {
+        fill: |tx| {
+            let all = vanishing();
+            for entry in all.clone() {
+                tx.put_entry(&stored(entry, 1)).unwrap();
+            }
+            tx.put_entry(&stored(expiring(2, 1, 1, text(9)).without_body(), 1)).unwrap();
+            tx.drop_body(&all[4].id).unwrap();
+            tx.drop_body(&EntryId::new([0xee; 32])).unwrap();
+            // It stays dropped, whoever brings it again.
+            tx.put_entry(&stored(all[4].clone(), 2)).unwrap();
+        },
+        check: |tx| {
+            let all = vanishing();
+            let mut due = [all[0].id, all[3].id];
+            due.sort();
+            assert_eq!(tx.next_expiry().unwrap(), Some(t(3)));
+            assert_eq!(tx.expired(t(2), ALL).unwrap(), []);
+            assert_eq!(tx.expired(t(6), ALL).unwrap(), [all[2].id]);
+            assert_eq!(tx.expired(t(7), ALL).unwrap(), [all[2].id, due[0], due[1]]);
+            assert_eq!(tx.expired(t(u64::MAX), 1).unwrap(), [all[2].id]);
+            assert_eq!(tx.expired(t(u64::MAX), ALL).unwrap().len(), 4);
+            let dropped = stored(all[4].clone().without_body(), 2);
+            assert_eq!(tx.entry(&dropped.entry.id).unwrap(), Some(dropped.clone()));
+            assert_eq!(tx.entries_at(&conversation(1), &device(1), 5).unwrap(), [dropped]);
         },
     }
 }

@@ -39,6 +39,13 @@ pub(super) fn saying(author: u8, seq: u64, content: Content) -> SignedEntry {
     SignedEntry::issue(device_key(author).signing_key(), header, body)
 }
 
+/// An entry of conversation 1 that says something until a moment.
+pub(super) fn expiring(author: u8, seq: u64, at: u64, content: Content) -> SignedEntry {
+    let staying = saying(author, seq, content);
+    let header = EntryHeader { expires: Some(t(at)), ..staying.header };
+    SignedEntry::issue(device_key(author).signing_key(), header, staying.body)
+}
+
 /// Device `author` does something to `target`.
 pub(super) fn annotation(author: u8, seq: u64, target: EntryId, act: Act) -> SignedEntry {
     saying(author, seq, Content::Annotation(Annotation { entry: target, act }))

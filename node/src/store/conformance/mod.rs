@@ -136,6 +136,7 @@ cases! {
     log::the_largest_times_keep_their_place,
     log::heads_are_what_no_held_entry_follows,
     log::a_moved_entry_stands_elsewhere,
+    log::what_expires_comes_in_time_and_is_dropped,
     log::frontiers_come_by_device,
     log::gaps_come_by_device_then_number,
     cuts::cuts_come_by_device_the_newest_of_each,

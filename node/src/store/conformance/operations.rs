@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use undertone_protocol::crypto::AccountState;
+use undertone_protocol::entry::Content;
 use undertone_protocol::ids::EntryId;
 use undertone_protocol::receipts::Tick;
 
@@ -20,7 +21,7 @@ struct Operation {
     c: u8,
 }
 
-const METHODS: u8 = 51;
+const METHODS: u8 = 53;
 
 fn operation() -> impl Strategy<Value = Operation> {
     (0..METHODS, 0..COUNT, 0..COUNT, 0..COUNT).prop_map(|(method, a, b, c)| Operation { method, a, b, c })
@@ -107,6 +108,12 @@ impl Operation {
             48 => tx.put_member(&Member { from_seq: c.into(), ..member(a, b) })?,
             49 => tx.delete_member(&conversation(a), &user(b))?,
             50 => self.put_void(tx)?,
+            51 => tx.drop_body(&ENTRIES[usize::from(a * 3 + b.min(2))].id)?,
+            52 => {
+                let entry =
+                    expiring(a, u64::from(c) + 1, b.into(), Content::Hidden(vec![EntryId::new([a; 32])]));
+                tx.put_entry(&stored(if c == 1 { entry.without_body() } else { entry }, c.into()))?;
+            }
             _ => self.put_inbox(tx)?,
         }
         Ok(0)

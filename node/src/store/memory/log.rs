@@ -6,7 +6,7 @@ use undertone_protocol::log::{FrontierItem, OrderKey};
 use undertone_protocol::time::Timestamp;
 
 use super::tables::Tables;
-use crate::store::records::said;
+use crate::store::records::{expiry, said};
 use crate::store::{Cut, Gap, LogTx, StoreError, StoredEntry};
 
 impl LogTx for Tables {
@@ -41,6 +41,26 @@ impl LogTx for Tables {
     fn put_entry(&mut self, entry: &StoredEntry) -> Result<(), StoreError> {
         self.insert_or_move_entry(entry);
         Ok(())
+    }
+
+    fn drop_body(&mut self, entry: &EntryId) -> Result<(), StoreError> {
+        let Some(stored) = self.entries.get(entry).cloned() else { return Ok(()) };
+        if let Some(at) = expiry(&stored.entry) {
+            self.expiring.remove(&(at, *entry));
+        }
+        self.entries.put(*entry, StoredEntry { entry: stored.entry.without_body(), ..stored });
+        Ok(())
+    }
+
+    fn expired(&self, moment: Timestamp, limit: usize) -> Result<Vec<EntryId>, StoreError> {
+        let first = (Timestamp::ZERO, EntryId::new([0; EntryId::LEN]));
+        let rows = self.expiring.from(first, move |(at, _)| *at <= moment);
+        Ok(rows.take(limit).map(|((_, id), ())| *id).collect())
+    }
+
+    fn next_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
+        let first = (Timestamp::ZERO, EntryId::new([0; EntryId::LEN]));
+        Ok(self.expiring.from(first, |_| true).next().map(|((at, _), ())| *at))
     }
 
     fn children(&self, parent: &EntryId) -> Result<Vec<EntryId>, StoreError> {
@@ -202,6 +222,9 @@ impl Tables {
         }
         for (target, kind) in said(&stored.entry.body.content) {
             self.annotations.put((header.conversation, target, kind, header.device, header.seq, id), ());
+        }
+        if let Some(at) = expiry(&stored.entry) {
+            self.expiring.put((at, id), ());
         }
         self.entries.put(id, stored);
     }

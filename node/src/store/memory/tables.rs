@@ -90,6 +90,7 @@ tables! {
     entries: EntryId => StoredEntry,
     entries_in_order: (ConversationId, OrderKey) => (),
     entries_by_seq: (ConversationId, DeviceId, u64, EntryId) => (),
+    expiring: (Timestamp, EntryId) => (),
     heads: (ConversationId, OrderKey) => (),
     parents: (EntryId, EntryId) => (),
     annotations: (ConversationId, EntryId, Option<ActKind>, DeviceId, u64, EntryId) => (),

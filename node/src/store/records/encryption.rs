@@ -30,7 +30,7 @@ pub struct SenderKey {
     pub own_header_key: HeaderKey,
     /// Which of the user's own other devices have the key.
     pub own_holders: Vec<DeviceId>,
-    /// When it was made.
+    /// When it was made; of a group somewhat earlier, at random, so that it is old earlier.
     pub made: Timestamp,
     /// Messages sealed under it.
     pub messages: u64,

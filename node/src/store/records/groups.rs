@@ -47,6 +47,8 @@ pub struct Member {
     pub introduction_due: bool,
     /// Whether they have to be told all of the group, as this user added them.
     pub welcome_due: bool,
+    /// Whether this device hands over to them what was written before they came in, as this user added them.
+    pub hands_history: bool,
 }
 
 impl Member {
@@ -63,6 +65,7 @@ impl Member {
             introduced: Vec::new(),
             introduction_due: false,
             welcome_due: false,
+            hands_history: false,
         }
     }
 

@@ -14,6 +14,11 @@ pub struct StoredEntry {
     pub received: Timestamp,
 }
 
+/// When an entry expires that still says something.
+pub(in crate::store) fn expiry(entry: &SignedEntry) -> Option<Timestamp> {
+    entry.header.expires.filter(|_| !entry.body.is_gone())
+}
+
 /// What a content says of other entries, for an index: which, and what is done to them; `None`: hidden.
 pub(in crate::store) fn said(content: &Content) -> Vec<(EntryId, Option<ActKind>)> {
     match content {
@@ -25,7 +30,8 @@ pub(in crate::store) fn said(content: &Content) -> Vec<(EntryId, Option<ActKind>
         | Content::Devices(_)
         | Content::Account(_)
         | Content::Operation(_)
-        | Content::Unknown => Vec::new(),
+        | Content::Unknown
+        | Content::Gone => Vec::new(),
     }
 }
 

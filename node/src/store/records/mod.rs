@@ -13,8 +13,8 @@ pub use account::{Account, Fault, HomeRelay, Received, SupersededKey};
 pub use encryption::{OlmSession, ReceiverKey, SenderKey};
 pub use groups::{Group, Member, Standing};
 pub use inbox::Quarantined;
-pub(super) use log::said;
 pub use log::{Cut, CutReason, Gap, StoredEntry};
+pub(super) use log::{expiry, said};
 pub use outbox::{
     OutboxCounts, OutboxHead, OutboxItem, OutboxRecipient, OutboxState, PendingItem, PendingRecipient,
     Purpose,

@@ -14,7 +14,7 @@ const MEMBER: &str = "member of a group";
 
 const SELECT_GROUP: &str = "SELECT id, name, standing, added FROM groups";
 const SELECT_MEMBER: &str = "SELECT conversation, user, removed, from_seq, token, former_tokens, grants, introduced, \
-     introduction_due, welcome_due FROM members";
+     introduction_due, welcome_due, hands_history FROM members";
 
 impl GroupsTx for SqliteTx<'_> {
     fn group(&self, id: &ConversationId) -> Result<Option<Group>, StoreError> {
@@ -71,7 +71,7 @@ impl GroupsTx for SqliteTx<'_> {
 
 fn put_member(connection: &Connection, member: &Member) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO members (conversation, user, removed, from_seq, token, former_tokens, grants, \
-               introduced, introduction_due, welcome_due) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               introduced, introduction_due, welcome_due, hands_history) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     run(
         connection,
         sql,
@@ -86,6 +86,7 @@ fn put_member(connection: &Connection, member: &Member) -> Result<(), StoreError
             join_moments(&member.introduced),
             member.introduction_due,
             member.welcome_due,
+            member.hands_history,
         ],
     )?;
     Ok(())
@@ -104,6 +105,7 @@ fn read_member(row: &Row<'_>) -> Result<Member, StoreError> {
         introduced: get_moments(row, 7, MEMBER)?,
         introduction_due: row.get(8)?,
         welcome_due: row.get(9)?,
+        hands_history: row.get(10)?,
     })
 }
 

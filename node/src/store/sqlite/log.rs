@@ -1,12 +1,14 @@
 use rusqlite::{Connection, params};
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::log::{FrontierItem, OrderKey};
+use undertone_protocol::time::Timestamp;
 
 use super::columns::{
-    all, exists, get_id, get_id_opt, get_int, get_ranges, int, limit, ms, pack_ranges, run,
+    all, exists, get_id, get_id_opt, get_int, get_ms, get_ranges, int, limit, ms, one, pack_ranges, run,
 };
 use super::entries::{SELECT_ENTRY, entry, read_entry};
 use super::{SqliteTx, annotations, cuts, gaps};
+use crate::store::records::expiry;
 use crate::store::{Cut, Gap, LogTx, StoreError, StoredEntry};
 
 const ENTRY: &str = "entry";
@@ -38,6 +40,20 @@ impl LogTx for SqliteTx<'_> {
 
     fn put_entry(&mut self, entry: &StoredEntry) -> Result<(), StoreError> {
         put_entry(self.connection, entry)
+    }
+
+    fn drop_body(&mut self, entry: &EntryId) -> Result<(), StoreError> {
+        let sql = "UPDATE entries SET body = x'', expires = NULL WHERE id = ?";
+        run(self.connection, sql, [entry.as_bytes()])?;
+        Ok(())
+    }
+
+    fn expired(&self, moment: Timestamp, limit: usize) -> Result<Vec<EntryId>, StoreError> {
+        expired(self.connection, moment, limit)
+    }
+
+    fn next_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
+        next_expiry(self.connection)
     }
 
     fn children(&self, parent: &EntryId) -> Result<Vec<EntryId>, StoreError> {
@@ -203,7 +219,7 @@ fn insert_entry(connection: &Connection, stored: &StoredEntry) -> Result<(), Sto
     let entry = &stored.entry;
     let has_child = exists(connection, "SELECT 1 FROM parents WHERE parent = ?", [entry.id.as_bytes()])?;
     let sql = "INSERT INTO entries (id, conversation, device, seq, effective, received, is_head, header, \
-               signature, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               signature, body, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     run(
         connection,
         sql,
@@ -218,9 +234,20 @@ fn insert_entry(connection: &Connection, stored: &StoredEntry) -> Result<(), Sto
             entry.header_bytes.as_ref(),
             entry.signature,
             entry.body.bytes.as_ref(),
+            expiry(entry).map(ms),
         ],
     )?;
     Ok(())
+}
+
+fn expired(connection: &Connection, moment: Timestamp, at_most: usize) -> Result<Vec<EntryId>, StoreError> {
+    let sql = "SELECT id FROM entries WHERE expires <= ? ORDER BY expires, id LIMIT ?";
+    all(connection, sql, params![ms(moment), limit(at_most)], |row| get_id(row, 0, ENTRY))
+}
+
+fn next_expiry(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let sql = "SELECT expires FROM entries WHERE expires IS NOT NULL ORDER BY expires LIMIT 1";
+    one(connection, sql, [], |row| get_ms(row, 0))
 }
 
 fn link(connection: &Connection, stored: &StoredEntry) -> Result<(), StoreError> {

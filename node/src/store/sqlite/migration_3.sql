@@ -24,6 +24,7 @@ CREATE TABLE members (
     introduced       BLOB NOT NULL, -- as in contacts
     introduction_due INTEGER NOT NULL,
     welcome_due      INTEGER NOT NULL,
+    hands_history    INTEGER NOT NULL,
     PRIMARY KEY (conversation, user)
 ) STRICT;
 CREATE INDEX members_by_user ON members (user, conversation);
@@ -80,3 +81,7 @@ UPDATE outbox_recipients SET awaited = 1 WHERE state = 1 AND NOT EXISTS (
 CREATE INDEX outbox_recipients_by_user ON outbox_recipients (item, user);
 CREATE INDEX outbox_recipients_pending ON outbox_recipients (item, position) WHERE state = 0;
 CREATE INDEX outbox_recipients_awaited ON outbox_recipients (item, moment) WHERE awaited = 1;
+
+-- When what an entry says is dropped; NULL: never, or it was.
+ALTER TABLE entries ADD COLUMN expires INTEGER; -- u64
+CREATE INDEX entries_expiring ON entries (expires, id) WHERE expires IS NOT NULL;

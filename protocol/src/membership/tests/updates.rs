@@ -11,7 +11,10 @@ use crate::ids::{
     ConversationId, CurveKey, Handle, Locator, MailboxId, OperationHash, RelayId, Secret, UserId,
 };
 use crate::keys::*;
-use crate::limits::{UPDATE_BYTES_MAX, UPDATE_HEADS_MAX, UPDATE_WANTS_MAX};
+use crate::limits::{
+    PERSON_ADDRESSES_MAX, RELAY_ADDRESS_BYTES_MAX, RELAY_ADDRESSES_MAX, UPDATE_BYTES_MAX, UPDATE_HEADS_MAX,
+    UPDATE_WANTS_MAX,
+};
 use crate::membership::*;
 use crate::testing::schema::fields;
 use crate::testing::vectors::{assert_stored, hex};
@@ -159,8 +162,10 @@ fn numbers_are_bounded() {
     let changes: [Change; 4] = [
         |update| update.heads = vec![vec![7; 32].into(); UPDATE_HEADS_MAX + 1],
         |update| update.wants = vec![vec![9; 32].into(); UPDATE_WANTS_MAX + 1],
-        |update| update.people[0].bundles = vec![update.people[0].bundles[0].clone(); 257],
-        |update| update.people[0].grants = vec![update.people[0].grants[0].clone(); 257],
+        |update| {
+            update.people[0].bundles = vec![update.people[0].bundles[0].clone(); PERSON_ADDRESSES_MAX + 1]
+        },
+        |update| update.people[0].grants = vec![update.people[0].grants[0].clone(); PERSON_ADDRESSES_MAX + 1],
     ];
     for change in changes {
         let mut update = whole().to_wire();
@@ -215,22 +220,39 @@ fn a_part_is_filled_to_the_last_byte() {
 
 #[test]
 fn what_is_too_large_alone_hinders_nothing_else() {
-    let large = person_of(256);
-    assert!(
-        content(&GroupUpdate { people: vec![large.clone()], ..GroupUpdate::of(GROUP) }) > UPDATE_BYTES_MAX
-    );
-    for people in
-        [vec![large.clone(), person()], vec![person(), large.clone()], vec![person(), large, person()]]
-    {
-        let count = people.len();
-        let parts = GroupUpdate { people, ..whole() }.parts();
-        assert!(parts.iter().all(|part| content(part) <= UPDATE_BYTES_MAX || part.people.len() == 1));
-        assert_eq!(parts.iter().map(|part| part.people.len()).sum::<usize>(), count);
+    let (large, small) = (of_size(50_000), of_size(10));
+    for operations in [
+        vec![large.clone(), small.clone()],
+        vec![small.clone(), large.clone()],
+        vec![small.clone(), large, small],
+    ] {
+        let count = operations.len();
+        let parts = GroupUpdate { operations, ..whole() }.parts();
+        assert!(parts.iter().all(|part| content(part) <= UPDATE_BYTES_MAX || part.operations.len() == 1));
+        assert_eq!(parts.iter().map(|part| part.operations.len()).sum::<usize>(), count);
+    }
+}
+
+/// Whatever relays are called, what is said of somebody gets there.
+#[test]
+fn a_person_with_the_most_and_longest_addresses_fits() {
+    let addresses = vec!["a".repeat(RELAY_ADDRESS_BYTES_MAX); RELAY_ADDRESSES_MAX];
+    let long = |relay: RelayAddress| RelayAddress { addresses: addresses.clone(), ..relay };
+    let access = BundleAccess { relay: long(bundle(1).relay), ..bundle(1) };
+    let mailbox = MailboxAddress { relay: long(grant(1).mailbox.relay), ..grant(1).mailbox };
+    let way = DeliveryGrant { mailbox, ..grant(1) };
+    let many = Person { bundles: vec![access; 256], grants: vec![way; 256], ..person() };
+    let parts = GroupUpdate { people: vec![many], ..whole() }.parts();
+    let sent = &parts[0].people[0];
+    assert!(sent.bundles.len() > 5 && sent.grants.len() > 5);
+    for part in parts {
+        assert!(content(&part) <= UPDATE_BYTES_MAX);
+        assert_eq!(GroupUpdate::from_wire(part.to_wire()), Ok(part));
     }
 }
 
 fn updates() -> impl Strategy<Value = GroupUpdate> {
-    let person = prop_oneof![4 => 0..20_usize, 1 => 200..257_usize].prop_map(person_of);
+    let person = prop_oneof![4 => 0..20_usize, 1 => 50..=PERSON_ADDRESSES_MAX].prop_map(person_of);
     let operation = prop_oneof![8 => 0..8_192_usize, 1 => 30_000..50_000_usize].prop_map(of_size);
     let (heads, wants) = (0..=UPDATE_HEADS_MAX, 0..=UPDATE_WANTS_MAX);
     (vec(person, 0..12), vec(operation, 0..40), heads, any::<bool>(), wants).prop_map(
