@@ -110,8 +110,12 @@ impl Operation {
             50 => self.put_void(tx)?,
             51 => tx.drop_body(&ENTRIES[usize::from(a * 3 + b.min(2))].id)?,
             52 => {
-                let entry =
-                    expiring(a, u64::from(c) + 1, b.into(), Content::Hidden(vec![EntryId::new([a; 32])]));
+                let entry = expiring(
+                    a,
+                    u64::from(c) + 1,
+                    u64::from(b) + 1,
+                    Content::Hidden(vec![EntryId::new([a; 32])]),
+                );
                 tx.put_entry(&stored(if c == 1 { entry.without_body() } else { entry }, c.into()))?;
             }
             _ => self.put_inbox(tx)?,
