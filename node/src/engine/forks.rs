@@ -7,7 +7,7 @@ use undertone_protocol::log::{Frontier, FrontierItem};
 
 use super::circle::Circle;
 use super::context::Context;
-use super::history::{BATCHES_MAX, OFFER_LIFE, OFFER_LIFE_MAX, PAGE, batches, life, look_again, send};
+use super::offers::{BATCHES_MAX, OFFER_LIFE, OFFER_LIFE_MAX, PAGE, batches, life, look_again, send};
 use super::own::{self, ARRIVAL};
 use super::pairwise;
 use crate::log;

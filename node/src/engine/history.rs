@@ -3,33 +3,24 @@
 
 use std::time::Duration;
 
-use prost::Message;
 use undertone_protocol::entry::Content;
 use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 use undertone_protocol::keys::DeviceList;
-use undertone_protocol::limits::{ENTRIES_BYTES_MAX, ENTRIES_MAX, ENVELOPE_TTL_MAX};
+use undertone_protocol::limits::{ENTRIES_BYTES_MAX, ENVELOPE_TTL_MAX};
 use undertone_protocol::log::{Frontier, FrontierItem};
 use undertone_protocol::time::Timestamp;
-use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::agenda::{Agenda, Offer};
 use super::circle::Circle;
 use super::context::{Context, Me};
-use super::outgoing::{self, NO_GROUP};
+use super::offers::{BATCHES_MAX, PAGE, batches, life, look_again, send, size};
 use super::own::{self, ARRIVAL};
-use super::{acknowledged, forks, membership, pairwise, resend};
+use super::{acknowledged, forks, membership, outgoing, pairwise, resend};
 use crate::log;
 use crate::store::{Contact, ContactState, NodeTx, OutboxState, Purpose, Standing, StoreError, StoredEntry};
 
-/// Envelopes of history that go out for one look at what a device lacks.
-pub(super) const BATCHES_MAX: usize = 4;
-/// Entries of one device that are looked at in one go.
-pub(super) const PAGE: usize = 256;
 /// What a contact's device lacks is looked at so long after it spoke.
 const SPOKE: Duration = Duration::from_secs(60);
-/// What was offered is not offered again sooner; a device that is silent gets it again after twice the time each.
-pub(super) const OFFER_LIFE: Duration = Duration::from_secs(60);
-pub(super) const OFFER_LIFE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// A contact's or member's device said what it holds of a conversation.
 pub(super) fn spoke(
@@ -338,16 +329,6 @@ fn is_lacked(offer: &Offer, held: &Frontier) -> bool {
     offer.entries.iter().any(|(author, seq)| !held.covers(author, *seq))
 }
 
-/// How long an offer may take, after it was made some times before.
-pub(super) fn life(unheard: u32) -> Duration {
-    OFFER_LIFE.saturating_mul(1 << unheard.min(16)).min(OFFER_LIFE_MAX)
-}
-
-pub(super) fn look_again(ctx: &mut Context<'_>, which: &(DeviceId, ConversationId), at: Timestamp) {
-    let known = ctx.agenda.compare.entry(*which).or_insert(at);
-    *known = (*known).min(at);
-}
-
 /// What a device lacks: what can be sent now, and when to look again at what may still arrive.
 struct Lacking {
     entries: Vec<StoredEntry>,
@@ -417,38 +398,4 @@ fn lacking(
         }
     }
     Ok(lacking)
-}
-
-fn size(stored: &StoredEntry) -> usize {
-    stored.entry.to_wire().encoded_len() + 8
-}
-
-/// Cuts entries into what one envelope holds each.
-pub(super) fn batches(entries: Vec<StoredEntry>) -> Vec<Vec<StoredEntry>> {
-    let mut batches: Vec<Vec<StoredEntry>> = Vec::new();
-    let mut bytes = 0;
-    for stored in entries {
-        bytes += size(&stored);
-        match batches.last_mut() {
-            Some(batch) if batch.len() < ENTRIES_MAX && bytes <= ENTRIES_BYTES_MAX => batch.push(stored),
-            _ => {
-                bytes = size(&stored);
-                batches.push(vec![stored]);
-            }
-        }
-    }
-    batches
-}
-
-pub(super) fn send(
-    ctx: &mut Context<'_>,
-    to: &Contact,
-    device: &DeviceId,
-    conversation: &ConversationId,
-    entries: Vec<StoredEntry>,
-) -> Result<(), StoreError> {
-    let entries = entries.iter().map(|stored| stored.entry.to_wire()).collect();
-    let body = Body::Entries(wire::Entries { entries });
-    let Some(payload) = pairwise::seal(ctx, to, device, body, None)? else { return Ok(()) };
-    outgoing::put(ctx, &to.user, &[*device], Purpose::History(*conversation), NO_GROUP, payload)
 }

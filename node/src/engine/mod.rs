@@ -57,6 +57,8 @@ mod resend;
 mod sealing;
 
 mod custody;
+mod offers;
+mod forks;
 mod history;
 mod group_acknowledging;
 mod acknowledging;
@@ -89,7 +91,6 @@ mod records;
 
 mod inbox;
 
-mod forks;
 mod frames;
 mod setup;
 mod waiters;
