@@ -10,7 +10,7 @@ use undertone_protocol::log::{FrontierItem, SeqRange, effective_time};
 use undertone_protocol::time::Timestamp;
 
 use crate::gaps;
-use crate::store::{Cut, Gap, LogTx, StoreError, StoredEntry};
+use crate::store::{Cut, CutReason, Gap, LogTx, StoreError, StoredEntry};
 
 /// Entries looked at in one go.
 const PAGE: usize = 256;
@@ -23,7 +23,12 @@ pub fn cut(
     device: &DeviceId,
     cut: Cut,
 ) -> Result<(), StoreError> {
-    if tx.cut(conversation, device)?.is_some_and(|known| known.through <= cut.through) {
+    let known = tx.cut(conversation, device)?;
+    if known.as_ref().is_some_and(|known| known.through < cut.through || *known == cut) {
+        return Ok(());
+    }
+    // At one number a fork tells more: all have to know of it.
+    if known.is_some_and(|known| known.through == cut.through && cut.why != CutReason::Forked) {
         return Ok(());
     }
     tx.put_cut(conversation, device, &cut)?;
@@ -47,6 +52,15 @@ pub fn counts(tx: &dyn LogTx, stored: &StoredEntry) -> Result<bool, StoreError> 
         && !tx.is_void(&stored.entry.id)?)
 }
 
+/// The cut of a device before a number that it used twice.
+pub fn fork(
+    tx: &dyn LogTx,
+    conversation: &ConversationId,
+    device: &DeviceId,
+) -> Result<Option<Cut>, StoreError> {
+    Ok(tx.cut(conversation, device)?.filter(|cut| cut.why == CutReason::Forked))
+}
+
 /// Notes whether an entry counts in its group. What stands on it may move.
 pub fn set_void(tx: &mut dyn LogTx, stored: &StoredEntry, is_void: bool) -> Result<(), StoreError> {
     if tx.is_void(&stored.entry.id)? == is_void {
@@ -57,17 +71,25 @@ pub fn set_void(tx: &mut dyn LogTx, stored: &StoredEntry, is_void: bool) -> Resu
 }
 
 /// What is held of a device, but for what is beyond its cut.
-pub fn up_to(item: &FrontierItem, cut: &Cut) -> FrontierItem {
+pub fn up_to(
+    tx: &dyn LogTx,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    item: &FrontierItem,
+    cut: &Cut,
+) -> Result<FrontierItem, StoreError> {
     let mut item = item.clone();
     if item.seq > cut.through {
-        item.seq = cut.through;
-        item.head = cut.head;
+        // What a second entry says of those before it need not be so.
+        let here = tx.entries_at(conversation, device, cut.through)?;
+        item.head = here.first().map(|stored| stored.entry.id);
+        item.seq = if item.head.is_some() { cut.through } else { 0 };
     }
     item.ranges.retain(|range| range.from <= cut.through);
     for range in &mut item.ranges {
         range.through = range.through.min(cut.through);
     }
-    item
+    Ok(item)
 }
 
 /// Merges a verified entry, whatever came before it; what stands on it may move. `None` when it is there already.

@@ -199,10 +199,8 @@ fn reads_up_to_the_cut(stage: &mut Stage, node: usize) -> bool {
     found.unwrap()
 }
 
-/// The phone of a user is copied: their other devices, and their contacts, see which one it is.
-#[test]
-fn a_copied_phone_shows_at_ones_own_devices() {
-    let mut stage = friends();
+/// Alice's phone, of which a copy wrote something else to Bob in its place; all know of it.
+fn with_copied_phone(stage: &mut Stage) -> usize {
     let phone = stage.add_linked(ALICE, "phone").unwrap();
     let copy = stage.add("copy", Origin::New).unwrap();
     stage.stop(phone).unwrap();
@@ -219,6 +217,30 @@ fn a_copied_phone_shows_at_ones_own_devices() {
     stage.send(BOB, "Alice", "are you there?").unwrap();
     stage.send(ALICE, "Bob", "where?").unwrap();
     stage.run(MINUTES).unwrap();
+    phone
+}
+
+/// How many envelopes a device ever made.
+fn envelopes(stage: &mut Stage, node: usize) -> u64 {
+    stage.disk(node).unwrap().transaction(|tx| tx.outbox_last()).unwrap()
+}
+
+/// Else it would be shown every minute, as long as Bob acknowledges what he got of it.
+#[test]
+fn a_fork_that_all_know_of_is_shown_to_nobody_any_more() {
+    let mut stage = friends();
+    with_copied_phone(&mut stage);
+    stage.run(MINUTES).unwrap();
+    let before = envelopes(&mut stage, BOB);
+    stage.run(Duration::from_secs(3_600)).unwrap();
+    assert_eq!(envelopes(&mut stage, BOB), before);
+}
+
+/// The phone of a user is copied: their other devices, and their contacts, see which one it is.
+#[test]
+fn a_copied_phone_shows_at_ones_own_devices() {
+    let mut stage = friends();
+    let phone = with_copied_phone(&mut stage);
     let warning = stage.status(ALICE).unwrap().warning.unwrap_or_default();
     assert!(warning.contains("your device phone") && warning.contains("device revoke"), "{warning}");
     assert_eq!(warned(&mut stage, ALICE), [("desktop".to_owned(), false), ("phone".to_owned(), true)]);

@@ -134,18 +134,18 @@ fn written(person: &Person) -> anyhow::Result<Vec<MessageView>> {
     Ok(history)
 }
 
-/// Members with their roles, what the group is called and what holds in it, and how a device stands there.
-type View = (BTreeSet<(String, String)>, String, String);
+/// Members with their roles.
+type Roles = BTreeSet<(String, String)>;
 
 /// What all must agree on: members with their roles, and what holds in the group.
-fn view(person: &Person) -> anyhow::Result<View> {
+fn view(person: &Person) -> anyhow::Result<(Roles, String, String)> {
     let GroupView { name, state, members, settings, .. } = person.json(&["group", "show", CLUB])?;
     ensure!(state == "in" || state == "out", "{state}");
     let members = members.into_iter().map(|member| (member.name, member.role)).collect();
     Ok((members, format!("{name}: {settings:?}"), state))
 }
 
-fn roles(members: &[(&str, &str)]) -> BTreeSet<(String, String)> {
+fn roles(members: &[(&str, &str)]) -> Roles {
     members.iter().map(|(name, role)| ((*name).to_owned(), (*role).to_owned())).collect()
 }
 

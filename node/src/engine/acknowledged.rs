@@ -37,11 +37,18 @@ pub(super) fn has(
     Ok(of(ctx.tx, conversation, device)?.delivered.covers(&ctx.me.device, seq))
 }
 
-/// What is held of all other devices.
+/// What is held of all other devices, as it is acknowledged: of one that forked nothing from there on, by which others
+/// see that this one knows of it.
 pub(super) fn received(ctx: &Context<'_>, conversation: &ConversationId) -> Result<Frontier, StoreError> {
     let mut frontier = Frontier::default();
     for (device, item) in log::held(ctx.tx, conversation)? {
-        if device != ctx.me.device {
+        if device == ctx.me.device {
+            continue;
+        }
+        let cut = log::fork(ctx.tx, conversation, &device)?;
+        let known = cut.map(|cut| log::up_to(ctx.tx, conversation, &device, &item, &cut)).transpose()?;
+        let item = known.unwrap_or(item);
+        if item != FrontierItem::default() {
             frontier.set(device, item);
         }
     }

@@ -80,7 +80,9 @@ pub(super) fn mark_read(
     for (device, item) in log::held(ctx.tx, &conversation)? {
         if !own::is_own(ctx, &device) {
             let cut = ctx.tx.cut(&conversation, &device)?;
-            seen.set(device, cut.map_or_else(|| item.clone(), |cut| log::up_to(&item, &cut)));
+            let counting =
+                cut.map(|cut| log::up_to(ctx.tx, &conversation, &device, &item, &cut)).transpose()?;
+            seen.set(device, counting.unwrap_or(item));
         }
     }
     if own.read.merge(&seen) {

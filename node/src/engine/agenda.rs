@@ -103,7 +103,14 @@ pub(super) struct Agenda {
     /// Numbers that a device was proved to have used twice, and that others must be shown.
     pub(super) forks: BTreeSet<(ConversationId, DeviceId, u64)>,
     /// When a device was last shown that somebody wrote two entries with one number.
-    pub(super) forks_shown: BTreeMap<(DeviceId, ConversationId), Timestamp>,
+    pub(super) forks_shown: BTreeMap<(DeviceId, ConversationId), Shown>,
+}
+
+/// When something was shown, and how often in a row.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Shown {
+    pub(super) at: Timestamp,
+    pub(super) times: u32,
 }
 
 /// What an introduction waits for that came too early.
@@ -210,9 +217,10 @@ impl Agenda {
         let by_device =
             [&mut self.asked_to_retry, &mut self.retried].into_iter().flat_map(BTreeMap::values_mut);
         let again = self.retry_again.values_mut().map(|(_, at)| at);
-        let looks = [&mut self.compare, &mut self.spoke, &mut self.left_out, &mut self.forks_shown];
+        let looks = [&mut self.compare, &mut self.spoke, &mut self.left_out];
         let looks = looks.into_iter().flat_map(BTreeMap::values_mut);
         let offered = self.offered.values_mut().map(|offer| &mut offer.at);
+        let offered = offered.chain(self.forks_shown.values_mut().map(|shown| &mut shown.at));
         let updated = self.updated.values_mut().chain(self.acknowledged.values_mut());
         let updated =
             updated.chain(self.greeted.values_mut()).chain(self.seek.values_mut().map(|(at, _)| at));

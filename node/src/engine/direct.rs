@@ -11,12 +11,15 @@ use super::admission::Admission;
 use super::circle::Circle;
 use super::context::Context;
 use super::{
-    acknowledging, changes, group_acknowledging, groups, history, introductions, lists, own, resend, texts,
+    acknowledging, changes, forks, group_acknowledging, groups, introductions, lists, own, resend, texts,
     ticks, vanishing, views, writing,
 };
 use crate::event::Event;
 use crate::log;
 use crate::store::{Contact, ContactState, Cut, CutReason, Fault, StoreError, StoredEntry};
+
+/// No copy of a store writes more entries than this before it is found.
+const COPY_AHEAD_MAX: u64 = 1 << 32;
 
 /// Adds a text of this user to the log; it is sealed when it can be.
 pub(super) fn compose(
@@ -172,7 +175,18 @@ fn carry(ctx: &mut Context<'_>, entry: SignedEntry, bearer: Bearer) -> Result<()
 /// This device's key signed what is not in its store: that was copied, or is an old copy. From this number on nothing
 /// that it wrote counts, and nothing goes out of it any more.
 pub(super) fn was_copied(ctx: &mut Context<'_>, shown: &EntryHeader) -> Result<(), StoreError> {
-    tracing::error!(seq = shown.seq, "somebody holds an entry of this device that is not in its store");
+    // It may be shown again and again, with whatever number who has the key likes.
+    if ctx.account()?.fault.is_none() {
+        let last = log::frontier_of(ctx.tx, &shown.conversation, &ctx.me.device)?.seq;
+        if shown.seq.saturating_sub(last) <= COPY_AHEAD_MAX {
+            tracing::error!(
+                seq = shown.seq,
+                "somebody holds an entry of this device that is not in its store"
+            );
+        } else {
+            tracing::warn!("an entry of this device under a number that no copy of it came to");
+        }
+    }
     ticks::void_from(ctx, &shown.conversation, shown.seq)?;
     ctx.silence(Fault::Copied)
 }
@@ -184,7 +198,7 @@ pub(super) fn take(
     entry: SignedEntry,
     bearer: Bearer,
 ) -> Result<(), StoreError> {
-    let EntryHeader { conversation, device, .. } = entry.header;
+    let EntryHeader { conversation, device, seq, .. } = entry.header;
     let is_own = own::is_own(ctx, &device);
     if !note_fork(ctx, &circle, &entry)? {
         return Ok(());
@@ -200,6 +214,9 @@ pub(super) fn take(
         acknowledging::make_due(ctx, &conversation)?;
     }
     let Some(stored) = stored else {
+        if bearer == Bearer::Author {
+            is_beyond_fork(ctx, &conversation, &device, seq)?;
+        }
         // In a group there is no news of it. Who hands over what another one wrote is told by itself.
         if matches!(circle, Circle::Group(_)) && !is_own && bearer == Bearer::Author {
             ctx.agenda.behind.insert((conversation, device));
@@ -253,33 +270,46 @@ fn turn(
     Ok(())
 }
 
-/// Whether a new entry counts. One beyond a fork does not: its device may not know yet.
+/// Whether a new entry counts.
 fn shows(ctx: &mut Context<'_>, stored: &StoredEntry) -> Result<bool, StoreError> {
     let EntryHeader { conversation, device, seq, .. } = &stored.entry.header;
-    let Some(cut) = ctx.tx.cut(conversation, device)?.filter(|cut| *seq > cut.through) else {
-        return Ok(!ctx.tx.is_void(&stored.entry.id)?);
-    };
-    if cut.why == CutReason::Forked {
-        history::show_again(ctx, conversation, device, cut.through.saturating_add(1));
+    let is_beyond = is_beyond_fork(ctx, conversation, device, *seq)?;
+    Ok(!is_beyond && log::counts(ctx.tx, stored)?)
+}
+
+/// Whether a number is beyond a fork. Then its device may not know of it yet.
+fn is_beyond_fork(
+    ctx: &mut Context<'_>,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    seq: u64,
+) -> Result<bool, StoreError> {
+    let fork = log::fork(ctx.tx, conversation, device)?.filter(|cut| seq > cut.through);
+    if let Some(cut) = &fork {
+        forks::show_again(ctx, conversation, device, cut.through.saturating_add(1));
     }
-    Ok(false)
+    Ok(fork.is_some())
 }
 
 /// Two entries with one number prove that the device's key is in two places: from the lowest such number on
-/// nothing of it counts. False when the proof is held already: a third one is not kept.
+/// nothing of it counts. False when the proof is held already: a third one is not kept, unless it shows a lower one.
 fn note_fork(ctx: &mut Context<'_>, circle: &Circle, entry: &SignedEntry) -> Result<bool, StoreError> {
     let EntryHeader { conversation, device, seq, .. } = &entry.header;
     let held = ctx.tx.entries_at(conversation, device, *seq)?;
-    if held.is_empty() || held.iter().any(|held| held.entry.id == entry.id) {
+    if held.iter().any(|held| held.entry.id == entry.id) {
         return Ok(true);
     }
-    if held.len() > 1 {
-        return Ok(false);
+    let Some(number) = forks::lowest(ctx.tx, entry, &held)? else { return Ok(true) };
+    let is_new = forks::is_new(ctx.tx, conversation, device, number)?;
+    if is_new {
+        tracing::warn!(device = %device.short(), seq = number, "two entries with one number");
+        forks::cut(ctx, conversation, device, number)?;
+        tell_fork(ctx, circle, device)?;
     }
-    tracing::warn!(device = %device.short(), seq, "two entries with one number");
-    let through = seq.saturating_sub(1);
-    log::cut(ctx.tx, conversation, device, Cut { through, head: entry.header.prev, why: CutReason::Forked })?;
-    ctx.agenda.forks.insert((*conversation, *device, *seq));
+    Ok(is_new || held.len() < 2)
+}
+
+fn tell_fork(ctx: &mut Context<'_>, circle: &Circle, device: &DeviceId) -> Result<(), StoreError> {
     if own::is_own(ctx, device) {
         ctx.events.push(Event::Devices {});
     } else if let Some(user) = circle.user_of(ctx, device)
@@ -288,7 +318,7 @@ fn note_fork(ctx: &mut Context<'_>, circle: &Circle, entry: &SignedEntry) -> Res
         let view = views::contact(ctx, &author)?;
         ctx.events.push(Event::Contact { contact: view });
     }
-    Ok(true)
+    Ok(())
 }
 
 /// The author's user says which devices they have, and where those end that they revoked. Of a group the membership
@@ -334,3 +364,6 @@ fn is_of(ctx: &Context<'_>, contact: &Contact, user: &UserId, device: &DeviceId)
     let known = ctx.tx.contact(&contact.user)?;
     Ok(known.and_then(|known| known.device_list).is_some_and(|list| list.device(device).is_some()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,39 +1,26 @@
 //! What other devices lack of a conversation: a sibling gets all that it does not hold, which is how a new device
-//! gets the history; a contact's device gets what shows that two entries have one number. What a device holds is
-//! known from its acknowledgements.
+//! gets the history. What a device holds is known from its acknowledgements.
 
-use std::collections::btree_map::Entry;
 use std::time::Duration;
 
-use prost::Message;
 use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 use undertone_protocol::keys::DeviceList;
-use undertone_protocol::limits::{ENTRIES_BYTES_MAX, ENTRIES_MAX};
+use undertone_protocol::limits::ENTRIES_BYTES_MAX;
 use undertone_protocol::log::{Frontier, FrontierItem};
 use undertone_protocol::time::Timestamp;
-use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::agenda::{Agenda, Offer};
 use super::circle::Circle;
 use super::context::{Context, Me};
 use super::offered::{handed_over, hands_history, offered};
-use super::outgoing::{self, NO_GROUP};
+use super::offers::{BATCHES_MAX, PAGE, batches, life, look_again, send, size};
 use super::own::{self, ARRIVAL};
-use super::{acknowledged, membership, pairwise, resend};
+use super::{acknowledged, forks, membership, outgoing, pairwise, resend};
 use crate::log;
-use crate::store::{
-    Contact, ContactState, CutReason, NodeTx, OutboxState, Purpose, Standing, StoreError, StoredEntry,
-};
+use crate::store::{Contact, ContactState, NodeTx, OutboxState, Purpose, Standing, StoreError, StoredEntry};
 
-/// Envelopes of history that go out for one look at what a device lacks.
-const BATCHES_MAX: usize = 4;
-/// Entries of one device that are looked at in one go.
-const PAGE: usize = 256;
 /// What a contact's device lacks is looked at so long after it spoke.
 const SPOKE: Duration = Duration::from_secs(60);
-/// What was offered is not offered again sooner; a device that is silent gets it again after twice the time each.
-const OFFER_LIFE: Duration = Duration::from_secs(60);
-const OFFER_LIFE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// A contact's or member's device said what it holds of a conversation.
 pub(super) fn spoke(
@@ -156,10 +143,10 @@ pub(super) fn compare_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         let held = acknowledged::of(ctx.tx, &conversation, &device)?.delivered;
         if own::is_sibling(ctx, &device) {
             let Some(own) = own::own_contact(ctx)? else { continue };
-            show_forks(ctx, &own, &device, &conversation, &said)?;
+            forks::compare(ctx, &own, &device, &conversation, &said)?;
             offer(ctx, &circle, &own, &device, &held)?;
         } else if let Some(person) = other(ctx, &circle, &device)? {
-            show_forks(ctx, &person, &device, &conversation, &said)?;
+            forks::compare(ctx, &person, &device, &conversation, &said)?;
             offer(ctx, &circle, &person, &device, &held)?;
             fill_end(ctx, &which);
         }
@@ -267,16 +254,6 @@ fn is_lacked(offer: &Offer, held: &Frontier) -> bool {
     offer.entries.iter().any(|(author, seq)| !held.covers(author, *seq))
 }
 
-/// How long an offer may take, after it was made some times before.
-fn life(unheard: u32) -> Duration {
-    OFFER_LIFE.saturating_mul(1 << unheard.min(16)).min(OFFER_LIFE_MAX)
-}
-
-fn look_again(ctx: &mut Context<'_>, which: &(DeviceId, ConversationId), at: Timestamp) {
-    let known = ctx.agenda.compare.entry(*which).or_insert(at);
-    *known = (*known).min(at);
-}
-
 /// What a device lacks: what can be sent now, and when to look again at what may still arrive.
 struct Lacking {
     entries: Vec<StoredEntry>,
@@ -304,8 +281,11 @@ fn lacking(
             continue;
         }
         let item = held.get(&device).unwrap_or(&nothing);
+        let before = lacking.entries.len();
+        // Who knows of a fork tells of nothing beyond it, and nobody needs that.
+        let fork = log::fork(ctx.tx, conversation, &device)?;
         let offered = offered(ctx, circle, to, hands, &device);
-        let end = offered.through(item);
+        let end = offered.through(item).min(fork.as_ref().map_or(u64::MAX, |fork| fork.through));
         let mut from = item.seq.checked_add(1);
         while let Some(gap) = from.and_then(|from| item.gap(from)).filter(|gap| gap.from <= end) {
             let page = ctx.tx.entries_of(conversation, &device, gap.from, PAGE)?;
@@ -336,121 +316,11 @@ fn lacking(
                 lacking.entries.push(stored);
             }
         }
+        // Who gets what was before it gets the proof too.
+        if let Some(fork) = fork.as_ref().filter(|_| own::is_me(ctx, to) && lacking.entries.len() > before) {
+            let proof = forks::proof(ctx.tx, conversation, &device, fork.through.saturating_add(1))?;
+            lacking.entries.extend(proof);
+        }
     }
     Ok(lacking)
 }
-
-fn size(stored: &StoredEntry) -> usize {
-    stored.entry.to_wire().encoded_len() + 8
-}
-
-/// Cuts entries into what one envelope holds each.
-fn batches(entries: Vec<StoredEntry>) -> Vec<Vec<StoredEntry>> {
-    let mut batches: Vec<Vec<StoredEntry>> = Vec::new();
-    let mut bytes = 0;
-    for stored in entries {
-        bytes += size(&stored);
-        match batches.last_mut() {
-            Some(batch) if batch.len() < ENTRIES_MAX && bytes <= ENTRIES_BYTES_MAX => batch.push(stored),
-            _ => {
-                bytes = size(&stored);
-                batches.push(vec![stored]);
-            }
-        }
-    }
-    batches
-}
-
-/// Sends entries of a conversation to a device.
-pub(super) fn send(
-    ctx: &mut Context<'_>,
-    to: &Contact,
-    device: &DeviceId,
-    conversation: &ConversationId,
-    entries: Vec<StoredEntry>,
-) -> Result<(), StoreError> {
-    let entries = entries.iter().map(|stored| stored.entry.to_wire()).collect();
-    let body = Body::Entries(wire::Entries { entries });
-    let Some(payload) = pairwise::seal(ctx, to, device, body, None)? else { return Ok(()) };
-    outgoing::put(ctx, &to.user, &[*device], Purpose::History(*conversation), NO_GROUP, payload)
-}
-
-/// A device goes on writing beyond a fork: it does not know of it yet. It is shown the proof again, with all others.
-pub(super) fn show_again(ctx: &mut Context<'_>, conversation: &ConversationId, author: &DeviceId, seq: u64) {
-    let (which, now) = ((*author, *conversation), ctx.now);
-    ctx.agenda.forks_shown.retain(|_, at| now.since(*at) < OFFER_LIFE);
-    if let Entry::Vacant(not_shown) = ctx.agenda.forks_shown.entry(which) {
-        not_shown.insert(now);
-        ctx.agenda.forks.insert((*conversation, *author, seq));
-    }
-}
-
-/// Shows every device of a conversation the proof that one of them is in two places.
-pub(super) fn show_proofs(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    for (conversation, author, seq) in std::mem::take(&mut ctx.agenda.forks) {
-        let Some(circle) = Circle::of(ctx, &conversation)? else { continue };
-        let proof = ctx.tx.entries_at(&conversation, &author, seq)?;
-        let own = own::own_contact(ctx)?.filter(|_| !circle.is_account(ctx));
-        let people = if circle.is_open() { circle.people(ctx)? } else { Vec::new() };
-        for to in own.into_iter().chain(people) {
-            let devices = circle.authorised(ctx, &to);
-            for device in pairwise::reach(ctx, &to, &devices)?.unwrap_or_default() {
-                send(ctx, &to, &device, &conversation, proof.clone())?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A device holds another entry than this one under some number: it gets what is held here. It sees the
-/// same by this device's acknowledgements. One that tells of entries beyond a fork does not know of it, and gets the proof.
-fn show_forks(
-    ctx: &mut Context<'_>,
-    contact: &Contact,
-    device: &DeviceId,
-    conversation: &ConversationId,
-    held: &Frontier,
-) -> Result<(), StoreError> {
-    let mut entries = Vec::new();
-    for (author, item) in held.items() {
-        if let Some(seq) = fork_below(ctx, conversation, author, item)? {
-            entries.extend(ctx.tx.entries_at(conversation, author, seq)?);
-            continue;
-        }
-        let Some(head) = item.head else { continue };
-        let here = ctx.tx.entries_at(conversation, author, item.seq)?;
-        if here.is_empty() || here.iter().any(|stored| stored.entry.id == head) {
-            continue;
-        }
-        let first = item.seq.saturating_sub(FORK_REACH);
-        let reach = ctx.tx.entries_of(conversation, author, first.max(1), PAGE)?;
-        entries.extend(reach.into_iter().filter(|stored| stored.entry.header.seq <= item.seq));
-    }
-    let which = (*device, *conversation);
-    let shown = ctx.agenda.forks_shown.get(&which).is_some_and(|at| ctx.now.since(*at) < OFFER_LIFE);
-    if entries.is_empty() || shown || pairwise::reach(ctx, contact, &[*device])?.is_none() {
-        return Ok(());
-    }
-    let now = ctx.now;
-    ctx.agenda.forks_shown.retain(|_, at| now.since(*at) < OFFER_LIFE);
-    ctx.agenda.forks_shown.insert(which, now);
-    for batch in batches(entries).into_iter().take(BATCHES_MAX) {
-        send(ctx, contact, device, conversation, batch)?;
-    }
-    Ok(())
-}
-
-/// The number with two entries where an author's entries end, if somebody holds one of them or what comes later.
-fn fork_below(
-    ctx: &Context<'_>,
-    conversation: &ConversationId,
-    author: &DeviceId,
-    held: &FrontierItem,
-) -> Result<Option<u64>, StoreError> {
-    let cut = ctx.tx.cut(conversation, author)?.filter(|cut| cut.why == CutReason::Forked);
-    let last = held.ranges.last().map_or(held.seq, |range| range.through);
-    Ok(cut.filter(|cut| cut.through < last).map(|cut| cut.through.saturating_add(1)))
-}
-
-/// How far below a number with two entries a fork is looked for.
-const FORK_REACH: u64 = 16;

@@ -60,6 +60,8 @@ mod sealing;
 
 mod custody;
 mod offered;
+mod offers;
+mod forks;
 mod history;
 mod group_acknowledging;
 mod acknowledging;

@@ -15,7 +15,7 @@ use super::publish::{self, Walk};
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
-    acknowledging, bundles, checkpoints, commands, frames, groups, healing, history, home, inbox,
+    acknowledging, bundles, checkpoints, commands, forks, frames, groups, healing, history, home, inbox,
     introductions, keys, linking, losses, own_list, receipts, records, resend, sealing, sweep, vanishing,
 };
 use crate::event::Event;
@@ -193,7 +193,7 @@ impl Engine {
         history::compare_due(&mut ctx)?;
         history::reached_due(&mut ctx);
         resend::look_due(&mut ctx)?;
-        history::show_proofs(&mut ctx)?;
+        forks::show_proofs(&mut ctx)?;
         introductions::seal_due(&mut ctx)?;
         groups::seal_due(&mut ctx)?;
         sealing::seal_due(&mut ctx)?;

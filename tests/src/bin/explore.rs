@@ -1,11 +1,13 @@
 //! Runs many simulated worlds on all processors:
-//! `cargo run --release -p undertone-tests --bin explore -- --seeds 1000 [--from 0] [--failures 10] [--shrink-s 60]`.
+//! `cargo run --release -p undertone-tests --bin explore -- --seeds 1000 [--from 0] [--hostile] [--failures 10]
+//! [--shrink-s 60]`.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use undertone_tests::simulation::{Capsule, explore};
+use undertone_tests::simulation::{Capsule, WorldOptions, explore};
 
 /// Runs many simulated worlds, and says which do not hold.
 #[derive(Parser)]
@@ -16,6 +18,9 @@ struct Args {
     /// The seed of the first.
     #[arg(long, default_value_t = 0)]
     from: u64,
+    /// Leaves out the worlds in which no device cheats.
+    #[arg(long)]
+    hostile: bool,
     /// Ends after so many worlds that do not hold.
     #[arg(long, default_value_t = usize::MAX)]
     failures: usize,
@@ -31,7 +36,10 @@ fn main() -> ExitCode {
         .without_time()
         .init();
     let begun = Instant::now();
-    let seeds = args.from..args.from.saturating_add(args.seeds);
+    let last = AtomicU64::new(args.from);
+    let seeds = (args.from..).filter(|seed| !args.hostile || WorldOptions::of(*seed).is_hostile());
+    let seeds =
+        (0..args.seeds).zip(seeds).map(|(_, seed)| seed).inspect(|seed| last.store(*seed, Ordering::Relaxed));
     let explored =
         explore(seeds, args.failures, |options, failed| println!("seed {}: {failed}", options.seed));
     let took = begun.elapsed().as_secs_f64();
@@ -42,6 +50,7 @@ fn main() -> ExitCode {
         "{held} of {} worlds hold, {not} do not; {took:.1} s, {a_second:.1} worlds a second",
         args.seeds
     );
+    println!("the last seed was {}", last.into_inner());
     let budget = Duration::from_secs(args.shrink_s);
     for (options, failed) in explored.failed.iter().take(3).filter(|_| args.shrink_s > 0) {
         println!("\n{}", Capsule::shrink(*options, failed.clone(), budget));

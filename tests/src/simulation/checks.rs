@@ -191,10 +191,12 @@ pub(super) fn at_the_end(views: &[View], answered: &[&String], may_be_shut: bool
     Ok(())
 }
 
-/// The devices of one user show the same of somebody who cheats, and have taken it all in.
+/// The devices of one user show the same of somebody who cheats, and have taken it all in. Who cheats may never accept;
+/// until then each device keeps for itself what waits for that.
 pub(super) fn converged(views: &[View]) -> bool {
-    let first = views.first();
-    views.iter().all(|view| !view.linking && first.is_some_and(|first| view.shown == first.shown))
+    let Some(first) = views.first() else { return false };
+    let same = |view: &View| view.accepted == first.accepted && (!view.accepted || view.shown == first.shown);
+    views.iter().all(|view| !view.linking && same(view))
 }
 
 /// Takes note of what all entries say that a device holds.

@@ -2,7 +2,7 @@
 //! sealed. So all that is sealed around it is right, and only its contacts' machines stand between it and them.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
@@ -35,6 +35,8 @@ pub(super) struct HostileCrypto {
     /// Whether it makes two entries of one number. Its own machine falls silent when it learns of that, so not all do.
     forks: bool,
     last: Option<wire::EntryHeader>,
+    /// What it said in the place of an entry; whoever makes no two of one number says the same again, and builds on it.
+    said: BTreeMap<Bytes, wire::SealedEntry>,
     heard: RefCell<VecDeque<wire::SealedEntry>>,
 }
 
@@ -43,19 +45,46 @@ impl HostileCrypto {
     pub(super) fn new(inner: Box<dyn Crypto>, key: SigningKey, seed: u64, life: u64, often: u32) -> Self {
         let forks = one_in(&mut ChaCha20Rng::seed_from_u64(seed), 2);
         let rng = ChaCha20Rng::seed_from_u64(life);
-        Self { inner, key, rng, often, forks, last: None, heard: RefCell::default() }
+        Self { inner, key, rng, often, forks, last: None, said: BTreeMap::new(), heard: RefCell::default() }
     }
 
     /// What goes out in the place of an entry, padded.
     fn instead_of_entry(&mut self, padded: &[u8]) -> Option<Vec<u8>> {
         let entry = wire::SealedEntry::decode(unpad(padded).ok()?).ok()?;
-        let header = wire::EntryHeader::decode(entry.header.clone()).ok()?;
-        let before = self.last.replace(header.clone());
-        if !happens(&mut self.rng, self.often) {
-            return None;
+        let id = id(&entry.header);
+        if let Some(said) = self.said.get(&id) {
+            return Some(pad(said.encode_to_vec()));
         }
-        let twisted = self.twisted(entry, header, before)?;
-        Some(pad(twisted.encode_to_vec()))
+        let mut header = wire::EntryHeader::decode(entry.header.clone()).ok()?;
+        let before = self.last.replace(header.clone());
+        let moved = !self.forks && self.builds_on_said(&mut header);
+        let entry = if moved { self.signed(header.clone(), entry.body) } else { entry };
+        let twisted = match happens(&mut self.rng, self.often) {
+            true => self.twisted(entry.clone(), header, before),
+            false => None,
+        };
+        // Nobody takes what is under another's name, or has another body.
+        let is_taken = |said: &wire::SealedEntry| said.body == entry.body && said.header != entry.header;
+        let says = twisted.clone().filter(is_taken).or_else(|| moved.then(|| entry.clone()));
+        if !self.forks
+            && let Some(says) = says
+        {
+            self.said.insert(id, says);
+        }
+        let instead = twisted.or_else(|| moved.then_some(entry))?;
+        Some(pad(instead.encode_to_vec()))
+    }
+
+    /// Puts what it said in the place of what it should have said, as parents. False where that is the same.
+    fn builds_on_said(&self, header: &mut wire::EntryHeader) -> bool {
+        let mut moved = false;
+        for parent in header.heads.iter_mut().chain(Some(&mut header.prev)) {
+            if let Some(said) = self.said.get(parent) {
+                *parent = id(&said.header);
+                moved = true;
+            }
+        }
+        moved
     }
 
     fn twisted(
@@ -208,6 +237,10 @@ impl HostileCrypto {
         let surplus = heard.len().saturating_sub(HEARD_MAX);
         heard.drain(..surplus);
     }
+}
+
+fn id(header: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(blake3::hash(header).as_bytes())
 }
 
 impl Crypto for HostileCrypto {

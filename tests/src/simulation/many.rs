@@ -1,7 +1,7 @@
-use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,23 +22,22 @@ pub struct Explored {
     pub failed: Vec<(WorldOptions, Failed)>,
 }
 
-/// Runs the world of each seed, on all processors. `failed` is called at once, in any order, for each world
+/// Runs the world of each seed, on all processors and about in this order. `failed` is called at once, in any order, for each world
 /// where something does not hold; after as many as `failures_max` no other world is begun.
 pub fn explore(
-    seeds: Range<u64>,
+    seeds: impl Iterator<Item = u64> + Send,
     failures_max: usize,
     failed: impl Fn(&WorldOptions, &Failed) + Sync,
 ) -> Explored {
-    let next = AtomicU64::new(seeds.start);
+    let seeds = Mutex::new(seeds);
+    let next = || seeds.lock().unwrap_or_else(PoisonError::into_inner).next();
     let failures = AtomicU64::new(0);
     let enough = u64::try_from(failures_max).unwrap_or(u64::MAX);
     let work = || {
         let mut explored = Explored::default();
-        while failures.load(Ordering::Relaxed) < enough {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end {
-                break;
-            }
+        while failures.load(Ordering::Relaxed) < enough
+            && let Some(seed) = next()
+        {
             let options = WorldOptions::of(seed);
             let _watched = Watched::world(seed);
             match World::run(options) {

@@ -35,6 +35,7 @@ mod capsule;
 mod checks;
 mod circle;
 mod devices;
+mod drawn;
 mod drive;
 mod failed;
 mod faults;

@@ -20,6 +20,7 @@ pub(super) type Id = [u8; 32];
 pub(super) struct Entry {
     pub(super) device: Id,
     pub(super) seq: u64,
+    prev: Option<Id>,
     parents: Vec<Id>,
     claimed_ms: u64,
     pub(super) membership_heads: Vec<Id>,
@@ -218,9 +219,10 @@ fn read(
     }
     let parents = header.heads.iter().chain(Some(&header.prev).filter(|prev| !prev.is_empty()));
     let parents = parents.map(|parent| of_32(parent)).collect::<Result<_, _>>()?;
+    let prev = Id::try_from(&header.prev[..]).ok();
     let heads = header.membership_heads.iter().map(|head| of_32(head)).collect::<Result<_, _>>()?;
     let (seq, claimed_ms) = (header.seq, header.claimed_ms);
-    Ok((id, Entry { device, seq, parents, claimed_ms, membership_heads: heads, body, dropped }))
+    Ok((id, Entry { device, seq, prev, parents, claimed_ms, membership_heads: heads, body, dropped }))
 }
 
 pub(super) fn id_of(bytes: &[u8]) -> Result<Id, String> {
@@ -234,10 +236,19 @@ fn ends(conversation: &Id, entries: &BTreeMap<Id, Entry>, users: &BTreeMap<Id, I
         let end = ends.entry(device).or_insert(through);
         *end = through.min(*end);
     };
-    let mut seen = BTreeSet::new();
-    for entry in entries.values() {
-        if !seen.insert((entry.device, entry.seq)) {
+    let mut seen: BTreeMap<(Id, u64), Vec<Id>> = BTreeMap::new();
+    for (id, entry) in entries {
+        let same = seen.entry((entry.device, entry.seq)).or_default();
+        same.push(*id);
+        if same.len() > 1 {
             cut(entry.device, entry.seq - 1);
+        }
+    }
+    for entry in entries.values() {
+        // Whoever names another predecessor than is there wrote two.
+        let before = entry.seq.checked_sub(1).and_then(|before| seen.get(&(entry.device, before)));
+        if before.is_some_and(|before| before.iter().any(|id| Some(*id) != entry.prev)) {
+            cut(entry.device, entry.seq - 2);
         }
         let Some(Content::Devices(change)) = &entry.body.content else { continue };
         for revocation in &change.revocations {

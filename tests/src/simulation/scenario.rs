@@ -3,6 +3,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::drawn::Drawn;
 use super::failed::Failed;
 use super::faults::Faults;
 
@@ -52,6 +53,11 @@ impl WorldOptions {
         let is_real = seed % REAL_CRYPTO_ONE_IN == REAL_CRYPTO_ONE_IN - 1;
         let crypto = if is_real { CryptoKind::Real } else { CryptoKind::Model };
         Self { seed, crypto, users: None, devices_max: None, group: None, trouble_s: None, faults: None }
+    }
+
+    /// Whether a device of this world cheats.
+    pub fn is_hostile(&self) -> bool {
+        self.faults.unwrap_or_else(|| Drawn::of(self.seed).faults).hostile > 0
     }
 }
 

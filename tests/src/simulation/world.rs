@@ -13,6 +13,7 @@ use undertone_relay::limits::Limits;
 
 use super::checks;
 use super::circle::Circle;
+use super::drawn::Drawn;
 use super::failed::{Check, Failed};
 use super::faults::{Faults, Gap, below, happens, one_in};
 use super::lies::Lies;
@@ -39,11 +40,7 @@ const STEPS_MAX: u64 = 1_000_000;
 const MESSAGES_MAX: u32 = 48;
 /// What somebody hostile would like to write.
 const FLOOD: u32 = 60;
-/// Tells the clocks' randomness from the rest.
-const JUMPS: u64 = 0x636c_6f63_6b73;
-/// The same for what relay and users do on purpose.
-const ILL_WILL: u64 = 0x696c_6c77_696c;
-/// And for the group.
+/// Tells the group's randomness from the rest.
 const GROUP: u64 = 0x67_726f_7570;
 /// Of so many worlds one has a group.
 const GROUP_ONE_IN: u32 = 3;
@@ -140,13 +137,8 @@ impl World {
     }
 
     fn new(options: WorldOptions, trace: Trace) -> Result<Self, Failed> {
-        let mut rng = ChaCha20Rng::seed_from_u64(options.seed);
-        // Of their own, so that they change nothing in the worlds without them.
-        let mut jumps = ChaCha20Rng::seed_from_u64(options.seed ^ JUMPS);
-        let mut ill_will = ChaCha20Rng::seed_from_u64(options.seed ^ ILL_WILL);
-        let drawn = Faults { clock_jumps: one_in(&mut jumps, 8), ..Faults::random(&mut rng) };
-        let drawn = drawn.with_ill_will(&mut ill_will);
-        let faults = options.faults.unwrap_or(drawn);
+        let Drawn { mut rng, jumps, mut ill_will, faults } = Drawn::of(options.seed);
+        let faults = options.faults.unwrap_or(faults);
         let mut group = ChaCha20Rng::seed_from_u64(options.seed ^ GROUP);
         let has_group = faults.hostile == 0 && options.group.unwrap_or(one_in(&mut group, GROUP_ONE_IN));
         let relay = SimRelay::new(limits(&faults), fork(&mut rng));

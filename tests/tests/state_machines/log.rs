@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use rand_core::SeedableRng;
 use undertone::log;
-use undertone::store::{Cut, CutReason, MemoryStore, NodeStore, StoreError};
+use undertone::store::{Cut, CutReason, MemoryStore, NodeStore, NodeTx, StoreError};
 use undertone_protocol::entry::{EntryBody, EntryHeader, SignedEntry};
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::log::{FrontierItem, OrderKey, effective_time};
@@ -125,7 +125,9 @@ impl StateMachineTest for Replicas {
             if store == 1 {
                 all.reverse();
             }
-            all.into_iter().for_each(|entry| replicas.arrive(store, entry));
+            // What was not kept may show a fork when others are there.
+            let twice = all.clone().into_iter().chain(all);
+            twice.for_each(|entry| replicas.arrive(store, entry));
             replicas.check(store);
         }
         let [one, two, three] = [0, 1, 2].map(|store| replicas.shown(store));
@@ -161,19 +163,23 @@ impl Replicas {
         self.entries.push(entry);
     }
 
-    /// As the engine takes an entry: of a third one with the same number it keeps nothing.
+    /// As the engine takes an entry: of a third one with the same number it keeps only what shows a lower fork.
     fn arrive(&mut self, store: usize, entry: SignedEntry) {
-        let EntryHeader { device, seq, prev, .. } = entry.header;
+        let EntryHeader { device, seq, .. } = entry.header;
         let entry_id = entry.id;
         let kept = self.stores[store].transaction(|tx| {
             let held = tx.entries_at(&CONVERSATION, &device, seq)?;
-            let is_other = !held.is_empty() && held.iter().all(|held| held.entry.id != entry_id);
-            if is_other && held.len() > 1 {
-                return Ok(false);
+            if held.iter().any(|held| held.entry.id == entry_id) {
+                return Ok(true);
             }
-            if is_other {
-                let cut = Cut { through: seq - 1, head: prev, why: CutReason::Forked };
-                log::cut(tx, &CONVERSATION, &device, cut)?;
+            let through = forked_after(tx, &entry)?;
+            let moves = moves(tx, &device, through)?;
+            if let Some(through) = through.filter(|_| moves) {
+                let head = tx.entries_at(&CONVERSATION, &device, through)?.first().map(|held| held.entry.id);
+                log::cut(tx, &CONVERSATION, &device, Cut { through, head, why: CutReason::Forked })?;
+            }
+            if held.len() > 1 && !moves {
+                return Ok(false);
             }
             log::insert(tx, entry, Timestamp::from_ms(1))?;
             Ok(true)
@@ -187,12 +193,19 @@ impl Replicas {
     fn ends(&self, arrived: &BTreeSet<EntryId>) -> BTreeMap<DeviceId, u64> {
         let mut ends: BTreeMap<DeviceId, u64> =
             self.cuts.iter().map(|(device, end)| (id(*device), *end)).collect();
-        let mut numbers = BTreeSet::new();
-        for entry in self.entries.iter().filter(|entry| arrived.contains(&entry.id)) {
-            let EntryHeader { device, seq, .. } = entry.header;
-            if !numbers.insert((device, seq)) {
-                let end = ends.entry(device).or_insert(seq - 1);
-                *end = (*end).min(seq - 1);
+        let held = || self.entries.iter().filter(|entry| arrived.contains(&entry.id));
+        let mut numbers: BTreeMap<(DeviceId, u64), BTreeSet<EntryId>> = BTreeMap::new();
+        for entry in held() {
+            numbers.entry((entry.header.device, entry.header.seq)).or_default().insert(entry.id);
+        }
+        for entry in held() {
+            let EntryHeader { device, seq, prev, .. } = entry.header;
+            let at = |seq| numbers.get(&(device, seq)).into_iter().flatten();
+            let twice = (at(seq).count() > 1).then(|| seq - 1);
+            let before = at(seq - 1).any(|before| Some(*before) != prev).then(|| seq - 2);
+            for through in twice.into_iter().chain(before) {
+                let end = ends.entry(device).or_insert(through);
+                *end = (*end).min(through);
             }
         }
         ends
@@ -241,12 +254,32 @@ impl Replicas {
     }
 }
 
-fn shown(tx: &mut dyn undertone::store::NodeTx) -> Result<Shown, StoreError> {
+/// The last number before those that an entry shows to be used twice.
+fn forked_after(tx: &dyn NodeTx, entry: &SignedEntry) -> Result<Option<u64>, StoreError> {
+    let EntryHeader { device, seq, prev, .. } = entry.header;
+    let at = |seq| tx.entries_at(&CONVERSATION, &device, seq);
+    if at(seq - 1)?.iter().any(|before| Some(before.entry.id) != prev) {
+        return Ok(Some(seq - 2));
+    }
+    let stands_on_another = at(seq + 1)?.iter().any(|after| after.entry.header.prev != Some(entry.id));
+    Ok((!at(seq)?.is_empty() || stands_on_another).then(|| seq - 1))
+}
+
+/// Whether a cut before a fork is another one than is known.
+fn moves(tx: &dyn NodeTx, device: &DeviceId, through: Option<u64>) -> Result<bool, StoreError> {
+    let Some(through) = through else { return Ok(false) };
+    let known = tx.cut(&CONVERSATION, device)?;
+    Ok(known.is_none_or(|known| {
+        through < known.through || through == known.through && known.why != CutReason::Forked
+    }))
+}
+
+fn shown(tx: &mut dyn NodeTx) -> Result<Shown, StoreError> {
     let order = tx.history(&CONVERSATION, None, usize::MAX)?.iter().map(|stored| stored.entry.id).collect();
     let mut frontier = log::held(tx, &CONVERSATION)?;
     for (device, item) in &mut frontier {
         if let Some(cut) = tx.cut(&CONVERSATION, device)? {
-            *item = log::up_to(item, &cut);
+            *item = log::up_to(tx, &CONVERSATION, device, item, &cut)?;
             // By the word of a user who does not say which entry that is, it is not told.
             if item.seq == cut.through {
                 item.head = None;

@@ -21,7 +21,7 @@ use crate::engine::addresses;
 use crate::engine::agenda::{Side, Update};
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
-use crate::engine::{history, lists, own, pairwise};
+use crate::engine::{lists, offers, own, pairwise};
 use crate::store::{Contact, ContactState, Group, Member, Standing, StoreError};
 
 /// A device is told of a group no more often than this.
@@ -419,7 +419,7 @@ fn seal(
         let update = for_gone(ctx, &group, due)?;
         meeting::tell(ctx, &person, &device, update, None)?;
         return match farewell.map(|entry| ctx.tx.entry(&entry)).transpose()?.flatten() {
-            Some(entry) => history::send(ctx, &person, &device, &group, vec![entry]),
+            Some(entry) => offers::send(ctx, &person, &device, &group, vec![entry]),
             None => Ok(()),
         };
     }
