@@ -182,12 +182,13 @@ fn seal(
         None => Vec::new(),
     };
     let all = users(recipients.iter());
-    // Whoever came in since gets what comes next; that they did, whoever brought it, they see.
-    let is_for = |to: &&Recipient| {
-        matches!(entry.body.content, Content::Operation(_))
-            || membership::is_entitled(ctx, circle, &to.person, &entry.header)
-    };
-    let users = users(recipients.iter().filter(is_for));
+    let mut concerned = Vec::with_capacity(recipients.len());
+    for recipient in recipients {
+        if is_for(ctx, circle, &recipient.person, entry)? {
+            concerned.push(recipient);
+        }
+    }
+    let users = users(concerned.into_iter());
     let mut key = match ctx.tx.sender_key(&delivery.conversation)? {
         Some(key) if !must_rotate(ctx, circle, &key, &all) => key,
         _ => new_key(ctx, delivery.conversation, &circle.key_life()),
@@ -233,6 +234,21 @@ fn seal(
     }
     own::look_later(ctx, &delivery.conversation);
     Ok(())
+}
+
+/// Whether an entry is for somebody: whoever came in since, or is back, gets what comes next. That they came in, whoever
+/// brought it, they see.
+fn is_for(
+    ctx: &Context<'_>,
+    circle: &Circle,
+    person: &Contact,
+    entry: &SignedEntry,
+) -> Result<bool, StoreError> {
+    let Circle::Group(group) = circle else { return Ok(true) };
+    let member = ctx.tx.member(&group.id, &person.user)?;
+    let begins_later = member.is_some_and(|member| entry.header.seq < member.from_seq);
+    let is_operation = matches!(entry.body.content, Content::Operation(_));
+    Ok(!begins_later && (is_operation || membership::is_entitled(ctx, circle, person, &entry.header)))
 }
 
 /// Whose each device is that something may be sealed for.
