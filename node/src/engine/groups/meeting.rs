@@ -323,11 +323,13 @@ fn whom_to_ask(
     Ok(turn.and_then(|turn| devices.get(turn).copied()))
 }
 
-/// A contact can be reached who could not: where they never spoke in a group they may not know it, and then they ask.
+/// A contact says anew how to reach them. Where they never spoke in a group they may not know it, and ask when they hear
+/// of it; and what others said of how to reach them is as old as what this user knew.
 pub(in crate::engine) fn introduce_again(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
     for group in ctx.tx.groups_of(user)? {
         let Some(mut member) = ctx.tx.member(&group, user)?.filter(Member::is_in) else { continue };
         if member.introduced.is_empty() {
+            member.grants.clear();
             member.introduction_due = true;
             ctx.tx.put_member(&member)?;
             ctx.agenda.meet.insert(group);
