@@ -242,9 +242,11 @@ pub(super) fn as_expected(
 ) -> Result<(), Failed> {
     // What else stands in a history, as that devices changed, is said in brackets.
     let texts = shown.iter().filter(|view| view.kind == "text");
-    let texts: Vec<(&str, &str)> = texts.map(|view| (view.id.as_str(), view.text.as_str())).collect();
-    let wanted: Vec<(&str, &str)> =
-        expected.texts.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
+    let texts = texts.map(|view| (view.id.as_str(), view.text.as_str()));
+    let wanted = expected.texts.iter().map(|(id, text)| (id.as_str(), text.as_str()));
+    let stays = |(id, _): &(&str, &str)| !expected.gone.contains(*id);
+    let texts: Vec<(&str, &str)> = texts.filter(stays).collect();
+    let wanted: Vec<(&str, &str)> = wanted.filter(stays).collect();
     if texts != wanted {
         let what = format!("{title}: it shows {texts:#?}, and not {wanted:#?}");
         return Err(Failed::by(Check::Reference, what));

@@ -47,6 +47,8 @@ impl Entry {
 pub(super) struct Expected {
     /// Each text with its entry's id in hexadecimal, in order.
     pub(super) texts: Vec<(String, String)>,
+    /// Texts that show only where they were not dropped: that their authors deleted them does not count any more.
+    pub(super) gone: BTreeSet<String>,
 }
 
 /// What entries said, by id, as it was known before anybody dropped it.
@@ -64,8 +66,8 @@ pub(super) fn expected(
     let ends = ends(conversation, &entries, users);
     let mut counting = entries.clone();
     counting.retain(|_, entry| ends.get(&entry.device).is_none_or(|end| entry.seq <= *end));
-    drops_only_deleted(&entries, &counting, users)?;
-    Ok(laid_out(&counting, users, &|_| false))
+    let gone = drops_only_deleted(&entries, &counting, users)?;
+    Ok(Expected { gone, ..laid_out(&counting, users, &|_| false) })
 }
 
 /// All of them, by id. What some said that somebody holds without it is in `bodies`, or held by somebody else.
@@ -87,22 +89,29 @@ pub(super) fn read_all(
 }
 
 /// Nobody dropped what an entry said, but for texts that their authors deleted, and the edits of them that they dropped.
-/// `counting` are the entries that count.
+/// `counting` are the entries that count. Gives what was dropped by a deletion that was found not to count later.
 pub(super) fn drops_only_deleted(
     entries: &BTreeMap<Id, Entry>,
     counting: &BTreeMap<Id, Entry>,
     users: &BTreeMap<Id, Id>,
-) -> Result<(), String> {
-    let (mut deleted, mut dropped): (BTreeSet<Id>, BTreeSet<Id>) = Default::default();
-    for entry in counting.values() {
+) -> Result<BTreeSet<String>, String> {
+    let (mut deleted, mut dropped, mut counts): (BTreeSet<Id>, BTreeSet<Id>, BTreeSet<Id>) =
+        Default::default();
+    for (id, entry) in entries {
         let Some((target, act)) = entry.about() else { continue };
         let author = entries.get(&target).and_then(|target| users.get(&target.device));
         match act {
-            Act::Delete(_) if author == users.get(&entry.device) => drop(deleted.insert(target)),
+            Act::Delete(_) if author == users.get(&entry.device) => {
+                deleted.insert(target);
+                if counting.contains_key(id) {
+                    counts.insert(target);
+                }
+            }
             Act::Drop(_) if author == users.get(&entry.device) => drop(dropped.insert(target)),
             _ => {}
         }
     }
+    let mut gone = BTreeSet::new();
     for (id, entry) in entries.iter().filter(|(_, entry)| entry.dropped) {
         let may = match (&entry.body.content, entry.about()) {
             (Some(Content::Text(_)), _) => deleted.contains(id),
@@ -114,8 +123,12 @@ pub(super) fn drops_only_deleted(
         if !may {
             return Err(format!("somebody dropped what {} said: {:?}", hex(id), entry.body.content));
         }
+        let text = entry.about().map_or(*id, |(text, _)| text);
+        if !counts.contains(&text) {
+            gone.insert(hex(&text));
+        }
     }
-    Ok(())
+    Ok(gone)
 }
 
 /// What these entries, all of which count, come to. `deletes_others` says who may delete what others wrote.
@@ -142,7 +155,7 @@ pub(super) fn laid_out(
         None if entries.get(id)?.dropped => Some((hex(id), changes.get(id)?.clone())),
         Some(_) | None => None,
     });
-    Expected { texts: texts.collect() }
+    Expected { texts: texts.collect(), gone: BTreeSet::new() }
 }
 
 /// What stands in the place of texts that were edited or deleted: nothing, for ever; else of the edits the last in order.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use undertone_protocol::ids::{ConversationId, OperationHash};
+use undertone_protocol::ids::{ConversationId, DeviceId, OperationHash};
 use undertone_protocol::membership::{Action, View};
 
 use super::{departures, judging, meeting, views};
@@ -75,6 +75,11 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
         }
         let token = members::member_handle(ctx, group, user, [&member.grant, &own.grant])?;
         let mut kept = known.unwrap_or_else(|| Member::new(*group, *user, token, next));
+        if kept.was_in() {
+            // What they said of how to reach them before they went has ended, or will.
+            let heard = |device: &DeviceId| kept.introduced.iter().any(|(by, _)| by == device);
+            kept.grants.retain(|grant| heard(&grant.device));
+        }
         if kept.token != token {
             // They are back: what they had before ends.
             kept.former_tokens.push(kept.token);
@@ -109,6 +114,7 @@ fn went(ctx: &mut Context<'_>, mut kept: Member) -> Result<(), StoreError> {
     let (group, who) = (kept.group.short(), kept.user.short());
     tracing::debug!(device = ctx.me.device.short(), group, who, "went");
     kept.removed = Some(ctx.now);
+    kept.introduced.clear();
     kept.introduction_due = false;
     kept.welcome_due = false;
     kept.hands_history = false;

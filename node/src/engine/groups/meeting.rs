@@ -206,7 +206,7 @@ pub(in crate::engine) fn admit(
         None => Member { removed: Some(ctx.now), ..new_member(ctx, *group, user) },
     };
     let issued = clock::believed(fields.issued, ctx.now);
-    if issued < member.introduced_by(&device) {
+    if issued < clock::believed(member.introduced_by(&device), ctx.now) {
         return Ok(true);
     }
     let is_first = member.introduced.iter().all(|(by, _)| *by != device);

@@ -74,6 +74,11 @@ impl Member {
         self.removed.is_none()
     }
 
+    /// Whether they are in, or were. Of others it is only known how to reach them.
+    pub const fn was_in(&self) -> bool {
+        self.from_seq < u64::MAX
+    }
+
     /// When a device made the newest introduction that was taken; zero when none was.
     pub fn introduced_by(&self, device: &DeviceId) -> Timestamp {
         let by = self.introduced.iter().find(|(by, _)| by == device);

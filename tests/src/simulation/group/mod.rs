@@ -13,7 +13,7 @@ use undertone::store::{NodeStore, Standing};
 
 use super::checks;
 use super::failed::{Check, Failed};
-use super::reference::{self, Entry, Id};
+use super::reference::{self, Entry, Expected, Id};
 use super::world::World;
 use found::Found;
 use operations::Membership;
@@ -107,12 +107,14 @@ impl World {
         self.report.operations += membership.model.ops.len();
         let sealed: Vec<_> = all.values().flat_map(|found| found.entries.iter().cloned()).collect();
         let entries = reference::read_all(&group, &sealed, &self.bodies).map_err(reference)?;
-        let mut told = Told { out: membership.ever_out(), membership, entries, users };
+        let out = membership.ever_out();
+        let mut told = Told { out, membership, entries, users, gone: BTreeSet::new() };
         for (index, found) in &all {
             self.holds_only_own(*index, found, &mut told)?;
         }
         let counting = told.counting().map_err(reference)?;
-        reference::drops_only_deleted(&told.entries, &counting, &told.users).map_err(reference)?;
+        let gone = reference::drops_only_deleted(&told.entries, &counting, &told.users);
+        told.gone = gone.map_err(reference)?;
         let hashes: BTreeSet<Id> = all.values().flat_map(|found| found.operations.keys().copied()).collect();
         for user in 0..self.users.len() {
             let Some(id) = self.users.get(user).map(|user| *user.id.as_bytes()) else { continue };
@@ -212,6 +214,7 @@ impl World {
         let held: BTreeMap<Id, Entry> = held.map(|(id, entry)| (*id, entry.clone())).collect();
         let admins = told.of_admins(&held).map_err(by)?;
         let expected = reference::laid_out(&held, &told.users, &|id| admins.contains(id));
+        let expected = Expected { gone: told.gone.clone(), ..expected };
         let shown = self.group_history(index)?;
         self.report.group_messages += expected.texts.len();
         let as_expected = checks::as_expected(title, &shown, &expected, true);
@@ -242,6 +245,8 @@ struct Told {
     users: BTreeMap<Id, Id>,
     /// Who was ever put out, or left.
     out: BTreeSet<Id>,
+    /// Texts that were dropped by what does not count any more.
+    gone: BTreeSet<String>,
 }
 
 impl Told {
