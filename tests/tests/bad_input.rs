@@ -101,10 +101,13 @@ fn contacts_that_nobody_knows() -> Tested {
         &["history", "Carol"],
         &["read", "Carol"],
         &["retry", "Carol"],
-        &["contact", "accept", "Carol"],
-        &["contact", "verify", "Carol"],
     ] {
-        alice.command(command)?.refused(4, &["no contact is called \"Carol\"", "undertone contact list"])?;
+        let why =
+            ["no contact and no group is called \"Carol\"", "undertone contact list", "undertone group list"];
+        alice.command(command)?.refused(4, &why)?;
+    }
+    for command in [["contact", "accept", "Carol"], ["contact", "verify", "Carol"]] {
+        alice.command(&command)?.refused(4, &["no contact is called \"Carol\"", "undertone contact list"])?;
     }
     Ok(())
 }

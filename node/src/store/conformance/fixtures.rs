@@ -199,7 +199,7 @@ pub(super) fn contact(n: u8, called: &str) -> Contact {
         introduction_due: n == 3,
         introduced: (0..n).map(|m| (device(m), t(u64::MAX - u64::from(m)))).collect(),
         reset_by: (n == 2).then(|| device(1)),
-        asks_by: (n == 1).then(|| handle(7)),
+        asks_by: None,
         join_by: (n == 2).then(|| handle(8)),
         refused: (n == 1).then_some(Denial::UsedUp),
         added: t(5),

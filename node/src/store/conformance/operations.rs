@@ -10,7 +10,7 @@ use undertone_protocol::receipts::Tick;
 use super::compare::assert_same;
 use super::fixtures::*;
 use super::{MemoryStore, NodeStore, NodeTx, OnDisk, StoreError};
-use crate::store::{CutReason, Delivery, Failure, Member, OutboxState};
+use crate::store::{Contact, CutReason, Delivery, Failure, Member, OutboxState};
 
 /// A method that changes something, and small numbers from which its arguments are made.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +54,10 @@ impl Operation {
             0 => tx.put_account(&account(a))?,
             1 => tx.put_olm_account(&AccountState::from_bytes(state_bytes(a)))?,
             2 => tx.put_home_relay(&home_relay(a, b.into()))?,
-            3 => tx.put_contact(&contact(a, called))?,
+            3 => {
+                let asks_by = (a == 1).then(|| handle(7));
+                tx.put_contact(&Contact { asks_by, ..contact(a, called) })?;
+            }
             4 => tx.put_peer_device(&peer_device(a + COUNT * (b % 2)))?,
             5 => tx.put_invitation(&invitation(a, b.into()))?,
             6 => tx.delete_invitation(&handle(a))?,
