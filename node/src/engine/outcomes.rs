@@ -13,7 +13,7 @@ use undertone_protocol::wire;
 use super::asked::InFlight;
 use super::circle::Circle;
 use super::context::Context;
-use super::groups::departures;
+use super::groups::{self, departures};
 use super::ticks::{fail, raise_tick};
 use super::{outgoing, progress, resend, revocations, views};
 use crate::event::Event;
@@ -66,6 +66,9 @@ pub(super) fn published(
             if let Some(Failure::Denied(denial)) = failed {
                 tracing::debug!(device = ctx.me.device.short(), to = %device.short(), ?denial, "a relay refused");
                 ask_siblings(ctx, &recipient)?;
+                if let Some(group) = &group {
+                    groups::not_reached(ctx, &group.id, &recipient.user, device)?;
+                }
             }
             failure = failed.or(failure);
         }

@@ -5,7 +5,7 @@ use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, UserId};
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
-use crate::store::{NodeTx, OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
+use crate::store::{NodeTx, OutboxHead, OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
 
 /// Items that go out one by one.
 pub(super) const NO_GROUP: u64 = 0;
@@ -155,14 +155,19 @@ pub(super) fn acknowledged(
         if key_to_send || state == OutboxState::Acknowledged {
             continue;
         }
-        // The others may all have acknowledged it before.
-        if head.counts.acknowledged + 1 == head.counts.all() {
-            ctx.tx.delete_outbox(head.id)?;
-        } else {
-            ctx.tx.set_outbox_recipients(head.id, &[(*device, OutboxState::Acknowledged)])?;
-        }
+        settled(ctx, &head, device)?;
     }
     drop_keys_of_acknowledged(ctx, entry)
+}
+
+/// An item need not reach a device any more that has not acknowledged it yet.
+pub(super) fn settled(ctx: &mut Context<'_>, head: &OutboxHead, device: &DeviceId) -> Result<(), StoreError> {
+    // The others may all have acknowledged it before.
+    if head.counts.acknowledged + 1 == head.counts.all() {
+        ctx.tx.delete_outbox(head.id)
+    } else {
+        ctx.tx.set_outbox_recipients(head.id, &[(*device, OutboxState::Acknowledged)])
+    }
 }
 
 /// When an entry is acknowledged by all, keys that went along are dropped as soon as a relay has them: later entries

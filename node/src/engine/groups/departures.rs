@@ -1,8 +1,11 @@
 //! Whoever is out of a group acknowledges nothing of it: what relays hold for them is waited for no longer.
 
-use undertone_protocol::ids::{ConversationId, UserId};
+use std::collections::BTreeSet;
+
+use undertone_protocol::ids::{ConversationId, EntryId, UserId};
 
 use crate::engine::context::Context;
+use crate::engine::{outgoing, progress};
 use crate::store::{Group, OutboxHead, OutboxState, Purpose, Standing, StoreError};
 
 /// Items looked at in one go.
@@ -11,6 +14,7 @@ const PAGE: usize = 128;
 /// Somebody is out: what was on its way to them may come, but nothing here waits for it. What no relay took yet still
 /// goes: they were in when it was written.
 pub(super) fn settle(ctx: &mut Context<'_>, group: &ConversationId, user: &UserId) -> Result<(), StoreError> {
+    let mut entries = BTreeSet::new();
     let list = ctx.tx.contact(user)?.and_then(|contact| contact.device_list);
     for listed in list.iter().flat_map(|list| &list.devices) {
         let device = listed.certificate.device;
@@ -32,10 +36,16 @@ pub(super) fn settle(ctx: &mut Context<'_>, group: &ConversationId, user: &UserI
                     );
                 }
                 if waits && conversation_of(ctx, &head)? == Some(*group) {
-                    ctx.tx.set_outbox_recipients(head.id, &[(device, OutboxState::Acknowledged)])?;
-                    ctx.agenda.conclude.insert(head.id);
+                    outgoing::settled(ctx, &head, &device)?;
+                    entries.extend(entry_of(&head));
                 }
             }
+        }
+    }
+    for entry in entries {
+        outgoing::drop_keys_of_acknowledged(ctx, &entry)?;
+        if ctx.tx.outbox_is_there(&Purpose::Entry(entry), true)? {
+            progress::sent(ctx, &entry)?;
         }
     }
     Ok(())
@@ -57,10 +67,16 @@ pub(in crate::engine) fn is_over(ctx: &Context<'_>, group: Option<&Group>, user:
 }
 
 fn conversation_of(ctx: &Context<'_>, item: &OutboxHead) -> Result<Option<ConversationId>, StoreError> {
+    match entry_of(item) {
+        Some(entry) => Ok(ctx.tx.delivery(&entry)?.map(|delivery| delivery.conversation)),
+        None => Ok(None),
+    }
+}
+
+/// The message that an item is, or that it brings the key of.
+const fn entry_of(item: &OutboxHead) -> Option<EntryId> {
     match item.purpose {
-        Purpose::Entry(entry) | Purpose::Key(entry) => {
-            Ok(ctx.tx.delivery(&entry)?.map(|delivery| delivery.conversation))
-        }
-        _ => Ok(None),
+        Purpose::Entry(entry) | Purpose::Key(entry) => Some(entry),
+        _ => None,
     }
 }

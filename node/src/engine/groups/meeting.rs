@@ -323,6 +323,21 @@ fn whom_to_ask(
     Ok(turn.and_then(|turn| devices.get(turn).copied()))
 }
 
+/// A device is not reached by what others said of it in a group: what this user knows of it as a contact may do.
+pub(in crate::engine) fn not_reached(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+    device: &DeviceId,
+) -> Result<(), StoreError> {
+    let Some(mut member) = ctx.tx.member(group, user)? else { return Ok(()) };
+    let known = member.grants.len();
+    if member.introduced.iter().all(|(by, _)| by != device) {
+        member.grants.retain(|grant| grant.device != *device);
+    }
+    if member.grants.len() < known { ctx.tx.put_member(&member) } else { Ok(()) }
+}
+
 /// A contact says anew how to reach them. Where they never spoke in a group they may not know it, and ask when they hear
 /// of it; and what others said of how to reach them is as old as what this user knew.
 pub(in crate::engine) fn introduce_again(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
