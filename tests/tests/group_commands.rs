@@ -364,6 +364,6 @@ fn the_json_says_what_is_a_notice() {
     assert!(kinds.contains(&"notice"), "{json}");
     let back: Vec<HistoryItem> = serde_json::from_value(json).unwrap();
     assert_eq!(back, items);
-    let last: MessageView = items.into_iter().filter_map(HistoryItem::message).last().unwrap();
+    let last: MessageView = items.into_iter().filter_map(HistoryItem::message).next_back().unwrap();
     assert_eq!((last.kind.as_str(), last.text.as_str()), ("text", "(removed Alice)"));
 }

@@ -200,7 +200,7 @@ pub(super) fn contact(n: u8, called: &str) -> Contact {
         introduced: (0..n).map(|m| (device(m), t(u64::MAX - u64::from(m)))).collect(),
         reset_by: (n == 2).then(|| device(1)),
         asks_by: None,
-        join_by: (n == 2).then(|| handle(8)),
+        join_by: None,
         refused: (n == 1).then_some(Denial::UsedUp),
         added: t(5),
     }

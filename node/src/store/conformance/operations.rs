@@ -55,8 +55,8 @@ impl Operation {
             1 => tx.put_olm_account(&AccountState::from_bytes(state_bytes(a)))?,
             2 => tx.put_home_relay(&home_relay(a, b.into()))?,
             3 => {
-                let asks_by = (a == 1).then(|| handle(7));
-                tx.put_contact(&Contact { asks_by, ..contact(a, called) })?;
+                let (asks_by, join_by) = ((a == 1).then(|| handle(7)), (a == 2).then(|| handle(8)));
+                tx.put_contact(&Contact { asks_by, join_by, ..contact(a, called) })?;
             }
             4 => tx.put_peer_device(&peer_device(a + COUNT * (b % 2)))?,
             5 => tx.put_invitation(&invitation(a, b.into()))?,
