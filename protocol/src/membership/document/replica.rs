@@ -474,7 +474,7 @@ impl Document {
         self.resolver.allowed(user, device, action)
     }
 
-    /// Whether an entry of the group's log counts; see [`Resolver::entry_counts`].
+    /// Whether an entry of the group's log counts (rule 15).
     pub fn entry_counts(
         &mut self,
         place: EntryPlace<'_>,

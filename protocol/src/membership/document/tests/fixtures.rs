@@ -164,7 +164,10 @@ pub(super) fn grown(steps: &[Step]) -> Vec<SignedOperation> {
                 let Some(signed) = people[who].try_next(&replicas[who], action) else { continue };
                 earlier[who].push(replicas[who].clone());
                 take(&mut replicas[who], &signed);
-                all.push(signed);
+                // Who went back may sign what they signed already.
+                if !all.contains(&signed) {
+                    all.push(signed);
+                }
             }
             Step::Learn { who, from } => {
                 let from = replicas[usize::from(*from)].clone();
