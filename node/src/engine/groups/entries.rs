@@ -5,7 +5,7 @@ use undertone_protocol::ids::{ConversationId, UserId};
 use undertone_protocol::membership::{EntryVerdict, Missing, Operation, UnknownHead};
 
 use super::judging::verdict;
-use super::updates;
+use super::{farewells, updates};
 use crate::engine::admission::Admission;
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
@@ -44,7 +44,7 @@ pub(in crate::engine) fn admit_entry(
         Ok(counts @ (EntryVerdict::Counts | EntryVerdict::DeviceRevoked | EntryVerdict::Removed)) => {
             if counts == EntryVerdict::Removed {
                 // Its author does not know.
-                updates::tell_gone(ctx, &group.id, &user, &header.device, &heads_of(header));
+                farewells::tell_gone(ctx, &group.id, &user, &header.device, &heads_of(header));
             }
             // What an entry names is held for good, as what an operation stands on.
             if let Some(document) = ctx.groups.document(&group.id) {

@@ -9,6 +9,7 @@ mod views;
 
 mod meeting;
 
+mod farewells;
 mod following;
 
 mod updates;
@@ -20,9 +21,10 @@ mod changes;
 pub(super) use absence::was_out_meanwhile;
 pub(super) use changes::{create, cut_of, may, operate};
 pub(super) use entries::admit_entry;
+pub(super) use farewells::tell_removed;
 pub(super) use judging::judge_entry;
 pub(super) use meeting::{admit as admit_introduction, introduce_again, not_reached, welcome_due as welcome};
-pub(super) use updates::{next_deadline, received as update_received, tell_removed};
+pub(super) use updates::{next_deadline, received as update_received};
 pub(super) use views::group as view;
 
 use undertone_protocol::ids::DeviceId;

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use prost::bytes::Bytes;
 use undertone_protocol::codec::Signed;
-use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, EntryId, OperationHash, UserId};
+use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, OperationHash, UserId};
 use undertone_protocol::keys::Certificate;
-use undertone_protocol::limits::{
-    GROUPS_MAX, LARGE_GROUP_MEMBERS, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX, UPDATE_WANTS_MAX,
-};
+use undertone_protocol::limits::{GROUPS_MAX, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX, UPDATE_WANTS_MAX};
 use undertone_protocol::membership::{
-    Action, Document, GroupUpdate, Missing, Operation, Person, Proof, Role, SignedOperation, Taken, Verdict,
+    Action, Document, GroupUpdate, Missing, Operation, Person, Proof, Taken,
 };
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
+use super::farewells::{for_gone, tell_gone};
 use super::{following, meeting};
 use crate::engine::addresses;
 use crate::engine::agenda::{Side, Update};
@@ -331,48 +330,6 @@ pub(super) fn tell_siblings(ctx: &mut Context<'_>, group: &ConversationId) -> Re
     Ok(())
 }
 
-/// Whoever was put out is told so, and nothing that came after: by the operation, and by its entry, which shows it.
-pub(in crate::engine) fn tell_removed(
-    ctx: &mut Context<'_>,
-    group: &ConversationId,
-    user: &UserId,
-    known: &[OperationHash],
-    entry: EntryId,
-) -> Result<(), StoreError> {
-    let person = ctx.tx.contact(user)?;
-    for device in person.iter().flat_map(active) {
-        tell_gone(ctx, group, user, &device, known);
-        ctx.agenda.updates.entry((*group, device)).or_default().farewell = Some(entry);
-    }
-    Ok(())
-}
-
-/// A device says by what it knows whether it knows that its user is out: else it is told, in a large group by admins.
-pub(super) fn tell_gone(
-    ctx: &mut Context<'_>,
-    group: &ConversationId,
-    user: &UserId,
-    device: &DeviceId,
-    known: &[OperationHash],
-) {
-    let Some(view) = ctx.groups.view(group).cloned() else { return };
-    let is_admin = view.role(&ctx.me.user).is_some_and(|role| role <= Role::Admin);
-    let may_tell = is_admin || view.is_in(&ctx.me.user) && view.members.len() <= LARGE_GROUP_MEMBERS;
-    let Some(document) = ctx.groups.document(group).filter(|_| may_tell && !view.is_in(user)) else { return };
-    let removes = |made: &SignedOperation| matches!(&made.operation.action, Action::Remove { user: gone, .. } if gone == user);
-    let beyond = document.since(known).filter(|(_, made)| removes(made)).map(|(hash, _)| hash);
-    let removals: Vec<OperationHash> = beyond
-        .filter(|hash| document.verdict(hash) == Some(Verdict::Counts))
-        .take(UPDATE_HEADS_MAX)
-        .collect();
-    if removals.is_empty() {
-        return;
-    }
-    let update = ctx.agenda.updates.entry((*group, *device)).or_default();
-    update.named.extend(removals);
-    update.below = known.to_vec();
-}
-
 /// When updates are due that would have come too early.
 pub(in crate::engine) fn next_deadline(
     updates: &BTreeMap<(ConversationId, DeviceId), Update>,
@@ -463,22 +420,6 @@ fn let_in_by(ctx: &Context<'_>, operations: &[Signed]) -> BTreeSet<UserId> {
         _ => None,
     });
     let_in.take(UPDATE_WANTS_MAX).collect()
-}
-
-/// For a device that is out: what put it out, what that stands on, and whose it is. Or it is asked for what it has.
-fn for_gone(ctx: &Context<'_>, group: &ConversationId, due: Update) -> Result<GroupUpdate, StoreError> {
-    let heads: Vec<OperationHash> = due.named.into_iter().collect();
-    let made = ctx.groups.past_of(group, &heads, &due.below);
-    let authors: BTreeSet<UserId> =
-        made.iter().filter_map(|made| ctx.agenda.devices.get(&made.operation.device)).copied().collect();
-    let mut people = Vec::new();
-    for author in authors {
-        let person = meeting::person(ctx, group, &author, None)?;
-        people.extend(person.map(|person| Person { grants: Vec::new(), ..person }));
-    }
-    let operations = made.iter().map(SignedOperation::signed).collect();
-    let lacks = due.lacks.into_iter().collect();
-    Ok(GroupUpdate { heads, operations, people, asks: due.asks, lacks, ..GroupUpdate::of(*group) })
 }
 
 /// Whose the operations are, and nothing of how to reach them: members say that themselves.

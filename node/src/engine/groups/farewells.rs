@@ -1,0 +1,79 @@
+//! What somebody is told who is out of a group: that they are, and nothing that came after.
+
+use std::collections::BTreeSet;
+
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, OperationHash, UserId};
+use undertone_protocol::keys::DeviceList;
+use undertone_protocol::limits::{LARGE_GROUP_MEMBERS, UPDATE_HEADS_MAX};
+use undertone_protocol::membership::{Action, GroupUpdate, Person, Role, SignedOperation, Verdict};
+
+use super::meeting;
+use crate::engine::agenda::Update;
+use crate::engine::context::Context;
+use crate::store::StoreError;
+
+/// Whoever was put out is told so, and nothing that came after: by the operation, and by its entry, which shows it.
+pub(in crate::engine) fn tell_removed(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+    known: &[OperationHash],
+    entry: EntryId,
+) -> Result<(), StoreError> {
+    let person = ctx.tx.contact(user)?;
+    let list = person.and_then(|person| person.device_list);
+    for device in list.iter().flat_map(DeviceList::active).map(|certificate| certificate.device) {
+        tell_gone(ctx, group, user, &device, known);
+        ctx.agenda.updates.entry((*group, device)).or_default().farewell = Some(entry);
+    }
+    Ok(())
+}
+
+/// A device says by what it knows whether it knows that its user is out: else it is told, in a large group by admins.
+pub(super) fn tell_gone(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+    device: &DeviceId,
+    known: &[OperationHash],
+) {
+    let Some(view) = ctx.groups.view(group).cloned() else { return };
+    let is_admin = view.role(&ctx.me.user).is_some_and(|role| role <= Role::Admin);
+    let may_tell = is_admin || view.is_in(&ctx.me.user) && view.members.len() <= LARGE_GROUP_MEMBERS;
+    let Some(document) = ctx.groups.document(group).filter(|_| may_tell && !view.is_in(user)) else { return };
+    let removes = |made: &SignedOperation| match &made.operation.action {
+        Action::Remove { user: gone, .. } => gone == user,
+        _ => false,
+    };
+    let beyond = document.since(known).filter(|(_, made)| removes(made)).map(|(hash, _)| hash);
+    let removals: Vec<OperationHash> = beyond
+        .filter(|hash| document.verdict(hash) == Some(Verdict::Counts))
+        .take(UPDATE_HEADS_MAX)
+        .collect();
+    if removals.is_empty() {
+        return;
+    }
+    let update = ctx.agenda.updates.entry((*group, *device)).or_default();
+    update.named.extend(removals);
+    update.below = known.to_vec();
+}
+
+/// For a device that is out: what put it out, what that stands on, and whose it is. Or it is asked for what it has.
+pub(super) fn for_gone(
+    ctx: &Context<'_>,
+    group: &ConversationId,
+    due: Update,
+) -> Result<GroupUpdate, StoreError> {
+    let heads: Vec<OperationHash> = due.named.into_iter().collect();
+    let made = ctx.groups.past_of(group, &heads, &due.below);
+    let authors: BTreeSet<UserId> =
+        made.iter().filter_map(|made| ctx.agenda.devices.get(&made.operation.device)).copied().collect();
+    let mut people = Vec::new();
+    for author in authors {
+        let person = meeting::person(ctx, group, &author, None)?;
+        people.extend(person.map(|person| Person { grants: Vec::new(), ..person }));
+    }
+    let operations = made.iter().map(SignedOperation::signed).collect();
+    let lacks = due.lacks.into_iter().collect();
+    Ok(GroupUpdate { heads, operations, people, asks: due.asks, lacks, ..GroupUpdate::of(*group) })
+}
