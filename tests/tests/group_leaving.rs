@@ -14,17 +14,6 @@ const BOB: usize = 1;
 const CAROL: usize = 2;
 const MINUTES: Duration = Duration::from_secs(180);
 
-/// Alice knows Bob and Carol, who don't know each other; she made a group of all three.
-fn three() -> Stage {
-    let mut stage = Stage::new(&["Alice", "Bob", "Carol"], false).unwrap();
-    stage.meet(ALICE, BOB).unwrap();
-    stage.meet(ALICE, CAROL).unwrap();
-    let members = vec!["Bob".to_owned(), "Carol".to_owned()];
-    stage.group(ALICE, Command::GroupCreate { name: "Club".to_owned(), members }).unwrap();
-    stage.run(MINUTES).unwrap();
-    stage
-}
-
 fn add(stage: &mut Stage, by: usize, who: &str) {
     let members = vec![who.to_owned()];
     let role = "member".to_owned();
@@ -67,7 +56,7 @@ fn are_refused(stage: &mut Stage, node: usize, paths: &[Vec<Handle>]) -> Vec<boo
 
 #[test]
 fn whoever_is_out_takes_back_what_members_may_deliver_by_and_may_come_back() {
-    let mut stage = three();
+    let mut stage = Stage::club().unwrap();
     let leave = Command::GroupLeave { group: "Club".to_owned(), successor: None };
     let of_carol = given(&mut stage, CAROL);
     stage.group(CAROL, leave).unwrap();
@@ -95,7 +84,7 @@ fn whoever_is_out_takes_back_what_members_may_deliver_by_and_may_come_back() {
 
 #[test]
 fn who_leaves_while_away_still_says_so_much_later() {
-    let mut stage = three();
+    let mut stage = Stage::club().unwrap();
     stage.unplug(CAROL).unwrap();
     stage.group(CAROL, Command::GroupLeave { group: "Club".to_owned(), successor: None }).unwrap();
     stage.sleep(Duration::from_secs(3 * 24 * 3_600)).unwrap();

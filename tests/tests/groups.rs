@@ -14,17 +14,6 @@ const BOB: usize = 1;
 const CAROL: usize = 2;
 const MINUTES: Duration = Duration::from_secs(180);
 
-/// Alice knows Bob and Carol, who don't know each other; she made a group of all three.
-fn three() -> Stage {
-    let mut stage = Stage::new(&["Alice", "Bob", "Carol"], false).unwrap();
-    stage.meet(ALICE, BOB).unwrap();
-    stage.meet(ALICE, CAROL).unwrap();
-    let members = vec!["Bob".to_owned(), "Carol".to_owned()];
-    stage.group(ALICE, Command::GroupCreate { name: "Club".to_owned(), members }).unwrap();
-    stage.run(MINUTES).unwrap();
-    stage
-}
-
 fn everywhere_said(stage: &mut Stage, nodes: &[usize], expected: &[&str]) {
     for node in nodes {
         assert_eq!(stage.said(*node, "Club").unwrap(), expected, "at {node}");
@@ -33,7 +22,7 @@ fn everywhere_said(stage: &mut Stage, nodes: &[usize], expected: &[&str]) {
 
 #[test]
 fn all_members_see_the_group_and_read_what_each_writes() {
-    let mut stage = three();
+    let mut stage = Stage::club().unwrap();
     for node in [ALICE, BOB, CAROL] {
         assert_eq!(
             stage.members(node, "Club").unwrap(),
@@ -50,7 +39,7 @@ fn all_members_see_the_group_and_read_what_each_writes() {
 
 #[test]
 fn whoever_watches_is_told_what_members_are_called() {
-    let mut stage = three();
+    let mut stage = Stage::club().unwrap();
     for node in [BOB, CAROL] {
         let mut told = stage.events(node).into_iter().filter_map(|event| match event {
             Event::Group { group } => Some(group),
@@ -65,7 +54,7 @@ fn whoever_watches_is_told_what_members_are_called() {
 
 #[test]
 fn a_message_is_delivered_when_all_have_it_and_read_when_all_read_it() {
-    let mut stage = three();
+    let mut stage = Stage::club().unwrap();
     stage.unplug(CAROL).unwrap();
     stage.send(ALICE, "Club", "are you there").unwrap();
     stage.run(MINUTES).unwrap();
@@ -120,7 +109,7 @@ fn five() -> Stage {
 
 #[test]
 fn whoever_is_removed_reads_nothing_that_comes_after() {
-    let mut stage = three();
+    let mut stage = Stage::club().unwrap();
     stage.send(ALICE, "Club", "with Carol").unwrap();
     stage.run(MINUTES).unwrap();
     remove(&mut stage, ALICE, "Carol");
@@ -257,7 +246,7 @@ fn who_leaves_is_gone_and_may_come_back() {
 
 #[test]
 fn the_last_owner_names_who_comes_after_them() {
-    let mut stage = three();
+    let mut stage = Stage::club().unwrap();
     let alone = Command::GroupLeave { group: "Club".to_owned(), successor: None };
     let refused = stage.refusal(ALICE, alone).unwrap();
     assert!(refused.message.contains("--successor"), "{refused:?}");
@@ -274,7 +263,7 @@ fn the_last_owner_names_who_comes_after_them() {
 
 #[test]
 fn every_device_of_a_member_is_in_the_group_also_one_that_comes_later() {
-    let mut stage = three();
+    let mut stage = Stage::club().unwrap();
     stage.send(ALICE, "Club", "before the phone").unwrap();
     let phone = stage.add_linked(BOB, "phone").unwrap();
     stage.run(MINUTES).unwrap();
@@ -315,7 +304,7 @@ fn a_group_that_one_device_makes_comes_to_the_others_of_its_user() {
 
 #[test]
 fn a_group_outlives_the_processes() {
-    let mut stage = three();
+    let mut stage = Stage::club().unwrap();
     stage.send(ALICE, "Club", "one").unwrap();
     for node in [ALICE, BOB, CAROL] {
         stage.stop(node).unwrap();
@@ -329,7 +318,7 @@ fn a_group_outlives_the_processes() {
 
 #[test]
 fn only_who_may_changes_a_group() {
-    let mut stage = three();
+    let mut stage = Stage::club().unwrap();
     let remove = Command::GroupRemove { group: "Club".to_owned(), member: "Alice".to_owned() };
     let refused = stage.refusal(BOB, remove).unwrap();
     assert!(refused.message.contains("Alice can't be removed from Club"), "{refused:?}");
@@ -378,7 +367,7 @@ fn a_link_lets_others_ask_and_its_maker_lets_them_in() {
 
 #[test]
 fn a_link_that_was_taken_back_lets_nobody_in() {
-    let mut stage = three();
+    let mut stage = Stage::club().unwrap();
     let frank = stage.add("Frank", Origin::New).unwrap();
     let join = Command::GroupJoin { link: link(&mut stage), message: None };
     stage.contact(frank, join).unwrap();
@@ -395,7 +384,7 @@ fn a_link_that_was_taken_back_lets_nobody_in() {
 
 #[test]
 fn what_is_done_to_messages_shows_to_all_and_admins_delete_what_others_wrote() {
-    let mut stage = three();
+    let mut stage = Stage::club().unwrap();
     let sent = stage.send(BOB, "Club", "a rude word, @Carol").unwrap();
     stage.run(MINUTES).unwrap();
     let at = |stage: &mut Stage, node| {

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use super::args::{Message, Options};
-use super::messages::{WAIT_S, counted, print, sent, written};
+use super::messages::{counted, done, print, sent, written};
 use super::session::ask;
 use super::show;
 use crate::command::{
     ChangeView, Command, CommandError, DeviceInfo, ErrorKind, InfoView, MemberInfo, MessageView, Response,
-    quoted,
 };
 
 /// Answers a message.
@@ -58,25 +57,8 @@ pub(super) async fn pin(options: &Options, message: Message, off: bool) -> anyho
 
 /// Changes a message, and prints it with how far the change has come.
 async fn changed(options: &Options, command: Command) -> anyhow::Result<()> {
-    let message = ask(options, command, options.wait(WAIT_S), |response| match response {
-        Response::Message(message) => Some(message),
-        _ => None,
-    })
-    .await?;
-    if options.json {
-        show::json(&message)?;
-    } else {
-        show::line(&change_of(&message))?;
-    }
-    let failed = message.change.and_then(|change| change.failed);
-    match failed {
-        Some(why) => {
-            let name = quoted(&message.contact);
-            let text = format!("the change failed ({why}): try again with `undertone retry {name}`");
-            Err(CommandError::new(ErrorKind::Refused, text).into())
-        }
-        None => Ok(()),
-    }
+    let failed = |message: &MessageView| message.change.as_ref().and_then(|change| change.failed.clone());
+    done(options, command, "change", change_of, failed).await
 }
 
 fn change_of(message: &MessageView) -> String {

@@ -20,6 +20,18 @@ pub(super) async fn send(options: &Options, name: String, text: String) -> anyho
 
 /// Sends a message by a command and prints how far it has come.
 pub(super) async fn sent(options: &Options, command: Command) -> anyhow::Result<()> {
+    let failed = |message: &MessageView| message.failed.clone();
+    done(options, command, "message", show::state, failed).await
+}
+
+/// Does something to a conversation, prints how far it has come, and says why it failed.
+pub(super) async fn done(
+    options: &Options,
+    command: Command,
+    what: &str,
+    shown: impl FnOnce(&MessageView) -> String,
+    failed: impl FnOnce(&MessageView) -> Option<String>,
+) -> anyhow::Result<()> {
     let message = ask(options, command, options.wait(WAIT_S), |response| match response {
         Response::Message(message) => Some(message),
         _ => None,
@@ -28,12 +40,12 @@ pub(super) async fn sent(options: &Options, command: Command) -> anyhow::Result<
     if options.json {
         show::json(&message)?;
     } else {
-        show::line(&show::state(&message))?;
+        show::line(&shown(&message))?;
     }
-    match message.failed {
+    match failed(&message) {
         Some(why) => {
             let name = quoted(&message.contact);
-            let text = format!("the message failed ({why}): try again with `undertone retry {name}`");
+            let text = format!("the {what} failed ({why}): try again with `undertone retry {name}`");
             Err(CommandError::new(ErrorKind::Refused, text).into())
         }
         None => Ok(()),

@@ -10,7 +10,7 @@ use undertone_protocol::wire::{self, pairwise::Body};
 use super::context::Context;
 use super::introductions::NotTaken;
 use super::pairwise::{OlmRefusal, Refusal, Sender};
-use super::{direct, groups, healing, introductions, lists, pairwise, receipts, sealing};
+use super::{direct, groups, healing, introductions, lists, pairwise, receipts, received_keys};
 use crate::store::StoreError;
 
 /// Takes what a channel carried. Gives the device that it was proved to come from.
@@ -102,7 +102,7 @@ fn dispatch(ctx: &mut Context<'_>, sender: &Sender, message: wire::Pairwise) -> 
     acknowledged(ctx, &sender.device, &message)?;
     let (user, device) = (&sender.user, &sender.device);
     match message.body {
-        Some(Body::KeyPackage(signed)) => sealing::key_package(ctx, user, device, signed),
+        Some(Body::KeyPackage(signed)) => received_keys::key_package(ctx, user, device, signed),
         Some(Body::Acknowledgement(signed)) => receipts::received(ctx, user, device, signed),
         Some(Body::Entry(sealed)) => direct::received(ctx, user, device, sealed),
         Some(Body::DeviceList(signed)) => lists::device_list(ctx, user, signed),

@@ -17,7 +17,7 @@ use super::direct::{self, Bearer};
 use super::introductions::{self, NotTaken};
 use super::links::{Links, drop_link};
 use super::types::Outputs;
-use super::{arrivals, linking, sealing};
+use super::{arrivals, linking, received_keys};
 use crate::store::{NodeTx, Quarantined, StoreError};
 
 /// The class of what nobody keeps.
@@ -199,7 +199,7 @@ fn open_message(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
                 if let Admission::Later = admission {
                     return Ok(Opened::Later(Waits::Tag(*tag)));
                 }
-                sealing::consume(ctx, key, index, tag)?;
+                received_keys::consume(ctx, key, index, tag)?;
                 return match admission {
                     Admission::Taken(circle) => {
                         direct::take(ctx, circle, entry, Bearer::Author).map(|()| Opened::Handled)

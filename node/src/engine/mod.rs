@@ -54,17 +54,20 @@ mod pairwise;
 mod members;
 mod lists;
 mod resend;
-mod ticks;
-mod progress;
-mod sealing;
 
 mod custody;
+mod group_acknowledging;
+mod acknowledging;
+mod ticks;
+mod progress;
+
+mod sealing;
+mod received_keys;
+
 mod offered;
 mod offers;
 mod forks;
 mod history;
-mod group_acknowledging;
-mod acknowledging;
 mod receipts;
 
 mod healing;

@@ -25,7 +25,7 @@ use super::documents::Documents;
 use super::links::{Links, MAX_LINKS};
 use super::setup::{NewAccount, Origin, create_account};
 use super::types::{NetOutput, Outputs};
-use super::{direct, inbox, sealing};
+use super::{direct, inbox, received_keys, sealing};
 use crate::store::{Contact, ContactState, Cut, Group, MemoryStore, NodeStore, Standing};
 
 pub(super) const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
@@ -333,12 +333,12 @@ fn a_device_that_leaves_ever_more_keys_drops_its_own() {
         let user = IdentityKey::from_phrase(&RecoveryPhrase::random(ctx.rng)).user();
         let (flooding, quiet) = (DeviceKey::random(ctx.rng), DeviceKey::random(ctx.rng));
         let (of_quiet, signed) = shared_key(ctx, user, &quiet);
-        sealing::key_package(ctx, &user, &quiet.device(), signed).unwrap();
+        received_keys::key_package(ctx, &user, &quiet.device(), signed).unwrap();
         let mut sessions = Vec::new();
         for n in 0..RECEIVER_KEYS_PER_DEVICE_MAX as u64 + 3 {
             ctx.now = START.after(Duration::from_millis(n + 1));
             let (session, signed) = shared_key(ctx, user, &flooding);
-            sealing::key_package(ctx, &user, &flooding.device(), signed).unwrap();
+            received_keys::key_package(ctx, &user, &flooding.device(), signed).unwrap();
             sessions.push(session);
         }
         let is_kept = |session: &SessionId| ctx.tx.receiver_key(session).unwrap().is_some();

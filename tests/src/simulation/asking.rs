@@ -22,6 +22,18 @@ macro_rules! expect {
 }
 
 impl Stage {
+    /// Alice, Bob and Carol, by number: Alice knows the others, who don't know each other, and made a group of all three,
+    /// *Club*.
+    pub fn club() -> Result<Self, Failed> {
+        let mut stage = Self::new(&["Alice", "Bob", "Carol"], false)?;
+        stage.meet(0, 1)?;
+        stage.meet(0, 2)?;
+        let members = vec!["Bob".to_owned(), "Carol".to_owned()];
+        stage.group(0, Command::GroupCreate { name: "Club".to_owned(), members })?;
+        stage.run(Duration::from_secs(180))?;
+        Ok(stage)
+    }
+
     /// Who a device is.
     pub fn id(&mut self, node: usize) -> Result<IdView, Failed> {
         expect!(self.ask(node, Command::Id {}), Id)
