@@ -11,9 +11,6 @@ use undertone_tests::simulation::{
 };
 
 const SEEDS: u64 = 1_000;
-/// Worlds of these that do not hold yet, all with a group: somebody who came back to it lacks something, is not known, or
-/// is waited for, until somebody writes. Each is a fault that is not mended.
-const OPEN: [u64; 6] = [524, 572, 679, 890, 909, 957];
 /// How long a world that does not hold may take to be made smaller.
 const SHRINK: Duration = Duration::from_secs(60);
 
@@ -26,8 +23,7 @@ fn run(options: WorldOptions) -> Report {
 #[test]
 fn many_troubled_worlds() {
     let begun = Instant::now();
-    let seeds = (0..SEEDS).filter(|seed| !OPEN.contains(seed));
-    let explored = explore(seeds, 3, |options, failed| println!("seed {}: {failed}", options.seed));
+    let explored = explore(0..SEEDS, 3, |options, failed| println!("seed {}: {failed}", options.seed));
     let took = begun.elapsed().as_secs_f64();
     let total = explored.total;
     println!("{total:?}\n{took:.1} s, {:.1} worlds a second", (total.worlds as f64) / took);
@@ -35,7 +31,7 @@ fn many_troubled_worlds() {
         panic!("{}", Capsule::shrink(*options, failed.clone(), SHRINK));
     }
     // Worlds in which nothing happens would prove nothing.
-    assert_eq!(total.worlds, SEEDS - OPEN.len() as u64);
+    assert_eq!(total.worlds, SEEDS);
     assert!(total.users > 2_000 && total.devices > 4_000 && total.revoked > 100, "{total:?}");
     assert!(total.pairs > 1_500 && total.messages > 24_000, "{total:?}");
     assert!(total.crashes > 50_000 && total.dropped > 20_000 && total.doubled > 50_000, "{total:?}");

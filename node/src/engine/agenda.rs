@@ -52,6 +52,8 @@ pub(super) struct Agenda {
     pub(super) updated: BTreeMap<(ConversationId, DeviceId), Timestamp>,
     /// When to look for members of a group whom this device can't reach, and how often it asked for them.
     pub(super) seek: BTreeMap<ConversationId, (Timestamp, u32)>,
+    /// When a member's device was last asked for another token, and how often: relays refuse what it gave.
+    pub(super) refused: BTreeMap<(ConversationId, DeviceId), Shown>,
     /// When members of a group who were not heard of were last introduced to this device.
     pub(super) greeted: BTreeMap<ConversationId, Timestamp>,
     /// How far each member of a group has come with this device's messages, where that was asked of late.
@@ -197,6 +199,7 @@ impl Agenda {
         self.unfetchable.remove(device);
         self.updates.retain(|(_, of), _| of != device);
         self.updated.retain(|(_, of), _| of != device);
+        self.refused.retain(|(_, of), _| of != device);
     }
 
     /// A list names these devices as a user's.
@@ -220,7 +223,8 @@ impl Agenda {
         let looks = [&mut self.compare, &mut self.spoke, &mut self.left_out];
         let looks = looks.into_iter().flat_map(BTreeMap::values_mut);
         let offered = self.offered.values_mut().map(|offer| &mut offer.at);
-        let offered = offered.chain(self.forks_shown.values_mut().map(|shown| &mut shown.at));
+        let shown = self.forks_shown.values_mut().chain(self.refused.values_mut());
+        let offered = offered.chain(shown.map(|shown| &mut shown.at));
         let updated = self.updated.values_mut().chain(self.acknowledged.values_mut());
         let updated =
             updated.chain(self.greeted.values_mut()).chain(self.seek.values_mut().map(|(at, _)| at));

@@ -2,6 +2,7 @@
 
 use undertone_protocol::ids::{DeviceId, Handle, PayloadHash, PublishId, UserId};
 use undertone_protocol::keys::BundleAccess;
+use undertone_protocol::token::TokenGrant;
 
 /// A bundle that was asked for.
 #[derive(Debug, Clone)]
@@ -38,4 +39,6 @@ pub(super) struct InFlightItem {
     pub(super) outbox: u64,
     pub(super) payload_hash: PayloadHash,
     pub(super) devices: Vec<DeviceId>,
+    /// By which tokens, in the same order.
+    pub(super) tokens: Vec<TokenGrant>,
 }

@@ -114,19 +114,24 @@ impl Circle {
         (seconds > 0).then(|| Duration::from_secs(seconds))
     }
 
-    /// The others who take part now, as far as something is known of them.
-    pub(super) fn people(&self, ctx: &Context<'_>) -> Result<Vec<Contact>, StoreError> {
-        let group = match self {
-            Self::Direct(contact) => return Ok(vec![contact.as_ref().clone()]),
-            Self::Group(group) => group,
-        };
-        let mut people = Vec::new();
-        for user in ctx.groups.view(&group.id).into_iter().flat_map(|view| view.members.keys()) {
-            if *user != ctx.me.user {
-                people.extend(ctx.tx.contact(user)?);
+    /// The others who take part now; of some nothing may be known yet.
+    pub(super) fn users(&self, ctx: &Context<'_>) -> Vec<UserId> {
+        match self {
+            Self::Direct(contact) => vec![contact.user],
+            Self::Group(group) => {
+                let members = ctx.groups.view(&group.id).into_iter().flat_map(|view| view.members.keys());
+                members.filter(|user| **user != ctx.me.user).copied().collect()
             }
         }
-        Ok(people)
+    }
+
+    /// The others who take part now, as far as something is known of them.
+    pub(super) fn people(&self, ctx: &Context<'_>) -> Result<Vec<Contact>, StoreError> {
+        if let Self::Direct(contact) = self {
+            return Ok(vec![contact.as_ref().clone()]);
+        }
+        let known = self.users(ctx).into_iter().map(|user| ctx.tx.contact(&user));
+        Ok(known.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
     /// One of the others, if they take part now.
@@ -162,6 +167,15 @@ impl Circle {
             devices.retain(|device| view.is_active(&person.user, device));
         }
         devices
+    }
+
+    /// Everybody's devices but this one: D of each of the others, and one's own.
+    pub(super) fn devices(&self, ctx: &Context<'_>) -> Result<Vec<DeviceId>, StoreError> {
+        let mut devices = own::siblings(ctx);
+        for person in self.people(ctx)? {
+            devices.extend(self.authorised(ctx, &person));
+        }
+        Ok(devices)
     }
 
     /// What is kept of the others who are in the group; nobody, of a direct conversation.

@@ -53,7 +53,11 @@ pub(super) fn admit(
 ) -> Result<Admission, StoreError> {
     let header = &entry.header;
     let device = &header.device;
-    let Some(circle) = Circle::of(ctx, &header.conversation)? else {
+    let circle = match Circle::of(ctx, &header.conversation)? {
+        None if bearer == Bearer::Author => groups::heard_of(ctx, header)?,
+        known => known,
+    };
+    let Some(circle) = circle else {
         // Somebody known may write in a group that this device will hear of, or another own device with a contact.
         let later = bearer == Bearer::Sibling || ctx.agenda.devices.contains_key(device);
         return Ok(if later {

@@ -300,7 +300,7 @@ fn lacking(
                 if !own::is_me(ctx, to) && !log::counts(ctx.tx, &stored)? {
                     continue;
                 }
-                if !membership::is_entitled(ctx, circle, to, &stored.entry.header) {
+                if !membership::is_entitled(ctx, circle, to, &stored.entry) {
                     continue;
                 }
                 // A device that holds nothing of it yet was not there when it was sent.

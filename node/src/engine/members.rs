@@ -1,7 +1,7 @@
 //! What is kept of a group's members beside the membership document: the tokens that they have from this user, and those
 //! that this device has from them.
 
-use undertone_protocol::ids::{ConversationId, DeviceId, Handle, OperationHash, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, Handle};
 use undertone_protocol::keys::{DeliveryGrant, DeviceList};
 use undertone_protocol::token::{Step, TokenGrant};
 
@@ -17,20 +17,6 @@ pub(super) fn group_handle(ctx: &Context<'_>, group: &ConversationId) -> Result<
         let parts: [&[u8]; 2] = [own.token.as_bytes(), group.as_bytes()];
         Handle::derive("undertone v1 handle of a group's tokens", &parts)
     }))
-}
-
-/// The handle of a member's step: another one each time that they are let in, or that this user is. By the grants of
-/// both, theirs first.
-pub(super) fn member_handle(
-    ctx: &Context<'_>,
-    group: &ConversationId,
-    user: &UserId,
-    [theirs, own]: [&OperationHash; 2],
-) -> Result<Handle, StoreError> {
-    let secret = own::own_contact(ctx)?.map_or(Handle::new([0; 8]), |own| own.token);
-    let parts: [&[u8]; 5] =
-        [secret.as_bytes(), group.as_bytes(), user.as_bytes(), theirs.as_bytes(), own.as_bytes()];
-    Ok(Handle::derive("undertone v1 handle of a member's token", &parts))
 }
 
 /// This device's mailboxes, for a member: `[g, member]`.

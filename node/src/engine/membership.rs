@@ -1,7 +1,7 @@
 //! What a group's membership document says of those who write and read there.
 
 use undertone_protocol::codec::Signed;
-use undertone_protocol::entry::EntryHeader;
+use undertone_protocol::entry::{Content, EntryHeader, SignedEntry};
 use undertone_protocol::ids::{ConversationId, DeviceId, Handle, OperationHash, UserId};
 use undertone_protocol::membership::{Action, Link, Operation, SettingsChange, View};
 
@@ -24,13 +24,20 @@ pub(super) fn is_gone(ctx: &Context<'_>, circle: &Circle, user: &UserId, device:
     }
 }
 
-/// Whether somebody may have an entry: they were in when it was written, or the group shows its history to who comes
-/// later.
-pub(super) fn is_entitled(ctx: &Context<'_>, circle: &Circle, to: &Contact, header: &EntryHeader) -> bool {
+/// Whether somebody may have an entry: they were in when it was written, it let them in, or the group shows its history to
+/// who comes later.
+pub(super) fn is_entitled(ctx: &Context<'_>, circle: &Circle, to: &Contact, entry: &SignedEntry) -> bool {
     let Circle::Group(group) = circle else { return true };
     own::is_me(ctx, to)
         || ctx.groups.view(&group.id).is_some_and(|view| view.settings.history)
-        || was_told(ctx, circle, &to.user, header)
+        || was_told(ctx, circle, &to.user, &entry.header)
+        || lets_in(entry, &to.user)
+}
+
+fn lets_in(entry: &SignedEntry, who: &UserId) -> bool {
+    let Content::Operation(signed) = &entry.body.content else { return false };
+    let made = Operation::from_bytes(&signed.body).map(|made| made.action);
+    matches!(made, Ok(Action::Add { user, .. }) if user == *who)
 }
 
 /// Whether somebody was in when an entry was written, as its author knew.

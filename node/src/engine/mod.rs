@@ -27,6 +27,7 @@ mod link;
 
 mod links;
 mod names;
+mod routes;
 mod outgoing;
 mod own;
 mod circle;
@@ -88,7 +89,6 @@ mod outcomes;
 mod sweep;
 
 mod checkpoints;
-mod routes;
 mod drafts;
 mod publish;
 mod records;

@@ -39,11 +39,14 @@ pub(super) fn offered(
         return if own::is_me(ctx, to) { Offered::All } else { Offered::None };
     };
     let is_mine = user == ctx.me.user;
+    // A user's devices lack what one of theirs wrote that is lost, before the group knows of that.
+    let theirs = to.device_list.as_ref().filter(|_| user == to.user);
     let gone = || {
         if is_mine {
             !own::is_sibling(ctx, author) && *author != ctx.me.device
         } else {
             membership::is_gone(ctx, circle, &user, author)
+                || theirs.is_some_and(|list| list.active_device(author).is_none())
         }
     };
     match circle {

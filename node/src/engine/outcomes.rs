@@ -15,7 +15,7 @@ use super::circle::Circle;
 use super::context::Context;
 use super::groups::{self, departures};
 use super::ticks::{fail, raise_tick};
-use super::{outgoing, progress, resend, revocations, views};
+use super::{outgoing, progress, resend, revocations, routes, views};
 use crate::event::Event;
 use crate::store::{
     Contact, ContactState, Failure, OutboxHead, OutboxRecipient, OutboxState, Purpose, StoreError,
@@ -47,8 +47,12 @@ pub(super) fn published(
     for (item, outcome) in publish.items.iter().zip(receipt.items) {
         let mut steps = Vec::with_capacity(item.devices.len());
         let mut failure = None;
-        let group = departures::group_of(ctx, item.outbox)?;
-        for (device, outcome) in item.devices.iter().zip(outcome.recipients) {
+        let message = departures::message_of(ctx, item.outbox)?;
+        let group = match ctx.tx.outbox_head(item.outbox)? {
+            Some(head) => routes::group_of(ctx, &head.purpose)?,
+            None => None,
+        };
+        for ((device, token), outcome) in item.devices.iter().zip(&item.tokens).zip(outcome.recipients) {
             // An acknowledgement of the device may have come first, and taken the item out.
             let recipient = ctx.tx.outbox_recipient(item.outbox, device)?;
             let Some((recipient, attempts)) = recipient.and_then(pending) else { continue };
@@ -56,7 +60,7 @@ pub(super) fn published(
             let (state, failed) = match step(relay, outcome, attempts, ctx.now) {
                 // It may have got there, or not: nothing is heard of that.
                 (OutboxState::Custody { .. } | OutboxState::Failed, _)
-                    if departures::is_over(ctx, group.as_ref(), &recipient.user) =>
+                    if departures::is_over(ctx, message.as_ref(), &recipient.user)? =>
                 {
                     (OutboxState::Acknowledged, None)
                 }
@@ -64,10 +68,11 @@ pub(super) fn published(
             };
             steps.push((*device, state));
             if let Some(Failure::Denied(denial)) = failed {
-                tracing::debug!(device = ctx.me.device.short(), to = %device.short(), ?denial, "a relay refused");
+                let (me, item) = (ctx.me.device.short(), item.outbox);
+                tracing::debug!(me, item, to = %device.short(), ?denial, "a relay refused");
                 ask_siblings(ctx, &recipient)?;
                 if let Some(group) = &group {
-                    groups::not_reached(ctx, &group.id, &recipient.user, device)?;
+                    groups::not_reached(ctx, group, (&recipient.user, device), token)?;
                 }
             }
             failure = failed.or(failure);

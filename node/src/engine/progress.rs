@@ -41,6 +41,21 @@ pub(super) fn among_all(ctx: &mut Context<'_>, delivery: &Delivery, one: Tick) -
     }
 }
 
+/// Whether some device of theirs may have a message already, though it has not come to all.
+pub(super) fn may_be_there(
+    ctx: &mut Context<'_>,
+    circle: &Circle,
+    delivery: &Delivery,
+) -> Result<bool, StoreError> {
+    if delivery.tick > Tick::Queued || circle.contact().is_some() {
+        return Ok(delivery.tick > Tick::Queued);
+    }
+    load(ctx, circle, &delivery.conversation)?;
+    let known = ctx.agenda.progress.get(&delivery.conversation).into_iter().flat_map(BTreeMap::values);
+    let me = ctx.me.device;
+    Ok(known.into_iter().any(|known| known.delivered.covers(&me, delivery.seq)))
+}
+
 /// Relays have a message for all who are to get it; in a group there may be nobody left whom it waits for.
 pub(super) fn sent(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError> {
     let Some(delivery) = ctx.tx.delivery(entry)? else { return Ok(()) };

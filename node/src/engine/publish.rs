@@ -239,11 +239,9 @@ fn send(ctx: &mut Context<'_>, links: &mut Links, relay: RelayId, drafts: Vec<Dr
         let payload_hash = PayloadHash::of(&payload);
         let input = ProofInput { publish_id, payload_hash, relay, expiry };
         let route = recipients.iter().map(|recipient| prove(&recipient.grant, &input)).collect();
-        in_flight.items.push(InFlightItem {
-            outbox,
-            payload_hash,
-            devices: recipients.into_iter().map(|recipient| recipient.device).collect(),
-        });
+        let used = recipients.into_iter().map(|recipient| (recipient.device, recipient.grant.token));
+        let (devices, tokens) = used.unzip();
+        in_flight.items.push(InFlightItem { outbox, payload_hash, devices, tokens });
         items.push(wire::PublishItem {
             payload,
             class: u32::from(class),

@@ -352,6 +352,7 @@ pub(super) fn again(ctx: &mut Context<'_>, mut delivery: Delivery) -> Result<(),
             ctx.tx.delete_outbox(item.id)?;
         }
     }
+    tracing::trace!(me = ctx.me.device.short(), entry = ?delivery.entry, "is to be sealed again");
     delivery.sealed = false;
     delivery.failed = None;
     ctx.tx.put_delivery(&delivery)?;

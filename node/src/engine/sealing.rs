@@ -212,15 +212,19 @@ fn seal(
         }
     };
     let purpose = if own.is_some() { Purpose::Entry(entry.id) } else { Purpose::OwnEntry(entry.id) };
-    let lack = without(ctx, &delivery, &key.holders, &users)?;
+    let known = progress::may_be_there(ctx, circle, &delivery)?;
+    let lack = without(ctx, (&delivery, known), &key.holders, &users)?;
     let holders: BTreeSet<&DeviceId> = key.holders.iter().collect();
     let left_out: Vec<DeviceId> = users.keys().filter(|device| !holders.contains(device)).copied().collect();
     // Of one's own devices none is left out: each gets what it lacks as history.
-    let left_out = if own.is_some() { without(ctx, &delivery, &left_out, &users)? } else { Vec::new() };
+    let left_out =
+        if own.is_some() { without(ctx, (&delivery, known), &left_out, &users)? } else { Vec::new() };
+    let (me, count) = (ctx.me.device.short(), lack.len());
+    tracing::trace!(me, entry = ?entry.id, seq = entry.header.seq, to = count, left_out = left_out.len(), "seals");
     put(ctx, &key.header_key, &message, [&lack, &left_out], purpose, group)?;
     let me = ctx.me.user;
     let own_users = key.own_holders.iter().map(|device| (*device, me)).collect();
-    let own_lack = without(ctx, &delivery, &key.own_holders, &own_users)?;
+    let own_lack = without(ctx, (&delivery, known), &key.own_holders, &own_users)?;
     put(ctx, &key.own_header_key, &message, [&own_lack, &[]], Purpose::OwnEntry(entry.id), own_group)?;
     key.messages += 1;
     ctx.tx.put_sender_key(&key)?;
@@ -245,7 +249,7 @@ fn is_for(
     let member = ctx.tx.member(&group.id, &person.user)?;
     let begins_later = member.is_some_and(|member| entry.header.seq < member.from_seq);
     let is_operation = matches!(entry.body.content, Content::Operation(_));
-    Ok(!begins_later && (is_operation || membership::is_entitled(ctx, circle, person, &entry.header)))
+    Ok(!begins_later && (is_operation || membership::is_entitled(ctx, circle, person, entry)))
 }
 
 /// Whose each device is that something may be sealed for.
@@ -257,18 +261,17 @@ fn users<'a>(recipients: impl Iterator<Item = &'a Recipient>) -> BTreeMap<Device
     recipients.flat_map(devices).collect()
 }
 
-/// Of an entry that is sealed again, the devices that did not acknowledge it yet.
+/// Of an entry that is sealed again, the devices that did not acknowledge it yet. `may_be_there`: some may have it.
 fn without(
     ctx: &Context<'_>,
-    delivery: &Delivery,
+    (delivery, may_be_there): (&Delivery, bool),
     devices: &[DeviceId],
     users: &BTreeMap<DeviceId, UserId>,
 ) -> Result<Vec<(UserId, DeviceId)>, StoreError> {
     let mut lack = Vec::with_capacity(devices.len());
     for device in devices {
         let Some(user) = users.get(device) else { continue };
-        let has_it = delivery.tick > Tick::Queued
-            && acknowledged::has(ctx, &delivery.conversation, device, delivery.seq)?;
+        let has_it = may_be_there && acknowledged::has(ctx, &delivery.conversation, device, delivery.seq)?;
         if !has_it {
             lack.push((*user, *device));
         }

@@ -56,6 +56,7 @@ pub(super) fn void_from(
 
 /// Keeps how far a message has come, and tells it.
 pub(super) fn keep(ctx: &mut Context<'_>, delivery: &Delivery) -> Result<(), StoreError> {
+    tracing::trace!(me = ctx.me.device.short(), entry = ?delivery.entry, tick = ?delivery.tick, "has come");
     ctx.tx.put_delivery(delivery)?;
     let contact = views::conversation_name(ctx, &delivery.conversation)?;
     ctx.events.push(Event::Tick {

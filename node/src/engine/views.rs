@@ -146,12 +146,14 @@ pub(super) fn siblings_tick(
     };
     // As far as with the one with whom it came the least far.
     let mut least = None;
-    for person in circle.people(ctx)? {
+    for user in circle.users(ctx) {
         // It waits for nobody who came in later.
-        if !own::is_me(ctx, &person) && !membership::waits_for(ctx, circle, &person.user, header) {
+        if user != ctx.me.user && !membership::waits_for(ctx, circle, &user, header) {
             continue;
         }
-        let tick = persons_tick(ctx, &person, header, instead)?;
+        let person = ctx.tx.contact(&user)?;
+        let tick = person.map(|person| persons_tick(ctx, &person, header, instead)).transpose()?;
+        let tick = tick.unwrap_or(Tick::Queued);
         least = Some(least.map_or(tick, |least: Tick| least.min(tick)));
     }
     // In a group there may be nobody whom it waits for.

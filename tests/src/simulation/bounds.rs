@@ -11,8 +11,8 @@ use undertone_protocol::limits::{
 use super::failed::{Check, Failed};
 use super::node::Node;
 
-/// Both entries of a fork are kept, a third is not.
-const ENTRIES_PER_NUMBER_MAX: usize = 2;
+/// Both entries of a fork are kept, and a third that proves one at the number before.
+const ENTRIES_PER_NUMBER_MAX: usize = 3;
 /// All tables of a node in words: no world makes so much that is honest.
 const DISK_BYTES_MAX: usize = 64 << 20;
 

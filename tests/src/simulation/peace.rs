@@ -80,8 +80,9 @@ impl World {
                     return judged;
                 }
                 self.report = report;
-                // What own devices tell each other may be on its way.
-                let late = |failed: &Failed| failed.check() == Check::ReadTicks && self.now <= end;
+                // What own devices tell each other, and what members hand on of who is gone, may be on its way.
+                let comes = [Check::ReadTicks, Check::Settled, Check::Membership];
+                let late = |failed: &Failed| comes.contains(&failed.check()) && self.now <= end;
                 if !judged.as_ref().is_err_and(late) {
                     return judged;
                 }
@@ -233,7 +234,8 @@ impl World {
             self.report.pairs += 1;
             self.report.messages += views.first().map_or(0, |view| view.shown.len());
         }
-        self.group_holds()?;
+        let in_group = self.group_holds();
+        in_group.map_err(|failed| failed.with(format!("{:#?}", self.left())))?;
         self.nobody_knows_strangers()
     }
 

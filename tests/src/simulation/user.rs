@@ -128,6 +128,10 @@ impl User {
             // A link is used once, so on one device.
             None if !node.first => None,
             None => self.meet(peer, circle, rng),
+            // They are in a group together, and never asked each other anything.
+            Some(screen) if screen.state == ContactState::Member => {
+                node.first.then(|| self.meet(peer, circle, rng)).flatten()
+            }
             Some(screen) => self.chat(&screen, peer, circle, rng),
         };
         Ok(command.map(|command| self.ask_about(command, peer, circle)))
@@ -216,7 +220,8 @@ impl User {
         long: bool,
         rng: &mut ChaCha20Rng,
     ) -> Result<Vec<Ask>, StoreError> {
-        let Some(screen) = self.look(node, peer)? else {
+        let screen = self.look(node, peer)?;
+        let Some(screen) = screen.filter(|screen| screen.state != ContactState::Member) else {
             if !node.first {
                 return Ok(Vec::new());
             }
@@ -229,12 +234,12 @@ impl User {
         let name = screen.name.clone();
         let mut commands: Vec<Command> = match screen.state {
             ContactState::Blocked(_) => vec![Command::ContactUnblock { name }],
-            ContactState::Member => Vec::new(),
             ContactState::Requested | ContactState::Declined => vec![Command::ContactAccept { name }],
             ContactState::Requesting | ContactState::Accepted if screen.refused => {
                 self.knock_again(peer, circle).into_iter().collect()
             }
             ContactState::Requesting if long => self.knock_again(peer, circle).into_iter().collect(),
+            ContactState::Member => Vec::new(),
             ContactState::Requesting | ContactState::Accepted => {
                 let mut commands =
                     vec![Command::Retry { name: name.clone() }, Command::Read { name: name.clone() }];

@@ -1,8 +1,8 @@
 //! Operations that this device makes.
 
-use undertone_protocol::entry::{Content, DeviceChange, EntryBody};
+use undertone_protocol::entry::{Content, EntryBody};
 use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, EntryId, OperationHash, UserId};
-use undertone_protocol::keys::{Certificate, DeviceList, DeviceRevoke, DeviceRevokeFields, Name};
+use undertone_protocol::keys::{Certificate, DeviceList, Name};
 use undertone_protocol::limits::{DEVICES_PER_USER_MAX, GROUP_MEMBERS_MAX};
 use undertone_protocol::membership::{
     Action, Create, Cut, CutHeads, Document, Operation, SettingsChange, SignedOperation,
@@ -132,50 +132,12 @@ pub(in crate::engine) fn cut_of(
 }
 
 /// The last operation of a device that is held.
-fn last_operation(ctx: &mut Context<'_>, group: &ConversationId, device: &DeviceId) -> Option<OperationHash> {
+pub(super) fn last_operation(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    device: &DeviceId,
+) -> Option<OperationHash> {
     let document = ctx.groups.document(group)?;
     let of_device = document.since(&[]).filter(|(_, operation)| operation.operation.device == *device);
     of_device.map(|(hash, _)| hash).last()
-}
-
-/// Revocations that were left out with a device that forked are carried again, by this one.
-pub(super) fn carry(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    for group in ctx.tx.groups()?.into_iter().filter(|group| group.standing == Standing::In) {
-        let open = ctx.groups.document(&group.id).map(|document| document.to_carry()).unwrap_or_default();
-        for action in open {
-            if let Err(why) = operate(ctx, &group, action)? {
-                tracing::warn!(why, "a revocation could not be carried again");
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The user's devices changed: each group is told, and one that was revoked is taken out of it.
-pub(super) fn announce(ctx: &mut Context<'_>, revoked: Option<DeviceId>) -> Result<(), StoreError> {
-    let Some(identity) = ctx.me.identity() else { return Ok(()) };
-    let list = ctx.account()?.device_list;
-    for group in ctx.tx.groups()?.into_iter().filter(|group| group.standing == Standing::In) {
-        if let Some(device) = &revoked {
-            let held = log::frontier_of(ctx.tx, &group.id, device)?;
-            let fields = DeviceRevokeFields {
-                user: ctx.me.user,
-                list: list.hash(),
-                device: *device,
-                conversation: group.id,
-                cut: held.head.map(|head| (held.seq, head)),
-            };
-            let last = last_operation(ctx, &group.id, device);
-            let revoke = DeviceRevoke::issue_in_group(&identity, fields, last);
-            if let Err(why) = operate(ctx, &group, Action::DeviceRevoke(Box::new(revoke)))? {
-                tracing::error!(why, "a device could not be taken out of a group");
-            }
-        }
-        let change = DeviceChange { device_list: list.signed.clone(), revocations: Vec::new() };
-        match EntryBody::new(Content::Devices(change), ctx.rng) {
-            Ok(body) => writing::append_to_group(ctx, &group, body).map(drop)?,
-            Err(error) => tracing::error!(%error, "a device list could not be told"),
-        }
-    }
-    Ok(())
 }

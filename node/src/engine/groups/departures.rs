@@ -25,16 +25,6 @@ pub(super) fn settle(ctx: &mut Context<'_>, group: &ConversationId, user: &UserI
             after_id = last.id;
             for (head, state) in page {
                 let waits = !matches!(state, OutboxState::Pending { .. } | OutboxState::Acknowledged);
-                if waits {
-                    eprintln!(
-                        "DBG {} {} settles {:?} {:?} of {}",
-                        ctx.now.as_ms(),
-                        ctx.me.device.short(),
-                        head.purpose,
-                        state,
-                        device.short()
-                    );
-                }
                 if waits && conversation_of(ctx, &head)? == Some(*group) {
                     outgoing::settled(ctx, &head, &device)?;
                     entries.extend(entry_of(&head));
@@ -51,19 +41,29 @@ pub(super) fn settle(ctx: &mut Context<'_>, group: &ConversationId, user: &UserI
     Ok(())
 }
 
-/// The group of which an item is a message.
-pub(in crate::engine) fn group_of(ctx: &Context<'_>, item: u64) -> Result<Option<Group>, StoreError> {
-    let Some(head) = ctx.tx.outbox_head(item)? else { return Ok(None) };
-    match conversation_of(ctx, &head)? {
-        Some(conversation) => ctx.tx.group(&conversation),
-        None => Ok(None),
-    }
+/// The group of which an item is a message, with its number there.
+pub(in crate::engine) fn message_of(
+    ctx: &Context<'_>,
+    item: u64,
+) -> Result<Option<(Group, u64)>, StoreError> {
+    let entry = ctx.tx.outbox_head(item)?.and_then(|head| entry_of(&head));
+    let Some(delivery) = entry.map(|entry| ctx.tx.delivery(&entry)).transpose()?.flatten() else {
+        return Ok(None);
+    };
+    Ok(ctx.tx.group(&delivery.conversation)?.map(|group| (group, delivery.seq)))
 }
 
-/// Whether somebody is out of a group, or this user is.
-pub(in crate::engine) fn is_over(ctx: &Context<'_>, group: Option<&Group>, user: &UserId) -> bool {
-    let Some(group) = group else { return false };
-    group.standing != Standing::In || !ctx.groups.view(&group.id).is_some_and(|view| view.is_in(user))
+/// Whether somebody gets nothing any more of a message of a group: they are out, or this user is; or they came back since,
+/// and begin anew.
+pub(in crate::engine) fn is_over(
+    ctx: &Context<'_>,
+    message: Option<&(Group, u64)>,
+    user: &UserId,
+) -> Result<bool, StoreError> {
+    let Some((group, seq)) = message else { return Ok(false) };
+    let is_in = ctx.groups.view(&group.id).is_some_and(|view| view.is_in(user));
+    let begins_later = ctx.tx.member(&group.id, user)?.is_some_and(|member| *seq < member.from_seq);
+    Ok(group.standing != Standing::In || !is_in || begins_later)
 }
 
 fn conversation_of(ctx: &Context<'_>, item: &OutboxHead) -> Result<Option<ConversationId>, StoreError> {

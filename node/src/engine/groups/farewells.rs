@@ -10,6 +10,7 @@ use undertone_protocol::membership::{Action, GroupUpdate, Person, Role, SignedOp
 use super::meeting;
 use crate::engine::agenda::Update;
 use crate::engine::context::Context;
+use crate::engine::own;
 use crate::store::StoreError;
 
 /// Whoever was put out is told so, and nothing that came after: by the operation, and by its entry, which shows it.
@@ -29,7 +30,43 @@ pub(in crate::engine) fn tell_removed(
     Ok(())
 }
 
-/// A device says by what it knows whether it knows that its user is out: else it is told, in a large group by admins.
+/// Somebody turned out to be no member whom this user let in without having the right to: nobody else may know of them.
+pub(super) fn tell_void(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+) -> Result<(), StoreError> {
+    let was_in = ctx.groups.view(group).is_none_or(|view| view.past_members.contains_key(user));
+    let own = adds_of(ctx, group, user).into_iter().filter(|(_, by)| *by == ctx.me.user);
+    let own: Vec<OperationHash> = own.map(|(hash, _)| hash).collect();
+    if was_in || own.is_empty() {
+        return Ok(());
+    }
+    let person = ctx.tx.contact(user)?;
+    let list = person.and_then(|person| person.device_list);
+    for device in list.iter().flat_map(DeviceList::active).map(|certificate| certificate.device) {
+        tell_gone(ctx, group, user, &device, &own);
+    }
+    Ok(())
+}
+
+/// By what somebody was ever let in, and by whom, whether it counts or not.
+fn adds_of(ctx: &mut Context<'_>, group: &ConversationId, user: &UserId) -> Vec<(OperationHash, UserId)> {
+    let Some(document) = ctx.groups.document(group) else { return Vec::new() };
+    let adds = document.since(&[]).filter(|(_, made)| match &made.operation.action {
+        Action::Add { user: let_in, .. } => let_in == user,
+        _ => false,
+    });
+    let adds: Vec<_> = adds.map(|(hash, made)| (hash, made.operation.device)).collect();
+    let user_of = |device: &DeviceId| match own::is_own(ctx, device) {
+        true => Some(ctx.me.user),
+        false => ctx.agenda.devices.get(device).copied(),
+    };
+    adds.into_iter().filter_map(|(hash, device)| Some((hash, user_of(&device)?))).collect()
+}
+
+/// A device says by what it knows whether it knows that its user is out: else it is told, in a large group by admins, and by
+/// whoever let them in. Where nobody put them out, it is that they were let in by somebody who was put out.
 pub(super) fn tell_gone(
     ctx: &mut Context<'_>,
     group: &ConversationId,
@@ -38,18 +75,29 @@ pub(super) fn tell_gone(
     known: &[OperationHash],
 ) {
     let Some(view) = ctx.groups.view(group).cloned() else { return };
+    if view.is_in(user) {
+        return;
+    }
+    let let_in_by: BTreeSet<UserId> = adds_of(ctx, group, user).into_iter().map(|(_, by)| by).collect();
     let is_admin = view.role(&ctx.me.user).is_some_and(|role| role <= Role::Admin);
-    let may_tell = is_admin || view.is_in(&ctx.me.user) && view.members.len() <= LARGE_GROUP_MEMBERS;
-    let Some(document) = ctx.groups.document(group).filter(|_| may_tell && !view.is_in(user)) else { return };
-    let removes = |made: &SignedOperation| match &made.operation.action {
-        Action::Remove { user: gone, .. } => gone == user,
-        _ => false,
+    let may_tell = is_admin
+        || view.is_in(&ctx.me.user) && view.members.len() <= LARGE_GROUP_MEMBERS
+        || let_in_by.contains(&ctx.me.user);
+    let Some(document) = ctx.groups.document(group).filter(|_| may_tell) else { return };
+    let removals_of = |gone: &dyn Fn(&UserId) -> bool| -> Vec<OperationHash> {
+        let removes = |made: &SignedOperation| match &made.operation.action {
+            Action::Remove { user, .. } => gone(user),
+            _ => false,
+        };
+        let beyond = document.since(known).filter(|(_, made)| removes(made)).map(|(hash, _)| hash);
+        beyond.collect()
     };
-    let beyond = document.since(known).filter(|(_, made)| removes(made)).map(|(hash, _)| hash);
-    let removals: Vec<OperationHash> = beyond
-        .filter(|hash| document.verdict(hash) == Some(Verdict::Counts))
-        .take(UPDATE_HEADS_MAX)
-        .collect();
+    let mut removals = removals_of(&|gone| gone == user);
+    if removals.is_empty() {
+        removals = removals_of(&|gone| let_in_by.contains(gone));
+    }
+    removals.retain(|hash| document.verdict(hash) == Some(Verdict::Counts));
+    removals.truncate(UPDATE_HEADS_MAX);
     if removals.is_empty() {
         return;
     }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use undertone_protocol::ids::{ConversationId, DeviceId, OperationHash};
+use undertone_protocol::ids::{ConversationId, DeviceId, Handle, OperationHash};
 use undertone_protocol::membership::{Action, View};
 
-use super::{departures, judging, meeting, views};
+use super::{departures, farewells, judging, meeting, rounds, views};
 use crate::engine::context::Context;
-use crate::engine::{acknowledging, members, progress, resend};
+use crate::engine::membership::{heads_of, went_between};
+use crate::engine::{acknowledging, progress, resend};
 use crate::event::Event;
 use crate::log;
 use crate::store::{Contact, Member, Standing, StoreError};
@@ -23,7 +24,7 @@ pub(super) fn changed(
     let Some(view) = ctx.groups.view(group).cloned() else { return Ok(()) };
     let was_in = before.as_ref().is_some_and(|before| before.is_in(&ctx.me.user));
     keep_group(ctx, group, &view)?;
-    follow_members(ctx, group, &view)?;
+    follow_members(ctx, group, &view, was_in)?;
     if judges(ctx, group, held) {
         // Whoever was removed may be back by the same update.
         let ever_cut = ctx.groups.document(group).map(|document| document.ever_cut());
@@ -35,6 +36,7 @@ pub(super) fn changed(
         ctx.agenda.share.insert(*group);
         acknowledging::make_own_due(ctx, group)?;
     }
+    rounds::follow(ctx, group, before.as_deref(), held)?;
     progress::look_again(ctx, group)?;
     ctx.agenda.seal.insert(*group);
     ctx.agenda.meet.insert(*group);
@@ -57,14 +59,20 @@ fn keep_group(ctx: &mut Context<'_>, group: &ConversationId, view: &View) -> Res
 }
 
 /// Keeps what is needed of who came, and takes note of who went: where this user did, that is all of them.
-fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) -> Result<(), StoreError> {
-    let Some(own) = view.members.get(&ctx.me.user) else {
+fn follow_members(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    view: &View,
+    was_in: bool,
+) -> Result<(), StoreError> {
+    if !view.is_in(&ctx.me.user) {
         for kept in ctx.tx.members(group)?.into_iter().filter(Member::is_in) {
             went(ctx, kept)?;
         }
         return Ok(());
-    };
-    let next = log::frontier_of(ctx.tx, group, &ctx.me.device)?.last().saturating_add(1);
+    }
+    let (next, knew) = last_words(ctx, group)?;
+    let then = ctx.groups.view_at(group, &knew).filter(|_| !was_in);
     for (user, member) in &view.members {
         if *user == ctx.me.user {
             continue;
@@ -73,20 +81,23 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
         if known.as_ref().is_some_and(Member::is_in) {
             continue;
         }
-        let token = members::member_handle(ctx, group, user, [&member.grant, &own.grant])?;
-        let mut kept = known.unwrap_or_else(|| Member::new(*group, *user, token, next));
+        // Never one that was taken back: by that one they would be refused for good.
+        let mut kept = known.unwrap_or_else(|| Member::new(*group, *user, Handle::random(ctx.rng), next));
         if kept.was_in() {
             // What they said of how to reach them before they went has ended, or will.
             let heard = |device: &DeviceId| kept.introduced.iter().any(|(by, _)| by == device);
             kept.grants.retain(|grant| heard(&grant.device));
         }
-        if kept.token != token {
-            // They are back: what they had before ends.
-            kept.former_tokens.push(kept.token);
-        }
-        kept.token = token;
         tracing::debug!(device = ctx.me.device.short(), group = group.short(), who = user.short(), "came in");
-        kept.from_seq = if view.settings.history { 1 } else { next };
+        // Where this user was out, and they were not, what was for them still is.
+        let stayed = kept.was_in()
+            && then.as_ref().is_some_and(|then| then.is_in(user))
+            && !went_between(ctx, group, user, &knew, &ctx.groups.heads(group));
+        kept.from_seq = match (view.settings.history, stayed) {
+            (true, _) => 1,
+            (false, true) => kept.from_seq,
+            (false, false) => next,
+        };
         kept.hands_history = view.settings.history && is_own(ctx, group, &member.grant);
         kept.removed = None;
         kept.introduction_due = true;
@@ -109,6 +120,14 @@ fn follow_members(ctx: &mut Context<'_>, group: &ConversationId, view: &View) ->
     Ok(())
 }
 
+/// The number of the next entry of this device, and what it knew when it wrote the last one.
+fn last_words(ctx: &Context<'_>, group: &ConversationId) -> Result<(u64, Vec<OperationHash>), StoreError> {
+    let last = log::frontier_of(ctx.tx, group, &ctx.me.device)?.last();
+    let held = ctx.tx.entries_at(group, &ctx.me.device, last)?;
+    let knew = held.first().map(|stored| heads_of(&stored.entry.header)).unwrap_or_default();
+    Ok((last.saturating_add(1), knew))
+}
+
 /// Somebody is not in any more, or this user is not: from now on their token ends.
 fn went(ctx: &mut Context<'_>, mut kept: Member) -> Result<(), StoreError> {
     let (group, who) = (kept.group.short(), kept.user.short());
@@ -119,6 +138,7 @@ fn went(ctx: &mut Context<'_>, mut kept: Member) -> Result<(), StoreError> {
     kept.welcome_due = false;
     kept.hands_history = false;
     ctx.tx.put_member(&kept)?;
+    farewells::tell_void(ctx, &kept.group, &kept.user)?;
     departures::settle(ctx, &kept.group, &kept.user)
 }
 

@@ -12,11 +12,12 @@ use undertone_protocol::limits::{
     DELEGATED_TOKEN_LIFE, ENVELOPE_TTL_MAX, REMOVED_TOKEN_LIFE, UPDATE_WANTS_MAX,
 };
 use undertone_protocol::membership::{GroupUpdate, Person};
-use undertone_protocol::token::Step;
+use undertone_protocol::token::{Step, TokenGrant};
 use undertone_protocol::wire::pairwise::Body;
 
-use super::views;
+use super::{rounds, views};
 use crate::engine::addresses;
+use crate::engine::agenda::Shown;
 use crate::engine::circle::{Circle, name_of};
 use crate::engine::clock;
 use crate::engine::context::Context;
@@ -275,7 +276,7 @@ pub(super) fn seek_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         let members = circle.members(ctx)?;
         let mut unknown: Vec<&Member> = Vec::new();
         for member in &members {
-            if !can_reach(ctx, member)? {
+            if !can_reach(ctx, &circle, member)? {
                 unknown.push(member);
             }
         }
@@ -283,7 +284,9 @@ pub(super) fn seek_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         if unknown.is_empty() {
             continue;
         }
-        ctx.agenda.seek.insert(group, (ctx.now.after(SEEK * (1 << tries.min(8))), tries.saturating_add(1)));
+        ctx.agenda
+            .seek
+            .insert(group, (ctx.now.after(SEEK * (1 << tries.min(SEEK_DOUBLINGS))), tries.saturating_add(1)));
         if let Some(device) = whom_to_ask(ctx, &circle, &members, tries)? {
             let wants = unknown.iter().map(|member| member.user);
             ctx.agenda.updates.entry((group, device)).or_default().wants.extend(wants);
@@ -294,10 +297,21 @@ pub(super) fn seek_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 
 /// Members who are not heard of are sought after so long; then ever more rarely.
 pub(super) const SEEK: Duration = Duration::from_secs(30);
+/// So often that time is doubled: to some 17 hours.
+const SEEK_DOUBLINGS: u32 = 11;
 
-fn can_reach(ctx: &Context<'_>, member: &Member) -> Result<bool, StoreError> {
+/// Whether each device of a member can be reached.
+fn can_reach(ctx: &Context<'_>, circle: &Circle, member: &Member) -> Result<bool, StoreError> {
     let Some(contact) = ctx.tx.contact(&member.user)? else { return Ok(false) };
-    Ok(contact.device_list.is_some() && !(member.grants.is_empty() && contact.grants.is_empty()))
+    let devices = circle.authorised(ctx, &contact);
+    Ok(contact.device_list.is_some() && devices.len() == reached(member, &contact, devices).len())
+}
+
+/// Those of a member's devices for which a token is known.
+fn reached(member: &Member, contact: &Contact, mut devices: Vec<DeviceId>) -> Vec<DeviceId> {
+    let known = || member.grants.iter().chain(&contact.grants);
+    devices.retain(|device| known().any(|grant| grant.device == *device));
+    devices
 }
 
 /// A device of some member who can be reached, another one each time.
@@ -309,10 +323,8 @@ fn whom_to_ask(
 ) -> Result<Option<DeviceId>, StoreError> {
     let mut devices = Vec::new();
     for member in members {
-        if let Some(person) = ctx.tx.contact(&member.user)?
-            && can_reach(ctx, member)?
-        {
-            devices.extend(circle.authorised(ctx, &person));
+        if let Some(person) = ctx.tx.contact(&member.user)? {
+            devices.extend(reached(member, &person, circle.authorised(ctx, &person)));
         }
     }
     // Each begins with another one, or all would ask the same.
@@ -323,19 +335,44 @@ fn whom_to_ask(
     Ok(turn.and_then(|turn| devices.get(turn).copied()))
 }
 
-/// A device is not reached by what others said of it in a group: what this user knows of it as a contact may do.
+/// A relay refused what went to a member's device by this token. It is given up, whoever said it: the way to them as a
+/// contact may hold. They are asked for another one, and so are others.
 pub(in crate::engine) fn not_reached(
     ctx: &mut Context<'_>,
     group: &ConversationId,
-    user: &UserId,
-    device: &DeviceId,
+    (user, device): (&UserId, &DeviceId),
+    token: &TokenGrant,
 ) -> Result<(), StoreError> {
     let Some(mut member) = ctx.tx.member(group, user)? else { return Ok(()) };
     let known = member.grants.len();
-    if member.introduced.iter().all(|(by, _)| by != device) {
-        member.grants.retain(|grant| grant.device != *device);
+    member.grants.retain(|grant| grant.device != *device || grant.token != *token);
+    if member.grants.len() == known {
+        return Ok(());
     }
-    if member.grants.len() < known { ctx.tx.put_member(&member) } else { Ok(()) }
+    member.introduced.retain(|(by, _)| by != device);
+    ctx.tx.put_member(&member)?;
+    // Where what they say is refused again and again, they are asked ever more rarely.
+    let refused = ctx.agenda.refused.entry((*group, *device)).or_default();
+    let again = refused.at.after(SEEK * (1 << refused.times.min(SEEK_DOUBLINGS)));
+    if refused.times == 0 || ctx.now >= again {
+        *refused = Shown { at: ctx.now, times: refused.times.saturating_add(1) };
+        ctx.agenda.updates.entry((*group, *device)).or_default().wants.insert(*user);
+        ctx.agenda.seek.entry(*group).or_insert((ctx.now.after(SEEK), 0));
+    }
+    Ok(())
+}
+
+/// A member can't reach this device: it says again how to.
+pub(super) fn is_sought(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    by: &UserId,
+) -> Result<(), StoreError> {
+    let Some(mut member) = ctx.tx.member(group, by)?.filter(Member::is_in) else { return Ok(()) };
+    member.introduction_due = true;
+    ctx.tx.put_member(&member)?;
+    ctx.agenda.meet.insert(*group);
+    Ok(())
 }
 
 /// A contact says anew how to reach them. Where they never spoke in a group they may not know it, and ask when they hear
@@ -367,13 +404,16 @@ pub(in crate::engine) fn welcome_due(
     Ok(())
 }
 
-/// Takes tokens back that are due, and introduces this device once a day to whom it did not hear of.
+/// Takes tokens back that are due. Once a day, and soon after a start, introduces this device to whom it did not hear of, and
+/// says to somebody what it knows.
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for group in ctx.tx.groups()? {
-        let greeted = ctx.agenda.greeted.entry(group.id).or_insert(ctx.now);
-        let greets = ctx.now.since(*greeted) >= DAY;
+        // A device that never runs for a day is to greet, too.
+        let greeted = ctx.agenda.greeted.get(&group.id);
+        let greets = greeted.is_none_or(|greeted| ctx.now.since(*greeted) >= DAY);
         if greets {
-            *greeted = ctx.now;
+            ctx.agenda.greeted.insert(group.id, ctx.now);
+            rounds::tell_somebody(ctx, &group.id)?;
         }
         for member in ctx.tx.members(&group.id)? {
             look_at(ctx, member, greets)?;

@@ -5,6 +5,7 @@
 mod absence;
 pub(super) mod departures;
 mod judging;
+mod rounds;
 mod views;
 
 mod meeting;
@@ -18,13 +19,15 @@ mod entries;
 
 mod changes;
 
+mod own_devices;
+
 pub(super) use absence::was_out_meanwhile;
 pub(super) use changes::{create, cut_of, may, operate};
 pub(super) use entries::admit_entry;
 pub(super) use farewells::tell_removed;
 pub(super) use judging::judge_entry;
 pub(super) use meeting::{admit as admit_introduction, introduce_again, not_reached, welcome_due as welcome};
-pub(super) use updates::{next_deadline, received as update_received};
+pub(super) use updates::{heard_of, next_deadline, received as update_received};
 pub(super) use views::group as view;
 
 use undertone_protocol::ids::DeviceId;
@@ -57,7 +60,7 @@ pub(super) fn look_at_all(tx: &dyn NodeTx, agenda: &mut Agenda, now: Timestamp) 
 /// Seals what members are to be told: who this device is, what happened, and what they asked for.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for revoked in std::mem::take(&mut ctx.agenda.announce) {
-        changes::announce(ctx, revoked)?;
+        own_devices::announce(ctx, revoked)?;
     }
     for group in std::mem::take(&mut ctx.agenda.share) {
         updates::tell_siblings(ctx, &group)?;
@@ -69,7 +72,7 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 
 /// What is looked at every ten minutes.
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    changes::carry(ctx)?;
+    own_devices::sweep(ctx)?;
     meeting::sweep(ctx)
 }
 

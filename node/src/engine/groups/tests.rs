@@ -1,21 +1,24 @@
 use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::{Content, EntryBody, EntryHeader, SignedEntry};
-use undertone_protocol::ids::{ConversationId, CurveKey, Handle, MailboxId, RelayId, Secret, UserId};
+use undertone_protocol::ids::{
+    ConversationId, CurveKey, DeviceId, Handle, MailboxId, RelayId, Secret, UserId,
+};
 use undertone_protocol::keys::{
     Certificate, DeliveryGrant, DeviceKey, DeviceList, IdentityKey, ListedDevice, MailboxAddress, Name,
     RelayAddress,
 };
-use undertone_protocol::membership::{GroupUpdate, Person};
+use undertone_protocol::limits::REMOVED_TOKEN_LIFE;
+use undertone_protocol::membership::{Action, GroupUpdate, Operation, Person, Role, SignedOperation};
 use undertone_protocol::token::{Step, TokenGrant};
 
-use super::{create, update_received};
+use super::{create, heard_of, not_reached, operate, rounds, sweep, update_received};
 use crate::engine::agenda::Side;
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
 use crate::engine::direct::{self, Bearer};
 use crate::engine::tests::{START, on_a_device};
 use crate::engine::{names, shown};
-use crate::store::ContactState;
+use crate::store::{ContactState, Group, Standing};
 
 const GROUP: ConversationId = ConversationId::new([3; 32]);
 
@@ -122,22 +125,192 @@ fn a_change_of_a_group_says_nothing_in_a_chat_with_a_contact() {
         ctx.agenda.directory.insert(conversation, Side::User(friend.user));
         let said = Content::Operation(Signed { body: vec![1].into(), signature: [0; 64] });
         let body = EntryBody::new(said, ctx.rng).unwrap();
-        let header = EntryHeader {
-            conversation,
-            device: device(1).device(),
-            seq: 1,
-            prev: None,
-            heads: Vec::new(),
-            claimed: START,
-            membership_heads: Vec::new(),
-            body_hash: body.hash(),
-            expires: None,
-        };
+        let header = EntryHeader { body_hash: body.hash(), ..header(1, conversation) };
         let entry = SignedEntry::issue(device(1).signing_key(), header, body);
         let circle = Circle::Direct(Box::new(friend));
         direct::take(ctx, circle.clone(), entry.clone(), Bearer::Author).unwrap();
         assert!(ctx.events.is_empty(), "{:?}", ctx.events);
         let kept = ctx.tx.entry(&entry.id).unwrap().unwrap();
         assert!(!shown::is_line(ctx, &circle, &kept).unwrap());
+    });
+}
+
+/// An entry of somebody's in a conversation of which nothing is known here.
+fn header(by: u8, conversation: ConversationId) -> EntryHeader {
+    EntryHeader {
+        conversation,
+        device: device(by).device(),
+        seq: 1,
+        prev: None,
+        heads: Vec::new(),
+        claimed: START,
+        membership_heads: Vec::new(),
+        body_hash: [1; 32],
+        expires: None,
+    }
+}
+
+fn listed(ctx: &mut Context<'_>, seed: u8) {
+    let mut contact = ctx.tx.contact(&identity(seed).user()).unwrap().unwrap();
+    let list = person(seed, &[]).device_list;
+    ctx.agenda.note_devices(contact.user, &list);
+    contact.device_list = Some(list);
+    ctx.tx.put_contact(&contact).unwrap();
+}
+
+/// Or whoever missed the welcome would never know the group.
+#[test]
+fn a_contact_who_writes_in_a_group_brings_it() {
+    on_a_device(|ctx| {
+        contact(ctx, 1);
+        listed(ctx, 1);
+        let circle = heard_of(ctx, &header(1, GROUP)).unwrap();
+        assert!(matches!(circle, Some(Circle::Group(group)) if group.standing == Standing::Out));
+    });
+}
+
+#[test]
+fn a_stranger_who_writes_in_a_group_does_not_bring_it() {
+    on_a_device(|ctx| {
+        contact(ctx, 1);
+        listed(ctx, 1);
+        let mut known = ctx.tx.contact(&identity(1).user()).unwrap().unwrap();
+        known.state = ContactState::Member;
+        ctx.tx.put_contact(&known).unwrap();
+        assert!(heard_of(ctx, &header(1, GROUP)).unwrap().is_none());
+        assert!(heard_of(ctx, &header(2, GROUP)).unwrap().is_none());
+        assert_eq!(ctx.tx.groups().unwrap(), []);
+    });
+}
+
+/// A group of this user's, with so many others, each an admin.
+fn club(ctx: &mut Context<'_>, others: std::ops::Range<u8>) -> Group {
+    let group = create(ctx, Name::new("Club").unwrap()).unwrap().unwrap();
+    for seed in others {
+        contact(ctx, seed);
+        listed(ctx, seed);
+        let add = Action::Add { user: identity(seed).user(), role: Role::Admin };
+        operate(ctx, &group, add).unwrap().unwrap();
+    }
+    ctx.tx.group(&group.id).unwrap().unwrap()
+}
+
+/// Somebody else changes a group, on the only device of theirs.
+fn changes(ctx: &mut Context<'_>, group: &Group, by: u8, action: Action) {
+    let certificate = person(by, &[]).device_list.device(&device(by).device()).unwrap().clone();
+    let certificate = Operation::certificate_hash(&certificate);
+    let drafted = ctx.groups.document(&group.id).unwrap().draft(device(by).device(), certificate, action);
+    let made = SignedOperation::issue(&device(by), drafted.unwrap()).unwrap();
+    let update = GroupUpdate { operations: vec![made.signed()], ..GroupUpdate::of(group.id) };
+    update_received(ctx, &identity(by).user(), &device(by).device(), update.to_wire()).unwrap();
+}
+
+/// Whom a device would tell something of a group.
+fn told(ctx: &Context<'_>, group: &Group) -> Vec<DeviceId> {
+    let updates = ctx.agenda.updates.keys();
+    updates.filter(|(of, _)| *of == group.id).map(|(_, device)| *device).collect()
+}
+
+/// Or what they did to a few only would stay with these.
+#[test]
+fn what_somebody_did_who_went_is_told_to_the_next_three() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..9);
+        changes(ctx, &group, 1, Action::InviteLink { handle: Handle::new([1; 8]), not_after: None });
+        ctx.agenda.updates.clear();
+        operate(ctx, &group, Action::Remove { user: identity(1).user(), cut: None }).unwrap().unwrap();
+        let mut others: Vec<DeviceId> = (2..9).map(|seed| device(seed).device()).collect();
+        others.sort_unstable();
+        let first = others.partition_point(|device| *device < ctx.me.device);
+        others.rotate_left(first);
+        let mut expected = others[..3].to_vec();
+        expected.sort_unstable();
+        assert_eq!(told(ctx, &group), expected);
+    });
+}
+
+/// What they did not do, need not be told.
+#[test]
+fn somebody_who_did_nothing_goes_silently() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..9);
+        ctx.agenda.updates.clear();
+        operate(ctx, &group, Action::Remove { user: identity(1).user(), cut: None }).unwrap().unwrap();
+        assert_eq!(told(ctx, &group), []);
+    });
+}
+
+#[test]
+fn one_is_told_at_random_of_what_may_not_have_got_through() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..9);
+        ctx.agenda.updates.clear();
+        rounds::tell_somebody(ctx, &group.id).unwrap();
+        assert_eq!(told(ctx, &group).len(), 1);
+    });
+}
+
+/// Tells of a member's mailbox as they do themselves.
+fn gives(ctx: &mut Context<'_>, group: &Group, of: u8, relay: u8) {
+    let mut member = ctx.tx.member(&group.id, &identity(of).user()).unwrap().unwrap();
+    member.grants = vec![mailbox(of, relay)];
+    member.introduced = vec![(device(of).device(), START)];
+    ctx.tx.put_member(&member).unwrap();
+}
+
+fn wants(ctx: &Context<'_>, group: &Group, of: u8) -> bool {
+    let update = ctx.agenda.updates.get(&(group.id, device(of).device()));
+    update.is_some_and(|update| update.wants.contains(&identity(of).user()))
+}
+
+/// Or all that goes to a member would be refused for good.
+#[test]
+fn a_token_that_a_relay_refuses_is_given_up_and_another_asked_for() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        gives(ctx, &group, 1, 7);
+        let who = (identity(1).user(), device(1).device());
+        ctx.agenda.updates.clear();
+        not_reached(ctx, &group.id, (&who.0, &who.1), &mailbox(1, 8).token).unwrap();
+        let grants = |ctx: &Context<'_>| ctx.tx.member(&group.id, &who.0).unwrap().unwrap().grants;
+        // They gave another one meanwhile.
+        assert!(grants(ctx).len() == 1 && !wants(ctx, &group, 1));
+        not_reached(ctx, &group.id, (&who.0, &who.1), &mailbox(1, 7).token).unwrap();
+        assert!(grants(ctx).is_empty() && wants(ctx, &group, 1));
+        // Where each is refused they are not asked each time.
+        ctx.agenda.updates.clear();
+        gives(ctx, &group, 1, 8);
+        not_reached(ctx, &group.id, (&who.0, &who.1), &mailbox(1, 8).token).unwrap();
+        assert!(grants(ctx).is_empty() && !wants(ctx, &group, 1));
+    });
+}
+
+#[test]
+fn a_member_who_can_not_reach_this_device_is_told_again_how_to() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let mut member = ctx.tx.member(&group.id, &identity(1).user()).unwrap().unwrap();
+        member.introduction_due = false;
+        ctx.tx.put_member(&member).unwrap();
+        let update = GroupUpdate { wants: vec![ctx.me.user], ..GroupUpdate::of(group.id) };
+        update_received(ctx, &identity(1).user(), &device(1).device(), update.to_wire()).unwrap();
+        assert!(ctx.tx.member(&group.id, &identity(1).user()).unwrap().unwrap().introduction_due);
+    });
+}
+
+/// Their token was taken back when they had been out for a day: with the same one they would be refused for good.
+#[test]
+fn whoever_is_back_after_a_day_gets_another_token() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let user = identity(1).user();
+        let token = |ctx: &Context<'_>| ctx.tx.member(&group.id, &user).unwrap().map(|member| member.token);
+        let before = token(ctx).unwrap();
+        operate(ctx, &group, Action::Remove { user, cut: None }).unwrap().unwrap();
+        ctx.now = ctx.now.after(REMOVED_TOKEN_LIFE);
+        sweep(ctx).unwrap();
+        assert_eq!(token(ctx), None);
+        operate(ctx, &group, Action::Add { user, role: Role::Member }).unwrap().unwrap();
+        assert_ne!(token(ctx).unwrap(), before);
     });
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use prost::bytes::Bytes;
 use undertone_protocol::codec::Signed;
+use undertone_protocol::entry::EntryHeader;
 use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, OperationHash, UserId};
 use undertone_protocol::keys::Certificate;
 use undertone_protocol::limits::{GROUPS_MAX, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX, UPDATE_WANTS_MAX};
@@ -20,7 +21,7 @@ use crate::engine::addresses;
 use crate::engine::agenda::{Side, Update};
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
-use crate::engine::{lists, offers, own, pairwise};
+use crate::engine::{lists, offers, own, pairwise, routes};
 use crate::store::{Contact, ContactState, Group, Member, Standing, StoreError};
 
 /// A device is told of a group no more often than this.
@@ -66,6 +67,9 @@ pub(in crate::engine) fn received(
     if update.wants.is_empty() && update.lacks.is_empty() || !is_entitled(ctx, user, &group) {
         return Ok(());
     }
+    if update.wants.contains(&ctx.me.user) {
+        meeting::is_sought(ctx, &group, user)?;
+    }
     let answer = ctx.agenda.updates.entry((group, *device)).or_default();
     answer.people_of.extend(update.wants);
     if !update.lacks.is_empty() {
@@ -88,6 +92,19 @@ fn begin(ctx: &mut Context<'_>, user: &UserId, group: &ConversationId) -> Result
     let new = Group { id: *group, name: group.short(), standing: Standing::Out, added: ctx.now };
     open(ctx, &new, Document::new(*group))?;
     Ok(true)
+}
+
+/// A contact writes in a conversation that is not known here, and so in a group. They bring it by that: what told of it may
+/// have been lost on its way. Another own device may mean a contact who is not known here yet.
+pub(in crate::engine) fn heard_of(
+    ctx: &mut Context<'_>,
+    header: &EntryHeader,
+) -> Result<Option<Circle>, StoreError> {
+    let author = ctx.agenda.devices.get(&header.device).copied();
+    match author.filter(|author| *author != ctx.me.user) {
+        Some(author) if begin(ctx, &author, &header.conversation)? => Circle::of(ctx, &header.conversation),
+        _ => Ok(None),
+    }
 }
 
 /// Whether a user is believed how members are reached: those who are in, or whose operations stand in it, one's own
@@ -283,11 +300,7 @@ fn take_forks(
 /// A device of the group turned out to have forked: all are told.
 fn tell_forks(ctx: &mut Context<'_>, group: &ConversationId) -> Result<(), StoreError> {
     let Some(circle) = Circle::of(ctx, group)? else { return Ok(()) };
-    let mut devices = own::siblings(ctx);
-    for person in circle.people(ctx)? {
-        devices.extend(circle.authorised(ctx, &person));
-    }
-    for device in devices {
+    for device in circle.devices(ctx)? {
         ctx.agenda.updates.entry((*group, device)).or_default();
     }
     Ok(())
@@ -369,6 +382,11 @@ fn seal(
         if reach.waits {
             ctx.agenda.updates.insert((group, device), due);
         }
+        return Ok(());
+    }
+    let ways = routes::grants_of(ctx, Some(&group), &user)?;
+    if ways.iter().all(|grant| grant.device != device) {
+        // It would only lie in the outbox: by its introduction, with which a way comes, the device says what it knows.
         return Ok(());
     }
     if !is_entitled(ctx, &user, &group) {

@@ -108,14 +108,17 @@ impl World {
         let sealed: Vec<_> = all.values().flat_map(|found| found.entries.iter().cloned()).collect();
         let entries = reference::read_all(&group, &sealed, &self.bodies).map_err(reference)?;
         let out = membership.ever_out();
-        let mut told = Told { out, membership, entries, users, gone: BTreeSet::new() };
+        let mut told =
+            Told { out, membership, entries, users, gone: BTreeSet::new(), there: BTreeSet::new() };
         for (index, found) in &all {
             self.holds_only_own(*index, found, &mut told)?;
         }
         let counting = told.counting().map_err(reference)?;
         let gone = reference::drops_only_deleted(&told.entries, &counting, &told.users);
         told.gone = gone.map_err(reference)?;
-        let hashes: BTreeSet<Id> = all.values().flat_map(|found| found.operations.keys().copied()).collect();
+        // What only a device knew that is lost, nobody can have.
+        let there = all.iter().filter(|(index, _)| !self.revoked.contains(index));
+        let hashes: BTreeSet<Id> = there.flat_map(|(_, found)| found.operations.keys().copied()).collect();
         for user in 0..self.users.len() {
             let Some(id) = self.users.get(user).map(|user| *user.id.as_bytes()) else { continue };
             if !members.contains_key(&id) {
@@ -130,8 +133,7 @@ impl World {
                 })?;
                 let held: BTreeSet<Id> = found.operations.keys().copied().collect();
                 if held != hashes {
-                    let what = format!("{title}: holds {} operations of {}", held.len(), hashes.len());
-                    return Err(Failed::by(Check::Membership, what));
+                    return Err(lacks_operations(&title, &held, &hashes, &all, &mut told.membership));
                 }
                 self.shows_members(index, &title, &members, told.membership.acting())?;
                 self.shows_messages(index, &title, &id, found, &counting, &mut told)?;
@@ -200,7 +202,9 @@ impl World {
     ) -> Result<(), Failed> {
         let by = |what: String| Failed::by(Check::Reference, format!("{title}: {what}"));
         if !told.out.contains(user) && !self.faults.is_long() {
-            for (id, entry) in counting.iter().filter(|(_, entry)| entry.is_message()) {
+            for (id, entry) in
+                counting.iter().filter(|(id, entry)| entry.is_message() && told.there.contains(*id))
+            {
                 let at = told.membership.members_at(&entry.membership_heads).map_err(by)?;
                 if at.contains_key(user) && !found.held.contains(id) {
                     let author = told.users.get(&entry.device).map(reference::hex).unwrap_or_default();
@@ -238,6 +242,21 @@ impl World {
     }
 }
 
+fn lacks_operations(
+    title: &str,
+    held: &BTreeSet<Id>,
+    all: &BTreeSet<Id>,
+    found: &BTreeMap<usize, Found>,
+    membership: &mut Membership,
+) -> Failed {
+    let lacks: Vec<Id> = all.difference(held).copied().collect();
+    let has_them = |found: &Found| lacks.iter().any(|hash| found.operations.contains_key(hash));
+    let holders: Vec<usize> = found.iter().filter(|(_, found)| has_them(found)).map(|(at, _)| *at).collect();
+    let (which, described) = (membership.called(&lacks), membership.described());
+    let what = format!("{title}: holds {} operations of {}", held.len(), all.len());
+    Failed::by(Check::Membership, format!("{what}\nit lacks {which}, nodes {holders:?} have it\n{described}"))
+}
+
 /// What was ever said in the group, with the rules to judge it by.
 struct Told {
     membership: Membership,
@@ -245,6 +264,8 @@ struct Told {
     users: BTreeMap<Id, Id>,
     /// Who was ever put out, or left.
     out: BTreeSet<Id>,
+    /// What some device holds that is not lost.
+    there: BTreeSet<Id>,
     /// Texts that were dropped by what does not count any more.
     gone: BTreeSet<String>,
 }
