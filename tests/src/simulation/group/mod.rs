@@ -113,12 +113,19 @@ impl World {
         for (index, found) in &all {
             self.holds_only_own(*index, found, &mut told)?;
         }
+        // What only a device knew that is lost, nobody can have, nor whether what it wrote stands on it.
+        let there = || all.iter().filter(|(index, _)| !self.revoked.contains(index)).map(|(_, found)| found);
+        let hashes: BTreeSet<Id> = there().flat_map(|found| found.operations.keys().copied()).collect();
+        // Members get it from each other: who is out sends nothing any more.
+        let of_member = |index: &usize| {
+            let user = self.nodes.get(*index).map(|node| *node.user.as_bytes());
+            user.is_some_and(|user| members.contains_key(&user)) && !self.revoked.contains(index)
+        };
+        let held = all.iter().filter(|(index, _)| of_member(index)).flat_map(|(_, found)| &found.held);
+        told.there = held.copied().collect();
         let counting = told.counting().map_err(reference)?;
         let gone = reference::drops_only_deleted(&told.entries, &counting, &told.users);
         told.gone = gone.map_err(reference)?;
-        // What only a device knew that is lost, nobody can have.
-        let there = all.iter().filter(|(index, _)| !self.revoked.contains(index));
-        let hashes: BTreeSet<Id> = there.flat_map(|(_, found)| found.operations.keys().copied()).collect();
         for user in 0..self.users.len() {
             let Some(id) = self.users.get(user).map(|user| *user.id.as_bytes()) else { continue };
             if !members.contains_key(&id) {
@@ -136,7 +143,7 @@ impl World {
                     return Err(lacks_operations(&title, &held, &hashes, &all, &mut told.membership));
                 }
                 self.shows_members(index, &title, &members, told.membership.acting())?;
-                self.shows_messages(index, &title, &id, found, &counting, &mut told)?;
+                self.shows_messages(index, (&title, &id, &members), found, &counting, &mut told)?;
             }
         }
         Ok(())
@@ -194,8 +201,7 @@ impl World {
     fn shows_messages(
         &mut self,
         index: usize,
-        title: &str,
-        user: &Id,
+        (title, user, members): (&str, &Id, &BTreeMap<Id, u32>),
         found: &Found,
         counting: &BTreeMap<Id, Entry>,
         told: &mut Told,
@@ -206,8 +212,11 @@ impl World {
                 counting.iter().filter(|(id, entry)| entry.is_message() && told.there.contains(*id))
             {
                 let at = told.membership.members_at(&entry.membership_heads).map_err(by)?;
-                if at.contains_key(user) && !found.held.contains(id) {
-                    let author = told.users.get(&entry.device).map(reference::hex).unwrap_or_default();
+                let author = told.users.get(&entry.device).copied().unwrap_or_default();
+                // Of somebody whom nobody had the right to let in the others need not even have heard.
+                let is_known = members.contains_key(&author) || told.out.contains(&author);
+                if is_known && at.contains_key(user) && !found.held.contains(id) {
+                    let author = reference::hex(&author);
                     let what =
                         format!("{title}: lacks {} of {author}, number {}", reference::hex(id), entry.seq);
                     return Err(Failed::by(Check::Settled, what));
@@ -264,7 +273,7 @@ struct Told {
     users: BTreeMap<Id, Id>,
     /// Who was ever put out, or left.
     out: BTreeSet<Id>,
-    /// What some device holds that is not lost.
+    /// What some device of a member holds that is not lost.
     there: BTreeSet<Id>,
     /// Texts that were dropped by what does not count any more.
     gone: BTreeSet<String>,
@@ -277,6 +286,7 @@ impl Told {
         for (id, entry) in &self.entries {
             let Some(user) = self.users.get(&entry.device) else { continue };
             let of_device = self.entries.iter().filter(|(_, other)| other.device == entry.device);
+            let of_device = of_device.filter(|(id, _)| self.there.contains(*id));
             let not_before = of_device.filter(|(_, other)| other.seq >= entry.seq);
             let not_before: Vec<Id> = not_before.map(|(id, _)| *id).collect();
             if self.membership.counts(user, &entry.device, &entry.membership_heads, &not_before)? {
