@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use undertone::command::{Command, HistoryItem, Response};
 use undertone::store::{Account, NodeStore, SenderKey};
+use undertone_protocol::crypto::{PayloadKind, classify};
 use undertone_protocol::ids::UserId;
 use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::limits::{DIRECT_ROTATION_AGE, ENVELOPE_TTL_MAX, KEY_LIFE, RETENTION};
+use undertone_protocol::wire::{Frame, frame::Body};
 use undertone_tests::simulation::Stage;
 
 const ALICE: usize = 0;
@@ -221,4 +223,25 @@ fn what_was_sealed_long_before_a_relay_took_it_can_be_read() {
     // When he is back, the key that he had is gone.
     comes_late(20 * DAY, ENVELOPE_TTL_MAX - Duration::from_secs(3_600));
     comes_late(RETENTION, ENVELOPE_TTL_MAX - Duration::from_secs(3_600));
+}
+
+fn is_message(frame: &Frame) -> bool {
+    let Some(Body::Deliver(deliver)) = &frame.body else { return false };
+    matches!(classify(&deliver.payload), Ok(PayloadKind::Message { .. }))
+}
+
+/// Also when the process ends in between: the relay was told that it is kept, and so may have dropped it. Nobody has to send it again: that would take longer.
+#[test]
+fn what_comes_before_its_key_is_kept_for_it() {
+    let mut stage = friends(false);
+    stage.hold(BOB);
+    say(&mut stage, ALICE, "Bob", "first");
+    let frames = stage.let_go();
+    let messages: Vec<Frame> = frames.iter().filter(|frame| is_message(frame)).cloned().collect();
+    assert!(messages.len() == 1 && frames.len() > 1);
+    messages.into_iter().for_each(|frame| stage.give(BOB, frame).unwrap());
+    assert_eq!(stage.texts(BOB, "Alice").unwrap(), [""; 0]);
+    stage.stop(BOB).unwrap();
+    stage.start(BOB).unwrap();
+    assert_eq!(stage.texts(BOB, "Alice").unwrap(), ["first"]);
 }

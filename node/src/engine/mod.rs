@@ -11,6 +11,8 @@
 //!
 //! Nothing in here reads a clock, draws randomness from the operating system or does I/O.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 // In import order: a module imports only from those above it.
 mod clock;
 mod looks;

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, OperationHash, UserId};
-use undertone_protocol::keys::DeviceList;
 use undertone_protocol::limits::{LARGE_GROUP_MEMBERS, UPDATE_HEADS_MAX};
 use undertone_protocol::membership::{Action, GroupUpdate, Person, Role, SignedOperation, Verdict};
 
@@ -21,9 +20,7 @@ pub(in crate::engine) fn tell_removed(
     known: &[OperationHash],
     entry: EntryId,
 ) -> Result<(), StoreError> {
-    let person = ctx.tx.contact(user)?;
-    let list = person.and_then(|person| person.device_list);
-    for device in list.iter().flat_map(DeviceList::active).map(|certificate| certificate.device) {
+    for device in devices_of(ctx, user)? {
         tell_gone(ctx, group, user, &device, known);
         ctx.agenda.updates.entry((*group, device)).or_default().farewell = Some(entry);
     }
@@ -42,12 +39,14 @@ pub(super) fn tell_void(
     if was_in || own.is_empty() {
         return Ok(());
     }
-    let person = ctx.tx.contact(user)?;
-    let list = person.and_then(|person| person.device_list);
-    for device in list.iter().flat_map(DeviceList::active).map(|certificate| certificate.device) {
+    for device in devices_of(ctx, user)? {
         tell_gone(ctx, group, user, &device, &own);
     }
     Ok(())
+}
+
+fn devices_of(ctx: &Context<'_>, user: &UserId) -> Result<Vec<DeviceId>, StoreError> {
+    Ok(ctx.tx.contact(user)?.map(|person| own::authorised(ctx, &person)).unwrap_or_default())
 }
 
 /// By what somebody was ever let in, and by whom, whether it counts or not.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use undertone_protocol::ids::{ConversationId, DeviceId, Handle, OperationHash};
 use undertone_protocol::membership::{Action, View};
 
-use super::{departures, farewells, judging, meeting, rounds, views};
+use super::{departures, farewells, judging, rounds, seeking, views};
 use crate::engine::context::Context;
 use crate::engine::membership::{heads_of, went_between};
 use crate::engine::{acknowledging, progress, resend};
@@ -107,8 +107,7 @@ fn follow_members(
             ctx.tx.put_contact(&Contact { asks_by: None, ..contact })?;
         }
         ctx.agenda.fetch.insert(*user);
-        let sought = (ctx.now.after(meeting::SEEK), 0);
-        ctx.agenda.seek.insert(*group, sought);
+        ctx.agenda.seek.insert(*group, seeking::first(ctx.now));
     }
     for kept in ctx.tx.members(group)?.into_iter().filter(Member::is_in) {
         if !view.is_in(&kept.user) {

@@ -8,16 +8,13 @@ use undertone_protocol::ids::{ConversationId, DeviceId, Handle, UserId};
 use undertone_protocol::keys::{
     DeliveryGrant, DeviceList, Introduction, IntroductionFields, IntroductionKind, Name,
 };
-use undertone_protocol::limits::{
-    DELEGATED_TOKEN_LIFE, ENVELOPE_TTL_MAX, REMOVED_TOKEN_LIFE, UPDATE_WANTS_MAX,
-};
+use undertone_protocol::limits::{DELEGATED_TOKEN_LIFE, ENVELOPE_TTL_MAX, REMOVED_TOKEN_LIFE};
 use undertone_protocol::membership::{GroupUpdate, Person};
-use undertone_protocol::token::{Step, TokenGrant};
+use undertone_protocol::token::Step;
 use undertone_protocol::wire::pairwise::Body;
 
 use super::{rounds, views};
 use crate::engine::addresses;
-use crate::engine::agenda::Shown;
 use crate::engine::circle::{Circle, name_of};
 use crate::engine::clock;
 use crate::engine::context::Context;
@@ -264,115 +261,6 @@ fn tell_name(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
 pub(super) fn new_member(ctx: &mut Context<'_>, group: ConversationId, user: UserId) -> Member {
     let token = Handle::random(ctx.rng);
     Member::new(group, user, token, u64::MAX)
-}
-
-/// Asks for members whom this device can't reach, where it is time: those who were added elsewhere at the same time as
-/// this user don't know of them either.
-pub(super) fn seek_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    let due = ctx.agenda.seek.iter().filter(|(_, (at, _))| *at <= ctx.now);
-    for (group, tries) in due.map(|(group, (_, tries))| (*group, *tries)).collect::<Vec<_>>() {
-        ctx.agenda.seek.remove(&group);
-        let Some(circle) = Circle::of(ctx, &group)?.filter(Circle::is_open) else { continue };
-        let members = circle.members(ctx)?;
-        let mut unknown: Vec<&Member> = Vec::new();
-        for member in &members {
-            if !can_reach(ctx, &circle, member)? {
-                unknown.push(member);
-            }
-        }
-        unknown.truncate(UPDATE_WANTS_MAX);
-        if unknown.is_empty() {
-            continue;
-        }
-        ctx.agenda
-            .seek
-            .insert(group, (ctx.now.after(SEEK * (1 << tries.min(SEEK_DOUBLINGS))), tries.saturating_add(1)));
-        if let Some(device) = whom_to_ask(ctx, &circle, &members, tries)? {
-            let wants = unknown.iter().map(|member| member.user);
-            ctx.agenda.updates.entry((group, device)).or_default().wants.extend(wants);
-        }
-    }
-    Ok(())
-}
-
-/// Members who are not heard of are sought after so long; then ever more rarely.
-pub(super) const SEEK: Duration = Duration::from_secs(30);
-/// So often that time is doubled: to some 17 hours.
-const SEEK_DOUBLINGS: u32 = 11;
-
-/// Whether each device of a member can be reached.
-fn can_reach(ctx: &Context<'_>, circle: &Circle, member: &Member) -> Result<bool, StoreError> {
-    let Some(contact) = ctx.tx.contact(&member.user)? else { return Ok(false) };
-    let devices = circle.authorised(ctx, &contact);
-    Ok(contact.device_list.is_some() && devices.len() == reached(member, &contact, devices).len())
-}
-
-/// Those of a member's devices for which a token is known.
-fn reached(member: &Member, contact: &Contact, mut devices: Vec<DeviceId>) -> Vec<DeviceId> {
-    let known = || member.grants.iter().chain(&contact.grants);
-    devices.retain(|device| known().any(|grant| grant.device == *device));
-    devices
-}
-
-/// A device of some member who can be reached, another one each time.
-fn whom_to_ask(
-    ctx: &mut Context<'_>,
-    circle: &Circle,
-    members: &[Member],
-    tries: u32,
-) -> Result<Option<DeviceId>, StoreError> {
-    let mut devices = Vec::new();
-    for member in members {
-        if let Some(person) = ctx.tx.contact(&member.user)? {
-            devices.extend(reached(member, &person, circle.authorised(ctx, &person)));
-        }
-    }
-    // Each begins with another one, or all would ask the same.
-    let [first, second, ..] = ctx.me.device.as_bytes();
-    let turn =
-        usize::from(u16::from_be_bytes([*first, *second])) + usize::try_from(tries).unwrap_or_default();
-    let turn = turn.checked_rem(devices.len());
-    Ok(turn.and_then(|turn| devices.get(turn).copied()))
-}
-
-/// A relay refused what went to a member's device by this token. It is given up, whoever said it: the way to them as a
-/// contact may hold. They are asked for another one, and so are others.
-pub(in crate::engine) fn not_reached(
-    ctx: &mut Context<'_>,
-    group: &ConversationId,
-    (user, device): (&UserId, &DeviceId),
-    token: &TokenGrant,
-) -> Result<(), StoreError> {
-    let Some(mut member) = ctx.tx.member(group, user)? else { return Ok(()) };
-    let known = member.grants.len();
-    member.grants.retain(|grant| grant.device != *device || grant.token != *token);
-    if member.grants.len() == known {
-        return Ok(());
-    }
-    member.introduced.retain(|(by, _)| by != device);
-    ctx.tx.put_member(&member)?;
-    // Where what they say is refused again and again, they are asked ever more rarely.
-    let refused = ctx.agenda.refused.entry((*group, *device)).or_default();
-    let again = refused.at.after(SEEK * (1 << refused.times.min(SEEK_DOUBLINGS)));
-    if refused.times == 0 || ctx.now >= again {
-        *refused = Shown { at: ctx.now, times: refused.times.saturating_add(1) };
-        ctx.agenda.updates.entry((*group, *device)).or_default().wants.insert(*user);
-        ctx.agenda.seek.entry(*group).or_insert((ctx.now.after(SEEK), 0));
-    }
-    Ok(())
-}
-
-/// A member can't reach this device: it says again how to.
-pub(super) fn is_sought(
-    ctx: &mut Context<'_>,
-    group: &ConversationId,
-    by: &UserId,
-) -> Result<(), StoreError> {
-    let Some(mut member) = ctx.tx.member(group, by)?.filter(Member::is_in) else { return Ok(()) };
-    member.introduction_due = true;
-    ctx.tx.put_member(&member)?;
-    ctx.agenda.meet.insert(*group);
-    Ok(())
 }
 
 /// A contact says anew how to reach them. Where they never spoke in a group they may not know it, and ask when they hear

@@ -6,12 +6,14 @@ mod absence;
 pub(super) mod departures;
 mod judging;
 mod rounds;
+mod seeking;
 mod views;
 
 mod meeting;
 
 mod farewells;
 mod following;
+mod telling;
 
 mod updates;
 
@@ -26,8 +28,10 @@ pub(super) use changes::{create, cut_of, may, operate};
 pub(super) use entries::admit_entry;
 pub(super) use farewells::tell_removed;
 pub(super) use judging::judge_entry;
-pub(super) use meeting::{admit as admit_introduction, introduce_again, not_reached, welcome_due as welcome};
-pub(super) use updates::{heard_of, next_deadline, received as update_received};
+pub(super) use meeting::{admit as admit_introduction, introduce_again, welcome_due as welcome};
+pub(super) use seeking::not_reached;
+pub(super) use telling::next_deadline;
+pub(super) use updates::{heard_of, received as update_received};
 pub(super) use views::group as view;
 
 use undertone_protocol::ids::DeviceId;
@@ -43,7 +47,7 @@ pub(super) fn look_at_all(tx: &dyn NodeTx, agenda: &mut Agenda, now: Timestamp) 
     for group in tx.groups()? {
         agenda.directory.insert(group.id, Side::Group);
         agenda.meet.insert(group.id);
-        agenda.seek.insert(group.id, (now.after(meeting::SEEK), 0));
+        agenda.seek.insert(group.id, seeking::first(now));
         agenda.seal.insert(group.id);
         super::acknowledging::look_behind(tx, agenda, &group.id)?;
         for member in tx.members(&group.id)? {
@@ -65,9 +69,9 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for group in std::mem::take(&mut ctx.agenda.share) {
         updates::tell_siblings(ctx, &group)?;
     }
-    meeting::seek_due(ctx)?;
+    seeking::seek_due(ctx)?;
     meeting::seal_due(ctx)?;
-    updates::seal_due(ctx)
+    telling::seal_due(ctx)
 }
 
 /// What is looked at every ten minutes.

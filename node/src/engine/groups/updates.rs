@@ -1,31 +1,24 @@
 //! What devices tell each other of a group beside its entries: operations that one lacks, and whose they are.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use prost::bytes::Bytes;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::EntryHeader;
 use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, OperationHash, UserId};
 use undertone_protocol::keys::Certificate;
-use undertone_protocol::limits::{GROUPS_MAX, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX, UPDATE_WANTS_MAX};
-use undertone_protocol::membership::{
-    Action, Document, GroupUpdate, Missing, Operation, Person, Proof, Taken,
-};
-use undertone_protocol::time::Timestamp;
+use undertone_protocol::limits::{GROUPS_MAX, UPDATE_HEADS_MAX};
+use undertone_protocol::membership::{Document, GroupUpdate, Missing, Operation, Person, Taken};
 use undertone_protocol::wire;
 
-use super::farewells::{for_gone, tell_gone};
-use super::{following, meeting};
+use super::farewells::tell_gone;
+use super::telling::is_entitled;
+use super::{following, meeting, seeking};
 use crate::engine::addresses;
-use crate::engine::agenda::{Side, Update};
+use crate::engine::agenda::Side;
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
-use crate::engine::{lists, offers, own, pairwise, routes};
-use crate::store::{Contact, ContactState, Group, Member, Standing, StoreError};
-
-/// A device is told of a group no more often than this.
-const EVERY: Duration = Duration::from_secs(5);
+use crate::engine::{lists, own};
+use crate::store::{ContactState, Group, Member, Standing, StoreError};
 
 /// What a device tells of a group.
 pub(in crate::engine) fn received(
@@ -68,7 +61,7 @@ pub(in crate::engine) fn received(
         return Ok(());
     }
     if update.wants.contains(&ctx.me.user) {
-        meeting::is_sought(ctx, &group, user)?;
+        seeking::is_sought(ctx, &group, user)?;
     }
     let answer = ctx.agenda.updates.entry((group, *device)).or_default();
     answer.people_of.extend(update.wants);
@@ -156,7 +149,7 @@ fn meet(
     let Some(mut contact) = known else { return Ok(()) };
     // Whoever has a list signed is believed it; how to reach somebody only where nothing better is known.
     lists::take_list(ctx, &mut contact, &person.device_list)?;
-    let is_active = active(&contact);
+    let is_active = own::authorised(ctx, &contact);
     addresses::learn_bundles(
         &mut contact,
         person.bundles.into_iter().filter(|access| is_active.contains(&access.device)).collect(),
@@ -181,11 +174,6 @@ fn meet(
     ctx.tx.put_member(&member)?;
     ctx.agenda.meet.insert(*group);
     Ok(())
-}
-
-fn active(contact: &Contact) -> Vec<DeviceId> {
-    let active = contact.device_list.iter().flat_map(|list| list.active());
-    active.map(|certificate| certificate.device).collect()
 }
 
 /// Operations that waited for whom they are of.
@@ -267,11 +255,6 @@ pub(super) fn ask(ctx: &mut Context<'_>, group: &ConversationId, device: &Device
     }
 }
 
-/// Whether a user may know what happens in a group.
-fn is_entitled(ctx: &Context<'_>, user: &UserId, group: &ConversationId) -> bool {
-    *user == ctx.me.user || ctx.groups.view(group).is_some_and(|view| view.is_in(user))
-}
-
 /// Takes proofs that devices forked: all who hear of one must know the same.
 fn take_forks(
     ctx: &mut Context<'_>,
@@ -341,107 +324,4 @@ pub(super) fn tell_siblings(ctx: &mut Context<'_>, group: &ConversationId) -> Re
         update.people = true;
     }
     Ok(())
-}
-
-/// When updates are due that would have come too early.
-pub(in crate::engine) fn next_deadline(
-    updates: &BTreeMap<(ConversationId, DeviceId), Update>,
-    updated: &BTreeMap<(ConversationId, DeviceId), Timestamp>,
-) -> Option<Timestamp> {
-    let due = |which| updated.get(which).map_or(Timestamp::ZERO, |at| at.after(EVERY));
-    updates.keys().map(due).min()
-}
-
-/// Seals the updates that are due.
-pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    let updated = &ctx.agenda.updated;
-    let is_due =
-        |which: &(ConversationId, DeviceId)| updated.get(which).is_none_or(|at| ctx.now.since(*at) >= EVERY);
-    let due: Vec<_> = ctx.agenda.updates.keys().filter(|which| is_due(which)).copied().collect();
-    for which in due {
-        let Some(update) = ctx.agenda.updates.remove(&which) else { continue };
-        ctx.agenda.updated.insert(which, ctx.now);
-        seal(ctx, which, update)?;
-    }
-    let now = ctx.now;
-    ctx.agenda.updated.retain(|_, at| now.since(*at) < EVERY);
-    Ok(())
-}
-
-fn seal(
-    ctx: &mut Context<'_>,
-    (group, device): (ConversationId, DeviceId),
-    due: Update,
-) -> Result<(), StoreError> {
-    let Some(circle) = Circle::of(ctx, &group)? else { return Ok(()) };
-    let Some(user) = circle.user_of(ctx, &device) else { return Ok(()) };
-    let Some(person) = ctx.tx.contact(&user)? else { return Ok(()) };
-    let reach = pairwise::look(ctx, &person, &[device])?;
-    if reach.devices.is_empty() {
-        // It is tried again while its bundle is on its way; else the device asks when it can.
-        if reach.waits {
-            ctx.agenda.updates.insert((group, device), due);
-        }
-        return Ok(());
-    }
-    let ways = routes::grants_of(ctx, Some(&group), &user)?;
-    if ways.iter().all(|grant| grant.device != device) {
-        // It would only lie in the outbox: by its introduction, with which a way comes, the device says what it knows.
-        return Ok(());
-    }
-    if !is_entitled(ctx, &user, &group) {
-        let farewell = due.farewell;
-        let update = for_gone(ctx, &group, due)?;
-        meeting::tell(ctx, &person, &device, update, None)?;
-        return match farewell.map(|entry| ctx.tx.entry(&entry)).transpose()?.flatten() {
-            Some(entry) => offers::send(ctx, &person, &device, &group, vec![entry]),
-            None => Ok(()),
-        };
-    }
-    let mut people = match due.people {
-        true if user == ctx.me.user => meeting::people(ctx, &group, None)?,
-        true => lists_of(ctx, &group)?,
-        false => Vec::new(),
-    };
-    let Some(document) = ctx.groups.document(&group) else { return Ok(()) };
-    let known = due.since.clone().unwrap_or_default();
-    let named: Vec<OperationHash> = due.named.into_iter().collect();
-    let named = document.past_of(&named, &known).map(|(_, operation)| operation.signed());
-    let mut operations: Vec<Signed> = named.collect();
-    let beyond = due.since.iter().flat_map(|heads| document.since(heads));
-    let sent: BTreeSet<Bytes> = operations.iter().map(|signed| signed.body.clone()).collect();
-    operations.extend(
-        beyond.map(|(_, operation)| operation.signed()).filter(|signed| !sent.contains(&signed.body)),
-    );
-    let forks = document.proofs().map(Proof::signed).take(UPDATE_FORKS_MAX).collect();
-    let mut heads = document.landmarks();
-    heads.truncate(UPDATE_HEADS_MAX);
-    let mut wanted = due.people_of;
-    wanted.extend(let_in_by(ctx, &operations));
-    if let Some(member) = ctx.tx.member(&group, &user)?.filter(Member::is_in) {
-        for wanted in wanted.iter().filter(|wanted| **wanted != ctx.me.user && **wanted != user) {
-            people.extend(meeting::person(ctx, &group, wanted, Some(&member))?);
-        }
-    }
-    let (wants, lacks) = (due.wants.into_iter().collect(), due.lacks.into_iter().collect());
-    let update = GroupUpdate { group, heads, operations, people, asks: due.asks, wants, forks, lacks };
-    meeting::tell(ctx, &person, &device, update, None)
-}
-
-/// Whom a user let in by some of these: whoever hears of it first by an update was let in at the same time, so that
-/// neither stands in the other's welcome.
-fn let_in_by(ctx: &Context<'_>, operations: &[Signed]) -> BTreeSet<UserId> {
-    let made = operations.iter().filter_map(|signed| Operation::from_bytes(&signed.body).ok());
-    let own = made.filter(|operation| own::is_own(ctx, &operation.device));
-    let let_in = own.filter_map(|operation| match operation.action {
-        Action::Add { user, .. } => Some(user),
-        _ => None,
-    });
-    let_in.take(UPDATE_WANTS_MAX).collect()
-}
-
-/// Whose the operations are, and nothing of how to reach them: members say that themselves.
-fn lists_of(ctx: &mut Context<'_>, group: &ConversationId) -> Result<Vec<Person>, StoreError> {
-    let people = meeting::people(ctx, group, None)?;
-    Ok(people.into_iter().map(|person| Person { grants: Vec::new(), ..person }).collect())
 }
