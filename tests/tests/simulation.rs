@@ -10,7 +10,7 @@ use undertone_tests::simulation::{
     Capsule, CryptoKind, Faults, Report, Scenario, World, WorldOptions, explore,
 };
 
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 2_000;
 /// How long a world that does not hold may take to be made smaller.
 const SHRINK: Duration = Duration::from_secs(60);
 

@@ -96,8 +96,36 @@ pub(super) fn look_for_lost(
             agenda.spoke.entry(which).or_insert(heard);
             agenda.compare.entry(which).or_insert(now.after(ARRIVAL));
         }
+        if lacks_some(me, tx, &which)? {
+            agenda.compare.entry(which).or_insert(now.after(ARRIVAL));
+        }
     }
     Ok(())
+}
+
+/// What others' devices lack of what this device wrote in a conversation, where that says nothing any more.
+pub(super) fn look_at_gone(ctx: &mut Context<'_>, conversation: &ConversationId) -> Result<(), StoreError> {
+    let Some(circle) = Circle::of(ctx, conversation)? else { return Ok(()) };
+    for person in circle.people(ctx)? {
+        for device in circle.authorised(ctx, &person) {
+            let which = (device, *conversation);
+            if lacks_some(ctx.me, ctx.tx, &which)? {
+                ctx.agenda.compare.entry(which).or_insert(ctx.now.after(ARRIVAL));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a device that spoke of a conversation lacks some of what this device wrote in it.
+fn lacks_some(
+    me: &Me,
+    tx: &dyn NodeTx,
+    (device, conversation): &(DeviceId, ConversationId),
+) -> Result<bool, StoreError> {
+    let held = acknowledged::of(tx, conversation, device)?.delivered;
+    let last = log::frontier_of(tx, conversation, &me.device)?.seq;
+    Ok(held.get(&me.device).is_some_and(|item| item.seq < last))
 }
 
 fn devices_of_contacts(me: &Me, tx: &dyn NodeTx) -> Result<Vec<(DeviceId, ConversationId)>, StoreError> {
@@ -293,7 +321,7 @@ fn lacking(
             from = last.entry.header.seq.checked_add(1);
             for stored in page {
                 let seq = stored.entry.header.seq;
-                if item.covers(seq) || seq > end || !offered.covers(ctx, circle, to, &stored) {
+                if item.covers(seq) || seq > end || !offered.covers(ctx, circle, (to, item), &stored) {
                     continue;
                 }
                 // Contacts refuse what is beyond a cut.

@@ -65,16 +65,19 @@ impl Offered {
         match self {
             Self::None => 0,
             Self::All | Self::Before => u64::MAX,
-            Self::Gaps | Self::OldGaps | Self::GoneGaps => item.last(),
+            Self::Gaps => item.last(),
+            // What says nothing any more is not sealed again, so it may be the end that is lacked.
+            Self::OldGaps | Self::GoneGaps if item.last() > 0 => u64::MAX,
+            Self::OldGaps | Self::GoneGaps => 0,
         }
     }
 
-    /// Whether an entry is among them.
+    /// Whether an entry is among them, for a device that holds so much of its author.
     pub(super) fn covers(
         self,
         ctx: &Context<'_>,
         circle: &Circle,
-        to: &Contact,
+        (to, item): (&Contact, &FrontierItem),
         stored: &StoredEntry,
     ) -> bool {
         match self {
@@ -86,7 +89,9 @@ impl Offered {
                     || !membership::was_told(ctx, circle, &to.user, &stored.entry.header)
             }
             Self::OldGaps => {
-                stored.entry.body.is_gone() || ctx.now.since(stored.received) >= ENVELOPE_TTL_MAX
+                let is_between = stored.entry.header.seq < item.last();
+                stored.entry.body.is_gone()
+                    || (is_between && ctx.now.since(stored.received) >= ENVELOPE_TTL_MAX)
             }
             Self::GoneGaps => stored.entry.body.is_gone(),
         }

@@ -166,7 +166,17 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
     let is_void = record.token != contact.token
         && !matches!(target, ContactState::Blocked(_))
         && revocations::is_revoked(ctx, &contact, &record.token)?;
-    let token_changed = !is_void && std::mem::replace(&mut contact.token, record.token) != record.token;
+    let next = match is_void {
+        false => record.token,
+        // Each would tell the other its own for ever.
+        true if knew(ctx, &record, &contact.token)? => Handle::random(ctx.rng),
+        true => contact.token,
+    };
+    let former = std::mem::replace(&mut contact.token, next);
+    let token_changed = former != next;
+    if token_changed && is_void {
+        contact.former_tokens.push(former);
+    }
     let renewed = take_addresses(&mut contact, &record);
     let moved = !renewed.is_empty();
     // A stranger must not make this device dial relays of their choice.
@@ -191,6 +201,19 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
     }
     ctx.tx.put_contact(&contact)?;
     Ok(is_void)
+}
+
+/// Whether whoever wrote a record knew of a token, and chose another one.
+fn knew(ctx: &Context<'_>, record: &AccountRecord, token: &Handle) -> Result<bool, StoreError> {
+    for id in &record.replaces {
+        if let Some(stored) = ctx.tx.entry(id)?
+            && let Content::Account(replaced) = stored.entry.body.content
+            && replaced.token == *token
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What a contact is called of whom another device told. Two contacts may have got one name at the same time on two

@@ -1,13 +1,15 @@
 //! What entries say is dropped when their time is over, and when their author deleted them; their headers stay, so that
 //! the log holds together (spec: `log.md`, "Without a body").
 
+use std::collections::BTreeSet;
+
 use undertone_protocol::entry::{Act, Content, EntryBody, EntryHeader, SignedEntry};
-use undertone_protocol::ids::EntryId;
 use undertone_protocol::limits::{ANNOTATIONS_MAX, DELETED_BODY_LIFE};
 use undertone_protocol::time::Timestamp;
 
 use super::circle::Circle;
 use super::context::Context;
+use super::history;
 use crate::event::Event;
 use crate::store::{StoreError, StoredEntry};
 
@@ -69,25 +71,33 @@ pub(super) fn due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     if ctx.agenda.vanishes_at.is_none_or(|at| at > ctx.now) {
         return Ok(());
     }
+    let mut lacked = BTreeSet::new();
     for entry in ctx.tx.expired(ctx.now, DROPPED_MAX)? {
+        let Some(StoredEntry { entry, .. }) = ctx.tx.entry(&entry)? else { continue };
         drop_if_over(ctx, &entry)?;
+        if entry.header.device == ctx.me.device {
+            lacked.insert(entry.header.conversation);
+        }
+    }
+    // It is not sealed again any more: whoever waits for it gets what is left.
+    for conversation in lacked {
+        history::look_at_gone(ctx, &conversation)?;
     }
     ctx.agenda.vanishes_at = ctx.tx.next_expiry()?;
     Ok(())
 }
 
-fn drop_if_over(ctx: &mut Context<'_>, entry: &EntryId) -> Result<(), StoreError> {
-    let Some(StoredEntry { entry, .. }) = ctx.tx.entry(entry)? else { return Ok(()) };
+fn drop_if_over(ctx: &mut Context<'_>, entry: &SignedEntry) -> Result<(), StoreError> {
     if is_over(&entry.header, ctx.now) {
         ctx.events.push(Event::Hidden { id: entry.id.to_hex() });
         return ctx.tx.drop_body(&entry.id);
     }
     match Circle::of(ctx, &entry.header.conversation)? {
-        Some(circle) if is_named(ctx, &circle, &entry)? => {
-            if is_of_deleted(ctx, &circle, &entry)? {
+        Some(circle) if is_named(ctx, &circle, entry)? => {
+            if is_of_deleted(ctx, &circle, entry)? {
                 ctx.tx.drop_body(&entry.id)
             } else {
-                drop_later(ctx, &entry)
+                drop_later(ctx, entry)
             }
         }
         // What named it was found not to count.

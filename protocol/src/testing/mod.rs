@@ -2,10 +2,13 @@
 
 pub mod membership_model;
 mod model_crypto;
+mod verified;
 
 #[cfg(test)]
 pub(crate) use given::Given;
 pub use model_crypto::ModelCrypto;
+pub use verified::VerifiedOnce;
+pub(crate) use verified::{is_good, verified_once};
 
 #[cfg(test)]
 mod given;

@@ -16,11 +16,20 @@ const ENTRIES_PER_NUMBER_MAX: usize = 3;
 /// All tables of a node in words: no world makes so much that is honest.
 const DISK_BYTES_MAX: usize = 64 << 20;
 
+/// No table of a node is beyond its limit, and neither is its disk.
+pub(super) fn hold_at_rest(node: &mut Node) -> Result<(), Failed> {
+    let contents = node.disk.contents();
+    let bytes = contents.values().map(String::len).sum();
+    let largest = contents.iter().max_by_key(|(_, rows)| rows.len()).map_or("", |(table, _)| table);
+    within(node, &[("bytes on the disk", bytes, DISK_BYTES_MAX)])
+        .map_err(|failed| failed.with(format!("most of it in {largest}")))?;
+    hold(node)
+}
+
 /// No table of a node is beyond its limit.
 pub(super) fn hold(node: &mut Node) -> Result<(), Failed> {
     let user = node.user;
-    let bytes: usize = node.disk.contents().values().map(String::len).sum();
-    let mut counts = vec![("bytes on the disk", bytes, DISK_BYTES_MAX)];
+    let mut counts = Counts::new();
     node.disk.transaction(|tx| {
         counts.push(("items in quarantine", tx.quarantine(usize::MAX)?.len(), QUARANTINE_ITEMS_MAX));
         counts.push(("items in the outbox", tx.outbox_len()?, OUTBOX_ITEMS_MAX));
@@ -29,6 +38,10 @@ pub(super) fn hold(node: &mut Node) -> Result<(), Failed> {
         }
         Ok(())
     })?;
+    within(node, &counts)
+}
+
+fn within(node: &Node, counts: &[(&str, usize, usize)]) -> Result<(), Failed> {
     match counts.iter().find(|(_, count, max)| count > max) {
         Some((what, count, max)) => {
             let what = format!("{}: {count} {what}, at most {max} are allowed", node.name);
@@ -38,6 +51,7 @@ pub(super) fn hold(node: &mut Node) -> Result<(), Failed> {
     }
 }
 
+/// What is counted, how much of it there is, and how much there may be.
 type Counts = Vec<(&'static str, usize, usize)>;
 
 fn of_contact(counts: &mut Counts, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Result<(), StoreError> {

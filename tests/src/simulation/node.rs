@@ -199,6 +199,9 @@ impl Node {
                 _ => Ok(()),
             }
         });
+        if let Some(crash) = crash {
+            tracing::trace!(target: "undertone::world", node = self.name, ?crash, "dies, and that was its last step");
+        }
         match (result, crash) {
             (Ok(()), None) => Ok(Stepped::Alive(out)),
             (Ok(()), Some(Crash::AfterSending)) => Ok(self.die(Some(out))),

@@ -209,7 +209,7 @@ impl World {
             || self.hostile.is_some()
             || self.nodes.len() > self.users.len();
         for node in self.nodes.iter_mut().filter(|node| node.cheat.is_none()) {
-            bounds::hold(node)?;
+            bounds::hold_at_rest(node)?;
         }
         if let Some(node) = self.nodes.iter().find(|node| node.seen.asked_again && !may_be_shut) {
             let what = format!("{} could not read something, and nothing was broken", node.name);

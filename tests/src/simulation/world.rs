@@ -7,6 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use undertone::engine::{Input, Origin};
 use undertone_protocol::ids::RelayId;
+use undertone_protocol::testing::VerifiedOnce;
 use undertone_protocol::time::Timestamp;
 use undertone_relay::core::Input as RelayInput;
 use undertone_relay::limits::Limits;
@@ -107,6 +108,7 @@ impl World {
     }
 
     fn lived(options: WorldOptions, trace: Trace) -> Result<Report, Failed> {
+        let _verified = VerifiedOnce::begin();
         let mut world = Self::new(options, trace)?;
         let faults = world.faults;
         let lived =
