@@ -144,7 +144,13 @@ fn documents(criterion: &mut Criterion) {
 
         group.throughput(Throughput::Elements(u64::try_from(size).unwrap()));
         group.bench_function(id("load"), |bencher| bencher.iter(|| Document::load(&saved).unwrap()));
+        group.bench_function(id("load, view"), |bencher| {
+            bencher.iter(|| Document::load(&saved).unwrap().view());
+        });
         group.bench_function(id("save"), |bencher| bencher.iter(|| document.save()));
+        group.bench_function(id("save what came last"), |bencher| {
+            bencher.iter(|| document.save_since(size - 1).unwrap());
+        });
         group.bench_function(id("automerge"), |bencher| bencher.iter(|| document.automerge().unwrap()));
         group.bench_function(id("take all"), |bencher| bencher.iter(|| taken(&people, &document)));
 

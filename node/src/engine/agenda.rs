@@ -40,8 +40,10 @@ pub(super) struct Agenda {
     pub(super) directory: BTreeMap<ConversationId, Side>,
     /// Whose device each is that some list names, revoked ones included.
     pub(super) devices: BTreeMap<DeviceId, UserId>,
-    /// Groups with members to whom this device has to introduce itself, or whom it has to welcome.
-    pub(super) meet: BTreeSet<ConversationId>,
+    /// Members of groups to whom this device may have to introduce itself, or whom it may have to welcome.
+    pub(super) meet: BTreeSet<(ConversationId, UserId)>,
+    /// Groups in which somebody is called something else than before, and when that is told.
+    pub(super) renamed: BTreeMap<ConversationId, Timestamp>,
     /// Changes of this user's devices that groups are not told of yet, with the device that was revoked, if one was.
     pub(super) announce: Vec<Option<DeviceId>>,
     /// Groups that the user's other devices are to be told all of.
@@ -228,6 +230,7 @@ impl Agenda {
         let updated = self.updated.values_mut().chain(self.acknowledged.values_mut());
         let updated =
             updated.chain(self.greeted.values_mut()).chain(self.seek.values_mut().map(|(at, _)| at));
+        let updated = updated.chain(self.renamed.values_mut());
         for at in by_device.chain(again).chain(looks).chain(offered).chain(updated) {
             *at = at.before(by);
         }

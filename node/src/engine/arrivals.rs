@@ -90,12 +90,10 @@ fn sender(
         }));
     }
     // Its bundle was not fetched yet; its user's list names it all the same.
-    for contact in ctx.tx.contacts()? {
-        if let Some(certificate) = contact.device_list.as_ref().and_then(|list| list.active_device(&device)) {
-            return Ok(Some(Sender { user: contact.user, device, olm_key: certificate.olm_key }));
-        }
-    }
-    Ok(None)
+    let Some(user) = ctx.agenda.devices.get(&device).copied() else { return Ok(None) };
+    let list = ctx.tx.contact(&user)?.and_then(|contact| contact.device_list);
+    let olm_key = list.as_ref().and_then(|list| list.active_device(&device)).map(|listed| listed.olm_key);
+    Ok(olm_key.map(|olm_key| Sender { user, device, olm_key }))
 }
 
 fn dispatch(ctx: &mut Context<'_>, sender: &Sender, message: wire::Pairwise) -> Result<(), StoreError> {
@@ -128,3 +126,6 @@ fn acknowledged(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,69 +1,23 @@
 //! Fetching bundles: what must be known of a device before anything can be sealed for it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use undertone_protocol::ids::{CurveKey, DeviceId, RelayId, UserId};
 use undertone_protocol::keys::{Bundle, BundleAccess, KeysError, Prekey, SealedBlob, open_blob};
 use undertone_protocol::limits::BUNDLE_FRESH;
-use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::asked::{Asked, BundleWant};
 use super::context::Context;
+use super::fetches::Fetches;
 use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
 use super::{acknowledging, clock, history, introductions, lists, own_list};
 use crate::store::{Contact, ContactState, PeerDevice, StoreError};
 
-const RETRY_MIN: Duration = Duration::from_secs(2);
-const RETRY_MAX: Duration = Duration::from_secs(3_600);
-
-/// Whose bundles are wanted, and when to try again after a failure. Volatile.
-#[derive(Debug, Default)]
-pub(super) struct Fetches {
-    wanted: BTreeSet<UserId>,
-    failures: BTreeMap<DeviceId, (u32, Timestamp)>,
-}
-
-impl Fetches {
-    fn failed(&mut self, want: &BundleWant, now: Timestamp) {
-        let (count, _) = self.failures.get(&want.access.device).copied().unwrap_or((0, now));
-        let delay = RETRY_MIN.saturating_mul(1 << count.min(12)).min(RETRY_MAX);
-        self.failures.insert(want.access.device, (count.saturating_add(1), now.after(delay)));
-        self.wanted.insert(want.user);
-    }
-
-    /// A relay is there again: what it refused before, it may have by now.
-    pub(super) fn relay_is_up(&mut self) {
-        for (_, retry_at) in self.failures.values_mut() {
-            *retry_at = Timestamp::ZERO;
-        }
-    }
-
-    /// The clock was set back by so much.
-    pub(super) fn set_back(&mut self, by: Duration) {
-        for (_, retry_at) in self.failures.values_mut() {
-            *retry_at = retry_at.before(by);
-        }
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        self.failures.values().map(|(_, retry_at)| *retry_at).filter(|at| *at > Timestamp::ZERO).min()
-    }
-
-    /// It is tried now, or as soon as a relay is there: no time is to be waited for.
-    fn waits_for_relay(&mut self, device: &DeviceId) {
-        if let Some((_, retry_at)) = self.failures.get_mut(device) {
-            *retry_at = Timestamp::ZERO;
-        }
-    }
-
-    fn may_try(&self, device: &DeviceId, now: Timestamp) -> bool {
-        self.failures.get(device).is_none_or(|(_, retry_at)| *retry_at <= now)
-    }
-}
+/// Users whose bundles are looked for in one go.
+const LOOK_MAX: usize = 64;
 
 /// Asks for what is missing or old.
 pub(super) fn fetch_due(
@@ -72,17 +26,33 @@ pub(super) fn fetch_due(
     fetches: &mut Fetches,
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
-    fetches.wanted.append(&mut ctx.agenda.fetch);
-    let mut known = BTreeSet::new();
-    for user in fetches.wanted.clone() {
-        let Some(contact) = ctx.tx.contact(&user)? else { continue };
-        known.extend(contact.bundles.iter().map(|access| access.device));
-        if !fetch_of(ctx, links, fetches, &contact, out)? {
-            fetches.wanted.remove(&user);
-        }
+    fetches.begin(&mut ctx.agenda.fetch, links, ctx.now);
+    for _ in 0..LOOK_MAX {
+        let Some(user) = fetches.pop() else { break };
+        look_at(ctx, links, fetches, &user, out)?;
     }
-    // A device that was revoked is not tried again.
-    fetches.failures.retain(|device, _| known.contains(device));
+    Ok(())
+}
+
+/// Asks for one user's bundles.
+fn look_at(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    fetches: &mut Fetches,
+    user: &UserId,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    let contact = ctx.tx.contact(user)?;
+    let access = contact.iter().flat_map(|contact| &contact.bundles);
+    let devices: BTreeSet<DeviceId> = access.map(|access| access.device).collect();
+    fetches.keep(user, &devices);
+    let is_missing = match contact {
+        Some(contact) => fetch_of(ctx, links, fetches, &contact, &devices, out)?,
+        None => false,
+    };
+    if !is_missing {
+        fetches.is_done(user);
+    }
     Ok(())
 }
 
@@ -92,32 +62,39 @@ fn fetch_of(
     links: &mut Links,
     fetches: &mut Fetches,
     contact: &Contact,
+    devices: &BTreeSet<DeviceId>,
     out: &mut Outputs,
 ) -> Result<bool, StoreError> {
-    let devices: BTreeSet<DeviceId> = contact.bundles.iter().map(|access| access.device).collect();
-    let mut missing = false;
+    let mut is_missing = false;
     for device in devices {
-        let known = ctx.tx.peer_device(&device)?;
-        if known.is_some_and(|known| ctx.now.since(known.fetched) <= BUNDLE_FRESH) {
-            fetches.failures.remove(&device);
+        let fetched = ctx.tx.peer_fetched(device)?;
+        if fetched.is_some_and(|fetched| ctx.now.since(fetched) <= BUNDLE_FRESH) {
+            fetches.came(device);
             continue;
         }
-        missing = true;
-        let same = |asked: &Asked| matches!(asked, Asked::FetchBundle(want) if want.access.device == device);
+        is_missing = true;
+        let same = |asked: &Asked| matches!(asked, Asked::FetchBundle(want) if want.access.device == *device);
         let asking = links.iter().any(|(_, link)| link.is_asking(same));
-        if !asking && fetches.may_try(&device, ctx.now) {
-            fetches.waits_for_relay(&device);
-            if !ask(ctx, links, contact, &device, out) {
-                give_up_waiting(ctx, links, contact, &device)?;
-            }
+        if asking || !fetches.may_try(device, ctx.now) {
+            continue;
+        }
+        if let Some(until) = fetches.paused_until(contact, device, ctx.now) {
+            fetches.postpone(contact.user, *device, until);
+            goes_on_without(ctx, &contact.user, device)?;
+            continue;
+        }
+        fetches.waits_for_relay(device);
+        if !ask(ctx, links, fetches, contact, device, out) {
+            give_up_waiting(ctx, links, contact, device)?;
         }
     }
-    Ok(missing)
+    Ok(is_missing)
 }
 
 fn ask(
     ctx: &Context<'_>,
     links: &mut Links,
+    fetches: &mut Fetches,
     contact: &Contact,
     device: &DeviceId,
     out: &mut Outputs,
@@ -125,9 +102,13 @@ fn ask(
     let of_device = contact.bundles.iter().filter(|access| access.device == *device);
     for access in of_device {
         links.want(&access.relay, false, ctx.now);
+        let relay: RelayId = access.relay.relay;
+        let link = links.get(&relay);
+        if !link.is_some_and(|link| fetches.may_ask(&relay, link, &contact.user, ctx.now)) {
+            continue;
+        }
         let want = BundleWant { user: contact.user, access: access.clone() };
         let get = wire::GetBundle { locator: access.locator.to_wire() };
-        let relay: RelayId = access.relay.relay;
         if links.ask(&relay, Asked::FetchBundle(want), Body::GetBundle(get), ctx.now, out) {
             return true;
         }
@@ -157,7 +138,7 @@ fn goes_on_without(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> R
 /// Whatever waited for a bundle can go on.
 fn goes_on(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
     let groups = ctx.tx.groups_of(user)?;
-    ctx.agenda.meet.extend(groups.iter().copied());
+    ctx.agenda.meet.extend(groups.iter().map(|group| (*group, *user)));
     ctx.agenda.seal.extend(groups);
     ctx.agenda.seal.insert(ctx.me.direct(user));
     ctx.agenda.introduce.insert(*user);
@@ -199,7 +180,7 @@ pub(super) fn fetched(
     };
     let (device, user) = (want.access.device, want.user);
     ctx.tx.put_peer_device(&PeerDevice { device, user, bundle, prekey, fetched: ctx.now })?;
-    fetches.failures.remove(&device);
+    fetches.came(&device);
     ctx.agenda.unfetchable.remove(&device);
     if user != ctx.me.user {
         history::reached(ctx, &user, &device)?;

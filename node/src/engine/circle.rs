@@ -169,6 +169,13 @@ impl Circle {
         devices
     }
 
+    /// How many others are in the group; nobody, in a direct conversation.
+    pub(super) fn others(&self, ctx: &Context<'_>) -> usize {
+        let Self::Group(group) = self else { return 0 };
+        let members = ctx.groups.view(&group.id).map_or(0, |view| view.members.len());
+        members.saturating_sub(1)
+    }
+
     /// Everybody's devices but this one: D of each of the others, and one's own.
     pub(super) fn devices(&self, ctx: &Context<'_>) -> Result<Vec<DeviceId>, StoreError> {
         let mut devices = own::siblings(ctx);

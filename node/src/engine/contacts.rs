@@ -90,15 +90,13 @@ pub(super) fn add(
     {
         return conflict(format!("you are in {} already", group.name));
     }
-    let contacts = ctx.tx.contacts()?;
-    let known = contacts.iter().find(|contact| contact.user == user).cloned();
-    let mut contact = match known {
+    let mut contact = match ctx.tx.contact(&user)? {
         Some(known) => match known.state {
             ContactState::Requesting => known,
             ContactState::Member => {
                 let name = match name {
-                    Some(name) => unique_name(&contacts, &name, &user),
-                    None => as_said(&contacts, &known, &invitation.name),
+                    Some(name) => unique_name(ctx.tx, &name, &user)?,
+                    None => as_said(ctx.tx, &known, &invitation.name)?,
                 };
                 Contact { state: ContactState::Requesting, name, ..known }
             }
@@ -126,7 +124,7 @@ pub(super) fn add(
             }
         },
         None => {
-            let name = unique_name(&contacts, &name.unwrap_or(invitation.name.clone()), &user);
+            let name = unique_name(ctx.tx, &name.unwrap_or(invitation.name.clone()), &user)?;
             stranger(ctx, user, name, ContactState::Requesting)
         }
     };

@@ -17,29 +17,43 @@ struct Open {
     /// A look at an earlier time moves what it remembers.
     document: RefCell<Document>,
     view: Arc<View>,
+    /// How many operations are stored, where what follows them can be stored behind them.
+    stored: Option<usize>,
+    /// In how many parts.
+    parts: usize,
 }
+
+/// Parts in which a document is stored: then it is written anew, as one.
+const PARTS_MAX: usize = 128;
 
 impl Documents {
     /// Those that are stored.
     pub(super) fn load(tx: &dyn NodeTx) -> Result<Self, StoreError> {
         let mut documents = Self::default();
         for group in tx.groups()? {
-            let document = match tx.group_document(&group.id)? {
-                Some(bytes) => Document::load(&bytes).map_err(|error| StoreError::Damaged {
-                    what: "membership document",
-                    why: error.to_string(),
-                })?,
-                None => Document::new(group.id),
-            };
-            documents.put(document);
+            let parts = tx.group_document(&group.id)?;
+            if parts.is_empty() {
+                documents.put(Document::new(group.id));
+                continue;
+            }
+            let document = Document::load_parts(&parts).map_err(|error| StoreError::Damaged {
+                what: "membership document",
+                why: error.to_string(),
+            })?;
+            let stored = Some(document.len());
+            documents.open(document, stored, parts.len());
         }
         Ok(documents)
     }
 
-    /// Adds one, or takes in that it changed.
-    pub(super) fn put(&mut self, mut document: Document) {
+    /// Adds one of which nothing is stored.
+    pub(super) fn put(&mut self, document: Document) {
+        self.open(document, None, 0);
+    }
+
+    fn open(&mut self, mut document: Document, stored: Option<usize>, parts: usize) {
         let view = document.view();
-        self.0.insert(document.group(), Open { document: RefCell::new(document), view });
+        self.0.insert(document.group(), Open { document: RefCell::new(document), view, stored, parts });
     }
 
     /// The document of a group, to be changed; [`Self::refresh`] follows.
@@ -47,12 +61,24 @@ impl Documents {
         self.0.get_mut(group).map(|open| open.document.get_mut())
     }
 
-    /// Keeps a document that changed.
+    /// Keeps a document that changed: what it has more than before, where that can be told apart.
     pub(super) fn refresh(&mut self, group: &ConversationId, tx: &mut dyn NodeTx) -> Result<(), StoreError> {
         let Some(open) = self.0.get_mut(group) else { return Ok(()) };
         let document = open.document.get_mut();
         open.view = document.view();
-        tx.put_group_document(group, &document.save())
+        let stored = open.stored.filter(|_| open.parts < PARTS_MAX);
+        match stored.and_then(|stored| document.save_since(stored)) {
+            Some(part) => {
+                tx.add_to_group_document(group, &part)?;
+                open.parts += 1;
+            }
+            None => {
+                tx.put_group_document(group, &document.save())?;
+                open.parts = 1;
+            }
+        }
+        open.stored = (document.aside() == 0).then(|| document.len());
+        Ok(())
     }
 
     /// The group as it is.

@@ -7,9 +7,10 @@ use undertone_protocol::limits::PROTOCOL_VERSION;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::asked::Asked;
-use super::bundles::{self, Fetches};
+use super::bundles;
 use super::checkpoints;
 use super::context::Context;
+use super::fetches::Fetches;
 use super::home;
 use super::inbox;
 use super::links::{Links, drop_link};
@@ -124,6 +125,9 @@ fn refused(
     match asked {
         Asked::Revoke(_) if refusal.code() == wire::RefusalCode::Limit => {
             return revocations::new_epoch(ctx, links, relay, out);
+        }
+        Asked::FetchBundle(want) if refusal.code() == wire::RefusalCode::RetryAfter => {
+            fetches.pause(relay, retry_after, want.user, ctx.now);
         }
         Asked::FetchBundle(want) => return bundles::refused(ctx, fetches, &want),
         Asked::Publish(publish) => return outcomes::put_off(ctx, &publish, retry_after),

@@ -47,7 +47,7 @@ pub(super) fn seal(
     circle: &Circle,
     conversation: &ConversationId,
 ) -> Result<(), StoreError> {
-    if is_too_early(ctx, circle, conversation)? {
+    if is_too_early(ctx, circle, conversation) {
         return Ok(());
     }
     let mut own = ctx.tx.own_receipts(conversation)?;
@@ -77,6 +77,11 @@ pub(super) fn seal(
         }
         let handed = handed_by(ctx, conversation, &author, &delivered);
         let theirs = Theirs { handed, ..Theirs::of(&author, &delivered, &own.read) };
+        if theirs.is_nothing() && circle.others(ctx) > LARGE_GROUP_MEMBERS {
+            // Whoever comes into a large group meets a thousand who never wrote.
+            forget(ctx, &author, conversation);
+            continue;
+        }
         if tell(ctx, &author, &devices, conversation, own.counter, &theirs)? {
             // What is held may be less than before, by a cut: then that is what they know now.
             theirs.delivered.items().for_each(|(device, item)| now_delivered.set(*device, item.clone()));
@@ -106,6 +111,12 @@ struct Theirs {
 }
 
 impl Theirs {
+    fn is_nothing(&self) -> bool {
+        [&self.delivered, &self.read, &self.handed]
+            .into_iter()
+            .all(|frontier| frontier.items().next().is_none())
+    }
+
     fn of(author: &Contact, delivered: &Frontier, read: &Frontier) -> Self {
         let of = |all: &Frontier| {
             let mut theirs = Frontier::default();
@@ -149,23 +160,26 @@ fn was_told(ctx: &mut Context<'_>, which: (ConversationId, DeviceId), handed: &F
     }
 }
 
+/// Nothing is due to a user's devices.
+fn forget(ctx: &mut Context<'_>, user: &Contact, conversation: &ConversationId) {
+    for listed in user.device_list.iter().flat_map(|list| &list.devices) {
+        ctx.agenda.behind.remove(&(*conversation, listed.certificate.device));
+    }
+}
+
 /// In a large group it is told less often.
-fn is_too_early(
-    ctx: &mut Context<'_>,
-    circle: &Circle,
-    conversation: &ConversationId,
-) -> Result<bool, StoreError> {
-    if circle.members(ctx)?.len() <= LARGE_GROUP_MEMBERS {
-        return Ok(false);
+fn is_too_early(ctx: &mut Context<'_>, circle: &Circle, conversation: &ConversationId) -> bool {
+    if circle.others(ctx) <= LARGE_GROUP_MEMBERS {
+        return false;
     }
     let last = ctx.agenda.acknowledged.get(conversation).copied();
     if let Some(last) = last.filter(|last| ctx.now.since(*last) < LARGE_GROUP_ACKNOWLEDGES) {
         let at = last.after(LARGE_GROUP_ACKNOWLEDGES);
         ctx.agenda.receipts_at = ctx.agenda.receipts_at.into_iter().chain([at]).min();
-        return Ok(true);
+        return true;
     }
     ctx.agenda.acknowledged.insert(*conversation, ctx.now);
-    Ok(false)
+    false
 }
 
 /// Seals an acknowledgement for an author's devices. One to which another is still on its way, or that can't be
@@ -179,12 +193,6 @@ fn tell(
     theirs: &Theirs,
 ) -> Result<bool, StoreError> {
     let purpose = Purpose::Acknowledgement(*conversation);
-    let on_their_way: BTreeSet<DeviceId> = ctx
-        .tx
-        .outbox_of(&purpose)?
-        .iter()
-        .flat_map(|item| item.recipients.iter().map(|recipient| recipient.device))
-        .collect();
     let reachable: BTreeSet<DeviceId> = pairwise::look(ctx, author, devices)?.devices.into_iter().collect();
     let mut delivered = theirs.delivered.clone();
     delivered.merge(&theirs.handed);
@@ -200,7 +208,8 @@ fn tell(
     let mut is_told = false;
     for device in devices {
         let which = (*conversation, *device);
-        if on_their_way.contains(device) || !reachable.contains(device) {
+        let is_on_its_way = !ctx.tx.outbox_of_to(&purpose, device)?.is_empty();
+        if is_on_its_way || !reachable.contains(device) {
             ctx.agenda.behind.insert(which);
             continue;
         }

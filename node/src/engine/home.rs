@@ -15,6 +15,10 @@ use super::revocations;
 use super::types::Outputs;
 use crate::store::{HomeRelay, Received, StoreError};
 
+/// Invitations that a relay is told of and has not confirmed: where connections break soon, some are confirmed on each,
+/// while of hundreds at once none might be.
+const INTRODUCTIONS_ASKED_MAX: usize = 8;
+
 /// Asks for this device's mailbox.
 fn register(ctx: &Context<'_>, links: &mut Links, home: &HomeRelay, out: &mut Outputs) {
     let register = wire::Register {
@@ -167,7 +171,13 @@ fn put_introductions(
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     let relay = home.address.relay;
+    let is_one = |asked: &Asked| matches!(asked, Asked::PutIntroduction(_));
+    let asked = links.get(&relay).map_or(0, |link| link.count_asked(is_one));
+    let mut room = INTRODUCTIONS_ASKED_MAX.saturating_sub(asked);
     for invitation in ctx.tx.invitations()? {
+        if room == 0 {
+            break;
+        }
         let handle = invitation.handle;
         let asking = |asked: &Asked| matches!(asked, Asked::PutIntroduction(other) if *other == handle);
         if !invitation.unconfirmed.contains(&relay)
@@ -182,6 +192,7 @@ fn put_introductions(
             not_after_ms: invitation.not_after.as_ms(),
         };
         links.ask(&relay, Asked::PutIntroduction(handle), Body::PutIntroduction(put), ctx.now, out);
+        room -= 1;
     }
     Ok(())
 }
@@ -292,3 +303,6 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -242,11 +242,11 @@ fn first(
     }
     let mut contact = match member {
         Some(member) => {
-            let name = names::as_said(&contacts, &member, &fields.name);
+            let name = names::as_said(ctx.tx, &member, &fields.name)?;
             Contact { state: ContactState::Requested, name, ..member }
         }
         None => {
-            let name = names::unique_name(&contacts, &fields.name, &user);
+            let name = names::unique_name(ctx.tx, &fields.name, &user)?;
             names::stranger(ctx, user, name, ContactState::Requested)
         }
     };

@@ -309,7 +309,7 @@ impl Link {
     /// Whether something can be asked.
     pub(super) fn can_ask(&self, asked: &Asked) -> bool {
         self.is_ready()
-            && self.asked.len() < REQUESTS_PENDING_MAX
+            && self.requests_left() > 0
             && (!matches!(asked, Asked::Publish(_)) || self.takes_publishes())
     }
 
@@ -323,6 +323,16 @@ impl Link {
     /// Whether such a question is on its way already.
     pub(super) fn is_asking(&self, same: impl Fn(&Asked) -> bool) -> bool {
         self.asked.values().any(|(asked, _)| same(asked))
+    }
+
+    /// How many such questions are on their way.
+    pub(super) fn count_asked(&self, same: impl Fn(&Asked) -> bool) -> usize {
+        self.asked.values().filter(|(asked, _)| same(asked)).count()
+    }
+
+    /// How many questions more it takes.
+    pub(super) fn requests_left(&self) -> usize {
+        REQUESTS_PENDING_MAX.saturating_sub(self.asked.len())
     }
 
     /// What an answer answers; `None` when nothing of that number was asked.

@@ -177,6 +177,9 @@ pub(super) fn received(ctx: &mut Context<'_>, payload: &[u8]) -> Result<Result<(
 /// The new device introduces itself to the others, and says that it has nothing yet: they send what they have.
 fn greet(ctx: &mut Context<'_>, own: &Contact) -> Result<(), StoreError> {
     ctx.tx.put_contact(own)?;
+    if let Some(list) = &own.device_list {
+        ctx.agenda.note_devices(own.user, list);
+    }
     let conversation = undertone_protocol::keys::direct_conversation(&own.user, &own.user);
     ctx.agenda.directory.insert(conversation, Side::User(own.user));
     ctx.agenda.introduce.insert(own.user);

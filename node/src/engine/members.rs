@@ -46,7 +46,7 @@ pub(super) fn list_changed(
         member.former_tokens.push(former);
         member.introduction_due = true;
         ctx.tx.put_member(&member)?;
-        ctx.agenda.meet.insert(group);
+        ctx.agenda.meet.insert((group, list.user));
         ctx.agenda.progress.remove(&group);
     }
     Ok(())

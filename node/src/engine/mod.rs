@@ -86,6 +86,7 @@ mod direct;
 mod linking;
 
 mod arrivals;
+mod fetches;
 mod bundles;
 mod outcomes;
 mod sweep;

@@ -4,7 +4,7 @@ use undertone_protocol::ids::{Handle, UserId};
 use undertone_protocol::keys::Name;
 
 use super::context::Context;
-use crate::store::{Contact, ContactState};
+use crate::store::{Contact, ContactState, NodeTx, StoreError};
 
 /// A contact of whom nothing is known yet.
 pub(super) fn stranger(ctx: &mut Context<'_>, user: UserId, name: Name, state: ContactState) -> Contact {
@@ -12,30 +12,34 @@ pub(super) fn stranger(ctx: &mut Context<'_>, user: UserId, name: Name, state: C
 }
 
 /// A name that no other contact has: with the beginning of the user id where it is taken.
-pub(super) fn unique_name(contacts: &[Contact], wanted: &Name, user: &UserId) -> Name {
-    if is_taken(contacts, wanted, user) { longer_name(contacts, wanted, user) } else { wanted.clone() }
+pub(super) fn unique_name(tx: &dyn NodeTx, wanted: &Name, user: &UserId) -> Result<Name, StoreError> {
+    if is_taken(tx, wanted, user)? { longer_name(tx, wanted, user) } else { Ok(wanted.clone()) }
 }
 
 /// What a member of a group is called who now says it themselves: this, where only the id was known.
-pub(super) fn as_said(contacts: &[Contact], member: &Contact, said: &Name) -> Name {
+pub(super) fn as_said(tx: &dyn NodeTx, member: &Contact, said: &Name) -> Result<Name, StoreError> {
     let is_nameless = member.name.as_str() == member.user.short();
-    if is_nameless { unique_name(contacts, said, &member.user) } else { member.name.clone() }
+    if is_nameless { unique_name(tx, said, &member.user) } else { Ok(member.name.clone()) }
 }
 
 /// The name with the beginning of the user id.
-pub(super) fn longer_name(contacts: &[Contact], wanted: &Name, user: &UserId) -> Name {
+pub(super) fn longer_name(tx: &dyn NodeTx, wanted: &Name, user: &UserId) -> Result<Name, StoreError> {
     let short: String = wanted.as_str().chars().take(16).collect();
-    let longer = [format!("{short}-{}", user.short()), user.to_hex()];
-    let mut longer = longer.iter().filter_map(|name| Name::new(name).ok());
-    let free = longer.find(|name| !is_taken(contacts, name, user));
-    free.unwrap_or_else(|| wanted.clone())
+    for longer in [format!("{short}-{}", user.short()), user.to_hex()] {
+        if let Ok(name) = Name::new(&longer)
+            && !is_taken(tx, &name, user)?
+        {
+            return Ok(name);
+        }
+    }
+    Ok(wanted.clone())
 }
 
-fn is_taken(contacts: &[Contact], name: &Name, user: &UserId) -> bool {
-    contacts.iter().any(|contact| contact.user != *user && same(&contact.name, name))
+fn is_taken(tx: &dyn NodeTx, name: &Name, user: &UserId) -> Result<bool, StoreError> {
+    Ok(tx.contacts_called(&folded(name))?.iter().any(|other| other != user))
 }
 
-/// Whether two names are one to whoever types them.
-pub(super) fn same(one: &Name, other: &Name) -> bool {
-    one.as_str().to_lowercase() == other.as_str().to_lowercase()
+/// A name as contacts are told apart by: letter case aside.
+pub(super) fn folded(name: &Name) -> String {
+    name.as_str().to_lowercase()
 }

@@ -83,6 +83,7 @@ fn adopt(ctx: &mut Context<'_>, list: &DeviceList) -> Result<(), StoreError> {
     let Some(mut own) = own::own_contact(ctx)? else { return Ok(()) };
     let is_active = |device: &DeviceId| list.active_device(device).is_some();
     own.device_list = Some(list.clone());
+    ctx.agenda.note_devices(own.user, list);
     own.bundles.retain(|access| is_active(&access.device));
     own.grants.retain(|grant| is_active(&grant.device));
     ctx.tx.put_contact(&own)?;

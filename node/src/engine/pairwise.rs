@@ -60,7 +60,7 @@ pub(super) fn look(
 ) -> Result<Reach, StoreError> {
     let mut reach = Reach::default();
     for device in devices {
-        let age = ctx.tx.peer_device(device)?.map(|known| ctx.now.since(known.fetched));
+        let age = ctx.tx.peer_fetched(device)?.map(|fetched| ctx.now.since(fetched));
         if age.is_none_or(|age| age > BUNDLE_FRESH) {
             ctx.agenda.fetch.insert(contact.user);
         }

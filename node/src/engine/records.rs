@@ -219,13 +219,12 @@ fn knew(ctx: &Context<'_>, record: &AccountRecord, token: &Handle) -> Result<boo
 /// What a contact is called of whom another device told. Two contacts may have got one name at the same time on two
 /// devices: on all of them the one with the lower user id keeps it.
 fn name(ctx: &mut Context<'_>, record: &AccountRecord) -> Result<Name, StoreError> {
-    let contacts = ctx.tx.contacts()?;
-    let holder =
-        contacts.iter().find(|other| other.user > record.user && names::same(&other.name, &record.name));
-    let Some(mut holder) = holder.cloned() else {
-        return Ok(names::unique_name(&contacts, &record.name, &record.user));
+    let called = ctx.tx.contacts_called(&names::folded(&record.name))?;
+    let holder = called.iter().find(|other| **other > record.user);
+    let Some(mut holder) = holder.map(|other| ctx.tx.contact(other)).transpose()?.flatten() else {
+        return names::unique_name(ctx.tx, &record.name, &record.user);
     };
-    holder.name = names::longer_name(&contacts, &holder.name, &holder.user);
+    holder.name = names::longer_name(ctx.tx, &holder.name, &holder.user)?;
     ctx.tx.put_contact(&holder)?;
     let view = views::contact(ctx, &holder)?;
     ctx.events.push(Event::Contact { contact: view });

@@ -120,7 +120,7 @@ pub(super) fn new_epoch(
         for mut member in ctx.tx.members(&group.id)?.into_iter().filter(Member::is_in) {
             member.introduction_due = true;
             ctx.tx.put_member(&member)?;
-            ctx.agenda.meet.insert(group.id);
+            ctx.agenda.meet.insert((group.id, member.user));
         }
     }
     // It registers again as it connects.

@@ -6,10 +6,10 @@ use undertone_protocol::ids::DeviceId;
 use undertone_protocol::time::Timestamp;
 
 use super::agenda::{Agenda, Side};
-use super::bundles::Fetches;
 use super::clock::{self, Clock};
 use super::context::{Context, Me};
 use super::documents::Documents;
+use super::fetches::Fetches;
 use super::links::Links;
 use super::publish::{self, Walk};
 use super::types::{Input, Notice, Outputs};
@@ -107,6 +107,7 @@ impl Engine {
                     self.events.push(Event::RelayDown { relay: relay.to_hex(), reason: reason.0 });
                 }
                 self.agenda.publish = true;
+                self.fetches.look_again();
             }
             Input::Frame { relay, frame } => {
                 if let Some(link) = self.links.get_mut(&relay) {
@@ -159,6 +160,7 @@ impl Engine {
         self.look_at_clock(now, tx)?;
         for (relay, reason) in self.links.tick(now, out) {
             self.events.push(Event::RelayDown { relay: relay.to_hex(), reason });
+            self.fetches.look_again();
         }
         let sweep = now >= self.sweep_at;
         if sweep {
@@ -207,6 +209,7 @@ impl Engine {
         // Links that were just wanted are connected now.
         for (relay, reason) in self.links.tick(now, out) {
             self.events.push(Event::RelayDown { relay: relay.to_hex(), reason });
+            self.fetches.look_again();
         }
         out.notices.extend(self.events.drain(..).map(Notice::Event));
         Ok(())
@@ -243,6 +246,7 @@ impl Engine {
             .chain(compare)
             .chain(self.agenda.retry_again.values().map(|(_, at)| *at))
             .chain(self.agenda.receipts_at)
+            .chain(self.agenda.renamed.values().copied())
             .chain(self.agenda.seek.values().map(|(at, _)| *at))
             .chain(groups::next_deadline(&self.agenda.updates, &self.agenda.updated))
     }
@@ -317,7 +321,7 @@ fn listed(contact: &Contact) -> Vec<DeviceId> {
 /// Whether there is a device of theirs that nothing can be sealed for yet.
 fn lacks_bundle(contact: &Contact, tx: &dyn NodeTx) -> Result<bool, StoreError> {
     for access in &contact.bundles {
-        if tx.peer_device(&access.device)?.is_none() {
+        if tx.peer_fetched(&access.device)?.is_none() {
             return Ok(true);
         }
     }

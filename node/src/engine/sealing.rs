@@ -50,7 +50,7 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
             continue;
         }
         let mut people = circle.people(ctx)?;
-        if people.is_empty() && circle.members(ctx)?.is_empty() {
+        if people.is_empty() && circle.others(ctx) == 0 {
             // A group of one is for one's other devices.
             people.extend(own::own_contact(ctx)?);
         }
@@ -192,7 +192,15 @@ fn seal(
     };
     // Items of one group travel in one publish, the keys before what they open.
     let group = ctx.rng.next_u64() >> 1;
-    let round = Round { circle, entry, copies: Copies::Theirs, group };
+    let info = match ctx.crypto.sender_key_info(&key.state) {
+        Ok(info) => info,
+        Err(error) => {
+            tracing::error!(%error, "could not read the sender key");
+            return Ok(());
+        }
+    };
+    let held = key.holders.iter().copied().collect();
+    let round = Round { circle, entry, copies: Copies::Theirs, group, info: &info, held };
     for Recipient { person, reachable, .. } in recipients {
         hand_out(ctx, &round, person, reachable, &mut key)?;
     }
@@ -201,7 +209,8 @@ fn seal(
     }
     let own_group = ctx.rng.next_u64() >> 1;
     if let Some(own) = &own {
-        let round = Round { copies: Copies::Own, group: own_group, ..round };
+        let held = key.own_holders.iter().copied().collect();
+        let round = Round { copies: Copies::Own, group: own_group, held, ..round };
         hand_out(ctx, &round, own, &siblings, &mut key)?;
     }
     let message = match encrypt_content(ctx.crypto, &mut key.state, entry.to_wire().encode_to_vec()) {
@@ -337,6 +346,10 @@ struct Round<'a> {
     copies: Copies,
     /// With which they travel in one publish.
     group: u64,
+    /// The key at its present index.
+    info: &'a SenderKeyInfo,
+    /// Who has it already.
+    held: BTreeSet<DeviceId>,
 }
 
 /// Gives the key, at its present index, to those of a person's devices that don't have it.
@@ -347,23 +360,15 @@ fn hand_out(
     devices: &[DeviceId],
     key: &mut SenderKey,
 ) -> Result<(), StoreError> {
-    let Round { circle, entry, copies, group } = *round;
-    let (header_key, holders) = match copies {
-        Copies::Theirs => (key.header_key.clone(), &key.holders),
-        Copies::Own => (key.own_header_key.clone(), &key.own_holders),
+    let Round { circle, entry, copies, group, info, ref held } = *round;
+    let header_key = match copies {
+        Copies::Theirs => key.header_key.clone(),
+        Copies::Own => key.own_header_key.clone(),
     };
-    let held: BTreeSet<&DeviceId> = holders.iter().collect();
     let lacking: Vec<DeviceId> = devices.iter().filter(|device| !held.contains(device)).copied().collect();
     if lacking.is_empty() {
         return Ok(());
     }
-    let info = match ctx.crypto.sender_key_info(&key.state) {
-        Ok(info) => info,
-        Err(error) => {
-            tracing::error!(%error, "could not read the sender key");
-            return Ok(());
-        }
-    };
     let first_seq = match circle {
         Circle::Group(of) if copies == Copies::Theirs => {
             ctx.tx.member(&of.id, &person.user)?.map_or(entry.header.seq, |member| member.from_seq)
@@ -372,7 +377,7 @@ fn hand_out(
     };
     let purpose = if own::is_me(ctx, person) { Purpose::OwnKey(entry.id) } else { Purpose::Key(entry.id) };
     for device in lacking {
-        let package = package(ctx, person, &device, (&header_key, &info), entry, first_seq);
+        let package = package(ctx, person, &device, (&header_key, info), entry, first_seq);
         let Some(payload) = pairwise::seal(ctx, person, &device, Body::KeyPackage(package.to_wire()), None)?
         else {
             continue;

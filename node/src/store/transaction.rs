@@ -49,10 +49,14 @@ pub trait PeopleTx {
     fn contact(&self, user: &UserId) -> Result<Option<Contact>, StoreError>;
     /// All contacts, by name, letter case aside.
     fn contacts(&self) -> Result<Vec<Contact>, StoreError>;
+    /// The contacts of a name, which is as [`Contact::name_folded`] gives it, by user.
+    fn contacts_called(&self, folded: &str) -> Result<Vec<UserId>, StoreError>;
     /// Keeps a contact. Its name is unique, letter case aside: the engine sees to it.
     fn put_contact(&mut self, contact: &Contact) -> Result<(), StoreError>;
     /// What is known of a device.
     fn peer_device(&self, device: &DeviceId) -> Result<Option<PeerDevice>, StoreError>;
+    /// When the bundle of a device was fetched, if it is known.
+    fn peer_fetched(&self, device: &DeviceId) -> Result<Option<Timestamp>, StoreError>;
     /// Keeps a device.
     fn put_peer_device(&mut self, device: &PeerDevice) -> Result<(), StoreError>;
     /// Forgets a device.
@@ -99,10 +103,12 @@ pub trait GroupsTx {
     fn groups(&self) -> Result<Vec<Group>, StoreError>;
     /// Keeps a group.
     fn put_group(&mut self, group: &Group) -> Result<(), StoreError>;
-    /// A group's membership document, as it was put.
-    fn group_document(&self, id: &ConversationId) -> Result<Option<Vec<u8>>, StoreError>;
-    /// Keeps a group's membership document.
+    /// A group's membership document: as it was put, and then each part that was added; empty if it was not put.
+    fn group_document(&self, id: &ConversationId) -> Result<Vec<Vec<u8>>, StoreError>;
+    /// Keeps a group's membership document, in the place of an earlier one with all of its parts.
     fn put_group_document(&mut self, id: &ConversationId, document: &[u8]) -> Result<(), StoreError>;
+    /// Keeps a part of a group's membership document behind what is there of it.
+    fn add_to_group_document(&mut self, id: &ConversationId, part: &[u8]) -> Result<(), StoreError>;
     /// What is kept of a member.
     fn member(&self, group: &ConversationId, user: &UserId) -> Result<Option<Member>, StoreError>;
     /// What is kept of all members of a group, former ones included, by user.

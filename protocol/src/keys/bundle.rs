@@ -9,6 +9,7 @@ use super::certificate::Certificate;
 use super::device_list::DeviceList;
 use super::error::KeysError;
 use super::identity::DeviceKey;
+use super::source::Source;
 use crate::codec::{Label, Malformed, Signed, decode, sign, version_and_suite};
 use crate::ids::{CurveKey, DeviceId, Locator, Secret, UserId};
 use crate::limits::{BUNDLE_BYTES_MAX, HOME_RELAYS_MAX, PREKEY_BYTES_MAX, PROTOCOL_VERSION, SUITE};
@@ -64,10 +65,21 @@ impl Bundle {
 
     /// Checks form and signatures, and that it speaks for this device of this user, active in the list.
     pub fn verify(signed: Signed, user: &UserId, device: &DeviceId) -> Result<Self, KeysError> {
+        Self::read(signed, user, device, Source::Outside)
+    }
+
+    /// From the device's own store: checks the form, and whose it is. Never for bytes from outside.
+    pub fn from_stored(signed: Signed, user: &UserId, device: &DeviceId) -> Result<Self, KeysError> {
+        Self::read(signed, user, device, Source::Store)
+    }
+
+    fn read(signed: Signed, user: &UserId, device: &DeviceId, source: Source) -> Result<Self, KeysError> {
         let body: wire::Bundle = decode("bundle", &signed.body, BUNDLE_BYTES_MAX)?;
         version_and_suite("bundle", body.version, body.suite)?;
-        let certificate = Certificate::verify(Signed::required("bundle", "certificate", body.certificate)?)?;
-        let device_list = DeviceList::verify(Signed::required("bundle", "device list", body.device_list)?)?;
+        let certificate = Signed::required("bundle", "certificate", body.certificate)?;
+        let certificate = Certificate::read(certificate, source)?;
+        let device_list = Signed::required("bundle", "device list", body.device_list)?;
+        let device_list = DeviceList::read(device_list, source)?;
         if certificate.user != *user || device_list.user != *user {
             return Err(KeysError::WrongUser);
         }
@@ -77,7 +89,7 @@ impl Bundle {
         if device_list.active_device(device) != Some(&certificate) {
             return Err(KeysError::NotListed);
         }
-        signed.verify(Label::Bundle, device.as_bytes())?;
+        source.check(&signed, Label::Bundle, device.as_bytes())?;
         let fields = BundleFields {
             certificate,
             device_list,

@@ -3,6 +3,7 @@ use prost::Message;
 use super::error::KeysError;
 use super::identity::IdentityKey;
 use super::name::Name;
+use super::source::Source;
 use crate::codec::{Label, Signed, decode, sign, version_and_suite};
 use crate::ids::{CurveKey, DeviceId, UserId};
 use crate::limits::{PROTOCOL_VERSION, SUITE};
@@ -53,10 +54,19 @@ impl Certificate {
 
     /// Checks form and signature. Whether the user is the one expected is the caller's question.
     pub fn verify(signed: Signed) -> Result<Self, KeysError> {
+        Self::read(signed, Source::Outside)
+    }
+
+    /// From the device's own store: checks the form only. Never for bytes from outside.
+    pub fn from_stored(signed: Signed) -> Result<Self, KeysError> {
+        Self::read(signed, Source::Store)
+    }
+
+    pub(super) fn read(signed: Signed, source: Source) -> Result<Self, KeysError> {
         let body: wire::Certificate = decode("certificate", &signed.body, CERTIFICATE_BYTES_MAX)?;
         version_and_suite("certificate", body.version, body.suite)?;
         let user = UserId::from_slice(&body.user)?;
-        signed.verify(Label::Certificate, user.as_bytes())?;
+        source.check(&signed, Label::Certificate, user.as_bytes())?;
         Ok(Self {
             user,
             device: DeviceId::from_slice(&body.device)?,

@@ -5,6 +5,7 @@ use prost::Message;
 use super::certificate::Certificate;
 use super::error::KeysError;
 use super::identity::IdentityKey;
+use super::source::Source;
 use crate::codec::{Label, Malformed, Signed, decode, sign, version_and_suite};
 use crate::ids::{DeviceId, DeviceListHash, UserId};
 use crate::limits::{DEVICES_PER_USER_MAX, PROTOCOL_VERSION, SUITE};
@@ -72,10 +73,19 @@ impl DeviceList {
 
     /// Checks form, signature and every certificate in it.
     pub fn verify(signed: Signed) -> Result<Self, KeysError> {
+        Self::read(signed, Source::Outside)
+    }
+
+    /// From the device's own store: checks the form only. Never for bytes from outside.
+    pub fn from_stored(signed: Signed) -> Result<Self, KeysError> {
+        Self::read(signed, Source::Store)
+    }
+
+    pub(super) fn read(signed: Signed, source: Source) -> Result<Self, KeysError> {
         let body: wire::DeviceList = decode("device list", &signed.body, DEVICE_LIST_BYTES_MAX)?;
         version_and_suite("device list", body.version, body.suite)?;
         let user = UserId::from_slice(&body.user)?;
-        signed.verify(Label::DeviceList, user.as_bytes())?;
+        source.check(&signed, Label::DeviceList, user.as_bytes())?;
         if body.number == 0 {
             return Err(Malformed::new("device list", "number 0; the first is 1").into());
         }
@@ -85,7 +95,7 @@ impl DeviceList {
             );
         }
         let prev = (!body.prev.is_empty()).then(|| DeviceListHash::from_slice(&body.prev)).transpose()?;
-        let devices = verify_devices(&user, body.devices)?;
+        let devices = read_devices(&user, body.devices, source)?;
         Ok(Self { user, number: body.number, prev, devices, signed })
     }
 
@@ -146,14 +156,18 @@ fn listed_to_wire(listed: &ListedDevice) -> wire::ListedDevice {
     wire::ListedDevice { certificate: Some(listed.certificate.signed.to_wire()), revoked: listed.revoked }
 }
 
-fn verify_devices(user: &UserId, devices: Vec<wire::ListedDevice>) -> Result<Vec<ListedDevice>, KeysError> {
+fn read_devices(
+    user: &UserId,
+    devices: Vec<wire::ListedDevice>,
+    source: Source,
+) -> Result<Vec<ListedDevice>, KeysError> {
     if devices.is_empty() || devices.len() > DEVICES_PER_USER_MAX {
         return Err(Malformed::new("device list", "1 to 32 devices are allowed").into());
     }
     let mut verified: Vec<ListedDevice> = Vec::with_capacity(devices.len());
     for listed in devices {
         let signed = Signed::required("device list", "certificate", listed.certificate)?;
-        let certificate = Certificate::verify(signed)?;
+        let certificate = Certificate::read(signed, source)?;
         if certificate.user != *user {
             return Err(KeysError::WrongUser);
         }

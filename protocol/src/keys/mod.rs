@@ -1,7 +1,7 @@
 //! Who is who: identities, devices and their lists, bundles, invitations, first contact.
 //!
 //! `spec/identity.md`. Every type here that comes from outside is built by a `verify` that checks form and
-//! signature; a value of the type is proof of both.
+//! signature; a value of the type is proof of both. What a device read back from its own store was checked when it came.
 
 mod address;
 mod bundle;
@@ -17,6 +17,7 @@ mod introduction;
 mod invitation;
 mod link;
 mod name;
+mod source;
 
 pub use address::{BundleAccess, DeliveryGrant, MailboxAddress, RelayAddress};
 pub use bundle::{Bundle, BundleFields, Prekey, SealedBlob, open_blob, seal_blob};

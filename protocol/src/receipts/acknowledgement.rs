@@ -8,6 +8,9 @@ use crate::log::Frontier;
 use crate::time::Timestamp;
 use crate::wire;
 
+/// More than two frontiers of FRONTIER_DEVICES_MAX devices take, each with as many ranges as it may have.
+const STORED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// A device's signed, cumulative, latest-wins word on what it has and what its user has read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledgement {
@@ -70,10 +73,22 @@ impl Acknowledgement {
 
     /// Checks form and signature. Whether the device belongs to the conversation is the caller's question.
     pub fn verify(signed: Signed) -> Result<Self, AcknowledgementError> {
-        let body: wire::Acknowledgement = decode("acknowledgement", &signed.body, PAYLOAD_BYTES_MAX)?;
+        let acknowledgement = Self::read(signed, PAYLOAD_BYTES_MAX)?;
+        let device = &acknowledgement.fields.device;
+        acknowledgement.signed.verify(Label::Acknowledgement, device.as_bytes())?;
+        Ok(acknowledgement)
+    }
+
+    /// From the device's own store: checks the form only. Never for bytes from outside. What this device keeps of all
+    /// that it told in a large group is more than would ever travel.
+    pub fn from_stored(signed: Signed) -> Result<Self, AcknowledgementError> {
+        Self::read(signed, STORED_BYTES_MAX)
+    }
+
+    fn read(signed: Signed, bytes_max: usize) -> Result<Self, AcknowledgementError> {
+        let body: wire::Acknowledgement = decode("acknowledgement", &signed.body, bytes_max)?;
         version_and_suite("acknowledgement", body.version, body.suite)?;
         let device = DeviceId::from_slice(&body.device)?;
-        signed.verify(Label::Acknowledgement, device.as_bytes())?;
         let fields = AcknowledgementFields {
             conversation: ConversationId::from_slice(&body.conversation)?,
             device,

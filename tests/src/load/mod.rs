@@ -9,6 +9,7 @@
 mod client;
 mod clients;
 mod fan_out;
+mod group;
 mod idle;
 mod letters;
 mod offline;

@@ -32,6 +32,8 @@ pub(super) enum Mode {
     Offline(Offline),
     /// One sender, and a group whose members are away: each message once for all, then once for each.
     FanOut(FanOut),
+    /// A large group: what its members send and compute, without a relay's process or a network.
+    Group(Group),
 }
 
 impl Mode {
@@ -41,7 +43,7 @@ impl Mode {
             Self::Idle(asked) => asked.connections,
             Self::Pairs(asked) => asked.pairs,
             Self::Offline(asked) => asked.mailboxes,
-            Self::FanOut(_) => 1,
+            Self::FanOut(_) | Self::Group(_) => 1,
         }
     }
 }
@@ -93,4 +95,14 @@ pub(super) struct FanOut {
     /// Publishes without a receipt, where each is for one mailbox.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(super) window: u32,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Group {
+    /// How many are in it.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(4..=1_000))]
+    pub(super) members: u32,
+    /// Keep what devices know in databases on disk, as a node does, and not in memory.
+    #[arg(long)]
+    pub(super) sqlite: bool,
 }

@@ -10,7 +10,7 @@ use super::clients::Clients;
 use super::options::{Mode, Options};
 use super::process::RelayProcess;
 use super::report::Report;
-use super::{fan_out, idle, offline, pairs};
+use super::{fan_out, group, idle, offline, pairs};
 
 /// A run may take this long beyond the seconds that it was asked to send for.
 const RUN_MAX: Duration = Duration::from_secs(900);
@@ -23,8 +23,10 @@ pub fn run_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Ok(options) => options,
         Err(error) => error.exit(),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let report = runtime.block_on(bounded(&options, args.get(1..).unwrap_or_default()))?;
+    let report = match &options.mode {
+        Mode::Group(asked) => group::run(asked)?,
+        _ => with_relay(&options, args.get(1..).unwrap_or_default())?,
+    };
     let mut out = std::io::stdout().lock();
     if options.json {
         writeln!(out, "{}", report.json())?;
@@ -34,10 +36,15 @@ pub fn run_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
     Ok(())
 }
 
+fn with_relay(options: &Options, args: &[OsString]) -> anyhow::Result<Report> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(bounded(options, args))
+}
+
 async fn bounded(options: &Options, args: &[OsString]) -> anyhow::Result<Report> {
     let sending = match &options.mode {
         Mode::Pairs(pairs) => pairs.seconds,
-        Mode::Idle(_) | Mode::Offline(_) | Mode::FanOut(_) => 0,
+        Mode::Idle(_) | Mode::Offline(_) | Mode::FanOut(_) | Mode::Group(_) => 0,
     };
     let whole = RUN_MAX + Duration::from_secs(sending.into());
     // Dropping the run, however it ends, ends the relay and removes its directory.
@@ -69,6 +76,7 @@ async fn measured(options: &Options, args: &[OsString]) -> anyhow::Result<Report
         Mode::Pairs(_) => pairs::run(&relay, &mut clients).await?,
         Mode::Offline(_) => offline::run(&relay, &mut clients).await?,
         Mode::FanOut(_) => fan_out::run(&relay, &mut clients).await?,
+        Mode::Group(_) => bail!("a group needs no relay's process"),
     };
     report.count("processes", processes.into());
     clients.end().await?;

@@ -46,6 +46,7 @@ async fn run(share: &Share) -> anyhow::Result<()> {
         Mode::Pairs(asked) => pairs::serve(cue, relay, asked, numbers, bytes).await,
         Mode::Offline(asked) => offline::serve(cue, relay, asked, numbers, bytes).await,
         Mode::FanOut(asked) => fan_out::serve(cue, relay, asked, bytes).await,
+        Mode::Group(_) => anyhow::bail!("a group needs no clients"),
     }
 }
 

@@ -34,12 +34,13 @@ pub(super) fn changed(
     }
     if view.is_in(&ctx.me.user) && !was_in {
         ctx.agenda.share.insert(*group);
+        let members = ctx.tx.members(group)?;
+        ctx.agenda.meet.extend(members.iter().map(|member| (*group, member.user)));
         acknowledging::make_own_due(ctx, group)?;
     }
     rounds::follow(ctx, group, before.as_deref(), held)?;
     progress::look_again(ctx, group)?;
     ctx.agenda.seal.insert(*group);
-    ctx.agenda.meet.insert(*group);
     ctx.agenda.quarantine = true;
     ctx.agenda.receipts = true;
     if was_in || view.is_in(&ctx.me.user) {
@@ -102,6 +103,7 @@ fn follow_members(
         kept.removed = None;
         kept.introduction_due = true;
         ctx.tx.put_member(&kept)?;
+        ctx.agenda.meet.insert((*group, *user));
         // Whatever they asked for, they are in.
         if let Some(contact) = ctx.tx.contact(user)?.filter(|contact| contact.asks_by.is_some()) {
             ctx.tx.put_contact(&Contact { asks_by: None, ..contact })?;

@@ -26,12 +26,11 @@ use crate::store::{Contact, ContactState, Member, OutboxState, Purpose, Standing
 
 /// Says to members how to reach this device, where that is due.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    for group in std::mem::take(&mut ctx.agenda.meet) {
+    for (group, user) in std::mem::take(&mut ctx.agenda.meet) {
         let Some(circle) = Circle::of(ctx, &group)?.filter(Circle::is_open) else { continue };
-        for member in circle.members(ctx)? {
-            if member.introduction_due || member.welcome_due {
-                meet(ctx, &circle, member)?;
-            }
+        let member = ctx.tx.member(&group, &user)?.filter(Member::is_in);
+        if let Some(member) = member.filter(|member| member.introduction_due || member.welcome_due) {
+            meet(ctx, &circle, member)?;
         }
     }
     Ok(())
@@ -218,7 +217,7 @@ pub(in crate::engine) fn admit(
     // One that speaks for the first time may not know how to reach this one.
     member.introduction_due |= is_first;
     ctx.tx.put_member(&member)?;
-    ctx.agenda.meet.insert(*group);
+    ctx.agenda.meet.insert((*group, user));
     ctx.agenda.publish = true;
     if changed {
         history::reached(ctx, &user, &device)?;
@@ -235,22 +234,34 @@ pub(super) fn stranger(
     name: Option<&Name>,
 ) -> Result<Option<Contact>, StoreError> {
     let Some(wanted) = name.cloned().or_else(|| Name::new(&user.short()).ok()) else { return Ok(None) };
-    let contacts = ctx.tx.contacts()?;
-    let name = names::unique_name(&contacts, &wanted, &user);
+    let name = names::unique_name(ctx.tx, &wanted, &user)?;
     Ok(Some(names::stranger(ctx, user, name, ContactState::Member)))
 }
 
 /// A member says what they are called of whom only the id was known.
 fn take_name(ctx: &Context<'_>, contact: &mut Contact, said: &Name) -> Result<(), StoreError> {
     if contact.state == ContactState::Member && contact.name.as_str() == contact.user.short() {
-        contact.name = names::as_said(&ctx.tx.contacts()?, contact, said);
+        contact.name = names::as_said(ctx.tx, contact, said)?;
     }
     Ok(())
 }
 
-/// Whoever watches groups learns what a member is called.
+/// Whoever watches groups learns what a member is called: soon, as a whole group may say it at once, and each time all
+/// members are named.
 fn tell_name(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
     for group in ctx.tx.groups_of(user)? {
+        ctx.agenda.renamed.entry(group).or_insert(ctx.now.after(RENAMED));
+    }
+    Ok(())
+}
+
+const RENAMED: Duration = Duration::from_secs(1);
+
+/// Tells what members are called by now, where that is due.
+pub(super) fn tell_names_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    let due = ctx.agenda.renamed.iter().filter(|(_, at)| **at <= ctx.now).map(|(group, _)| *group);
+    for group in due.collect::<Vec<_>>() {
+        ctx.agenda.renamed.remove(&group);
         let view = views::group(ctx, &group)?.filter(|view| view.state == "in");
         ctx.events.extend(view.map(|group| Event::Group { group: Box::new(group) }));
     }
@@ -272,7 +283,7 @@ pub(in crate::engine) fn introduce_again(ctx: &mut Context<'_>, user: &UserId) -
             member.grants.clear();
             member.introduction_due = true;
             ctx.tx.put_member(&member)?;
-            ctx.agenda.meet.insert(group);
+            ctx.agenda.meet.insert((group, *user));
         }
     }
     Ok(())
@@ -287,7 +298,7 @@ pub(in crate::engine) fn welcome_due(
     if let Some(mut member) = ctx.tx.member(group, user)? {
         member.welcome_due = true;
         ctx.tx.put_member(&member)?;
-        ctx.agenda.meet.insert(*group);
+        ctx.agenda.meet.insert((*group, *user));
     }
     Ok(())
 }
@@ -345,7 +356,7 @@ fn look_at(ctx: &mut Context<'_>, mut member: Member, greets: bool) -> Result<()
     if greets && member.is_in() && member.introduced.is_empty() {
         member.introduction_due = true;
         ctx.tx.put_member(&member)?;
-        ctx.agenda.meet.insert(member.group);
+        ctx.agenda.meet.insert((member.group, member.user));
     }
     Ok(())
 }

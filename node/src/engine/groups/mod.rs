@@ -46,11 +46,13 @@ use crate::store::{NodeTx, StoreError};
 pub(super) fn look_at_all(tx: &dyn NodeTx, agenda: &mut Agenda, now: Timestamp) -> Result<(), StoreError> {
     for group in tx.groups()? {
         agenda.directory.insert(group.id, Side::Group);
-        agenda.meet.insert(group.id);
         agenda.seek.insert(group.id, seeking::first(now));
         agenda.seal.insert(group.id);
         super::acknowledging::look_behind(tx, agenda, &group.id)?;
         for member in tx.members(&group.id)? {
+            if member.introduction_due || member.welcome_due {
+                agenda.meet.insert((group.id, member.user));
+            }
             let person = tx.contact(&member.user)?;
             let list = person.and_then(|person| person.device_list);
             let listed = list.iter().flat_map(|list: &DeviceList| &list.devices);
@@ -71,6 +73,7 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     }
     seeking::seek_due(ctx)?;
     meeting::seal_due(ctx)?;
+    meeting::tell_names_due(ctx)?;
     telling::seal_due(ctx)
 }
 

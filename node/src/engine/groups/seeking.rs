@@ -136,6 +136,6 @@ pub(super) fn is_sought(
     let Some(mut member) = ctx.tx.member(group, by)?.filter(Member::is_in) else { return Ok(()) };
     member.introduction_due = true;
     ctx.tx.put_member(&member)?;
-    ctx.agenda.meet.insert(*group);
+    ctx.agenda.meet.insert((*group, *by));
     Ok(())
 }

@@ -172,7 +172,7 @@ fn meet(
         }
     }
     ctx.tx.put_member(&member)?;
-    ctx.agenda.meet.insert(*group);
+    ctx.agenda.meet.insert((*group, user));
     Ok(())
 }
 

@@ -33,6 +33,8 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
         outbox_heads(1, 2);
         outbox_expired(t(5), ALL);
         outbox_expired(t(u64::MAX), 2);
+        contacts_called("ada");
+        contacts_called("zoe");
         expired(t(2), ALL);
         expired(t(u64::MAX), 2);
         next_expiry();
@@ -46,6 +48,7 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             home_relay(&relay(n));
             contact(&user(n));
             peer_device(&device(n));
+            peer_fetched(&device(n));
             peer_device(&device(n + COUNT));
             account_changes(&user(n));
             group(&conversation(n));

@@ -29,14 +29,17 @@ pub(super) fn a_groups_document_is_kept_as_it_was_put() -> Case {
         fill: |tx| {
             tx.put_group(&group(1, "choir")).unwrap();
             tx.put_group_document(&conversation(1), b"before").unwrap();
+            tx.add_to_group_document(&conversation(1), b"too").unwrap();
             tx.put_group_document(&conversation(1), &[0xff; 100_000]).unwrap();
+            tx.add_to_group_document(&conversation(1), b"one more").unwrap();
+            tx.add_to_group_document(&conversation(1), b"").unwrap();
             tx.put_group_document(&conversation(2), b"").unwrap();
         },
         check: |tx| {
             let document = |n| tx.group_document(&conversation(n)).unwrap();
-            assert_eq!(document(1), Some(vec![0xff; 100_000]));
-            assert_eq!(document(2), Some(Vec::new()));
-            assert_eq!(document(0), None);
+            assert_eq!(document(1), [vec![0xff; 100_000], b"one more".to_vec(), Vec::new()]);
+            assert_eq!(document(2), [Vec::<u8>::new()]);
+            assert_eq!(document(0), Vec::<Vec<u8>>::new());
             assert_eq!(tx.groups().unwrap(), [group(1, "choir")]);
         },
     }

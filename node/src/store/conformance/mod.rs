@@ -159,6 +159,7 @@ cases! {
     groups::what_is_not_held_may_be_void,
     groups::annotations_that_are_void_count_nowhere,
     receipts::the_newest_acknowledgement_is_kept,
+    receipts::what_is_told_in_a_large_group_is_kept,
     receipts::own_receipts_start_at_the_default,
     receipts::deliveries_are_told_apart,
     outbox::items_are_numbered_ascending,

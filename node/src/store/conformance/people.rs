@@ -12,6 +12,10 @@ pub(super) fn contacts_come_by_name_letter_case_aside() -> Case {
             let contacts = tx.contacts().unwrap();
             let names: Vec<&str> = contacts.iter().map(|contact| contact.name.as_str()).collect();
             assert_eq!(names, ["adam", "Berta", "zoe", "Ärger"]);
+            let called = |name: &str| tx.contacts_called(name).unwrap();
+            assert_eq!(called("ärger"), [user(1)]);
+            assert_eq!(called("Ärger"), []);
+            assert_eq!(called("ad"), []);
         },
     }
 }
@@ -43,6 +47,8 @@ pub(super) fn a_device_is_found_by_its_id() -> Case {
         check: |tx| {
             assert_eq!(tx.peer_device(&device(1)).unwrap(), Some(peer_device(1)));
             assert_eq!(tx.peer_device(&device(0)).unwrap(), None);
+            assert_eq!(tx.peer_fetched(&device(1)).unwrap(), Some(peer_device(1).fetched));
+            assert_eq!(tx.peer_fetched(&device(0)).unwrap(), None);
         },
     }
 }

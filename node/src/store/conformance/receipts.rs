@@ -1,5 +1,7 @@
-use undertone_protocol::log::SeqRange;
-use undertone_protocol::receipts::{Denial, Tick};
+use undertone_protocol::ids::{DeviceId, EntryId};
+use undertone_protocol::limits::FRONTIER_DEVICES_MAX;
+use undertone_protocol::log::{Frontier, FrontierItem, SeqRange};
+use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Denial, Tick};
 
 use super::Case;
 use super::fixtures::*;
@@ -24,6 +26,34 @@ pub(super) fn the_newest_acknowledgement_is_kept() -> Case {
             assert_eq!((ever(1), ever(2)), (Some(acknowledged(u64::MAX)), None));
         },
     }
+}
+
+/// More than would fit an envelope.
+pub(super) fn what_is_told_in_a_large_group_is_kept() -> Case {
+    Case {
+        fill: |tx| tx.put_acknowledgement(&acknowledgement_of(FRONTIER_DEVICES_MAX)).unwrap(),
+        check: |tx| {
+            let kept = tx.acknowledgement(&conversation(1), &device(1)).unwrap();
+            assert_eq!(kept, Some(acknowledgement_of(FRONTIER_DEVICES_MAX)));
+        },
+    }
+}
+
+/// Of what so many devices wrote.
+fn acknowledgement_of(devices: usize) -> Acknowledgement {
+    let nothing = Frontier::default();
+    let mut fields = AcknowledgementFields {
+        delivered: nothing.clone(),
+        read: nothing,
+        ..acknowledgement(1, 1, 1).fields
+    };
+    for n in 0..devices {
+        let id = *blake3::hash(&n.to_be_bytes()).as_bytes();
+        let item = FrontierItem { seq: 1 + n as u64, head: Some(EntryId::new(id)), ranges: Vec::new() };
+        fields.delivered.set(DeviceId::new(id), item.clone());
+        fields.read.set(DeviceId::new(id), item);
+    }
+    Acknowledgement::issue(&device_key(1), fields)
 }
 
 pub(super) fn own_receipts_start_at_the_default() -> Case {

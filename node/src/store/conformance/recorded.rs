@@ -11,7 +11,7 @@ use undertone_protocol::receipts::Tick;
 use super::compare::assert_same;
 use super::fixtures::*;
 use crate::store::{
-    CutReason, MemoryStore, NodeStore, NodeTx, OutboxState, Purpose, SqliteStore, StoreError,
+    Contact, CutReason, MemoryStore, NodeStore, NodeTx, OutboxState, Purpose, SqliteStore, StoreError,
 };
 
 #[test]
@@ -25,6 +25,33 @@ fn a_database_of_schema_2_is_read_whole() {
     is_read_whole("schema-2", fill_2);
 }
 
+/// Its membership documents were in one piece.
+#[test]
+fn a_database_of_schema_3_is_read_whole() {
+    is_read_whole("schema-3", fill_3);
+}
+
+/// What schema 4 brought can be written, and nothing is lost by it.
+#[test]
+fn earlier_documents_take_parts() {
+    let copy = copy("schema-3");
+    let [whole, part] = [b"document".to_vec(), b"what came since".to_vec()];
+    let before = copy.open().transaction(|tx| {
+        let before = tx.group_document(&conversation(1))?;
+        tx.add_to_group_document(&conversation(1), &part)?;
+        Ok(before)
+    });
+    assert_eq!(before.unwrap(), std::slice::from_ref(&whole));
+    copy.open()
+        .transaction(|tx| {
+            assert_eq!(tx.group_document(&conversation(1)).unwrap(), [whole, part]);
+            assert_eq!(tx.group_document(&conversation(2)).unwrap(), [vec![0xff; 9_000]]);
+            assert!(tx.group_document(&conversation(3)).unwrap().is_empty());
+            Ok(())
+        })
+        .unwrap();
+}
+
 /// What schema 3 brought is there, holds nothing, and can be written; who was a contact stays one.
 #[test]
 fn earlier_databases_have_room_for_groups() {
@@ -33,7 +60,7 @@ fn earlier_databases_have_room_for_groups() {
         let contacts = copy.open().transaction(|tx| {
             assert_eq!(tx.groups().unwrap(), []);
             for n in 0..COUNT {
-                assert_eq!(tx.group_document(&conversation(n)).unwrap(), None);
+                assert!(tx.group_document(&conversation(n)).unwrap().is_empty());
                 assert_eq!(tx.members(&conversation(n)).unwrap(), []);
                 assert_eq!(tx.groups_of(&user(n)).unwrap(), []);
                 assert!(ENTRIES.iter().all(|entry| !tx.is_void(&entry.id).unwrap()));
@@ -48,7 +75,7 @@ fn earlier_databases_have_room_for_groups() {
         assert_eq!(contacts.len(), usize::from(COUNT));
         let again = copy.open().transaction(|tx| {
             assert_eq!(tx.groups().unwrap(), [group(1, "choir")]);
-            assert_eq!(tx.group_document(&conversation(1)).unwrap(), Some(b"document".to_vec()));
+            assert_eq!(tx.group_document(&conversation(1)).unwrap(), [b"document".to_vec()]);
             assert_eq!(tx.members(&conversation(1)).unwrap(), [member(1, 2)]);
             assert!(tx.is_void(&ENTRIES[1].id).unwrap());
             tx.contacts()
@@ -157,6 +184,24 @@ fn fill_2(tx: &mut dyn NodeTx) {
     for (seq, entry) in (1..).zip(annotations(ENTRIES[1].id)) {
         tx.put_entry(&stored(entry, 20 + seq)).unwrap();
     }
+}
+
+/// What a build of schema 3 put besides: groups, what belongs to them, and what expires.
+fn fill_3(tx: &mut dyn NodeTx) {
+    fill_2(tx);
+    tx.put_contact(&Contact { asks_by: Some(handle(7)), join_by: Some(handle(8)), ..contact(2, "eve") })
+        .unwrap();
+    for n in 0..COUNT {
+        tx.put_group(&group(n, ["choir", "Club", "", "Ärger"][usize::from(n)])).unwrap();
+        tx.put_member(&member(1, n)).unwrap();
+        tx.put_acknowledged_at(&acknowledged_by(1, n), 2, t(n.into())).unwrap();
+    }
+    tx.put_group_document(&conversation(1), b"document").unwrap();
+    tx.put_group_document(&conversation(2), &[0xff; 9_000]).unwrap();
+    tx.put_void(&ENTRIES[1].id, true).unwrap();
+    tx.put_expiry(&ENTRIES[2].id, Some(t(2))).unwrap();
+    let states = [pending(1), custody(1), OutboxState::Acknowledged, OutboxState::Failed];
+    tx.put_outbox(&outbox_item(0, Purpose::Group(conversation(1)), &states)).unwrap();
 }
 
 /// It did not know when a sender key was made.

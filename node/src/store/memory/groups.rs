@@ -18,12 +18,19 @@ impl GroupsTx for Tables {
         Ok(())
     }
 
-    fn group_document(&self, id: &ConversationId) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.group_documents.get(id).cloned())
+    fn group_document(&self, id: &ConversationId) -> Result<Vec<Vec<u8>>, StoreError> {
+        let id = *id;
+        Ok(all(self.group_documents.from((id, 0), move |(of, _)| *of == id)))
     }
 
     fn put_group_document(&mut self, id: &ConversationId, document: &[u8]) -> Result<(), StoreError> {
-        self.group_documents.put(*id, document.to_vec());
+        self.group_documents.forget(|(of, _), _| of == id);
+        self.add_to_group_document(id, document)
+    }
+
+    fn add_to_group_document(&mut self, id: &ConversationId, part: &[u8]) -> Result<(), StoreError> {
+        let parts = self.group_documents.through((*id, 0), (*id, usize::MAX)).count();
+        self.group_documents.put((*id, parts), part.to_vec());
         Ok(())
     }
 

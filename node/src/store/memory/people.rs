@@ -1,4 +1,5 @@
 use undertone_protocol::ids::{DeviceId, EntryId, Handle, RelayId, UserId};
+use undertone_protocol::time::Timestamp;
 
 use super::table::all;
 use super::tables::{Change, Tables};
@@ -15,6 +16,11 @@ impl PeopleTx for Tables {
         Ok(contacts)
     }
 
+    fn contacts_called(&self, folded: &str) -> Result<Vec<UserId>, StoreError> {
+        let called = self.contacts.iter().filter(|(_, contact)| contact.name_folded() == folded);
+        Ok(called.map(|(user, _)| *user).collect())
+    }
+
     fn put_contact(&mut self, contact: &Contact) -> Result<(), StoreError> {
         self.contacts.put(contact.user, contact.clone());
         Ok(())
@@ -22,6 +28,10 @@ impl PeopleTx for Tables {
 
     fn peer_device(&self, device: &DeviceId) -> Result<Option<PeerDevice>, StoreError> {
         Ok(self.peer_devices.get(device).cloned())
+    }
+
+    fn peer_fetched(&self, device: &DeviceId) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.peer_devices.get(device).map(|known| known.fetched))
     }
 
     fn put_peer_device(&mut self, device: &PeerDevice) -> Result<(), StoreError> {

@@ -74,7 +74,7 @@ tables! {
     peer_devices: DeviceId => PeerDevice,
     invitations: Handle => StoredInvitation,
     groups: ConversationId => Group,
-    group_documents: ConversationId => Vec<u8>,
+    group_documents: (ConversationId, usize) => Vec<u8>,
     members: (ConversationId, UserId) => Member,
     voids: EntryId => (),
     revocations: (RelayId, Vec<Handle>) => Revocation,

@@ -85,9 +85,9 @@ fn read_account(row: &Row<'_>) -> Result<Account, StoreError> {
         xwing_seed: get_id(row, 3, ACCOUNT)?,
         fallback_prekey: get_id(row, 4, ACCOUNT)?,
         bundle_key: get_id(row, 5, ACCOUNT)?,
-        certificate: Certificate::verify(get_signed(row, 6, ACCOUNT)?)
+        certificate: Certificate::from_stored(get_signed(row, 6, ACCOUNT)?)
             .map_err(|error| damaged(ACCOUNT, error))?,
-        device_list: DeviceList::verify(get_signed(row, 7, ACCOUNT)?)
+        device_list: DeviceList::from_stored(get_signed(row, 7, ACCOUNT)?)
             .map_err(|error| damaged(ACCOUNT, error))?,
         keys_made: get_ms(row, 8)?,
         superseded: read_superseded(row)?,

@@ -32,14 +32,20 @@ impl GroupsTx for SqliteTx<'_> {
         Ok(())
     }
 
-    fn group_document(&self, id: &ConversationId) -> Result<Option<Vec<u8>>, StoreError> {
-        let sql = "SELECT document FROM group_documents WHERE id = ?";
-        one(self.connection, sql, [id.as_bytes()], |row| Ok(get_bytes(row, 0, GROUP)?.to_vec()))
+    fn group_document(&self, id: &ConversationId) -> Result<Vec<Vec<u8>>, StoreError> {
+        let sql = "SELECT document FROM group_documents WHERE id = ? ORDER BY part";
+        all(self.connection, sql, [id.as_bytes()], |row| Ok(get_bytes(row, 0, GROUP)?.to_vec()))
     }
 
     fn put_group_document(&mut self, id: &ConversationId, document: &[u8]) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO group_documents (id, document) VALUES (?, ?)";
-        run(self.connection, sql, params![id.as_bytes(), document])?;
+        run(self.connection, "DELETE FROM group_documents WHERE id = ?", [id.as_bytes()])?;
+        self.add_to_group_document(id, document)
+    }
+
+    fn add_to_group_document(&mut self, id: &ConversationId, part: &[u8]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO group_documents (id, part, document) \
+                   VALUES (?1, (SELECT count(*) FROM group_documents WHERE id = ?1), ?2)";
+        run(self.connection, sql, params![id.as_bytes(), part])?;
         Ok(())
     }
 

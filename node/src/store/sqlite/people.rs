@@ -31,12 +31,22 @@ impl PeopleTx for SqliteTx<'_> {
         contacts(self.connection)
     }
 
+    fn contacts_called(&self, folded: &str) -> Result<Vec<UserId>, StoreError> {
+        let sql = "SELECT user FROM contacts WHERE name_folded = ? ORDER BY user";
+        all(self.connection, sql, [folded], |row| get_id(row, 0, CONTACT))
+    }
+
     fn put_contact(&mut self, contact: &Contact) -> Result<(), StoreError> {
         put_contact(self.connection, contact)
     }
 
     fn peer_device(&self, device: &DeviceId) -> Result<Option<PeerDevice>, StoreError> {
         peer_device(self.connection, device)
+    }
+
+    fn peer_fetched(&self, device: &DeviceId) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT fetched FROM peer_devices WHERE device = ?";
+        one(self.connection, sql, [device.as_bytes()], |row| get_ms(row, 0))
     }
 
     fn put_peer_device(&mut self, device: &PeerDevice) -> Result<(), StoreError> {
@@ -143,7 +153,9 @@ fn put_contact(connection: &Connection, contact: &Contact) -> Result<(), StoreEr
 fn read_contact(row: &Row<'_>) -> Result<Contact, StoreError> {
     let device_list = match row.get_ref(6)? {
         rusqlite::types::ValueRef::Null => None,
-        _ => Some(DeviceList::verify(get_signed(row, 6, CONTACT)?).map_err(|error| damaged(CONTACT, error))?),
+        _ => Some(
+            DeviceList::from_stored(get_signed(row, 6, CONTACT)?).map_err(|error| damaged(CONTACT, error))?,
+        ),
     };
     let refused: Option<i64> = row.get(12)?;
     Ok(Contact {
@@ -234,7 +246,7 @@ fn delete_peer_device(connection: &Connection, device: &DeviceId) -> Result<(), 
 fn read_device(row: &Row<'_>) -> Result<PeerDevice, StoreError> {
     let device = get_id(row, 0, PEER_DEVICE)?;
     let user = get_id(row, 1, PEER_DEVICE)?;
-    let bundle = Bundle::verify(get_signed(row, 2, PEER_DEVICE)?, &user, &device);
+    let bundle = Bundle::from_stored(get_signed(row, 2, PEER_DEVICE)?, &user, &device);
     Ok(PeerDevice {
         device,
         user,

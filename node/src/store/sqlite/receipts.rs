@@ -136,7 +136,7 @@ fn acknowledgement(
 ) -> Result<Option<Acknowledgement>, StoreError> {
     let sql = "SELECT signed FROM acknowledgements WHERE conversation = ? AND device = ?";
     one(connection, sql, [conversation.as_bytes(), device.as_bytes()], |row| {
-        Acknowledgement::verify(get_signed(row, 0, ACKNOWLEDGEMENT)?)
+        Acknowledgement::from_stored(get_signed(row, 0, ACKNOWLEDGEMENT)?)
             .map_err(|error| damaged(ACKNOWLEDGEMENT, error))
     })
 }

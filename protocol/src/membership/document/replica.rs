@@ -5,7 +5,7 @@ use super::aside::Aside;
 use super::carrier::{ExportError, carry, export};
 use super::held::{Held, Owner, Row};
 use super::proof::{Proof, ProofError, is_of_group};
-use super::saved::{LoadError, damaged, decode, encode};
+use super::saved::{LoadError, damaged, decode, encode, encode_since};
 use super::waiting::{Missing, Waiting};
 use crate::codec::{BadSignature, Label, Signed};
 use crate::ids::{CertificateHash, ConversationId, DeviceId, EntryId, OperationHash, UserId};
@@ -509,21 +509,42 @@ impl Document {
         encode(&self.group, &self.held, &self.aside, self.proofs.values())
     }
 
+    /// What came since [`Self::len`] was `from` and [`Self::aside`] was 0: to be stored behind what was saved then, for
+    /// [`Self::load_parts`]. `None` while something is held aside: then all is saved anew.
+    pub fn save_since(&self, from: usize) -> Option<Vec<u8>> {
+        let is_plain = self.aside.len() == 0 && from <= self.held.len();
+        is_plain.then(|| encode_since(&self.group, &self.held, from, self.proofs.values()))
+    }
+
     /// From a device's own store. Checks that the bytes are those that were saved, that each change is the one that
     /// carries its operation, and that each operation stands where it may. The devices' signatures were checked when
     /// the operations were taken, and are not again: 0.05 ms each. So this is not for bytes from outside, for which
     /// [`Self::check_signatures`] must be called too.
     pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
-        let saved = decode(bytes)?;
-        let owners: BTreeMap<CertificateHash, Owner> = saved.owners.into_iter().collect();
-        let mut document = Self::new(saved.group);
-        for [one, other] in saved.proofs {
-            let read =
-                |signed| SignedOperation::from_stored(signed).map_err(|error| damaged(error.to_string()));
-            let proof = Proof::of(&read(one)?, &read(other)?);
-            document.prove(proof.ok_or_else(|| damaged("two operations prove nothing"))?);
+        Self::load_parts(&[bytes])
+    }
+
+    /// The same, of what was saved and what [`Self::save_since`] gave then, in order.
+    pub fn load_parts(parts: &[impl AsRef<[u8]>]) -> Result<Self, LoadError> {
+        let saved = parts.iter().map(|part| decode(part.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let group = saved.first().ok_or_else(|| damaged("nothing of it is there"))?.group;
+        if saved.iter().any(|part| part.group != group) {
+            return Err(damaged("a part is of another group"));
         }
-        for (signed, chunk) in saved.operations {
+        let mut document = Self::new(group);
+        let mut owners: BTreeMap<CertificateHash, Owner> = BTreeMap::new();
+        let mut operations = Vec::new();
+        for part in saved {
+            owners.extend(part.owners);
+            operations.extend(part.operations);
+            for [one, other] in part.proofs {
+                let read =
+                    |signed| SignedOperation::from_stored(signed).map_err(|error| damaged(error.to_string()));
+                let proof = Proof::of(&read(one)?, &read(other)?);
+                document.prove(proof.ok_or_else(|| damaged("two operations prove nothing"))?);
+            }
+        }
+        for (signed, chunk) in operations {
             let signed = SignedOperation::from_stored(signed).map_err(|error| damaged(error.to_string()))?;
             let operation = &signed.operation;
             if !is_of_group(document.group, operation, &signed.bytes) {

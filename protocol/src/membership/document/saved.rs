@@ -3,7 +3,10 @@
 //! `version(1) ‖ BLAKE3 of the rest(32) ‖ group(32) ‖ count(4) of certificates, each: hash(32) ‖ user(32) ‖ device(32)
 //! ‖ count(4) of proofs that devices forked, each two operations: signature(64) ‖ bytes(2) ‖ the bytes
 //! ‖ count(4) of operations, each: signature(64) ‖ bytes of its chunk(2) ‖ bytes of the operation(2) ‖ the chunks`,
-//! numbers big endian. The chunks at the end, parents first, are a document that Automerge loads as it stands.
+//! numbers big endian. The chunks at the end, parents first, are a document that Automerge loads as it stands. What came
+//! since is stored behind it in the same form, with the certificates of these operations and all proofs.
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
@@ -44,15 +47,40 @@ pub(super) fn damaged(why: impl Into<String>) -> LoadError {
 /// Writes a document.
 pub(super) fn encode<'a>(
     group: &ConversationId,
-    held: &Held,
+    held: &'a Held,
     aside: &Aside,
+    proofs: impl ExactSizeIterator<Item = &'a Proof>,
+) -> Vec<u8> {
+    let rows: Vec<&Row> = held.rows().iter().filter(|row| !aside.contains(&row.hash)).collect();
+    write(group, held.owners().iter(), &rows, proofs)
+}
+
+/// Writes what came behind the first `from` rows.
+pub(super) fn encode_since<'a>(
+    group: &ConversationId,
+    held: &'a Held,
+    from: usize,
+    proofs: impl ExactSizeIterator<Item = &'a Proof>,
+) -> Vec<u8> {
+    let rows: Vec<&Row> = held.rows().iter().skip(from).collect();
+    let certificates: BTreeSet<&CertificateHash> =
+        rows.iter().map(|row| &row.signed.operation.certificate).collect();
+    let owners: Vec<_> =
+        certificates.into_iter().filter_map(|hash| held.owners().get_key_value(hash)).collect();
+    write(group, owners.into_iter(), &rows, proofs)
+}
+
+fn write<'a>(
+    group: &ConversationId,
+    owners: impl ExactSizeIterator<Item = (&'a CertificateHash, &'a Owner)>,
+    rows: &[&Row],
     proofs: impl ExactSizeIterator<Item = &'a Proof>,
 ) -> Vec<u8> {
     let mut out = vec![VERSION];
     out.extend_from_slice(&[0; blake3::OUT_LEN]);
     out.extend_from_slice(group.as_bytes());
-    out.extend_from_slice(&count(held.owners().len()));
-    for (certificate, owner) in held.owners() {
+    out.extend_from_slice(&count(owners.len()));
+    for (certificate, owner) in owners {
         out.extend_from_slice(certificate.as_bytes());
         out.extend_from_slice(owner.user.as_bytes());
         out.extend_from_slice(owner.device.as_bytes());
@@ -63,7 +91,6 @@ pub(super) fn encode<'a>(
         out.extend_from_slice(&length(signed.body.len()));
         out.extend_from_slice(&signed.body);
     }
-    let rows: Vec<&Row> = held.rows().iter().filter(|row| !aside.contains(&row.hash)).collect();
     out.extend_from_slice(&count(rows.len()));
     let mut chunks = Vec::new();
     for row in rows {

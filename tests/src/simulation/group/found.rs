@@ -35,9 +35,9 @@ impl Found {
         let damaged = |error: &dyn std::fmt::Display| {
             Failed::by(Check::Membership, format!("{}: its document: {error}", node.name))
         };
-        let document = match document {
-            Some(bytes) => Document::load(&bytes).map_err(|error| damaged(&error))?,
-            None => Document::new(group.id),
+        let document = match document.as_slice() {
+            [] => Document::new(group.id),
+            parts => Document::load_parts(parts).map_err(|error| damaged(&error))?,
         };
         let all =
             document.since(&[]).map(|(hash, operation)| (*hash.as_bytes(), operation.signed().to_wire()));

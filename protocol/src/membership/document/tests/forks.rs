@@ -198,6 +198,7 @@ fn what_holds_by_nothing_goes_with_its_supplier() {
     here.view();
     here.forget(&supplier(1));
     assert_eq!((here.len(), here.aside()), (7, 2));
+    assert_eq!(here.save_since(0), None, "what is held aside is not stored");
     // An entry names the first of these: it stays.
     let named = here.past_of(&[], &[]).count();
     assert_eq!(named, 0);

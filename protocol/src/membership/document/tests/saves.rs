@@ -46,6 +46,29 @@ fn what_was_saved_is_loaded() {
 }
 
 #[test]
+fn what_came_since_is_stored_behind_it() {
+    let mut before = document();
+    let mut parts = vec![before.save()];
+    for (at, called) in (0..).zip(["one", "two", "three"]) {
+        let from = before.len();
+        let next = person(at % 2).next(&before, name(called));
+        take(&mut before, &next);
+        parts.push(before.save_since(from).unwrap());
+    }
+    assert!(parts[1..].iter().all(|part| part.len() < 800), "a part has one operation");
+    let mut after = Document::load_parts(&parts).unwrap();
+    assert_same(&mut before, &mut after);
+    assert_eq!(after.save(), before.save());
+    let without = |at: usize| [&parts[..at], &parts[at + 1..]].concat();
+    assert!(Document::load_parts(&without(2)).is_err());
+    assert!(Document::load_parts(&without(0)).is_err());
+    assert!(Document::load_parts(&Vec::<Vec<u8>>::new()).is_err());
+    let other = Document::new(ConversationId::new([1; 32])).save();
+    assert!(Document::load_parts(&[parts[0].clone(), other]).is_err());
+    assert_eq!(before.save_since(before.len() + 1), None);
+}
+
+#[test]
 fn of_an_empty_one_the_group_is_saved() {
     let empty = Document::new(ConversationId::new([1; 32]));
     let loaded = Document::load(&empty.save()).unwrap();
