@@ -204,9 +204,16 @@ impl Agenda {
         self.refused.retain(|(_, of), _| of != device);
     }
 
-    /// A list names these devices as a user's.
+    /// A list names these devices as a user's. Anybody can list a device that is not theirs: of lists the first one counts.
     pub(super) fn note_devices(&mut self, user: UserId, list: &DeviceList) {
-        self.devices.extend(list.devices.iter().map(|listed| (listed.certificate.device, user)));
+        for listed in &list.devices {
+            self.devices.entry(listed.certificate.device).or_insert(user);
+        }
+    }
+
+    /// A device itself signed whose it is: no list says otherwise.
+    pub(super) fn note_device(&mut self, device: DeviceId, user: UserId) {
+        self.devices.insert(device, user);
     }
 
     /// Whose acknowledgement is taken in next: each has its turn.

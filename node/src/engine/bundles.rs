@@ -179,6 +179,7 @@ pub(super) fn fetched(
         _ => bundle,
     };
     let (device, user) = (want.access.device, want.user);
+    ctx.agenda.note_device(device, user);
     ctx.tx.put_peer_device(&PeerDevice { device, user, bundle, prekey, fetched: ctx.now })?;
     fetches.came(&device);
     ctx.agenda.unfetchable.remove(&device);

@@ -342,6 +342,7 @@ fn update(
         contact.reset_by = Some(fields.certificate.device);
         ctx.agenda.introduce.insert(contact.user);
     }
+    ctx.agenda.note_device(fields.certificate.device, contact.user);
     let renewed = addresses::take(ctx, contact, fields);
     // A stranger must not make us dial relays of their choice: not before the user accepts.
     if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {

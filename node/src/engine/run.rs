@@ -3,6 +3,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use undertone_protocol::crypto::Crypto;
 use undertone_protocol::ids::DeviceId;
+use undertone_protocol::keys::DeviceList;
 use undertone_protocol::time::Timestamp;
 
 use super::agenda::{Agenda, Side};
@@ -280,14 +281,26 @@ struct Parts<'a> {
     walk: &'a mut Walk,
 }
 
+/// Whose these devices are by their own bundles.
+fn note_proved(tx: &dyn NodeTx, agenda: &mut Agenda, list: &DeviceList) -> Result<(), StoreError> {
+    for listed in &list.devices {
+        if let Some(peer) = tx.peer_device(&listed.certificate.device)? {
+            agenda.note_device(peer.device, peer.user);
+        }
+    }
+    Ok(())
+}
+
 /// At a start anything may be due.
 fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreError> {
     let mut agenda = Agenda { publish: true, receipts: true, quarantine: true, ..Agenda::default() };
     inbox::count_quarantine(tx, &mut agenda)?;
     agenda.vanishes_at = tx.next_expiry()?;
+    agenda.note_devices(me.user, &me.account.device_list);
     for contact in tx.contacts()? {
         if let Some(list) = &contact.device_list {
             agenda.note_devices(contact.user, list);
+            note_proved(tx, &mut agenda, list)?;
         }
         // Members of groups who are no contacts have no conversation of their own.
         if contact.state == ContactState::Member {

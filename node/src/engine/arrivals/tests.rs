@@ -1,4 +1,4 @@
-use undertone_protocol::ids::CurveKey;
+use undertone_protocol::ids::{CurveKey, UserId};
 use undertone_protocol::keys::{Certificate, DeviceKey, ListedDevice, Name};
 
 use super::super::own_list;
@@ -18,5 +18,20 @@ fn a_new_device_of_ones_own_is_known_at_once() {
         own_list::sign(ctx, &identity, devices, None).unwrap();
         let found = sender(ctx, None, None, device.as_bytes()).unwrap();
         assert_eq!(found.map(|found| (found.user, found.olm_key)), Some((ctx.me.user, curve)));
+    });
+}
+
+/// Anybody can list a device that is not theirs.
+#[test]
+fn a_device_stays_the_one_of_whom_it_was_known_to_be() {
+    on_a_device(|ctx| {
+        let (own, list) = (ctx.me.user, ctx.me.account.device_list.clone());
+        let (other, liar) = (UserId::new([8; 32]), UserId::new([9; 32]));
+        ctx.agenda.note_devices(own, &list);
+        ctx.agenda.note_devices(liar, &list);
+        assert_eq!(ctx.agenda.devices.get(&ctx.me.device), Some(&own));
+        ctx.agenda.note_device(ctx.me.device, other);
+        ctx.agenda.note_devices(liar, &list);
+        assert_eq!(ctx.agenda.devices.get(&ctx.me.device), Some(&other), "by its own signature");
     });
 }
