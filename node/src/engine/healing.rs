@@ -9,7 +9,7 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
-use super::{acknowledging, outgoing, own, pairwise, resend};
+use super::{acknowledging, groups, outgoing, own, pairwise, resend};
 use crate::store::{Contact, ContactState, OutboxState, Purpose, StoreError};
 
 /// A device is asked, and answered, at most once in this time: two wedged sides must not set each other off.
@@ -75,6 +75,7 @@ pub(super) fn retry(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) -> 
         return acknowledging::tell_new_device(ctx, user);
     }
     resend::all(ctx, &contact, device)?;
+    groups::welcome_again(ctx, user)?;
     acknowledging::make_all_due(ctx, user)
 }
 

@@ -352,3 +352,6 @@ fn lacking(
     }
     Ok(lacking)
 }
+
+#[cfg(test)]
+mod tests;

@@ -286,3 +286,6 @@ fn change(ctx: &mut Context<'_>, mut contact: Contact, target: ContactState) -> 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

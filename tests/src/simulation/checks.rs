@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use prost::Message;
 use undertone::command::MessageView;
 use undertone::store::{
-    Contact, ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, StoreError,
+    Contact, ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, StoreError, StoredEntry,
 };
-use undertone_protocol::entry::Content;
+use undertone_protocol::entry::{Act, Annotation, Content};
 use undertone_protocol::ids::{ConversationId, EntryId, PayloadHash, UserId};
 use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::receipts::Tick;
@@ -163,6 +163,20 @@ pub(super) fn as_shown(view: &MessageView, other: bool) -> String {
     let quote = view.reply_to.as_ref().map(|reply| (&reply.id, &reply.text, reply.deleted));
     let marks = (view.edited, view.deleted, view.pinned, view.forwarded);
     format!("{} {} {:?} {marks:?} {reactions:?} {quote:?}", view.id, side(view.mine), view.text)
+}
+
+/// The message that an entry deletes.
+pub(super) fn deletes(stored: &StoredEntry) -> Option<String> {
+    match &stored.entry.body.content {
+        Content::Annotation(Annotation { entry, act: Act::Delete }) => Some(entry.to_hex()),
+        _ => None,
+    }
+}
+
+/// A message without what it shows of these that it answers.
+pub(super) fn without_quotes_of(mut view: MessageView, these: &BTreeSet<String>) -> MessageView {
+    view.reply_to = view.reply_to.filter(|reply| !these.contains(&reply.id));
+    view
 }
 
 /// At the end all devices of both sides show the same, once each, and nothing is left anywhere; only what was

@@ -1,12 +1,12 @@
 //! After the trouble: faults end, everybody makes peace, and all must come to rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use undertone::command::{Ask, Command, CommandId, HistoryItem, MessageView, Response};
 use undertone::engine::{Input, Notice};
 use undertone::store::{ContactState, NodeStore};
-use undertone_protocol::ids::UserId;
+use undertone_protocol::ids::{DeviceId, UserId};
 use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::time::Timestamp;
 
@@ -244,13 +244,15 @@ impl World {
         if self.cheats(a, b) {
             return Ok(());
         }
+        let undone = self.deleted_by_revoked(a, b)?;
         let mut first: Option<Vec<String>> = None;
         for (user, peer, other) in [(a, b, false), (b, a, true)] {
             let Some(peer) = self.users.get(peer).map(User::peer) else { continue };
             for index in self.devices_of(user) {
                 let Some(views) = self.history(index, &peer.id)? else { continue };
                 let views = views.into_iter();
-                let said = views.filter(|view| view.kind == "text");
+                let said = views.filter(|view| view.kind == "text" && !undone.contains(&view.id));
+                let said = said.map(|view| checks::without_quotes_of(view, &undone));
                 let shown: Vec<String> = said.map(|view| checks::as_shown(&view, other)).collect();
                 let first = first.get_or_insert_with(|| shown.clone());
                 if *first != shown {
@@ -261,6 +263,24 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// What was deleted on a device that was revoked later. Where the others did not hold the deletion by then it counts no
+    /// more; but who held it may have dropped the text.
+    fn deleted_by_revoked(&mut self, a: usize, b: usize) -> Result<BTreeSet<String>, Failed> {
+        let lost: Vec<DeviceId> =
+            self.revoked.iter().filter_map(|index| self.nodes.get(*index)).map(|node| node.device).collect();
+        let (Some(a), Some(b)) = (self.users.get(a), self.users.get(b)) else { return Ok(BTreeSet::new()) };
+        let conversation = direct_conversation(&a.id, &b.id);
+        let mut deleted = BTreeSet::new();
+        for node in &mut self.nodes {
+            for device in &lost {
+                let written =
+                    node.disk.transaction(|tx| tx.entries_of(&conversation, device, 1, HISTORY_MAX))?;
+                deleted.extend(written.iter().filter_map(checks::deletes));
+            }
+        }
+        Ok(deleted)
     }
 
     fn only_what_was_said(&self, a: usize, b: usize, views: &[View]) -> Result<(), Failed> {

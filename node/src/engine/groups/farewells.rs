@@ -64,6 +64,11 @@ fn adds_of(ctx: &mut Context<'_>, group: &ConversationId, user: &UserId) -> Vec<
     adds.into_iter().filter_map(|(hash, device)| Some((hash, user_of(&device)?))).collect()
 }
 
+/// Who ever let somebody in, whether it counts or not.
+pub(super) fn let_in_by(ctx: &mut Context<'_>, group: &ConversationId, user: &UserId) -> BTreeSet<UserId> {
+    adds_of(ctx, group, user).into_iter().map(|(_, by)| by).collect()
+}
+
 /// A device says by what it knows whether it knows that its user is out: else it is told, in a large group by admins, and by
 /// whoever let them in. Where nobody put them out, it is that they were let in by somebody who was put out.
 pub(super) fn tell_gone(
@@ -77,7 +82,7 @@ pub(super) fn tell_gone(
     if view.is_in(user) {
         return;
     }
-    let let_in_by: BTreeSet<UserId> = adds_of(ctx, group, user).into_iter().map(|(_, by)| by).collect();
+    let let_in_by = let_in_by(ctx, group, user);
     let is_admin = view.role(&ctx.me.user).is_some_and(|role| role <= Role::Admin);
     let may_tell = is_admin
         || view.is_in(&ctx.me.user) && view.members.len() <= LARGE_GROUP_MEMBERS

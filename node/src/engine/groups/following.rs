@@ -68,7 +68,7 @@ fn follow_members(
 ) -> Result<(), StoreError> {
     if !view.is_in(&ctx.me.user) {
         for kept in ctx.tx.members(group)?.into_iter().filter(Member::is_in) {
-            went(ctx, kept)?;
+            went(ctx, view, kept)?;
         }
         return Ok(());
     }
@@ -113,7 +113,7 @@ fn follow_members(
     }
     for kept in ctx.tx.members(group)?.into_iter().filter(Member::is_in) {
         if !view.is_in(&kept.user) {
-            went(ctx, kept)?;
+            went(ctx, view, kept)?;
             // The next message gets a key that they don't have.
             resend::renew_key(ctx, group)?;
         }
@@ -130,13 +130,14 @@ fn last_words(ctx: &Context<'_>, group: &ConversationId) -> Result<(u64, Vec<Ope
 }
 
 /// Somebody is not in any more, or this user is not: from now on their token ends.
-fn went(ctx: &mut Context<'_>, mut kept: Member) -> Result<(), StoreError> {
+fn went(ctx: &mut Context<'_>, view: &View, mut kept: Member) -> Result<(), StoreError> {
     let (group, who) = (kept.group.short(), kept.user.short());
     tracing::debug!(device = ctx.me.device.short(), group, who, "went");
     kept.removed = Some(ctx.now);
     kept.introduced.clear();
     kept.introduction_due = false;
-    kept.welcome_due = false;
+    // Whom this user let in before they went themselves, nobody else may be able to tell.
+    kept.welcome_due &= view.is_in(&kept.user);
     kept.hands_history = false;
     ctx.tx.put_member(&kept)?;
     farewells::tell_void(ctx, &kept.group, &kept.user)?;

@@ -13,7 +13,7 @@ use undertone_protocol::membership::{GroupUpdate, Person};
 use undertone_protocol::token::Step;
 use undertone_protocol::wire::pairwise::Body;
 
-use super::{rounds, views};
+use super::{farewells, rounds, views};
 use crate::engine::addresses;
 use crate::engine::circle::{Circle, name_of};
 use crate::engine::clock;
@@ -27,9 +27,11 @@ use crate::store::{Contact, ContactState, Member, OutboxState, Purpose, Standing
 /// Says to members how to reach this device, where that is due.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for (group, user) in std::mem::take(&mut ctx.agenda.meet) {
-        let Some(circle) = Circle::of(ctx, &group)?.filter(Circle::is_open) else { continue };
-        let member = ctx.tx.member(&group, &user)?.filter(Member::is_in);
-        if let Some(member) = member.filter(|member| member.introduction_due || member.welcome_due) {
+        let Some(circle) = Circle::of(ctx, &group)? else { continue };
+        let is_due = |member: &Member| {
+            member.welcome_due || member.introduction_due && member.is_in() && circle.is_open()
+        };
+        if let Some(member) = ctx.tx.member(&group, &user)?.filter(is_due) {
             meet(ctx, &circle, member)?;
         }
     }
@@ -289,6 +291,18 @@ pub(in crate::engine) fn introduce_again(ctx: &mut Context<'_>, user: &UserId) -
     Ok(())
 }
 
+/// Somebody could not read something: whom this user let in, and did not hear of since, may not know the group.
+pub(in crate::engine) fn welcome_again(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
+    for group in ctx.tx.groups_of(user)? {
+        let is_unheard = ctx.tx.member(&group, user)?.is_some_and(|member| member.introduced.is_empty());
+        let is_in = ctx.groups.view(&group).is_some_and(|view| view.is_in(user));
+        if is_unheard && is_in && farewells::let_in_by(ctx, &group, user).contains(&ctx.me.user) {
+            welcome_due(ctx, &group, user)?;
+        }
+    }
+    Ok(())
+}
+
 /// Somebody was added by this user: they are told all of the group.
 pub(in crate::engine) fn welcome_due(
     ctx: &mut Context<'_>,
@@ -329,6 +343,9 @@ fn is_awaited(ctx: &Context<'_>, member: &Member) -> Result<bool, StoreError> {
     let is_old = member.removed.is_some_and(|removed| ctx.now.since(removed) >= ENVELOPE_TTL_MAX);
     if !is_out || is_old {
         return Ok(false);
+    }
+    if member.welcome_due {
+        return Ok(true);
     }
     let person = ctx.tx.contact(&member.user)?;
     for certificate in person.iter().flat_map(|person| &person.device_list).flat_map(DeviceList::active) {

@@ -28,7 +28,9 @@ pub(super) use changes::{create, cut_of, may, operate};
 pub(super) use entries::admit_entry;
 pub(super) use farewells::tell_removed;
 pub(super) use judging::judge_entry;
-pub(super) use meeting::{admit as admit_introduction, introduce_again, welcome_due as welcome};
+pub(super) use meeting::{
+    admit as admit_introduction, introduce_again, welcome_again, welcome_due as welcome,
+};
 pub(super) use seeking::not_reached;
 pub(super) use telling::next_deadline;
 pub(super) use updates::{heard_of, received as update_received};

@@ -11,7 +11,7 @@ use undertone_protocol::limits::REMOVED_TOKEN_LIFE;
 use undertone_protocol::membership::{Action, GroupUpdate, Operation, Person, Role, SignedOperation};
 use undertone_protocol::token::{Step, TokenGrant};
 
-use super::{create, heard_of, not_reached, operate, rounds, sweep, update_received};
+use super::{create, heard_of, not_reached, operate, rounds, sweep, update_received, welcome, welcome_again};
 use crate::engine::agenda::Side;
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
@@ -312,5 +312,34 @@ fn whoever_is_back_after_a_day_gets_another_token() {
         assert_eq!(token(ctx), None);
         operate(ctx, &group, Action::Add { user, role: Role::Member }).unwrap().unwrap();
         assert_ne!(token(ctx).unwrap(), before);
+    });
+}
+
+/// Nobody else may be able to tell them.
+#[test]
+fn whoever_leaves_still_welcomes_whom_they_let_in() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let [added, stranger] = [1, 2].map(|seed| identity(seed).user());
+        welcome(ctx, &group.id, &added).unwrap();
+        ctx.agenda.meet.clear();
+        operate(ctx, &group, Action::Leave { successor: Some(added) }).unwrap().unwrap();
+        let due = |ctx: &Context<'_>, user| ctx.tx.member(&group.id, &user).unwrap().unwrap().welcome_due;
+        assert!(due(ctx, added) && !due(ctx, stranger));
+        // It was on its way, and could not be read.
+        welcome_again(ctx, &stranger).unwrap();
+        assert!(due(ctx, stranger) && ctx.agenda.meet.contains(&(group.id, stranger)));
+    });
+}
+
+#[test]
+fn whoever_is_put_out_is_welcomed_no_more() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let user = identity(1).user();
+        welcome(ctx, &group.id, &user).unwrap();
+        operate(ctx, &group, Action::Remove { user, cut: None }).unwrap().unwrap();
+        welcome_again(ctx, &user).unwrap();
+        assert!(!ctx.tx.member(&group.id, &user).unwrap().unwrap().welcome_due);
     });
 }

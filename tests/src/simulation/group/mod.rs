@@ -123,7 +123,7 @@ impl World {
         };
         let held = all.iter().filter(|(index, _)| of_member(index)).flat_map(|(_, found)| &found.held);
         told.there = held.copied().collect();
-        let counting = told.counting().map_err(reference)?;
+        let counting = told.counting(&told.there.clone()).map_err(reference)?;
         let gone = reference::drops_only_deleted(&told.entries, &counting, &told.users);
         told.gone = gone.map_err(reference)?;
         for user in 0..self.users.len() {
@@ -135,9 +135,11 @@ impl World {
                 let title =
                     self.nodes.get(index).map(|node| format!("{} {}", node.name, node.device.short()));
                 let title = title.unwrap_or_default();
-                let found = all.get(&index).ok_or_else(|| {
-                    Failed::by(Check::Membership, format!("{title}: is in, and does not know the group"))
-                })?;
+                let Some(found) = all.get(&index) else {
+                    let described = told.membership.described();
+                    let what = format!("{title}: is in, and does not know the group\n{described}");
+                    return Err(Failed::by(Check::Membership, what));
+                };
                 let held: BTreeSet<Id> = found.operations.keys().copied().collect();
                 if held != hashes {
                     return Err(lacks_operations(&title, &held, &hashes, &all, &mut told.membership));
@@ -223,6 +225,9 @@ impl World {
                 }
             }
         }
+        // Whoever was out lacks what was written then, and can't tell what is before it that a cut names.
+        let by_held = told.out.contains(user).then(|| told.counting(&found.held)).transpose().map_err(by)?;
+        let counting = by_held.as_ref().unwrap_or(counting);
         let held = counting.iter().filter(|(id, _)| found.held.contains(*id));
         let held: BTreeMap<Id, Entry> = held.map(|(id, entry)| (*id, entry.clone())).collect();
         let admins = told.of_admins(&held).map_err(by)?;
@@ -280,13 +285,13 @@ struct Told {
 }
 
 impl Told {
-    /// Entries that count.
-    fn counting(&mut self) -> Result<BTreeMap<Id, Entry>, String> {
+    /// Entries that count, for whoever holds these.
+    fn counting(&mut self, there: &BTreeSet<Id>) -> Result<BTreeMap<Id, Entry>, String> {
         let mut counting = BTreeMap::new();
         for (id, entry) in &self.entries {
             let Some(user) = self.users.get(&entry.device) else { continue };
             let of_device = self.entries.iter().filter(|(_, other)| other.device == entry.device);
-            let of_device = of_device.filter(|(id, _)| self.there.contains(*id));
+            let of_device = of_device.filter(|(id, _)| there.contains(*id));
             let not_before = of_device.filter(|(_, other)| other.seq >= entry.seq);
             let not_before: Vec<Id> = not_before.map(|(id, _)| *id).collect();
             if self.membership.counts(user, &entry.device, &entry.membership_heads, &not_before)? {

@@ -1,0 +1,76 @@
+use undertone_protocol::entry::{Act, Annotation, Content, EntryBody, Text};
+use undertone_protocol::ids::{CurveKey, EntryId, Secret};
+use undertone_protocol::keys::{Certificate, DeviceKey, IdentityKey, ListedDevice, Name};
+use undertone_protocol::limits::DELETED_BODY_LIFE;
+
+use super::super::agenda::Side;
+use super::super::tests::{START, on_a_device};
+use super::super::{names, vanishing, writing};
+use super::*;
+use crate::store::Acknowledged;
+
+fn contact(ctx: &mut Context<'_>) -> (Contact, DeviceId) {
+    let (identity, device) =
+        (IdentityKey::from_seed(&Secret::new([8; 32])), DeviceKey::random(ctx.rng).device());
+    let name = Name::new("Bob").unwrap();
+    let certificate = Certificate::issue(&identity, device, CurveKey::new([9; 32]), name.clone(), START);
+    let list = DeviceList::issue(&identity, None, vec![ListedDevice { certificate, revoked: false }]);
+    let mut contact = names::stranger(ctx, identity.user(), name, ContactState::Accepted);
+    ctx.agenda.note_devices(contact.user, &list);
+    ctx.agenda.directory.insert(ctx.me.direct(&contact.user), Side::User(contact.user));
+    contact.device_list = Some(list);
+    ctx.tx.put_contact(&contact).unwrap();
+    (contact, device)
+}
+
+fn writes(ctx: &mut Context<'_>, contact: &Contact, content: Content) -> EntryId {
+    let body = EntryBody::new(content, ctx.rng).unwrap();
+    let id = writing::append(ctx, contact, body).unwrap();
+    let stored = ctx.tx.entry(&id).unwrap().unwrap();
+    vanishing::note(ctx, &Circle::Direct(Box::new(contact.clone())), &stored).unwrap();
+    id
+}
+
+/// The device has all through this number.
+fn holds(ctx: &mut Context<'_>, which: &(DeviceId, ConversationId), seq: u64) -> Frontier {
+    let mut delivered = Frontier::default();
+    delivered.set(ctx.me.device, FrontierItem { seq, ..FrontierItem::default() });
+    let ever = Acknowledged { delivered: delivered.clone(), ..Acknowledged::default() };
+    ctx.tx.put_acknowledged(&which.1, &which.0, &ever).unwrap();
+    delivered
+}
+
+/// It is not sealed any more; without it they would wait for it for ever.
+#[test]
+fn what_was_deleted_before_anybody_got_it_goes_to_them_without_its_text() {
+    on_a_device(|ctx| {
+        let (contact, device) = contact(ctx);
+        let which = (device, ctx.me.direct(&contact.user));
+        writes(ctx, &contact, Content::Text(Text::plain("there")));
+        let lost = writes(ctx, &contact, Content::Text(Text::plain("lost")));
+        writes(ctx, &contact, Content::Annotation(Annotation { entry: lost, act: Act::Delete }));
+        let held = holds(ctx, &which, 1);
+        ctx.now = ctx.now.after(DELETED_BODY_LIFE);
+        vanishing::due(ctx).unwrap();
+        assert!(ctx.agenda.compare.contains_key(&which), "somebody lacks it");
+        ctx.now = ctx.now.after(ARRIVAL);
+        let circle = Circle::Direct(Box::new(contact.clone()));
+        let lacking = lacking(ctx, &circle, (&contact, &device, false), &held).unwrap();
+        let entries: Vec<EntryId> = lacking.entries.iter().map(|stored| stored.entry.id).collect();
+        assert_eq!(entries, [lost], "what has its text is sealed, not handed on");
+    });
+}
+
+#[test]
+fn a_device_that_has_all_is_not_looked_at_when_a_text_is_dropped() {
+    on_a_device(|ctx| {
+        let (contact, device) = contact(ctx);
+        let which = (device, ctx.me.direct(&contact.user));
+        let there = writes(ctx, &contact, Content::Text(Text::plain("there")));
+        writes(ctx, &contact, Content::Annotation(Annotation { entry: there, act: Act::Delete }));
+        holds(ctx, &which, 2);
+        ctx.now = ctx.now.after(DELETED_BODY_LIFE);
+        vanishing::due(ctx).unwrap();
+        assert!(!ctx.agenda.compare.contains_key(&which));
+    });
+}
