@@ -7,7 +7,7 @@ use std::time::Duration;
 use undertone::command::{Command, ContactView, ErrorKind, MessageView, Response};
 use undertone::engine::Origin;
 use undertone::event::Event;
-use undertone::store::{NodeStore, OutboxState};
+use undertone::store::{ContactState, NodeStore, OutboxState};
 use undertone_protocol::limits::REVOKED_PREFIXES_MAX;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
@@ -258,4 +258,27 @@ fn what_one_device_has_read_goes_to_no_other_after_a_block() {
     stage.run(Duration::from_secs(300)).unwrap();
     let texts = stage.texts(phone, "Alice").unwrap();
     assert!(texts.contains(&"read on one device".to_owned()), "{texts:?}");
+}
+
+/// A device that is revoked meanwhile may have been the only one that knew that they are accepted.
+#[test]
+fn a_group_of_somebody_who_waits_comes_when_they_are_accepted() {
+    let mut stage = friends();
+    stage.unplug(BOB).unwrap();
+    let known = stage.disk(BOB).unwrap().transaction(|tx| {
+        for mut contact in tx.contacts()? {
+            contact.state = ContactState::Requested;
+            tx.put_contact(&contact)?;
+        }
+        Ok(())
+    });
+    known.unwrap();
+    let members = vec!["Bob".to_owned()];
+    stage.group(ALICE, Command::GroupCreate { name: "Club".to_owned(), members }).unwrap();
+    send(&mut stage, ALICE, "Club", "are you in");
+    stage.plug_for(BOB, Duration::from_secs(600)).unwrap();
+    assert!(stage.said(BOB, "Club").is_err(), "nobody whom Bob knows told of it");
+    contact(&mut stage, BOB, Command::ContactAccept { name: "Alice".to_owned() });
+    stage.run(Duration::from_secs(180)).unwrap();
+    assert_eq!(stage.said(BOB, "Club").unwrap(), ["are you in"]);
 }

@@ -148,3 +148,21 @@ fn a_device_that_was_refused_asks_again_by_the_link_that_its_sibling_used() {
     let asked = |contact: &Contact| contact.introduced.iter().any(|(device, _)| device.to_hex() == phone);
     assert!(contacts.iter().any(asked), "the phone did not ask");
 }
+
+#[test]
+fn a_link_of_a_revoked_device_is_not_used() {
+    let mut stage = with_phone();
+    let link = stage.invite(PHONE, 1).unwrap();
+    stage.ask(DESKTOP, Command::DeviceRevoke { name: "phone".to_owned() }).unwrap().unwrap();
+    stage.run(MINUTES).unwrap();
+    change_contacts(&mut stage, BOB, |contact| contact.refused = Some(Denial::Revoked));
+    let add = |link: String| Command::ContactAdd { link, name: None, message: None };
+    let refused = stage.refusal(BOB, add(link)).unwrap();
+    assert!(refused.message.contains("revoked"), "{refused:?}");
+    assert!(bob_reaches(&mut stage, DESKTOP), "the ways that there are stay");
+    let link = stage.invite(DESKTOP, 1).unwrap();
+    stage.contact(BOB, add(link)).unwrap();
+    stage.send(BOB, "Alice", "by a new link").unwrap();
+    stage.run(MINUTES).unwrap();
+    assert!(stage.said(DESKTOP, "Bob").unwrap().contains(&"by a new link".to_owned()));
+}

@@ -128,6 +128,11 @@ pub(super) fn add(
             stranger(ctx, user, name, ContactState::Requesting)
         }
     };
+    // Nobody would answer, and all other ways to them would be given up for it.
+    if contact.device_list.as_ref().is_some_and(|list| list.has_revoked(&invitation.device)) {
+        let message = format!("this link is of a device that {} revoked: ask for a new one", contact.name);
+        return conflict(message);
+    }
     let handle = handle_of(invitation);
     let joiner = joiner(ctx, &contact, handle);
     let grants = invitation.relays.iter().filter_map(|relay| {

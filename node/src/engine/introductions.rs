@@ -389,7 +389,8 @@ pub(super) fn answer(ctx: &mut Context<'_>, contact: &mut Contact) {
 /// Both sides want to talk from here on: what waited for it goes on.
 pub(super) fn accepted(ctx: &mut Context<'_>, contact: &mut Contact) -> Result<(), StoreError> {
     contact.state = ContactState::Accepted;
-    answered(ctx);
+    // A group that they bring may have come already.
+    ctx.agenda.quarantine = true;
     // What this device said of itself came to nothing.
     if contact.refused.take().is_some() {
         answer(ctx, contact);
