@@ -142,9 +142,7 @@ impl World {
         let Drawn { mut rng, jumps, mut ill_will, faults } = Drawn::of(options.seed);
         let faults = options.faults.unwrap_or(faults);
         let mut group = ChaCha20Rng::seed_from_u64(options.seed ^ GROUP);
-        // The real cryptography draws keys of its own: a world that does not hold with it is not found again by its seed.
-        let may = faults.hostile == 0 && options.crypto == CryptoKind::Model;
-        let has_group = may && options.group.unwrap_or(one_in(&mut group, GROUP_ONE_IN));
+        let has_group = faults.hostile == 0 && options.group.unwrap_or(one_in(&mut group, GROUP_ONE_IN));
         let relay = SimRelay::new(limits(&faults), fork(&mut rng));
         let relay_id = relay.address().relay;
         let mut world = Self {

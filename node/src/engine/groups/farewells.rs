@@ -34,8 +34,8 @@ pub(super) fn tell_void(
     user: &UserId,
 ) -> Result<(), StoreError> {
     let was_in = ctx.groups.view(group).is_none_or(|view| view.past_members.contains_key(user));
-    let own = adds_of(ctx, group, user).into_iter().filter(|(_, by)| *by == ctx.me.user);
-    let own: Vec<OperationHash> = own.map(|(hash, _)| hash).collect();
+    let own = let_in(ctx, group, user).into_iter().filter(|add| add.by == ctx.me.user);
+    let own: Vec<OperationHash> = own.map(|add| add.operation).collect();
     if was_in || own.is_empty() {
         return Ok(());
     }
@@ -49,28 +49,36 @@ fn devices_of(ctx: &Context<'_>, user: &UserId) -> Result<Vec<DeviceId>, StoreEr
     Ok(ctx.tx.contact(user)?.map(|person| own::authorised(ctx, &person)).unwrap_or_default())
 }
 
-/// By what somebody was ever let in, and by whom, whether it counts or not.
-fn adds_of(ctx: &mut Context<'_>, group: &ConversationId, user: &UserId) -> Vec<(OperationHash, UserId)> {
+/// How somebody was let in, whether it counts or not.
+struct LetIn {
+    by: UserId,
+    device: DeviceId,
+    operation: OperationHash,
+}
+
+fn let_in(ctx: &mut Context<'_>, group: &ConversationId, who: &UserId) -> Vec<LetIn> {
     let Some(document) = ctx.groups.document(group) else { return Vec::new() };
     let adds = document.since(&[]).filter(|(_, made)| match &made.operation.action {
-        Action::Add { user: let_in, .. } => let_in == user,
+        Action::Add { user, .. } => user == who,
         _ => false,
     });
-    let adds: Vec<_> = adds.map(|(hash, made)| (hash, made.operation.device)).collect();
+    let adds: Vec<_> = adds.map(|(operation, made)| (operation, made.operation.device)).collect();
     let user_of = |device: &DeviceId| match own::is_own(ctx, device) {
         true => Some(ctx.me.user),
         false => ctx.agenda.devices.get(device).copied(),
     };
-    adds.into_iter().filter_map(|(hash, device)| Some((hash, user_of(&device)?))).collect()
+    let known = |(operation, device)| Some(LetIn { by: user_of(&device)?, device, operation });
+    adds.into_iter().filter_map(known).collect()
 }
 
-/// Who ever let somebody in, whether it counts or not.
-pub(super) fn let_in_by(ctx: &mut Context<'_>, group: &ConversationId, user: &UserId) -> BTreeSet<UserId> {
-    adds_of(ctx, group, user).into_iter().map(|(_, by)| by).collect()
+/// Whether this user ever let somebody in, whether it counts or not.
+pub(super) fn did_let_in(ctx: &mut Context<'_>, group: &ConversationId, who: &UserId) -> bool {
+    let_in(ctx, group, who).iter().any(|add| add.by == ctx.me.user)
 }
 
 /// A device says by what it knows whether it knows that its user is out: else it is told, in a large group by admins, and by
-/// whoever let them in. Where nobody put them out, it is that they were let in by somebody who was put out.
+/// whoever let them in. Where nobody put them out, it is that they were let in by somebody who was put out, or with a device
+/// that was revoked.
 pub(super) fn tell_gone(
     ctx: &mut Context<'_>,
     group: &ConversationId,
@@ -82,23 +90,24 @@ pub(super) fn tell_gone(
     if view.is_in(user) {
         return;
     }
-    let let_in_by = let_in_by(ctx, group, user);
+    let adds = let_in(ctx, group, user);
     let is_admin = view.role(&ctx.me.user).is_some_and(|role| role <= Role::Admin);
     let may_tell = is_admin
         || view.is_in(&ctx.me.user) && view.members.len() <= LARGE_GROUP_MEMBERS
-        || let_in_by.contains(&ctx.me.user);
+        || adds.iter().any(|add| add.by == ctx.me.user);
     let Some(document) = ctx.groups.document(group).filter(|_| may_tell) else { return };
-    let removals_of = |gone: &dyn Fn(&UserId) -> bool| -> Vec<OperationHash> {
-        let removes = |made: &SignedOperation| match &made.operation.action {
-            Action::Remove { user, .. } => gone(user),
-            _ => false,
-        };
-        let beyond = document.since(known).filter(|(_, made)| removes(made)).map(|(hash, _)| hash);
-        beyond.collect()
+    let revocations = |is_one: &dyn Fn(&Action) -> bool| -> Vec<OperationHash> {
+        let beyond = document.since(known).filter(|(_, made)| is_one(&made.operation.action));
+        beyond.map(|(hash, _)| hash).collect()
     };
-    let mut removals = removals_of(&|gone| gone == user);
+    let mut removals =
+        revocations(&|action| matches!(action, Action::Remove { user: gone, .. } if gone == user));
     if removals.is_empty() {
-        removals = removals_of(&|gone| let_in_by.contains(gone));
+        removals = revocations(&|action| match action {
+            Action::Remove { user: gone, .. } => adds.iter().any(|add| add.by == *gone),
+            Action::DeviceRevoke(revoke) => adds.iter().any(|add| add.device == revoke.fields.device),
+            _ => false,
+        });
     }
     removals.retain(|hash| document.verdict(hash) == Some(Verdict::Counts));
     removals.truncate(UPDATE_HEADS_MAX);

@@ -296,7 +296,7 @@ pub(in crate::engine) fn welcome_again(ctx: &mut Context<'_>, user: &UserId) -> 
     for group in ctx.tx.groups_of(user)? {
         let is_unheard = ctx.tx.member(&group, user)?.is_some_and(|member| member.introduced.is_empty());
         let is_in = ctx.groups.view(&group).is_some_and(|view| view.is_in(user));
-        if is_unheard && is_in && farewells::let_in_by(ctx, &group, user).contains(&ctx.me.user) {
+        if is_unheard && is_in && farewells::did_let_in(ctx, &group, user) {
             welcome_due(ctx, &group, user)?;
         }
     }

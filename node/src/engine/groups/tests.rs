@@ -4,13 +4,14 @@ use undertone_protocol::ids::{
     ConversationId, CurveKey, DeviceId, Handle, MailboxId, RelayId, Secret, UserId,
 };
 use undertone_protocol::keys::{
-    Certificate, DeliveryGrant, DeviceKey, DeviceList, IdentityKey, ListedDevice, MailboxAddress, Name,
-    RelayAddress,
+    Certificate, DeliveryGrant, DeviceKey, DeviceList, DeviceRevoke, DeviceRevokeFields, IdentityKey,
+    ListedDevice, MailboxAddress, Name, RelayAddress,
 };
 use undertone_protocol::limits::REMOVED_TOKEN_LIFE;
 use undertone_protocol::membership::{Action, GroupUpdate, Operation, Person, Role, SignedOperation};
 use undertone_protocol::token::{Step, TokenGrant};
 
+use super::farewells::tell_gone;
 use super::{create, heard_of, not_reached, operate, rounds, sweep, update_received, welcome, welcome_again};
 use crate::engine::agenda::Side;
 use crate::engine::circle::Circle;
@@ -341,5 +342,30 @@ fn whoever_is_put_out_is_welcomed_no_more() {
         operate(ctx, &group, Action::Remove { user, cut: None }).unwrap().unwrap();
         welcome_again(ctx, &user).unwrap();
         assert!(!ctx.tx.member(&group.id, &user).unwrap().unwrap().welcome_due);
+    });
+}
+
+/// Nobody put them out, but what let them in does not count.
+#[test]
+fn whoever_was_let_in_with_a_revoked_device_is_told_of_that() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let user = identity(5).user();
+        contact(ctx, 5);
+        listed(ctx, 5);
+        changes(ctx, &group, 1, Action::Add { user, role: Role::Member });
+        let knows = ctx.groups.heads(&group.id);
+        let lost = device(1).device();
+        let list = person(1, &[]).device_list.hash();
+        let conversation = group.id;
+        let fields =
+            DeviceRevokeFields { user: identity(1).user(), list, device: lost, conversation, cut: None };
+        let revoke = DeviceRevoke::issue_in_group(&identity(1), fields, None);
+        operate(ctx, &group, Action::DeviceRevoke(Box::new(revoke))).unwrap().unwrap();
+        assert!(!ctx.groups.view(&group.id).unwrap().is_in(&user));
+        ctx.agenda.updates.clear();
+        tell_gone(ctx, &group.id, &user, &device(5).device(), &knows);
+        let told = ctx.agenda.updates.get(&(group.id, device(5).device())).map(|update| &update.named);
+        assert_eq!(told.map(|named| named.iter().copied().collect()), Some(ctx.groups.heads(&group.id)));
     });
 }
