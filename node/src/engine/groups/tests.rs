@@ -11,7 +11,7 @@ use undertone_protocol::limits::REMOVED_TOKEN_LIFE;
 use undertone_protocol::membership::{Action, GroupUpdate, Operation, Person, Role, SignedOperation};
 use undertone_protocol::token::{Step, TokenGrant};
 
-use super::{create, heard_of, not_reached, operate, rounds, sweep, update_received};
+use super::{create, heard_of, not_reached, operate, rounds, sweep, tell_late, update_received};
 use crate::engine::agenda::Side;
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
@@ -312,5 +312,23 @@ fn whoever_is_back_after_a_day_gets_another_token() {
         assert_eq!(token(ctx), None);
         operate(ctx, &group, Action::Add { user, role: Role::Member }).unwrap().unwrap();
         assert_ne!(token(ctx).unwrap(), before);
+    });
+}
+
+/// Or a device that could not be reached when its user was put out writes on for ever, and for nobody.
+#[test]
+fn who_is_out_is_told_so_when_they_can_be_reached() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        for seed in 1..3 {
+            listed(ctx, seed);
+        }
+        operate(ctx, &group, Action::Remove { user: identity(1).user(), cut: None }).unwrap().unwrap();
+        ctx.agenda.updates.clear();
+        for seed in 1..3 {
+            tell_late(ctx, &identity(seed).user(), &device(seed).device()).unwrap();
+        }
+        let named = ctx.agenda.updates.iter().map(|((_, device), update)| (*device, update.named.len()));
+        assert_eq!(named.collect::<Vec<_>>(), [(device(1).device(), 1)]);
     });
 }
