@@ -13,7 +13,7 @@ use super::fetches::Fetches;
 use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
-use super::{acknowledging, clock, history, introductions, lists, own_list};
+use super::{acknowledging, clock, groups, history, introductions, lists, own_list};
 use crate::store::{Contact, ContactState, PeerDevice, StoreError};
 
 /// Users whose bundles are looked for in one go.
@@ -187,7 +187,11 @@ pub(super) fn fetched(
         history::reached(ctx, &user, &device)?;
     }
     goes_on(ctx, &user)?;
-    if is_new { meet(ctx, &user) } else { Ok(()) }
+    if !is_new {
+        return Ok(());
+    }
+    groups::tell_late(ctx, &user, &device)?;
+    meet(ctx, &user)
 }
 
 /// A device that could not be reached before gets what it missed.

@@ -1,11 +1,11 @@
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// How many signatures a thread remembers; beyond that it begins anew.
 const REMEMBERED_MAX: usize = 1 << 16;
 
 thread_local! {
-    static GOOD: RefCell<Option<HashSet<[u8; 32]>>> = const { RefCell::new(None) };
+    static GOOD: RefCell<Option<BTreeSet<[u8; 32]>>> = const { RefCell::new(None) };
 }
 
 /// For as long as it lives, its thread checks no signature again that it found good. A simulated world has all devices in one
@@ -16,7 +16,7 @@ pub struct VerifiedOnce(());
 impl VerifiedOnce {
     /// From now on, and with nothing remembered yet.
     pub fn begin() -> Self {
-        GOOD.set(Some(HashSet::new()));
+        GOOD.set(Some(BTreeSet::new()));
         Self(())
     }
 }
@@ -49,7 +49,7 @@ pub(crate) fn is_good(parts: [&[u8]; 4]) {
     });
 }
 
-fn remember(good: &mut HashSet<[u8; 32]>, name: [u8; 32]) {
+fn remember(good: &mut BTreeSet<[u8; 32]>, name: [u8; 32]) {
     if good.len() >= REMEMBERED_MAX {
         good.clear();
     }

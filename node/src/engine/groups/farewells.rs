@@ -119,6 +119,19 @@ pub(super) fn tell_gone(
     update.below = known.to_vec();
 }
 
+/// A device can be reached that could not be before: of each group that its user is out of it is told so, as what would
+/// have told it was not sent.
+pub(in crate::engine) fn tell_late(
+    ctx: &mut Context<'_>,
+    user: &UserId,
+    device: &DeviceId,
+) -> Result<(), StoreError> {
+    for group in ctx.tx.groups_of(user)? {
+        tell_gone(ctx, &group, user, device, &[]);
+    }
+    Ok(())
+}
+
 /// For a device that is out: what put it out, what that stands on, and whose it is. Or it is asked for what it has.
 pub(super) fn for_gone(
     ctx: &Context<'_>,

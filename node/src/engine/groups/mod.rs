@@ -26,7 +26,7 @@ mod own_devices;
 pub(super) use absence::was_out_meanwhile;
 pub(super) use changes::{create, cut_of, may, operate};
 pub(super) use entries::admit_entry;
-pub(super) use farewells::tell_removed;
+pub(super) use farewells::{tell_late, tell_removed};
 pub(super) use judging::judge_entry;
 pub(super) use meeting::{
     admit as admit_introduction, introduce_again, welcome_again, welcome_due as welcome,

@@ -12,7 +12,9 @@ use undertone_protocol::membership::{Action, GroupUpdate, Operation, Person, Rol
 use undertone_protocol::token::{Step, TokenGrant};
 
 use super::farewells::tell_gone;
-use super::{create, heard_of, not_reached, operate, rounds, sweep, update_received, welcome, welcome_again};
+use super::{
+    create, heard_of, not_reached, operate, rounds, sweep, tell_late, update_received, welcome, welcome_again,
+};
 use crate::engine::agenda::Side;
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
@@ -367,5 +369,23 @@ fn whoever_was_let_in_with_a_revoked_device_is_told_of_that() {
         tell_gone(ctx, &group.id, &user, &device(5).device(), &knows);
         let told = ctx.agenda.updates.get(&(group.id, device(5).device())).map(|update| &update.named);
         assert_eq!(told.map(|named| named.iter().copied().collect()), Some(ctx.groups.heads(&group.id)));
+    });
+}
+
+/// Or a device that could not be reached when its user was put out writes on for ever, and for nobody.
+#[test]
+fn who_is_out_is_told_so_when_they_can_be_reached() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        for seed in 1..3 {
+            listed(ctx, seed);
+        }
+        operate(ctx, &group, Action::Remove { user: identity(1).user(), cut: None }).unwrap().unwrap();
+        ctx.agenda.updates.clear();
+        for seed in 1..3 {
+            tell_late(ctx, &identity(seed).user(), &device(seed).device()).unwrap();
+        }
+        let named = ctx.agenda.updates.iter().map(|((_, device), update)| (*device, update.named.len()));
+        assert_eq!(named.collect::<Vec<_>>(), [(device(1).device(), 1)]);
     });
 }
