@@ -3,7 +3,11 @@
 mod malformed;
 mod padding;
 mod signed;
+#[cfg(any(test, feature = "testing"))]
+mod verified;
 
 pub use malformed::{Malformed, decode, required, version_and_suite};
 pub use padding::{pad, padded_len, unpad};
 pub use signed::{BadSignature, Label, Signature, Signed, sign, verify};
+#[cfg(any(test, feature = "testing"))]
+pub use verified::VerifiedOnce;

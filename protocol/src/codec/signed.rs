@@ -111,16 +111,16 @@ impl Signed {
 pub fn sign(label: Label, key: &SigningKey, body: impl Into<Bytes>) -> Signed {
     let body = body.into();
     let signature = key.sign(&label.message(&body)).to_bytes();
-    #[cfg(feature = "testing")]
-    crate::testing::is_good([label.as_str().as_bytes(), key.verifying_key().as_bytes(), &signature, &body]);
+    #[cfg(any(test, feature = "testing"))]
+    super::verified::is_good([label.as_str().as_bytes(), key.verifying_key().as_bytes(), &signature, &body]);
     Signed { body, signature }
 }
 
 /// Checks a signature over `body` under `label`.
 pub fn verify(label: Label, key: &[u8; 32], body: &[u8], signature: &Signature) -> Result<(), BadSignature> {
     let check = || verify_strictly(label, key, body, signature);
-    #[cfg(feature = "testing")]
-    let check = || crate::testing::verified_once([label.as_str().as_bytes(), key, signature, body], check);
+    #[cfg(any(test, feature = "testing"))]
+    let check = || super::verified::verified_once([label.as_str().as_bytes(), key, signature, body], check);
     check()
 }
 

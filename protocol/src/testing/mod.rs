@@ -2,13 +2,12 @@
 
 pub mod membership_model;
 mod model_crypto;
-mod verified;
 
 #[cfg(test)]
 pub(crate) use given::Given;
 pub use model_crypto::ModelCrypto;
-pub use verified::VerifiedOnce;
-pub(crate) use verified::{is_good, verified_once};
+
+pub use crate::codec::VerifiedOnce;
 
 #[cfg(test)]
 mod given;

@@ -6,6 +6,7 @@ use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, OperationHash, 
 use undertone_protocol::limits::{LARGE_GROUP_MEMBERS, UPDATE_HEADS_MAX};
 use undertone_protocol::membership::{Action, GroupUpdate, Person, Role, SignedOperation, Verdict};
 
+use super::let_in::let_in;
 use super::meeting;
 use crate::engine::agenda::Update;
 use crate::engine::context::Context;
@@ -47,33 +48,6 @@ pub(super) fn tell_void(
 
 fn devices_of(ctx: &Context<'_>, user: &UserId) -> Result<Vec<DeviceId>, StoreError> {
     Ok(ctx.tx.contact(user)?.map(|person| own::authorised(ctx, &person)).unwrap_or_default())
-}
-
-/// How somebody was let in, whether it counts or not.
-struct LetIn {
-    by: UserId,
-    device: DeviceId,
-    operation: OperationHash,
-}
-
-fn let_in(ctx: &mut Context<'_>, group: &ConversationId, who: &UserId) -> Vec<LetIn> {
-    let Some(document) = ctx.groups.document(group) else { return Vec::new() };
-    let adds = document.since(&[]).filter(|(_, made)| match &made.operation.action {
-        Action::Add { user, .. } => user == who,
-        _ => false,
-    });
-    let adds: Vec<_> = adds.map(|(operation, made)| (operation, made.operation.device)).collect();
-    let user_of = |device: &DeviceId| match own::is_own(ctx, device) {
-        true => Some(ctx.me.user),
-        false => ctx.agenda.devices.get(device).copied(),
-    };
-    let known = |(operation, device)| Some(LetIn { by: user_of(&device)?, device, operation });
-    adds.into_iter().filter_map(known).collect()
-}
-
-/// Whether this user ever let somebody in, whether it counts or not.
-pub(super) fn did_let_in(ctx: &mut Context<'_>, group: &ConversationId, who: &UserId) -> bool {
-    let_in(ctx, group, who).iter().any(|add| add.by == ctx.me.user)
 }
 
 /// A device says by what it knows whether it knows that its user is out: else it is told, in a large group by admins, and by

@@ -13,7 +13,8 @@ use undertone_protocol::membership::{GroupUpdate, Person};
 use undertone_protocol::token::Step;
 use undertone_protocol::wire::pairwise::Body;
 
-use super::{farewells, rounds, views};
+use super::let_in::did_let_in;
+use super::{rounds, views};
 use crate::engine::addresses;
 use crate::engine::circle::{Circle, name_of};
 use crate::engine::clock;
@@ -296,7 +297,7 @@ pub(in crate::engine) fn welcome_again(ctx: &mut Context<'_>, user: &UserId) -> 
     for group in ctx.tx.groups_of(user)? {
         let is_unheard = ctx.tx.member(&group, user)?.is_some_and(|member| member.introduced.is_empty());
         let is_in = ctx.groups.view(&group).is_some_and(|view| view.is_in(user));
-        if is_unheard && is_in && farewells::did_let_in(ctx, &group, user) {
+        if is_unheard && is_in && did_let_in(ctx, &group, user) {
             welcome_due(ctx, &group, user)?;
         }
     }

@@ -5,6 +5,7 @@
 mod absence;
 pub(super) mod departures;
 mod judging;
+mod let_in;
 mod rounds;
 mod seeking;
 mod views;

@@ -28,7 +28,7 @@ impl Drop for VerifiedOnce {
 }
 
 /// `check`, unless it was found good before. `parts` must say all that `check` depends on.
-pub(crate) fn verified_once<E>(parts: [&[u8]; 4], check: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+pub(super) fn verified_once<E>(parts: [&[u8]; 4], check: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
     GOOD.with_borrow_mut(|good| {
         let Some(good) = good else { return check() };
         let name = name(parts);
@@ -41,7 +41,7 @@ pub(crate) fn verified_once<E>(parts: [&[u8]; 4], check: impl FnOnce() -> Result
 }
 
 /// Spares the check of what was just signed.
-pub(crate) fn is_good(parts: [&[u8]; 4]) {
+pub(super) fn is_good(parts: [&[u8]; 4]) {
     GOOD.with_borrow_mut(|good| {
         if let Some(good) = good {
             remember(good, name(parts));
