@@ -125,7 +125,8 @@ fn lacks_some(
 ) -> Result<bool, StoreError> {
     let held = acknowledged::of(tx, conversation, device)?.delivered;
     let last = log::frontier_of(tx, conversation, &me.device)?.seq;
-    Ok(held.get(&me.device).is_some_and(|item| item.seq < last))
+    let spoke = tx.acknowledgement(conversation, device)?.is_some();
+    Ok(spoke && held.get(&me.device).map_or(0, |item| item.seq) < last)
 }
 
 fn devices_of_contacts(me: &Me, tx: &dyn NodeTx) -> Result<Vec<(DeviceId, ConversationId)>, StoreError> {
@@ -321,7 +322,7 @@ fn lacking(
             from = last.entry.header.seq.checked_add(1);
             for stored in page {
                 let seq = stored.entry.header.seq;
-                if item.covers(seq) || seq > end || !offered.covers(ctx, circle, (to, item), &stored) {
+                if item.covers(seq) || seq > end || !offered.covers(ctx, circle, (to, item), &stored)? {
                     continue;
                 }
                 // Contacts refuse what is beyond a cut.

@@ -1,9 +1,10 @@
 //! Which entries a device gets from here that others wrote, or that go out no more by themselves.
 
 use undertone_protocol::entry::Content;
-use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, UserId};
 use undertone_protocol::limits::ENVELOPE_TTL_MAX;
 use undertone_protocol::log::FrontierItem;
+use undertone_protocol::receipts::Tick;
 
 use super::circle::Circle;
 use super::context::Context;
@@ -67,8 +68,9 @@ impl Offered {
             Self::All | Self::Before => u64::MAX,
             Self::Gaps => item.last(),
             // What says nothing any more is not sealed again, so it may be the end that is lacked.
-            Self::OldGaps | Self::GoneGaps if item.last() > 0 => u64::MAX,
-            Self::OldGaps | Self::GoneGaps => 0,
+            Self::OldGaps if item.last() > 0 => u64::MAX,
+            Self::OldGaps => 0,
+            Self::GoneGaps => u64::MAX,
         }
     }
 
@@ -79,8 +81,8 @@ impl Offered {
         circle: &Circle,
         (to, item): (&Contact, &FrontierItem),
         stored: &StoredEntry,
-    ) -> bool {
-        match self {
+    ) -> Result<bool, StoreError> {
+        Ok(match self {
             Self::None => false,
             Self::All | Self::Gaps => true,
             // Whoever was put out was not sent the entry by which they were.
@@ -93,9 +95,18 @@ impl Offered {
                 stored.entry.body.is_gone()
                     || (is_between && ctx.now.since(stored.received) >= ENVELOPE_TTL_MAX)
             }
-            Self::GoneGaps => stored.entry.body.is_gone(),
-        }
+            // A device that holds nothing may be new, and all from before is not for it; but what none of theirs ever got
+            // is lacked.
+            Self::GoneGaps => {
+                stored.entry.body.is_gone() && (item.last() > 0 || got_nowhere(ctx, &stored.entry.id)?)
+            }
+        })
     }
+}
+
+/// Whether no device of a contact's ever had an entry of this device.
+fn got_nowhere(ctx: &Context<'_>, entry: &EntryId) -> Result<bool, StoreError> {
+    Ok(ctx.tx.delivery(entry)?.is_some_and(|delivery| delivery.tick < Tick::Delivered))
 }
 
 /// Whether this device hands over to a member what was written before they came in.
