@@ -1,7 +1,7 @@
 //! Which entries a device gets from here that others wrote, or that go out no more by themselves.
 
 use undertone_protocol::entry::Content;
-use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 use undertone_protocol::limits::ENVELOPE_TTL_MAX;
 use undertone_protocol::log::FrontierItem;
 use undertone_protocol::receipts::Tick;
@@ -68,9 +68,7 @@ impl Offered {
             Self::All | Self::Before => u64::MAX,
             Self::Gaps => item.last(),
             // What says nothing any more is not sealed again, so it may be the end that is lacked.
-            Self::OldGaps if item.last() > 0 => u64::MAX,
-            Self::OldGaps => 0,
-            Self::GoneGaps => u64::MAX,
+            Self::OldGaps | Self::GoneGaps => u64::MAX,
         }
     }
 
@@ -92,21 +90,22 @@ impl Offered {
             }
             Self::OldGaps => {
                 let is_between = stored.entry.header.seq < item.last();
-                stored.entry.body.is_gone()
-                    || (is_between && ctx.now.since(stored.received) >= ENVELOPE_TTL_MAX)
+                (is_between && ctx.now.since(stored.received) >= ENVELOPE_TTL_MAX)
+                    || is_gone_for(ctx, item, stored)?
             }
-            // A device that holds nothing may be new, and all from before is not for it; but what none of theirs ever got
-            // is lacked.
-            Self::GoneGaps => {
-                stored.entry.body.is_gone() && (item.last() > 0 || got_nowhere(ctx, &stored.entry.id)?)
-            }
+            Self::GoneGaps => is_gone_for(ctx, item, stored)?,
         })
     }
 }
 
-/// Whether no device of a contact's ever had an entry of this device.
-fn got_nowhere(ctx: &Context<'_>, entry: &EntryId) -> Result<bool, StoreError> {
-    Ok(ctx.tx.delivery(entry)?.is_some_and(|delivery| delivery.tick < Tick::Delivered))
+/// Whether an entry says nothing any more, and is lacked without that. A device that holds nothing of its author may be
+/// new, and all from before is not for it; but what nobody ever got is lacked.
+fn is_gone_for(ctx: &Context<'_>, item: &FrontierItem, stored: &StoredEntry) -> Result<bool, StoreError> {
+    if !stored.entry.body.is_gone() || item.last() > 0 {
+        return Ok(stored.entry.body.is_gone());
+    }
+    let delivery = ctx.tx.delivery(&stored.entry.id)?;
+    Ok(delivery.is_some_and(|delivery| delivery.tick < Tick::Delivered))
 }
 
 /// Whether this device hands over to a member what was written before they came in.

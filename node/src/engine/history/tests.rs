@@ -2,12 +2,13 @@ use undertone_protocol::entry::{Act, Annotation, Content, EntryBody, Text};
 use undertone_protocol::ids::{CurveKey, EntryId, Secret};
 use undertone_protocol::keys::{Certificate, DeviceKey, IdentityKey, ListedDevice, Name};
 use undertone_protocol::limits::DELETED_BODY_LIFE;
+use undertone_protocol::receipts::Tick;
 
 use super::super::agenda::Side;
 use super::super::tests::{START, on_a_device};
 use super::super::{names, vanishing, writing};
 use super::*;
-use crate::store::Acknowledged;
+use crate::store::{Acknowledged, Delivery};
 
 fn contact(ctx: &mut Context<'_>) -> (Contact, DeviceId) {
     let (identity, device) =
@@ -72,5 +73,27 @@ fn a_device_that_has_all_is_not_looked_at_when_a_text_is_dropped() {
         ctx.now = ctx.now.after(DELETED_BODY_LIFE);
         vanishing::due(ctx).unwrap();
         assert!(!ctx.agenda.compare.contains_key(&which));
+    });
+}
+
+/// A device that is new is not given what was before it.
+#[test]
+fn where_nobody_has_anything_only_what_nobody_ever_got_is_lacked() {
+    on_a_device(|ctx| {
+        let (contact, device) = contact(ctx);
+        let [lost, seen] =
+            ["lost", "seen"].map(|text| writes(ctx, &contact, Content::Text(Text::plain(text))));
+        for entry in [lost, seen] {
+            writes(ctx, &contact, Content::Annotation(Annotation { entry, act: Act::Delete }));
+        }
+        let delivery = ctx.tx.delivery(&seen).unwrap().unwrap();
+        ctx.tx.put_delivery(&Delivery { tick: Tick::Read, ..delivery }).unwrap();
+        ctx.now = ctx.now.after(DELETED_BODY_LIFE);
+        vanishing::due(ctx).unwrap();
+        ctx.now = ctx.now.after(ARRIVAL);
+        let circle = Circle::Direct(Box::new(contact.clone()));
+        let lacking = lacking(ctx, &circle, (&contact, &device, false), &Frontier::default()).unwrap();
+        let entries: Vec<EntryId> = lacking.entries.iter().map(|stored| stored.entry.id).collect();
+        assert_eq!(entries, [lost]);
     });
 }
