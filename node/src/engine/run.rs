@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use undertone_protocol::crypto::Crypto;
-use undertone_protocol::ids::DeviceId;
+use undertone_protocol::ids::{DeviceId, UserId};
 use undertone_protocol::keys::DeviceList;
 use undertone_protocol::time::Timestamp;
 
@@ -281,11 +281,19 @@ struct Parts<'a> {
     walk: &'a mut Walk,
 }
 
-/// Whose these devices are by their own bundles.
-fn note_proved(tx: &dyn NodeTx, agenda: &mut Agenda, list: &DeviceList) -> Result<(), StoreError> {
-    for listed in &list.devices {
-        if let Some(peer) = tx.peer_device(&listed.certificate.device)? {
-            agenda.note_device(peer.device, peer.user);
+/// A user's list names these devices. Where another one's did before, a device's own bundle says whose it is.
+pub(super) fn note_listed(
+    tx: &dyn NodeTx,
+    agenda: &mut Agenda,
+    user: UserId,
+    list: &DeviceList,
+) -> Result<(), StoreError> {
+    agenda.note_devices(user, list);
+    for device in list.devices.iter().map(|listed| listed.certificate.device) {
+        if agenda.devices.get(&device) != Some(&user)
+            && let Some(peer) = tx.peer_device(&device)?
+        {
+            agenda.note_device(device, peer.user);
         }
     }
     Ok(())
@@ -299,8 +307,7 @@ fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreE
     agenda.note_devices(me.user, &me.account.device_list);
     for contact in tx.contacts()? {
         if let Some(list) = &contact.device_list {
-            agenda.note_devices(contact.user, list);
-            note_proved(tx, &mut agenda, list)?;
+            note_listed(tx, &mut agenda, contact.user, list)?;
         }
         // Members of groups who are no contacts have no conversation of their own.
         if contact.state == ContactState::Member {

@@ -1,9 +1,15 @@
-use undertone_protocol::ids::{CurveKey, UserId};
-use undertone_protocol::keys::{Certificate, DeviceKey, ListedDevice, Name};
+use bytes::Bytes;
+use undertone_protocol::crypto::XWingKey;
+use undertone_protocol::ids::{CurveKey, Secret, UserId};
+use undertone_protocol::keys::{
+    Bundle, BundleFields, Certificate, DeviceKey, DeviceList, IdentityKey, ListedDevice, Name,
+};
 
 use super::super::own_list;
+use super::super::run::note_listed;
 use super::super::tests::{START, on_a_device};
 use super::*;
+use crate::store::PeerDevice;
 
 /// Or what it says before its bundle was fetched is refused for good.
 #[test]
@@ -33,5 +39,35 @@ fn a_device_stays_the_one_of_whom_it_was_known_to_be() {
         ctx.agenda.note_device(ctx.me.device, other);
         ctx.agenda.note_devices(liar, &list);
         assert_eq!(ctx.agenda.devices.get(&ctx.me.device), Some(&other), "by its own signature");
+    });
+}
+
+/// Contacts are read in the order of their names: the one who lies may come first.
+#[test]
+fn at_a_start_a_device_is_the_one_of_whom_it_signed_that_it_is() {
+    on_a_device(|ctx| {
+        let identity = IdentityKey::from_seed(&Secret::new([8; 32]));
+        let key = DeviceKey::random(ctx.rng);
+        let (device, user, liar) = (key.device(), identity.user(), UserId::new([9; 32]));
+        let (name, curve) = (Name::new("phone").unwrap(), CurveKey::new([9; 32]));
+        let certificate = Certificate::issue(&identity, device, curve, name, START);
+        let listed = ListedDevice { certificate: certificate.clone(), revoked: false };
+        let device_list = DeviceList::issue(&identity, None, vec![listed]);
+        let xwing = XWingKey::from_seed(Secret::new([8; 32]));
+        let fields = BundleFields {
+            certificate,
+            device_list: device_list.clone(),
+            xwing_key: Bytes::copy_from_slice(xwing.public().as_bytes()),
+            fallback_prekey: curve,
+            mailboxes: Vec::new(),
+            issued: START,
+        };
+        let bundle = Bundle::issue(&key, fields);
+        ctx.tx.put_peer_device(&PeerDevice { device, user, bundle, prekey: None, fetched: START }).unwrap();
+        for listing in [liar, user, liar] {
+            note_listed(ctx.tx, ctx.agenda, listing, &device_list).unwrap();
+            assert!(listing == liar || ctx.agenda.devices.get(&device) == Some(&user));
+        }
+        assert_eq!(ctx.agenda.devices.get(&device), Some(&user));
     });
 }
