@@ -1,7 +1,7 @@
 //! What the user's devices tell each other of contacts: records in the account conversation, of which the causally
 //! maximal one counts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::{AccountRecord, AccountState, Content, EntryBody};
@@ -17,6 +17,9 @@ use super::{
 use crate::event::Event;
 use crate::log;
 use crate::store::{Block, Contact, ContactState, StoreError};
+
+/// So far back a device looks at what a record replaces.
+const PAST_RECORDS_MAX: usize = 64;
 
 /// Tells the other devices what changed here.
 pub(super) fn tell_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
@@ -107,7 +110,9 @@ pub(super) fn follow_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         // Of concurrent ones all devices choose the same.
         records.sort_by_key(|(entry, record)| (record.state, *entry));
         if let Some((_, mut record)) = records.pop() {
-            records.into_iter().rev().for_each(|(_, other)| learn_addresses(&mut record, other));
+            for (_, other) in records.into_iter().rev() {
+                learn(ctx, &mut record, other)?;
+            }
             let told_before = ctx.agenda.changed.contains(&user);
             let knows_better = follow(ctx, record)?;
             if knows_better {
@@ -120,19 +125,61 @@ pub(super) fn follow_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A concurrent record may tell of devices that this one does not know yet, or have been let in where this one still
-/// asks by the same invitation.
-fn learn_addresses(record: &mut AccountRecord, other: AccountRecord) {
-    let known: BTreeSet<DeviceId> = record.bundles.iter().map(|access| access.device).collect();
-    record.bundles.extend(other.bundles.into_iter().filter(|access| !known.contains(&access.device)));
+/// A concurrent record may tell of devices that this one does not know yet, have changed what this one only took over, or
+/// have been let in where this one still asks by the same invitation.
+fn learn(ctx: &Context<'_>, record: &mut AccountRecord, other: AccountRecord) -> Result<(), StoreError> {
     if record.invitation == other.invitation {
         let let_in = |device: &DeviceId| {
             other.grants.iter().any(|grant| grant.device == *device && !is_asking(grant, other.invitation))
         };
         record.grants.retain(|grant| !(is_asking(grant, record.invitation) && let_in(&grant.device)));
     }
-    let known: BTreeSet<DeviceId> = record.grants.iter().map(|grant| grant.device).collect();
-    record.grants.extend(other.grants.into_iter().filter(|grant| !known.contains(&grant.device)));
+    let (known_here, known_there) = (past_of(ctx, record)?, past_of(ctx, &other)?);
+    let was = |known: &[AccountRecord], of| known.iter().any(|said| said.invitation == of);
+    if was(&known_there, record.invitation) && !was(&known_here, other.invitation) {
+        record.invitation = other.invitation;
+    }
+    let known =
+        [&known_here, &known_there].map(|known| known.iter().flat_map(|said| &said.bundles).collect());
+    merge(&mut record.bundles, other.bundles, known, |access| access.device);
+    let known = [&known_here, &known_there].map(|known| known.iter().flat_map(|said| &said.grants).collect());
+    merge(&mut record.grants, other.grants, known, |grant| grant.device);
+    Ok(())
+}
+
+/// The records that one replaces, directly or further back, as far as this device has them.
+fn past_of(ctx: &Context<'_>, record: &AccountRecord) -> Result<Vec<AccountRecord>, StoreError> {
+    let (mut past, mut known) = (Vec::new(), BTreeSet::new());
+    let mut next: VecDeque<EntryId> = record.replaces.iter().copied().collect();
+    while let Some(id) = next.pop_front() {
+        if past.len() == PAST_RECORDS_MAX || !known.insert(id) {
+            continue;
+        }
+        if let Some(stored) = ctx.tx.entry(&id)?
+            && let Content::Account(said) = stored.entry.body.content
+        {
+            next.extend(&said.replaces);
+            past.push(*said);
+        }
+    }
+    Ok(past)
+}
+
+/// Adds what the other says of devices of which this one says nothing, or only what the other one knew and changed.
+/// `known`: what stood in what this one replaces, and in what the other one does.
+fn merge<T: PartialEq>(
+    own: &mut Vec<T>,
+    other: Vec<T>,
+    [known_here, known_there]: [Vec<&T>; 2],
+    device: fn(&T) -> DeviceId,
+) {
+    let unknown = |all: &[T], known: &[&T]| -> BTreeSet<DeviceId> {
+        all.iter().filter(|said| !known.contains(said)).map(device).collect()
+    };
+    let (own_word, others_word) = (unknown(own, &known_there), unknown(&other, &known_here));
+    own.retain(|said| own_word.contains(&device(said)) || !others_word.contains(&device(said)));
+    let known: BTreeSet<DeviceId> = own.iter().map(device).collect();
+    own.extend(other.into_iter().filter(|said| !known.contains(&device(said))));
 }
 
 /// Whether a token stands on the invitation, so that all it lets one do is ask.
@@ -205,15 +252,7 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
 
 /// Whether whoever wrote a record knew of a token, and chose another one.
 fn knew(ctx: &Context<'_>, record: &AccountRecord, token: &Handle) -> Result<bool, StoreError> {
-    for id in &record.replaces {
-        if let Some(stored) = ctx.tx.entry(id)?
-            && let Content::Account(replaced) = stored.entry.body.content
-            && replaced.token == *token
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(past_of(ctx, record)?.iter().any(|replaced| replaced.token == *token))
 }
 
 /// What a contact is called of whom another device told. Two contacts may have got one name at the same time on two
