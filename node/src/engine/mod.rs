@@ -65,6 +65,7 @@ mod ticks;
 mod progress;
 
 mod sealing;
+mod sender_keys;
 mod received_keys;
 
 mod offered;

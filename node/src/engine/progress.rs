@@ -12,7 +12,7 @@ use super::agenda::Progress;
 use super::circle::Circle;
 use super::context::Context;
 use super::ticks;
-use crate::store::{Delivery, StoreError};
+use crate::store::{Delivery, Purpose, StoreError};
 
 /// A device said what it has of this device's messages.
 pub(super) fn note(
@@ -89,8 +89,7 @@ pub(super) fn look_again(ctx: &mut Context<'_>, conversation: &ConversationId) -
     ctx.agenda.progress.remove(conversation);
     let Some(circle @ Circle::Group(_)) = Circle::of(ctx, conversation)? else { return Ok(()) };
     for mut delivery in ctx.tx.deliveries_unread(conversation)? {
-        // One that no relay has for those who are left is not there yet.
-        if delivery.tick < Tick::Sent {
+        if delivery.tick < Tick::Sent && is_on_its_way(ctx, &delivery)? {
             continue;
         }
         let tick = of_group(ctx, &circle, &delivery)?;
@@ -100,6 +99,11 @@ pub(super) fn look_again(ctx: &mut Context<'_>, conversation: &ConversationId) -
         }
     }
     Ok(())
+}
+
+/// Whether no relay has a message for those who are left. One that says nothing any more goes nowhere.
+fn is_on_its_way(ctx: &Context<'_>, delivery: &Delivery) -> Result<bool, StoreError> {
+    Ok(!delivery.sealed || !ctx.tx.outbox_heads_of(&Purpose::Entry(delivery.entry))?.is_empty())
 }
 
 /// Remembers what the members' devices ever said, so that it is not read for each message.

@@ -1,35 +1,23 @@
-//! Sender keys: who gets them, when a new one is made, and what is sealed under them.
+//! What waits is sealed, under this device's sender keys, for those who take part.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use prost::Message;
 use rand_core::Rng;
-use undertone_protocol::codec::Signed;
-use undertone_protocol::crypto::{
-    HeaderKey, KeyPackage, MegolmMessage, PackageEnds, SenderKeyInfo, encrypt_content,
-};
+use undertone_protocol::crypto::{HeaderKey, MegolmMessage, encrypt_content};
 use undertone_protocol::entry::{Content, SignedEntry};
-use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
-use undertone_protocol::limits::{OUTBOX_ITEMS_MAX, SENDER_KEY_MESSAGES_MAX};
+use undertone_protocol::ids::{DeviceId, UserId};
+use undertone_protocol::limits::OUTBOX_ITEMS_MAX;
 use undertone_protocol::receipts::Tick;
-use undertone_protocol::wire::pairwise::Body;
 
-use super::circle::{Circle, KeyLife};
+use super::circle::Circle;
 use super::context::Context;
+use super::sender_keys::{Copies, Round, hand_out, must_rotate, new_key};
 use super::{acknowledged, membership, outgoing, own, pairwise, progress};
-use crate::store::{Contact, Delivery, Purpose, SenderKey, StoreError};
+use crate::store::{Contact, Delivery, Purpose, StoreError};
 
 /// Messages of one conversation sealed in one go; what is left comes next.
 const SEAL_MAX: usize = 64;
-
-/// Under which header key something goes to whom: to the others, or to one's own other devices. A relay must not see
-/// that both get the same message.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Copies {
-    Theirs,
-    Own,
-}
 
 /// One of those who take part, with their devices: all of them, and those that something can be sealed for.
 struct Recipient {
@@ -120,9 +108,7 @@ fn seal_some(
         }
         let Some(stored) = ctx.tx.entry(&delivery.entry)? else { continue };
         if stored.entry.body.is_gone() {
-            // There is nothing to say any more: whoever sees that it is missing gets its header.
-            delivery.sealed = true;
-            ctx.tx.put_delivery(&delivery)?;
+            say_nothing(ctx, circle, recipients, delivery, &stored.entry)?;
             continue;
         }
         // The message, its copy, and a key for each device at most. What has no room waits.
@@ -144,6 +130,22 @@ fn keep_alone(ctx: &mut Context<'_>, unsealed: Vec<Delivery>) -> Result<(), Stor
         delivery.tick = Tick::Read;
         ctx.tx.put_delivery(&delivery)?;
         own::look_later(ctx, &delivery.conversation);
+    }
+    Ok(())
+}
+
+/// There is nothing to say any more: whoever sees that it is missing gets its header, if anybody is left for whom it was.
+fn say_nothing(
+    ctx: &mut Context<'_>,
+    circle: &Circle,
+    recipients: &[Recipient],
+    mut delivery: Delivery,
+    entry: &SignedEntry,
+) -> Result<(), StoreError> {
+    delivery.sealed = true;
+    ctx.tx.put_delivery(&delivery)?;
+    if concerned(ctx, circle, recipients, entry)?.is_empty() {
+        progress::sent(ctx, &entry.id)?;
     }
     Ok(())
 }
@@ -179,13 +181,7 @@ fn seal(
         None => Vec::new(),
     };
     let all = users(recipients.iter());
-    let mut concerned = Vec::with_capacity(recipients.len());
-    for recipient in recipients {
-        if is_for(ctx, circle, &recipient.person, entry)? {
-            concerned.push(recipient);
-        }
-    }
-    let users = users(concerned.into_iter());
+    let users = concerned(ctx, circle, recipients, entry)?;
     let mut key = match ctx.tx.sender_key(&delivery.conversation)? {
         Some(key) if !must_rotate(ctx, circle, &key, &all) => key,
         _ => new_key(ctx, delivery.conversation, &circle.key_life()),
@@ -244,6 +240,22 @@ fn seal(
     }
     own::look_later(ctx, &delivery.conversation);
     Ok(())
+}
+
+/// The devices that an entry is for, and whose each is.
+fn concerned(
+    ctx: &Context<'_>,
+    circle: &Circle,
+    recipients: &[Recipient],
+    entry: &SignedEntry,
+) -> Result<BTreeMap<DeviceId, UserId>, StoreError> {
+    let mut concerned = Vec::with_capacity(recipients.len());
+    for recipient in recipients {
+        if is_for(ctx, circle, &recipient.person, entry)? {
+            concerned.push(recipient);
+        }
+    }
+    Ok(users(concerned.into_iter()))
 }
 
 /// Whether an entry is for somebody: whoever came in since, or is back, gets what comes next. That they came in, whoever
@@ -306,113 +318,4 @@ fn put(
             Ok(())
         }
     }
-}
-
-fn must_rotate(
-    ctx: &Context<'_>,
-    circle: &Circle,
-    key: &SenderKey,
-    users: &BTreeMap<DeviceId, UserId>,
-) -> bool {
-    let siblings = own::siblings(ctx);
-    let life = circle.key_life();
-    key.turned
-        || ctx.now.since(key.made) >= life.age
-        || key.messages >= life.messages.min(SENDER_KEY_MESSAGES_MAX)
-        || key.holders.iter().any(|holder| !users.contains_key(holder))
-        || key.own_holders.iter().any(|holder| !siblings.contains(holder))
-}
-
-pub(super) fn new_key(ctx: &mut Context<'_>, conversation: ConversationId, life: &KeyLife) -> SenderKey {
-    let jitter_ms = u64::try_from(life.jitter.as_millis()).unwrap_or(u64::MAX);
-    let earlier_ms = if jitter_ms == 0 { 0 } else { ctx.rng.next_u64() % jitter_ms };
-    SenderKey {
-        conversation,
-        state: ctx.crypto.new_sender_key(),
-        header_key: HeaderKey::random(ctx.rng),
-        holders: Vec::new(),
-        own_header_key: HeaderKey::random(ctx.rng),
-        own_holders: Vec::new(),
-        made: ctx.now.before(Duration::from_millis(earlier_ms)),
-        messages: 0,
-        turned: false,
-    }
-}
-
-/// What keys are handed out for.
-struct Round<'a> {
-    circle: &'a Circle,
-    entry: &'a SignedEntry,
-    copies: Copies,
-    /// With which they travel in one publish.
-    group: u64,
-    /// The key at its present index.
-    info: &'a SenderKeyInfo,
-    /// Who has it already.
-    held: BTreeSet<DeviceId>,
-}
-
-/// Gives the key, at its present index, to those of a person's devices that don't have it.
-fn hand_out(
-    ctx: &mut Context<'_>,
-    round: &Round<'_>,
-    person: &Contact,
-    devices: &[DeviceId],
-    key: &mut SenderKey,
-) -> Result<(), StoreError> {
-    let Round { circle, entry, copies, group, info, ref held } = *round;
-    let header_key = match copies {
-        Copies::Theirs => key.header_key.clone(),
-        Copies::Own => key.own_header_key.clone(),
-    };
-    let lacking: Vec<DeviceId> = devices.iter().filter(|device| !held.contains(device)).copied().collect();
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    let first_seq = match circle {
-        Circle::Group(of) if copies == Copies::Theirs => {
-            ctx.tx.member(&of.id, &person.user)?.map_or(entry.header.seq, |member| member.from_seq)
-        }
-        _ => entry.header.seq,
-    };
-    let purpose = if own::is_me(ctx, person) { Purpose::OwnKey(entry.id) } else { Purpose::Key(entry.id) };
-    for device in lacking {
-        let package = package(ctx, person, &device, (&header_key, info), entry, first_seq);
-        let Some(payload) = pairwise::seal(ctx, person, &device, Body::KeyPackage(package.to_wire()), None)?
-        else {
-            continue;
-        };
-        outgoing::put(ctx, &person.user, &[device], purpose, group, payload)?;
-        match copies {
-            Copies::Theirs => key.holders.push(device),
-            Copies::Own => key.own_holders.push(device),
-        }
-    }
-    Ok(())
-}
-
-fn package(
-    ctx: &Context<'_>,
-    person: &Contact,
-    device: &DeviceId,
-    (header_key, info): (&HeaderKey, &SenderKeyInfo),
-    entry: &SignedEntry,
-    first_seq: u64,
-) -> Signed {
-    let package = KeyPackage {
-        ends: PackageEnds {
-            sender_user: ctx.me.user,
-            sender_device: ctx.me.device,
-            recipient_user: person.user,
-            recipient_device: *device,
-        },
-        conversation: entry.header.conversation,
-        session: info.session,
-        first_index: info.next_index,
-        next_seq: first_seq,
-        membership_heads: entry.header.membership_heads.clone(),
-        session_key: info.session_key.clone(),
-        header_key: header_key.clone(),
-    };
-    package.sign(ctx.me.key.signing_key())
 }

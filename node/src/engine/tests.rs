@@ -25,7 +25,7 @@ use super::documents::Documents;
 use super::links::{Links, MAX_LINKS};
 use super::setup::{NewAccount, Origin, create_account};
 use super::types::{NetOutput, Outputs};
-use super::{direct, inbox, received_keys, sealing};
+use super::{direct, inbox, received_keys, sender_keys};
 use crate::store::{Contact, ContactState, Cut, Group, MemoryStore, NodeStore, Standing};
 
 pub(super) const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
@@ -359,13 +359,13 @@ fn keys_of_groups_that_were_made_together_are_not_renewed_together() {
             added: START,
         };
         let circle = Circle::Group(group.clone());
-        let made = |ctx: &mut Context<'_>| sealing::new_key(ctx, group.id, &circle.key_life()).made;
+        let made = |ctx: &mut Context<'_>| sender_keys::new_key(ctx, group.id, &circle.key_life()).made;
         let made: BTreeSet<_> = (0..100).map(|_| made(ctx)).collect();
         let (first, last) = (*made.first().unwrap(), *made.last().unwrap());
         assert!(made.len() > 90 && last <= START && START.since(first) < GROUP_ROTATION_JITTER);
         assert!(last.since(first) > GROUP_ROTATION_JITTER / 2);
         let contact = ctx.tx.contact(&ctx.me.user).unwrap().unwrap();
         let direct = Circle::Direct(Box::new(contact));
-        assert_eq!(sealing::new_key(ctx, group.id, &direct.key_life()).made, START);
+        assert_eq!(sender_keys::new_key(ctx, group.id, &direct.key_life()).made, START);
     });
 }
