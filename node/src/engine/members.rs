@@ -44,7 +44,7 @@ pub(super) fn list_changed(
         let next = member.token.after(&list.hash());
         let former = std::mem::replace(&mut member.token, next);
         member.former_tokens.push(former);
-        member.introduction_due = true;
+        member.introduction_due = member.is_in();
         ctx.tx.put_member(&member)?;
         ctx.agenda.meet.insert((group, list.user));
         ctx.agenda.progress.remove(&group);

@@ -6,7 +6,7 @@ use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, OperationHash, 
 use undertone_protocol::limits::{LARGE_GROUP_MEMBERS, UPDATE_HEADS_MAX};
 use undertone_protocol::membership::{Action, GroupUpdate, Person, Role, SignedOperation, Verdict};
 
-use super::let_in::let_in;
+use super::let_in::{did_let_in, let_in, undone_by};
 use super::meeting;
 use crate::engine::agenda::Update;
 use crate::engine::context::Context;
@@ -51,8 +51,7 @@ fn devices_of(ctx: &Context<'_>, user: &UserId) -> Result<Vec<DeviceId>, StoreEr
 }
 
 /// A device says by what it knows whether it knows that its user is out: else it is told, in a large group by admins, and by
-/// whoever let them in. Where nobody put them out, it is that they were let in by somebody who was put out, or with a device
-/// that was revoked.
+/// whoever let them in. Where nobody put them out, it is what voids that they were let in.
 pub(super) fn tell_gone(
     ctx: &mut Context<'_>,
     group: &ConversationId,
@@ -64,26 +63,23 @@ pub(super) fn tell_gone(
     if view.is_in(user) {
         return;
     }
-    let adds = let_in(ctx, group, user);
     let is_admin = view.role(&ctx.me.user).is_some_and(|role| role <= Role::Admin);
     let may_tell = is_admin
         || view.is_in(&ctx.me.user) && view.members.len() <= LARGE_GROUP_MEMBERS
-        || adds.iter().any(|add| add.by == ctx.me.user);
-    let Some(document) = ctx.groups.document(group).filter(|_| may_tell) else { return };
-    let revocations = |is_one: &dyn Fn(&Action) -> bool| -> Vec<OperationHash> {
-        let beyond = document.since(known).filter(|(_, made)| is_one(&made.operation.action));
-        beyond.map(|(hash, _)| hash).collect()
-    };
-    let mut removals =
-        revocations(&|action| matches!(action, Action::Remove { user: gone, .. } if gone == user));
-    if removals.is_empty() {
-        removals = revocations(&|action| match action {
-            Action::Remove { user: gone, .. } => adds.iter().any(|add| add.by == *gone),
-            Action::DeviceRevoke(revoke) => adds.iter().any(|add| add.device == revoke.fields.device),
-            _ => false,
-        });
+        || did_let_in(ctx, group, user);
+    if !may_tell {
+        return;
     }
-    removals.retain(|hash| document.verdict(hash) == Some(Verdict::Counts));
+    let undone_by = undone_by(ctx, group, user);
+    let Some(document) = ctx.groups.document(group) else { return };
+    let puts_out = |made: &SignedOperation| matches!(made.operation.action, Action::Remove { user: gone, .. } if gone == *user);
+    let beyond = document.since(known).filter(|(hash, _)| document.verdict(hash) == Some(Verdict::Counts));
+    let beyond: Vec<(OperationHash, bool)> = beyond.map(|(hash, made)| (hash, puts_out(made))).collect();
+    let mut removals: Vec<OperationHash> =
+        beyond.iter().filter(|(_, puts_out)| *puts_out).map(|(hash, _)| *hash).collect();
+    if removals.is_empty() {
+        removals.extend(beyond.iter().map(|(hash, _)| *hash).filter(|hash| undone_by.contains(hash)));
+    }
     removals.truncate(UPDATE_HEADS_MAX);
     if removals.is_empty() {
         return;

@@ -278,7 +278,8 @@ pub(super) fn new_member(ctx: &mut Context<'_>, group: ConversationId, user: Use
 }
 
 /// A contact says anew how to reach them. Where they never spoke in a group they may not know it, and ask when they hear
-/// of it; and what others said of how to reach them is as old as what this user knew.
+/// of it; and what others said of how to reach them is as old as what this user knew. What welcomed them may have been
+/// refused.
 pub(in crate::engine) fn introduce_again(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
     for group in ctx.tx.groups_of(user)? {
         let Some(mut member) = ctx.tx.member(&group, user)?.filter(Member::is_in) else { continue };
@@ -289,7 +290,7 @@ pub(in crate::engine) fn introduce_again(ctx: &mut Context<'_>, user: &UserId) -
             ctx.agenda.meet.insert((group, *user));
         }
     }
-    Ok(())
+    welcome_again(ctx, user)
 }
 
 /// Somebody could not read something: whom this user let in, and did not hear of since, may not know the group.
@@ -358,13 +359,24 @@ fn is_awaited(ctx: &Context<'_>, member: &Member) -> Result<bool, StoreError> {
     Ok(false)
 }
 
+/// Somebody has no token any more. Whoever stays while this user is out is no newcomer when they are back: where what is
+/// for them begins is kept.
+fn forget(ctx: &mut Context<'_>, member: Member) -> Result<(), StoreError> {
+    if !ctx.tx.group(&member.group)?.is_some_and(|group| group.standing == Standing::Out) {
+        return ctx.tx.delete_member(&member.group, &member.user);
+    }
+    let anew = Member::new(member.group, member.user, Handle::random(ctx.rng), member.from_seq);
+    ctx.tx.put_member(&Member { removed: member.removed, introduction_due: true, ..anew })
+}
+
 fn look_at(ctx: &mut Context<'_>, mut member: Member, greets: bool) -> Result<(), StoreError> {
     let is_over = member.removed.is_some_and(|removed| ctx.now.since(removed) >= REMOVED_TOKEN_LIFE);
-    if is_over && !is_awaited(ctx, &member)? {
+    let has_token = member.is_in() || !member.introduction_due;
+    if is_over && has_token && !is_awaited(ctx, &member)? {
         let mut handles = std::mem::take(&mut member.former_tokens);
         handles.push(member.token);
         members::revoke(ctx, &member, &handles)?;
-        return ctx.tx.delete_member(&member.group, &member.user);
+        return forget(ctx, member);
     }
     if !member.former_tokens.is_empty() && !member.introduction_due {
         let former = std::mem::take(&mut member.former_tokens);

@@ -1,5 +1,5 @@
 use undertone_protocol::codec::Signed;
-use undertone_protocol::entry::{Content, EntryBody, EntryHeader, SignedEntry};
+use undertone_protocol::entry::{Content, EntryBody, EntryHeader, SignedEntry, Text};
 use undertone_protocol::ids::{
     ConversationId, CurveKey, DeviceId, Handle, MailboxId, RelayId, Secret, UserId,
 };
@@ -9,19 +9,21 @@ use undertone_protocol::keys::{
 };
 use undertone_protocol::limits::REMOVED_TOKEN_LIFE;
 use undertone_protocol::membership::{Action, GroupUpdate, Operation, Person, Role, SignedOperation};
+use undertone_protocol::receipts::Tick;
 use undertone_protocol::token::{Step, TokenGrant};
 
 use super::farewells::tell_gone;
 use super::{
-    create, heard_of, not_reached, operate, rounds, sweep, tell_late, update_received, welcome, welcome_again,
+    create, heard_of, introduce_again, not_reached, operate, rounds, sweep, tell_late, update_received,
+    welcome, welcome_again,
 };
 use crate::engine::agenda::Side;
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
 use crate::engine::direct::{self, Bearer};
 use crate::engine::tests::{START, on_a_device};
-use crate::engine::{names, shown};
-use crate::store::{ContactState, Group, Standing};
+use crate::engine::{names, shown, writing};
+use crate::store::{ContactState, Delivery, Group, Member, Standing};
 
 const GROUP: ConversationId = ConversationId::new([3; 32]);
 
@@ -200,11 +202,23 @@ fn club(ctx: &mut Context<'_>, others: std::ops::Range<u8>) -> Group {
 
 /// Somebody else changes a group, on the only device of theirs.
 fn changes(ctx: &mut Context<'_>, group: &Group, by: u8, action: Action) {
+    let made = made(ctx, group, by, action);
+    brings(ctx, group, by, made);
+}
+
+/// Somebody else's change, which they did not tell yet.
+fn made(ctx: &mut Context<'_>, group: &Group, by: u8, action: Action) -> Signed {
+    SignedOperation::issue(&device(by), drafted(ctx, group, by, action)).unwrap().signed()
+}
+
+fn drafted(ctx: &mut Context<'_>, group: &Group, by: u8, action: Action) -> Operation {
     let certificate = person(by, &[]).device_list.device(&device(by).device()).unwrap().clone();
     let certificate = Operation::certificate_hash(&certificate);
-    let drafted = ctx.groups.document(&group.id).unwrap().draft(device(by).device(), certificate, action);
-    let made = SignedOperation::issue(&device(by), drafted.unwrap()).unwrap();
-    let update = GroupUpdate { operations: vec![made.signed()], ..GroupUpdate::of(group.id) };
+    ctx.groups.document(&group.id).unwrap().draft(device(by).device(), certificate, action).unwrap()
+}
+
+fn brings(ctx: &mut Context<'_>, group: &Group, by: u8, made: Signed) {
+    let update = GroupUpdate { operations: vec![made], ..GroupUpdate::of(group.id) };
     update_received(ctx, &identity(by).user(), &device(by).device(), update.to_wire()).unwrap();
 }
 
@@ -229,17 +243,6 @@ fn what_somebody_did_who_went_is_told_to_the_next_three() {
         let mut expected = others[..3].to_vec();
         expected.sort_unstable();
         assert_eq!(told(ctx, &group), expected);
-    });
-}
-
-/// What they did not do, need not be told.
-#[test]
-fn somebody_who_did_nothing_goes_silently() {
-    on_a_device(|ctx| {
-        let group = club(ctx, 1..9);
-        ctx.agenda.updates.clear();
-        operate(ctx, &group, Action::Remove { user: identity(1).user(), cut: None }).unwrap().unwrap();
-        assert_eq!(told(ctx, &group), []);
     });
 }
 
@@ -318,74 +321,4 @@ fn whoever_is_back_after_a_day_gets_another_token() {
     });
 }
 
-/// Nobody else may be able to tell them.
-#[test]
-fn whoever_leaves_still_welcomes_whom_they_let_in() {
-    on_a_device(|ctx| {
-        let group = club(ctx, 1..3);
-        let [added, stranger] = [1, 2].map(|seed| identity(seed).user());
-        welcome(ctx, &group.id, &added).unwrap();
-        ctx.agenda.meet.clear();
-        operate(ctx, &group, Action::Leave { successor: Some(added) }).unwrap().unwrap();
-        let due = |ctx: &Context<'_>, user| ctx.tx.member(&group.id, &user).unwrap().unwrap().welcome_due;
-        assert!(due(ctx, added) && !due(ctx, stranger));
-        // It was on its way, and could not be read.
-        welcome_again(ctx, &stranger).unwrap();
-        assert!(due(ctx, stranger) && ctx.agenda.meet.contains(&(group.id, stranger)));
-    });
-}
-
-#[test]
-fn whoever_is_put_out_is_welcomed_no_more() {
-    on_a_device(|ctx| {
-        let group = club(ctx, 1..3);
-        let user = identity(1).user();
-        welcome(ctx, &group.id, &user).unwrap();
-        operate(ctx, &group, Action::Remove { user, cut: None }).unwrap().unwrap();
-        welcome_again(ctx, &user).unwrap();
-        assert!(!ctx.tx.member(&group.id, &user).unwrap().unwrap().welcome_due);
-    });
-}
-
-/// Nobody put them out, but what let them in does not count.
-#[test]
-fn whoever_was_let_in_with_a_revoked_device_is_told_of_that() {
-    on_a_device(|ctx| {
-        let group = club(ctx, 1..3);
-        let user = identity(5).user();
-        contact(ctx, 5);
-        listed(ctx, 5);
-        changes(ctx, &group, 1, Action::Add { user, role: Role::Member });
-        let knows = ctx.groups.heads(&group.id);
-        let lost = device(1).device();
-        let list = person(1, &[]).device_list.hash();
-        let conversation = group.id;
-        let fields =
-            DeviceRevokeFields { user: identity(1).user(), list, device: lost, conversation, cut: None };
-        let revoke = DeviceRevoke::issue_in_group(&identity(1), fields, None);
-        operate(ctx, &group, Action::DeviceRevoke(Box::new(revoke))).unwrap().unwrap();
-        assert!(!ctx.groups.view(&group.id).unwrap().is_in(&user));
-        ctx.agenda.updates.clear();
-        tell_gone(ctx, &group.id, &user, &device(5).device(), &knows);
-        let told = ctx.agenda.updates.get(&(group.id, device(5).device())).map(|update| &update.named);
-        assert_eq!(told.map(|named| named.iter().copied().collect()), Some(ctx.groups.heads(&group.id)));
-    });
-}
-
-/// Or a device that could not be reached when its user was put out writes on for ever, and for nobody.
-#[test]
-fn who_is_out_is_told_so_when_they_can_be_reached() {
-    on_a_device(|ctx| {
-        let group = club(ctx, 1..3);
-        for seed in 1..3 {
-            listed(ctx, seed);
-        }
-        operate(ctx, &group, Action::Remove { user: identity(1).user(), cut: None }).unwrap().unwrap();
-        ctx.agenda.updates.clear();
-        for seed in 1..3 {
-            tell_late(ctx, &identity(seed).user(), &device(seed).device()).unwrap();
-        }
-        let named = ctx.agenda.updates.iter().map(|((_, device), update)| (*device, update.named.len()));
-        assert_eq!(named.collect::<Vec<_>>(), [(device(1).device(), 1)]);
-    });
-}
+mod farewells;

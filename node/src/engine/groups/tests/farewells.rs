@@ -1,0 +1,138 @@
+//! Whoever is out, or turns out never to have been in.
+
+use super::*;
+
+/// What they did not do, need not be told.
+#[test]
+fn somebody_who_did_nothing_goes_silently() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..9);
+        ctx.agenda.updates.clear();
+        operate(ctx, &group, Action::Remove { user: identity(1).user(), cut: None }).unwrap().unwrap();
+        assert_eq!(told(ctx, &group), []);
+    });
+}
+
+/// Nobody else may be able to tell them.
+#[test]
+fn whoever_leaves_still_welcomes_whom_they_let_in() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let [added, stranger] = [1, 2].map(|seed| identity(seed).user());
+        welcome(ctx, &group.id, &added).unwrap();
+        ctx.agenda.meet.clear();
+        operate(ctx, &group, Action::Leave { successor: Some(added) }).unwrap().unwrap();
+        let due = |ctx: &Context<'_>, user| ctx.tx.member(&group.id, &user).unwrap().unwrap().welcome_due;
+        assert!(due(ctx, added) && !due(ctx, stranger));
+        // It was on its way, and could not be read, or was refused until they said anew how they are reached.
+        for again in [welcome_again, introduce_again] {
+            let member = ctx.tx.member(&group.id, &stranger).unwrap().unwrap();
+            ctx.tx.put_member(&Member { welcome_due: false, ..member }).unwrap();
+            ctx.agenda.meet.clear();
+            again(ctx, &stranger).unwrap();
+            assert!(due(ctx, stranger) && ctx.agenda.meet.contains(&(group.id, stranger)));
+        }
+    });
+}
+
+#[test]
+fn whoever_is_put_out_is_welcomed_no_more() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let user = identity(1).user();
+        welcome(ctx, &group.id, &user).unwrap();
+        operate(ctx, &group, Action::Remove { user, cut: None }).unwrap().unwrap();
+        welcome_again(ctx, &user).unwrap();
+        assert!(!ctx.tx.member(&group.id, &user).unwrap().unwrap().welcome_due);
+    });
+}
+
+/// Nobody put them out, but what let them in does not count.
+#[test]
+fn whoever_was_let_in_with_a_revoked_device_is_told_of_that() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let user = identity(5).user();
+        contact(ctx, 5);
+        listed(ctx, 5);
+        changes(ctx, &group, 1, Action::Add { user, role: Role::Member });
+        let knows = ctx.groups.heads(&group.id);
+        let lost = device(1).device();
+        let list = person(1, &[]).device_list.hash();
+        let conversation = group.id;
+        let fields =
+            DeviceRevokeFields { user: identity(1).user(), list, device: lost, conversation, cut: None };
+        let revoke = DeviceRevoke::issue_in_group(&identity(1), fields, None);
+        operate(ctx, &group, Action::DeviceRevoke(Box::new(revoke))).unwrap().unwrap();
+        assert!(!ctx.groups.view(&group.id).unwrap().is_in(&user));
+        ctx.agenda.updates.clear();
+        tell_gone(ctx, &group.id, &user, &device(5).device(), &knows);
+        let told = ctx.agenda.updates.get(&(group.id, device(5).device())).map(|update| &update.named);
+        assert_eq!(told.map(|named| named.iter().copied().collect()), Some(ctx.groups.heads(&group.id)));
+    });
+}
+
+/// It goes nowhere any more, so no relay ever says that it holds it.
+#[test]
+fn what_says_nothing_any_more_waits_for_nobody_who_went() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let body = EntryBody::new(Content::Text(Text::plain("lost")), ctx.rng).unwrap();
+        let lost = writing::append_to_group(ctx, &group, body).unwrap();
+        ctx.tx.drop_body(&lost).unwrap();
+        let delivery = ctx.tx.delivery(&lost).unwrap().unwrap();
+        ctx.tx.put_delivery(&Delivery { sealed: true, ..delivery }).unwrap();
+        for (seed, tick) in [(1, Tick::Queued), (2, Tick::Read)] {
+            operate(ctx, &group, Action::Remove { user: identity(seed).user(), cut: None }).unwrap().unwrap();
+            assert_eq!(ctx.tx.delivery(&lost).unwrap().unwrap().tick, tick);
+        }
+    });
+}
+
+/// Nobody was put out; but who let them in, or let those in who did, had no right to any more.
+#[test]
+fn whoever_was_let_in_without_the_right_to_is_told_of_what_took_it() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let [adder, added] = [5, 6].map(|seed| identity(seed).user());
+        [5, 6].into_iter().for_each(|seed| contact(ctx, seed));
+        [5, 6].into_iter().for_each(|seed| listed(ctx, seed));
+        let before = ctx.groups.heads(&group.id);
+        let first = made(ctx, &group, 1, Action::Add { user: adder, role: Role::Admin });
+        let lowered = Action::SetRole { user: identity(1).user(), role: Role::Member };
+        operate(ctx, &group, lowered).unwrap().unwrap();
+        let lowering = ctx.groups.heads(&group.id);
+        brings(ctx, &group, 1, first);
+        // Of the adder's, who knows of no more than that they are in.
+        let heads = ctx.groups.heads(&group.id).into_iter();
+        let parents = heads.filter(|head| !lowering.contains(head)).collect();
+        let second = drafted(ctx, &group, 5, Action::Add { user: added, role: Role::Member });
+        let second = SignedOperation::issue(&device(5), Operation { parents, ..second });
+        brings(ctx, &group, 5, second.unwrap().signed());
+        assert!(!ctx.groups.view(&group.id).unwrap().is_in(&adder));
+        for (who, seed) in [(adder, 5), (added, 6)] {
+            ctx.agenda.updates.clear();
+            tell_gone(ctx, &group.id, &who, &device(seed).device(), &before);
+            let told = ctx.agenda.updates.get(&(group.id, device(seed).device())).map(|update| &update.named);
+            assert_eq!(told.map(|named| named.iter().copied().collect()), Some(lowering.clone()), "{seed}");
+        }
+    });
+}
+
+/// Or a device that could not be reached when its user was put out writes on for ever, and for nobody.
+#[test]
+fn who_is_out_is_told_so_when_they_can_be_reached() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        for seed in 1..3 {
+            listed(ctx, seed);
+        }
+        operate(ctx, &group, Action::Remove { user: identity(1).user(), cut: None }).unwrap().unwrap();
+        ctx.agenda.updates.clear();
+        for seed in 1..3 {
+            tell_late(ctx, &identity(seed).user(), &device(seed).device()).unwrap();
+        }
+        let named = ctx.agenda.updates.iter().map(|((_, device), update)| (*device, update.named.len()));
+        assert_eq!(named.collect::<Vec<_>>(), [(device(1).device(), 1)]);
+    });
+}
