@@ -90,13 +90,14 @@ pub(super) fn look_for_lost(
         if outgoing::any_message_to(tx, &which.0, |state| state == OutboxState::LeftOut)? {
             agenda.left_out.entry(which).or_insert(now.after(SPOKE));
         }
-        if outgoing::any_message_to(tx, &which.0, is_out)?
-            && let Some(heard) = tx.olm_sessions(&which.0)?.iter().map(|session| session.used).max()
-        {
-            agenda.spoke.entry(which).or_insert(heard);
-            agenda.compare.entry(which).or_insert(now.after(ARRIVAL));
+        // What was sealed before the device was known stands in no item.
+        let lacks = lacks_some(me, tx, &which)?;
+        if !lacks && !outgoing::any_message_to(tx, &which.0, is_out)? {
+            continue;
         }
-        if lacks_some(me, tx, &which)? {
+        let heard = tx.olm_sessions(&which.0)?.iter().map(|session| session.used).max();
+        if let Some(heard) = heard.or(lacks.then_some(now)) {
+            agenda.spoke.entry(which).or_insert(heard);
             agenda.compare.entry(which).or_insert(now.after(ARRIVAL));
         }
     }
@@ -125,8 +126,10 @@ fn lacks_some(
 ) -> Result<bool, StoreError> {
     let held = acknowledged::of(tx, conversation, device)?.delivered;
     let last = log::frontier_of(tx, conversation, &me.device)?.seq;
-    let spoke = tx.acknowledgement(conversation, device)?.is_some();
-    Ok(spoke && held.get(&me.device).map_or(0, |item| item.seq) < last)
+    Ok(match held.get(&me.device) {
+        Some(item) => item.seq < last,
+        None => last > 0 && tx.acknowledgement(conversation, device)?.is_some(),
+    })
 }
 
 fn devices_of_contacts(me: &Me, tx: &dyn NodeTx) -> Result<Vec<(DeviceId, ConversationId)>, StoreError> {

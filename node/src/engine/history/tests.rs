@@ -2,7 +2,7 @@ use undertone_protocol::entry::{Act, Annotation, Content, EntryBody, Text};
 use undertone_protocol::ids::{CurveKey, EntryId, Secret};
 use undertone_protocol::keys::{Certificate, DeviceKey, IdentityKey, ListedDevice, Name};
 use undertone_protocol::limits::DELETED_BODY_LIFE;
-use undertone_protocol::receipts::Tick;
+use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick};
 
 use super::super::agenda::Side;
 use super::super::tests::{START, on_a_device};
@@ -10,9 +10,13 @@ use super::super::{names, vanishing, writing};
 use super::*;
 use crate::store::{Acknowledged, Delivery};
 
+/// Of the contact's device.
+fn key() -> DeviceKey {
+    DeviceKey::from_seed(&Secret::new([9; 32]))
+}
+
 fn contact(ctx: &mut Context<'_>) -> (Contact, DeviceId) {
-    let (identity, device) =
-        (IdentityKey::from_seed(&Secret::new([8; 32])), DeviceKey::random(ctx.rng).device());
+    let (identity, device) = (IdentityKey::from_seed(&Secret::new([8; 32])), key().device());
     let name = Name::new("Bob").unwrap();
     let certificate = Certificate::issue(&identity, device, CurveKey::new([9; 32]), name.clone(), START);
     let list = DeviceList::issue(&identity, None, vec![ListedDevice { certificate, revoked: false }]);
@@ -73,6 +77,47 @@ fn a_device_that_has_all_is_not_looked_at_when_a_text_is_dropped() {
         ctx.now = ctx.now.after(DELETED_BODY_LIFE);
         vanishing::due(ctx).unwrap();
         assert!(!ctx.agenda.compare.contains_key(&which));
+    });
+}
+
+/// It says that it holds nothing, and would wait for the number that it hears of with the next text.
+#[test]
+fn a_device_that_spoke_and_holds_nothing_is_looked_at_when_a_text_is_dropped() {
+    on_a_device(|ctx| {
+        let (contact, device) = contact(ctx);
+        let which = (device, ctx.me.direct(&contact.user));
+        let lost = writes(ctx, &contact, Content::Text(Text::plain("lost")));
+        writes(ctx, &contact, Content::Annotation(Annotation { entry: lost, act: Act::Delete }));
+        for spoke in [false, true] {
+            if spoke {
+                let fields = AcknowledgementFields {
+                    conversation: which.1,
+                    device,
+                    counter: 1,
+                    delivered: Frontier::default(),
+                    read: Frontier::default(),
+                    at: ctx.now,
+                };
+                ctx.tx.put_acknowledgement(&Acknowledgement::issue(&key(), fields)).unwrap();
+            }
+            look_at_gone(ctx, &which.1).unwrap();
+            assert_eq!(ctx.agenda.compare.contains_key(&which), spoke);
+        }
+    });
+}
+
+/// A crash forgets a look, and of what was sealed before a device was known the outbox says nothing.
+#[test]
+fn at_a_start_what_a_device_says_that_it_lacks_is_looked_for() {
+    on_a_device(|ctx| {
+        let (contact, device) = contact(ctx);
+        let which = (device, ctx.me.direct(&contact.user));
+        [1, 2].into_iter().for_each(|_| drop(writes(ctx, &contact, Content::Text(Text::plain("there")))));
+        for (seq, looks) in [(2, false), (1, true)] {
+            holds(ctx, &which, seq);
+            look_for_lost(ctx.me, ctx.tx, ctx.agenda, ctx.now).unwrap();
+            assert_eq!(ctx.agenda.spoke.contains_key(&which), looks, "{seq}");
+        }
     });
 }
 
