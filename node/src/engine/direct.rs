@@ -11,8 +11,8 @@ use super::admission::Admission;
 use super::circle::Circle;
 use super::context::Context;
 use super::{
-    acknowledging, changes, forks, group_acknowledging, groups, introductions, lists, own, resend, texts,
-    ticks, vanishing, views, writing,
+    acknowledging, changes, forks, group_acknowledging, groups, history, introductions, lists, own, resend,
+    texts, ticks, vanishing, views, writing,
 };
 use crate::event::Event;
 use crate::log;
@@ -231,7 +231,12 @@ pub(super) fn take(
     vanishing::note(ctx, &circle, &stored)?;
     match &circle {
         Circle::Direct(contact) => turn(ctx, contact, &conversation, is_own)?,
-        Circle::Group(group) => groups::judge_entry(ctx, group, &stored)?,
+        Circle::Group(group) => {
+            groups::judge_entry(ctx, group, &stored)?;
+            if bearer == Bearer::Author && !is_own {
+                history::wrote(ctx, &device, &conversation)?;
+            }
+        }
     }
     let circle = Circle::of(ctx, &conversation)?.unwrap_or(circle);
     match &stored.entry.body.content {

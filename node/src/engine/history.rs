@@ -41,6 +41,21 @@ pub(super) fn spoke(
     Ok(())
 }
 
+/// A member's device wrote something, and so fetched what waited for it. Where it can't read that, it has no news to tell.
+pub(super) fn wrote(
+    ctx: &mut Context<'_>,
+    device: &DeviceId,
+    conversation: &ConversationId,
+) -> Result<(), StoreError> {
+    let which = (*device, *conversation);
+    let waits = |state| matches!(state, OutboxState::Custody { .. });
+    if !ctx.agenda.spoke.contains_key(&which) && outgoing::any_message_to(ctx.tx, device, waits)? {
+        ctx.agenda.spoke.insert(which, ctx.now);
+        ctx.agenda.compare.entry(which).or_insert(ctx.now.after(SPOKE));
+    }
+    Ok(())
+}
+
 /// An own other device did: it waits for what it lacks.
 pub(super) fn sibling_spoke(ctx: &mut Context<'_>, device: &DeviceId, conversation: &ConversationId) {
     let which = (*device, *conversation);
