@@ -14,7 +14,7 @@ use super::circle::Circle;
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
 use super::{acknowledged, pairwise};
-use crate::store::{Contact, Purpose, StoreError};
+use crate::store::{Contact, OwnReceipts, Purpose, StoreError};
 
 /// Authors of whom a device that handed over their entries is told in one acknowledgement, what is left comes next; and
 /// so many are remembered.
@@ -101,6 +101,29 @@ pub(super) fn seal(
     };
     // For this device alone: what was told, and to whom.
     ctx.tx.put_acknowledgement(&Acknowledgement::issue(&ctx.me.key, fields))
+}
+
+/// What a user was told may have been lost: a relay refused it, or it waited for a way to them in this process alone.
+/// They are told again.
+pub(super) fn tell_again(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+) -> Result<(), StoreError> {
+    let told = ctx.tx.acknowledgement(group, &ctx.me.device)?.map(|told| told.fields);
+    let list = ctx.tx.contact(user)?.and_then(|person| person.device_list);
+    let (Some(mut told), Some(list)) = (told, list) else { return Ok(()) };
+    let is_theirs = |device: &DeviceId| list.device(device).is_some();
+    if !told.delivered.items().chain(told.read.items()).any(|(device, _)| is_theirs(device)) {
+        return Ok(());
+    }
+    told.delivered.retain(|device| !is_theirs(device));
+    told.read.retain(|device| !is_theirs(device));
+    ctx.tx.put_acknowledgement(&Acknowledgement::issue(&ctx.me.key, told))?;
+    let own = ctx.tx.own_receipts(group)?;
+    ctx.tx.put_own_receipts(group, &OwnReceipts { due: true, ..own })?;
+    ctx.agenda.receipts = true;
+    Ok(())
 }
 
 /// What is said to one author: of their own devices' entries, and of what they handed over.

@@ -151,11 +151,11 @@ fn learn(ctx: &Context<'_>, record: &mut AccountRecord, other: AccountRecord) ->
 fn past_of(ctx: &Context<'_>, record: &AccountRecord) -> Result<Vec<AccountRecord>, StoreError> {
     let (mut past, mut known) = (Vec::new(), BTreeSet::new());
     let mut next: VecDeque<EntryId> = record.replaces.iter().copied().collect();
-    while let Some(id) = next.pop_front() {
-        if past.len() == PAST_RECORDS_MAX || !known.insert(id) {
-            continue;
-        }
-        if let Some(stored) = ctx.tx.entry(&id)?
+    while past.len() < PAST_RECORDS_MAX
+        && let Some(id) = next.pop_front()
+    {
+        if known.insert(id)
+            && let Some(stored) = ctx.tx.entry(&id)?
             && let Content::Account(said) = stored.entry.body.content
         {
             next.extend(&said.replaces);

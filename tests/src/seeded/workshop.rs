@@ -101,8 +101,9 @@ fn commands(catch: &Catch) -> (Vec<String>, Vec<String>) {
 
 /// The line that says what was found.
 fn telling(said: &str) -> String {
-    let tells =
-        |line: &&str| line.starts_with("seed ") || line.contains(" panicked at") || line.contains(" hold");
+    let tells = |line: &&str| {
+        line.starts_with("seed ") || line.contains(" panicked at") || line.contains("worlds hold")
+    };
     said.lines().find(tells).unwrap_or("it said nothing that is understood").to_owned()
 }
 

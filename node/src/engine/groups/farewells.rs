@@ -72,20 +72,20 @@ pub(super) fn tell_gone(
     }
     let undone_by = undone_by(ctx, group, user);
     let Some(document) = ctx.groups.document(group) else { return };
-    let puts_out = |made: &SignedOperation| matches!(made.operation.action, Action::Remove { user: gone, .. } if gone == *user);
+    let puts_out = |action: &Action| matches!(action, Action::Remove { user: gone, .. } if gone == user);
     let beyond = document.since(known).filter(|(hash, _)| document.verdict(hash) == Some(Verdict::Counts));
-    let beyond: Vec<(OperationHash, bool)> = beyond.map(|(hash, made)| (hash, puts_out(made))).collect();
-    let mut removals: Vec<OperationHash> =
-        beyond.iter().filter(|(_, puts_out)| *puts_out).map(|(hash, _)| *hash).collect();
+    let (mut removals, others): (Vec<_>, Vec<_>) = beyond
+        .map(|(hash, made)| (hash, puts_out(&made.operation.action)))
+        .partition(|(_, puts_out)| *puts_out);
     if removals.is_empty() {
-        removals.extend(beyond.iter().map(|(hash, _)| *hash).filter(|hash| undone_by.contains(hash)));
+        removals = others.into_iter().filter(|(hash, _)| undone_by.contains(hash)).collect();
     }
     removals.truncate(UPDATE_HEADS_MAX);
     if removals.is_empty() {
         return;
     }
     let update = ctx.agenda.updates.entry((*group, *device)).or_default();
-    update.named.extend(removals);
+    update.named.extend(removals.into_iter().map(|(hash, _)| hash));
     update.below = known.to_vec();
 }
 

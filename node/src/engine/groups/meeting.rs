@@ -21,7 +21,7 @@ use crate::engine::clock;
 use crate::engine::context::Context;
 use crate::engine::outgoing::{self, NO_GROUP};
 use crate::engine::pairwise;
-use crate::engine::{acknowledging, history, lists, members, names};
+use crate::engine::{acknowledging, group_acknowledging, history, lists, members, names};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, Member, OutboxState, Purpose, Standing, StoreError};
 
@@ -225,6 +225,7 @@ pub(in crate::engine) fn admit(
     if changed {
         history::reached(ctx, &user, &device)?;
         ctx.agenda.behind.insert((*group, device));
+        group_acknowledging::tell_again(ctx, group, &user)?;
         acknowledging::make_due(ctx, group)?;
     }
     Ok(true)

@@ -10,6 +10,7 @@ use undertone_protocol::token::TokenGrant;
 use crate::engine::agenda::Shown;
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
+use crate::engine::group_acknowledging;
 use crate::store::{Contact, Member, StoreError};
 
 /// Members who are not heard of are sought after so long; then ever more rarely.
@@ -113,6 +114,7 @@ pub(in crate::engine) fn not_reached(
     }
     member.introduced.retain(|(by, _)| by != device);
     ctx.tx.put_member(&member)?;
+    group_acknowledging::tell_again(ctx, group, user)?;
     // Where what they say is refused again and again, they are asked ever more rarely.
     let refused = ctx.agenda.refused.get(&(*group, *device)).copied();
     if let Some(refused) = refused.filter(|refused| ctx.now < refused.at.after(pause(refused.times))) {

@@ -8,8 +8,9 @@ use undertone_protocol::keys::{
     ListedDevice, MailboxAddress, Name, RelayAddress,
 };
 use undertone_protocol::limits::REMOVED_TOKEN_LIFE;
+use undertone_protocol::log::{Frontier, FrontierItem};
 use undertone_protocol::membership::{Action, GroupUpdate, Operation, Person, Role, SignedOperation};
-use undertone_protocol::receipts::Tick;
+use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick};
 use undertone_protocol::token::{Step, TokenGrant};
 
 use super::farewells::tell_gone;
@@ -267,6 +268,36 @@ fn gives(ctx: &mut Context<'_>, group: &Group, of: u8, relay: u8) {
 fn wants(ctx: &Context<'_>, group: &Group, of: u8) -> bool {
     let update = ctx.agenda.updates.get(&(group.id, device(of).device()));
     update.is_some_and(|update| update.wants.contains(&identity(of).user()))
+}
+
+/// Or what a relay refused of an acknowledgement would never come, as it is no news.
+#[test]
+fn who_was_told_by_a_token_that_a_relay_refuses_is_told_again() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        gives(ctx, &group, 1, 7);
+        let mut delivered = Frontier::default();
+        for seed in 1..3 {
+            delivered.set(device(seed).device(), FrontierItem { seq: 1, ..FrontierItem::default() });
+        }
+        let fields = AcknowledgementFields {
+            conversation: group.id,
+            device: ctx.me.device,
+            counter: 1,
+            read: delivered.clone(),
+            delivered,
+            at: ctx.now,
+        };
+        ctx.tx.put_acknowledgement(&Acknowledgement::issue(&ctx.me.key, fields)).unwrap();
+        not_reached(ctx, &group.id, (&identity(1).user(), &device(1).device()), &mailbox(1, 7).token)
+            .unwrap();
+        let told = ctx.tx.acknowledgement(&group.id, &ctx.me.device).unwrap().unwrap().fields;
+        for frontier in [told.delivered, told.read] {
+            let of: Vec<DeviceId> = frontier.items().map(|(device, _)| *device).collect();
+            assert_eq!(of, [device(2).device()]);
+        }
+        assert!(ctx.tx.own_receipts(&group.id).unwrap().due);
+    });
 }
 
 /// Or all that goes to a member would be refused for good.

@@ -35,6 +35,25 @@ fn whoever_leaves_still_welcomes_whom_they_let_in() {
     });
 }
 
+/// Or they would be taken for newcomers when this user is back, and lack what was for them.
+#[test]
+fn where_what_is_for_somebody_begins_outlasts_their_token_while_this_user_is_out() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let [heir, other] = [1, 2].map(|seed| identity(seed).user());
+        let member = |ctx: &Context<'_>| ctx.tx.member(&group.id, &other).unwrap().unwrap();
+        let before = member(ctx);
+        operate(ctx, &group, Action::Leave { successor: Some(heir) }).unwrap().unwrap();
+        ctx.now = ctx.now.after(REMOVED_TOKEN_LIFE);
+        sweep(ctx).unwrap();
+        let kept = member(ctx);
+        assert_eq!(kept.from_seq, before.from_seq);
+        assert_ne!(kept.token, before.token);
+        sweep(ctx).unwrap();
+        assert_eq!(member(ctx), kept, "nobody has this token: it is not taken back again");
+    });
+}
+
 #[test]
 fn whoever_is_put_out_is_welcomed_no_more() {
     on_a_device(|ctx| {
