@@ -23,6 +23,8 @@ use crate::engine::tests::{START, on_a_device};
 use crate::engine::{names, shown};
 use crate::store::{ContactState, Group, Standing};
 
+mod forged;
+
 const GROUP: ConversationId = ConversationId::new([3; 32]);
 
 fn identity(seed: u8) -> IdentityKey {
