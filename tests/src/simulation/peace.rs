@@ -14,7 +14,7 @@ use super::bounds;
 use super::checks::{self, View};
 use super::failed::{Check, Failed};
 use super::faults::Gap;
-use super::node::Stepped;
+use super::node::{Node, Stepped};
 use super::reference;
 use super::user::{Peer, User};
 use super::world::World;
@@ -69,6 +69,9 @@ impl World {
                 self.next()?;
             }
             self.revoked = self.lost()?;
+            if self.now > begun.after(REST_MAX / 2) {
+                self.cheat_goes();
+            }
             let quiet = self.is_quiet()? && self.group_is_quiet()?;
             // Acknowledgements that expired are told with the next message.
             // What somebody who cheats told some alone, the others hear of with what these write next.
@@ -102,6 +105,16 @@ impl World {
             if self.now > looked.after(LOOK_EVERY) {
                 looked = self.now;
                 self.everybody_makes_peace()?;
+            }
+        }
+    }
+
+    /// Whoever cheats in a group keeps the others busy for as long as they are there.
+    fn cheat_goes(&mut self) {
+        for index in 0..self.nodes.len() {
+            let cheats = |node: &Node| node.cheat.is_some() && !node.away;
+            if self.has_group && self.nodes.get(index).is_some_and(cheats) {
+                self.leave(index);
             }
         }
     }

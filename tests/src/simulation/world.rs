@@ -338,7 +338,7 @@ impl World {
         Ok(())
     }
 
-    fn leave(&mut self, index: usize) {
+    pub(super) fn leave(&mut self, index: usize) {
         let Some(node) = self.nodes.get_mut(index) else { return };
         node.stop();
         node.away = true;
