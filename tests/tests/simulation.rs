@@ -39,6 +39,7 @@ fn many_troubled_worlds() {
     assert!(total.drained > 800 && total.full > 20_000 && total.gaps > 250, "{total:?}");
     assert!(total.withheld > 1_000 && total.replayed > 1_000 && total.shuffled > 1_000, "{total:?}");
     assert!(total.corrupted > 1_000 && total.hostile > 80, "{total:?}");
+    assert!(total.cheated_groups > 80 && total.cheats_in > 40 && total.cheats_forked > 30, "{total:?}");
     assert!(total.groups > 180 && total.operations > 600 && total.group_messages > 8_000, "{total:?}");
 }
 

@@ -1,5 +1,5 @@
 //! Runs many simulated worlds on all processors:
-//! `cargo run --release -p undertone-tests --bin explore -- --seeds 1000 [--from 0] [--hostile] [--failures 10]
+//! `cargo run --release -p undertone-tests --bin explore -- --seeds 1000 [--from 0] [--hostile] [--group] [--failures 10]
 //! [--shrink-s 60]`.
 
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use undertone_tests::simulation::{Capsule, WorldOptions, explore};
+use undertone_tests::simulation::{Capsule, World, WorldOptions, explore};
 
 /// Runs many simulated worlds, and says which do not hold.
 #[derive(Parser)]
@@ -21,6 +21,9 @@ struct Args {
     /// Leaves out the worlds in which no device cheats.
     #[arg(long)]
     hostile: bool,
+    /// Leaves out the worlds in which there is no group.
+    #[arg(long)]
+    group: bool,
     /// Ends after so many worlds that do not hold.
     #[arg(long, default_value_t = usize::MAX)]
     failures: usize,
@@ -37,7 +40,11 @@ fn main() -> ExitCode {
         .init();
     let begun = Instant::now();
     let last = AtomicU64::new(args.from);
-    let seeds = (args.from..).filter(|seed| !args.hostile || WorldOptions::of(*seed).is_hostile());
+    let is_wanted = |seed: &u64| {
+        let world = WorldOptions::of(*seed);
+        (!args.hostile || world.is_hostile()) && (!args.group || World::has_group(world))
+    };
+    let seeds = (args.from..).filter(is_wanted);
     let seeds =
         (0..args.seeds).zip(seeds).map(|(_, seed)| seed).inspect(|seed| last.store(*seed, Ordering::Relaxed));
     let explored =

@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
 
 use undertone::store::{NodeStore, NodeTx, StoreError};
-use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId};
 use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::limits::{
-    CHANNELS_PER_PEER_MAX, DEVICES_PER_USER_MAX, FRONTIER_RANGES_MAX, GAPS_PER_DEVICE_MAX,
-    OLM_SESSIONS_PER_PEER_MAX, OUTBOX_ITEMS_MAX, QUARANTINE_ITEMS_MAX,
+    CHANNELS_PER_PEER_MAX, DEVICES_PER_USER_MAX, FRONTIER_DEVICES_MAX, FRONTIER_RANGES_MAX,
+    GAPS_PER_DEVICE_MAX, GROUP_MEMBERS_MAX, GROUPS_MAX, OLM_SESSIONS_PER_PEER_MAX, OUTBOX_ITEMS_MAX,
+    QUARANTINE_ITEMS_MAX,
 };
 
 use super::failed::{Check, Failed};
@@ -34,7 +35,15 @@ pub(super) fn hold(node: &mut Node) -> Result<(), Failed> {
         counts.push(("items in quarantine", tx.quarantine(usize::MAX)?.len(), QUARANTINE_ITEMS_MAX));
         counts.push(("items in the outbox", tx.outbox_len()?, OUTBOX_ITEMS_MAX));
         for contact in tx.contacts()? {
-            of_contact(&mut counts, tx, &user, &contact.user)?;
+            let conversation = direct_conversation(&user, &contact.user);
+            of_conversation(&mut counts, tx, &conversation, 2 * DEVICES_PER_USER_MAX)?;
+        }
+        let groups = tx.groups()?;
+        counts.push(("groups", groups.len(), GROUPS_MAX));
+        for group in groups {
+            let members = tx.members(&group.id)?.len();
+            counts.push(("members of a group", members, 2 * GROUP_MEMBERS_MAX));
+            of_conversation(&mut counts, tx, &group.id, FRONTIER_DEVICES_MAX)?;
         }
         Ok(())
     })?;
@@ -54,15 +63,19 @@ fn within(node: &Node, counts: &[(&str, usize, usize)]) -> Result<(), Failed> {
 /// What is counted, how much of it there is, and how much there may be.
 type Counts = Vec<(&'static str, usize, usize)>;
 
-fn of_contact(counts: &mut Counts, tx: &dyn NodeTx, user: &UserId, peer: &UserId) -> Result<(), StoreError> {
-    let conversation = direct_conversation(user, peer);
-    let frontier = tx.frontier(&conversation)?;
-    counts.push(("devices in a conversation", frontier.len(), 2 * DEVICES_PER_USER_MAX));
+fn of_conversation(
+    counts: &mut Counts,
+    tx: &dyn NodeTx,
+    conversation: &ConversationId,
+    devices_max: usize,
+) -> Result<(), StoreError> {
+    let frontier = tx.frontier(conversation)?;
+    counts.push(("devices in a conversation", frontier.len(), devices_max));
     for (device, item) in &frontier {
         counts.push(("ranges of a device", item.ranges.len(), FRONTIER_RANGES_MAX));
-        of_device(counts, tx, &conversation, device)?;
+        of_device(counts, tx, conversation, device)?;
     }
-    let gaps = tx.gaps(&conversation)?;
+    let gaps = tx.gaps(conversation)?;
     let devices: BTreeSet<DeviceId> = gaps.iter().map(|(device, _)| *device).collect();
     for device in devices {
         let count = gaps.iter().filter(|(of, _)| *of == device).count();

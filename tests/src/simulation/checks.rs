@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use prost::Message;
 use undertone::command::MessageView;
 use undertone::store::{
-    Contact, ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, StoreError, StoredEntry,
+    Contact, ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, Purpose, StoreError,
+    StoredEntry,
 };
 use undertone_protocol::entry::{Act, Annotation, Content};
 use undertone_protocol::ids::{ConversationId, EntryId, PayloadHash, UserId};
@@ -80,13 +81,30 @@ fn is_met(contact: &Contact, user: &UserId) -> bool {
 }
 
 fn outbox(tx: &dyn NodeTx, hostile: Option<&UserId>) -> Result<usize, StoreError> {
-    let cheats = |user: &UserId| hostile == Some(user);
     let mut count = 0;
     for item in outbox_items(tx)? {
-        let waits = item.recipients.iter().any(|recipient| !cheats(&recipient.user));
+        let waits = match hostile {
+            Some(hostile) => waits_for_others(tx, &item, hostile)?,
+            None => true,
+        };
         count += usize::from(waits && !is_for_former(tx, &item)?);
     }
     Ok(count)
+}
+
+/// Whether something waits for somebody else than who cheats. In a group others may have acknowledged what the cheat never
+/// does; and a key that a relay has stays as long as the message does that it went out with.
+fn waits_for_others(tx: &dyn NodeTx, item: &OutboxItem, hostile: &UserId) -> Result<bool, StoreError> {
+    let stays = match item.purpose {
+        Purpose::Key(entry) => !tx.outbox_heads_of(&Purpose::Entry(entry))?.is_empty(),
+        _ => false,
+    };
+    let waits = |state: OutboxState| match state {
+        OutboxState::Acknowledged => false,
+        OutboxState::Custody { .. } => !stays,
+        _ => true,
+    };
+    Ok(item.recipients.iter().any(|recipient| recipient.user != *hostile && waits(recipient.state)))
 }
 
 fn described(contact: &Contact) -> String {

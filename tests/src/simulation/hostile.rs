@@ -1,5 +1,6 @@
 //! A device that has real keys and cheats: what its honest machine wants to say is altered, and signed anew, before it is
-//! sealed. So all that is sealed around it is right, and only its contacts' machines stand between it and them.
+//! sealed. So all that is sealed around it is right, and only its contacts' machines stand between it and them. In a group
+//! it lies about the membership too ([`super::forged`]).
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -15,11 +16,12 @@ use undertone_protocol::crypto::{
     OlmMessage, PAIRWISE_PREFIX_BYTES, PrekeyInfo, ReceiverKeyState, SenderKeyInfo, SenderKeyState,
     SessionState,
 };
-use undertone_protocol::ids::{CurveKey, OlmSessionId};
+use undertone_protocol::ids::{CurveKey, DeviceId, EntryId, OlmSessionId};
 use undertone_protocol::limits::{ENTRIES_MAX, FRONTIER_RANGES_MAX};
-use undertone_protocol::wire::{self, entry_body, pairwise};
+use undertone_protocol::wire::{self, annotation::Act, entry_body, pairwise};
 
 use super::faults::{below, happens, one_in};
+use super::forged::{Forger, Heard};
 
 /// Words of others that it may pass for its own.
 const HEARD_MAX: usize = 32;
@@ -38,14 +40,23 @@ pub(super) struct HostileCrypto {
     /// What it said in the place of an entry; whoever makes no two of one number says the same again, and builds on it.
     said: BTreeMap<Bytes, wire::SealedEntry>,
     heard: RefCell<VecDeque<wire::SealedEntry>>,
+    /// Signs what changes the group's membership.
+    forger: Forger,
 }
 
 impl HostileCrypto {
     /// `seed` is that of the world: it decides what kind of cheat this is.
-    pub(super) fn new(inner: Box<dyn Crypto>, key: SigningKey, seed: u64, life: u64, often: u32) -> Self {
+    pub(super) fn new(
+        inner: Box<dyn Crypto>,
+        key: SigningKey,
+        forger: Forger,
+        (seed, life): (u64, u64),
+        often: u32,
+    ) -> Self {
         let forks = one_in(&mut ChaCha20Rng::seed_from_u64(seed), 2);
         let rng = ChaCha20Rng::seed_from_u64(life);
-        Self { inner, key, rng, often, forks, last: None, said: BTreeMap::new(), heard: RefCell::default() }
+        let (said, heard) = (BTreeMap::new(), RefCell::default());
+        Self { inner, key, rng, often, forks, last: None, said, heard, forger }
     }
 
     /// What goes out in the place of an entry, padded.
@@ -63,8 +74,7 @@ impl HostileCrypto {
             true => self.twisted(entry.clone(), header, before),
             false => None,
         };
-        // Nobody takes what is under another's name, or has another body.
-        let is_taken = |said: &wire::SealedEntry| said.body == entry.body && said.header != entry.header;
+        let is_taken = |said: &wire::SealedEntry| said.header != entry.header && self.is_own_and_whole(said);
         let says = twisted.clone().filter(is_taken).or_else(|| moved.then(|| entry.clone()));
         if !self.forks
             && let Some(says) = says
@@ -73,6 +83,14 @@ impl HostileCrypto {
         }
         let instead = twisted.or_else(|| moved.then_some(entry))?;
         Some(pad(instead.encode_to_vec()))
+    }
+
+    /// Nobody takes what is under another's name, or has another body than was signed.
+    fn is_own_and_whole(&self, entry: &wire::SealedEntry) -> bool {
+        wire::EntryHeader::decode(entry.header.clone()).is_ok_and(|header| {
+            header.device[..] == self.key.verifying_key().to_bytes()
+                && header.body_hash[..] == *blake3::hash(&entry.body).as_bytes()
+        })
     }
 
     /// Puts what it said in the place of what it should have said, as parents. False where that is the same.
@@ -94,6 +112,9 @@ impl HostileCrypto {
         before: Option<wire::EntryHeader>,
     ) -> Option<wire::SealedEntry> {
         let body = entry.body.clone();
+        if self.forger.knows(&header.conversation) && one_in(&mut self.rng, 2) {
+            return self.twisted_in_group(entry, header);
+        }
         match self.rng.next_u32() % 8 {
             // Years back, or ahead.
             0 => header.claimed_ms = header.claimed_ms.saturating_sub(YEAR_MS * (1 + self.upto(9))),
@@ -120,6 +141,46 @@ impl HostileCrypto {
         Some(self.signed(header, body))
     }
 
+    /// The same where there is a membership to lie about.
+    fn twisted_in_group(
+        &mut self,
+        entry: wire::SealedEntry,
+        mut header: wire::EntryHeader,
+    ) -> Option<wire::SealedEntry> {
+        let heard = self.heard_in(&header.conversation);
+        let content = match self.rng.next_u32() % 6 {
+            0..=2 => entry_body::Content::Operation(self.forger.operation(&mut self.rng, &heard)?),
+            3 => {
+                header.membership_heads = self.forger.heads(&mut self.rng);
+                return Some(self.signed(header, entry.body));
+            }
+            _ => {
+                let (_, about) = heard.get(below(&mut self.rng, heard.len()))?;
+                let edit = wire::Text { text: "as if it had been said".to_owned(), ..wire::Text::default() };
+                let act = match self.rng.next_u32() % 4 {
+                    0 => Act::Delete(wire::Empty {}),
+                    1 => Act::Edit(edit),
+                    2 => Act::Drop(wire::Empty {}),
+                    _ => Act::Pin(true),
+                };
+                entry_body::Content::Annotation(wire::Annotation { entry: about.to_wire(), act: Some(act) })
+            }
+        };
+        Some(self.signed(header, body_of(content)))
+    }
+
+    /// The last entry of each other device that was heard in a conversation, and some before.
+    fn heard_in(&self, conversation: &Bytes) -> Vec<Heard> {
+        let heard = self.heard.borrow();
+        let entries = heard.iter().rev().filter_map(|entry| {
+            let header = wire::EntryHeader::decode(entry.header.clone()).ok()?;
+            let device = DeviceId::from_slice(&header.device).ok()?;
+            (header.conversation == *conversation)
+                .then(|| (device, EntryId::new(*blake3::hash(&entry.header).as_bytes())))
+        });
+        entries.collect()
+    }
+
     /// What goes out in the place of a pairwise message.
     fn instead_of_pairwise(&mut self, plaintext: &[u8]) -> Option<Vec<u8>> {
         if !happens(&mut self.rng, self.often) {
@@ -132,19 +193,42 @@ impl HostileCrypto {
             pairwise::Body::KeyPackage(signed) => *signed = self.bad_key(&signed.body)?,
             pairwise::Body::Entries(entries) => {
                 let first = entries.entries.first().cloned()?;
-                entries.entries = (0..ENTRIES_MAX * 2).map(|_| first.clone()).collect();
+                let header = wire::EntryHeader::decode(first.header.clone()).ok()?;
+                if self.forks && self.forger.knows(&header.conversation) && one_in(&mut self.rng, 2) {
+                    // To this one alone.
+                    let text = format!("another word for you: {}", self.upto(1_000));
+                    entries.entries = vec![self.signed(header, self.text(&text))];
+                } else {
+                    entries.entries = (0..ENTRIES_MAX * 2).map(|_| first.clone()).collect();
+                }
             }
             pairwise::Body::Entry(entry) => entry.body = self.random(60),
             pairwise::Body::DeviceList(list) => list.body = self.random(200),
             pairwise::Body::Group(update) => {
-                update.group = self.random(32);
-                update.asks = true;
+                let heard = self.heard_in(&update.group);
+                self.forger.twist(update, &mut self.rng, &heard)?;
             }
             pairwise::Body::Nothing(_) | pairwise::Body::Retry(_) => {
                 message.acknowledged_count = u64::MAX;
                 message.acknowledged_channel = self.random(32);
             }
         }
+        Some([prefix, &message.encode_to_vec()].concat())
+    }
+
+    /// What came without what shows its machine that it lies: in a group it shall not fall silent so soon.
+    fn without_own(&self, plaintext: &[u8]) -> Option<Vec<u8>> {
+        let (prefix, rest) = plaintext.split_at_checked(PAIRWISE_PREFIX_BYTES)?;
+        let mut message = wire::Pairwise::decode(rest).ok()?;
+        let Some(pairwise::Body::Entries(entries)) = &mut message.body else { return None };
+        if !self.forger.is_in_group() {
+            return None;
+        }
+        let own = self.key.verifying_key().to_bytes();
+        entries.entries.retain(|entry| {
+            let header = wire::EntryHeader::decode(entry.header.clone());
+            !header.is_ok_and(|header| header.device[..] == own)
+        });
         Some([prefix, &message.encode_to_vec()].concat())
     }
 
@@ -184,6 +268,11 @@ impl HostileCrypto {
     /// A sender key that opens nothing.
     fn bad_key(&mut self, body: &Bytes) -> Option<wire::Signed> {
         let mut package = wire::KeyPackage::decode(body.clone()).ok()?;
+        if self.forger.knows(&package.conversation) && one_in(&mut self.rng, 2) {
+            package.membership_heads = self.forger.heads(&mut self.rng);
+            package.next_seq = *[package.next_seq, 0, 1, package.next_seq + 5].get(self.pick(4))?;
+            return Some(self.sealed(Label::KeyPackage, package.encode_to_vec()));
+        }
         match self.upto(6) {
             0 => package.session_key = self.random(package.session_key.len()),
             1 => package.header_key = self.random(32),
@@ -209,10 +298,7 @@ impl HostileCrypto {
     }
 
     fn text(&self, text: &str) -> Bytes {
-        let content =
-            entry_body::Content::Text(wire::Text { text: text.to_owned(), ..wire::Text::default() });
-        let salt = Bytes::from_static(&[7; 16]);
-        wire::EntryBody { salt, content: Some(content) }.encode_to_vec().into()
+        body_of(entry_body::Content::Text(wire::Text { text: text.to_owned(), ..wire::Text::default() }))
     }
 
     fn random(&mut self, length: usize) -> Bytes {
@@ -237,6 +323,11 @@ impl HostileCrypto {
         let surplus = heard.len().saturating_sub(HEARD_MAX);
         heard.drain(..surplus);
     }
+}
+
+fn body_of(content: entry_body::Content) -> Bytes {
+    let salt = Bytes::from_static(&[7; 16]);
+    wire::EntryBody { salt, content: Some(content) }.encode_to_vec().into()
 }
 
 fn id(header: &[u8]) -> Bytes {
@@ -315,7 +406,8 @@ impl Crypto for HostileCrypto {
     }
 
     fn decrypt(&mut self, session: &mut SessionState, message: &OlmMessage) -> Result<Vec<u8>, CryptoError> {
-        self.inner.decrypt(session, message)
+        let plaintext = self.inner.decrypt(session, message)?;
+        Ok(self.without_own(&plaintext).unwrap_or(plaintext))
     }
 
     fn session_id(&self, session: &SessionState) -> Result<OlmSessionId, CryptoError> {

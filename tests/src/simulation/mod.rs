@@ -4,7 +4,9 @@
 //!
 //! Most worlds seal with a deterministic model of the cryptography, one in eight with the real one. In some the relay lies
 //! (`lies`): it withholds, repeats, shuffles and alters what its machine sends. In some one user's device is hostile
-//! (`hostile`): it alters what its machine wants to say, and signs it anew.
+//! (`hostile`): it alters what its machine wants to say, and signs it anew. In every other one of these it is in a group with
+//! the others, as a member or an admin, and lies about the membership too (`forged`): changes that it has no right to,
+//! backdated, on top of what nobody knows, or with one number, another one to each; and more of them than there is room for.
 //!
 //! A [`Stage`] is the same machines without faults, led by a test. A world is driven in [`World::run`]. [`explore`] runs
 //! many worlds; what does not hold in one becomes a [`Capsule`]: a world as small as it could be made, to be kept as a
@@ -15,7 +17,7 @@
 //! | invariant | while a world runs (`watch`) | at rest (`peace`, `checks`) |
 //! |---|---|---|
 //! | 1 what was sent shows, or failed | what was *sent* is at the relay after each of its crashes | `Rest`, `Settled`, `Readable`: all devices have everything, nothing failed; `Kept`: what a user was told is kept, is there |
-//! | 2 equal entries, equal view | | `Reference`: what each device shows is what `reference` makes of the signed entries; `Converged`: so it is of somebody who cheats |
+//! | 2 equal entries, equal view | | `Reference`: what each device shows is what `reference` makes of the signed entries; `Converged`: so it is of somebody who cheats; `Membership`: who is in a group holds the same operations as the others, leaves the same out, and shows what the model of the rules makes of them |
 //! | 3 only members decrypt | `Members`: nothing more is sealed under a key that a device holds which is known to be revoked; `Turns`: a turn renews the sender key; `SealedOnce`: no key seals two things under one number | |
 //! | 4 ticks are true | `Ticks`: none goes back; `TrueTicks`: who is said to have it, or to have read it, does; `Vouched`: without the relay's signature nothing is in custody | `ReadTicks`: all is read, and shows so on all own devices |
 //! | 5 shown once | `Once`: told once | `Once`: stands there once |
@@ -27,7 +29,9 @@
 //! spoilt is not in custody, and may stay unopened; where somebody cheats, what is said of and to them may be anything, as
 //! long as the devices of each contact agree. In some worlds there is a group (`group`), which all change at once:
 //! `Membership`, all who are in hold the same operations, and show what the rules make of them; `Entitled`, nobody holds
-//! what was written to a group in which they were not. Not looked at here: disappearing entries, more relays than one.
+//! what was written to a group in which they were not. Where a member cheats (`group::cheated`), that holds for the others, and
+//! what these wrote is complete at each of them; of what the cheat wrote each shows what counts of what they hold, and all know
+//! of the same fork. Not looked at here: disappearing entries, more relays than one.
 
 mod asking;
 mod bounds;
@@ -39,6 +43,7 @@ mod drawn;
 mod drive;
 mod failed;
 mod faults;
+mod forged;
 mod group;
 mod hostile;
 mod lies;

@@ -7,12 +7,13 @@ use undertone::engine::{Engine, Input, LoadError, NewAccount, Origin, Outputs, c
 use undertone::store::{MemoryStore, NodeStore, StoreError};
 use undertone_protocol::crypto::{Crypto, Vodozemac};
 use undertone_protocol::ids::{DeviceId, UserId};
-use undertone_protocol::keys::{Name, RelayAddress};
+use undertone_protocol::keys::{DeviceKey, Name, RelayAddress};
 use undertone_protocol::testing::ModelCrypto;
 use undertone_protocol::time::Timestamp;
 
 use super::failed::Failed;
 use super::faults::Crash;
+use super::forged::{Forger, Insight};
 use super::hostile::HostileCrypto;
 use super::seen::Seen;
 
@@ -32,6 +33,8 @@ pub(super) struct Node {
     real_crypto: bool,
     /// How it cheats, if it does.
     pub(super) cheat: Option<Cheat>,
+    /// What its cryptography sees of the group, where it cheats.
+    insight: Insight,
     /// How far its clock is off.
     pub(super) skew: Skew,
     /// How far it is off when it is not wrong altogether.
@@ -131,6 +134,7 @@ impl Node {
             rng,
             real_crypto,
             cheat: None,
+            insight: Insight::default(),
             skew,
             right: None,
             jumped: false,
@@ -149,7 +153,9 @@ impl Node {
             let account = account.ok_or_else(|| Failed::new("a node lost its account"))?;
             let key = SigningKey::from_bytes(account.device_seed.expose());
             let life = self.rng.next_u64();
-            crypto = Box::new(HostileCrypto::new(crypto, key, cheat.seed, life, cheat.often));
+            let forging = DeviceKey::from_seed(&account.device_seed);
+            let forger = Forger::new(forging, &account.certificate, self.insight.clone());
+            crypto = Box::new(HostileCrypto::new(crypto, key, forger, (cheat.seed, life), cheat.often));
         }
         let rng = ChaCha20Rng::seed_from_u64(self.rng.next_u64());
         let mut loaded = None;
@@ -187,6 +193,9 @@ impl Node {
         crash: Option<Crash>,
     ) -> Result<Stepped, Failed> {
         let now = self.skew.shown(now);
+        if self.cheat.is_some() {
+            self.insight.look(&mut self.disk)?;
+        }
         let Some(engine) = &mut self.engine else { return Ok(Stepped::Died(None)) };
         let mut out = Outputs::default();
         let result = self.disk.transaction(|tx| {

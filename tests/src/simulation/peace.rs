@@ -14,7 +14,7 @@ use super::bounds;
 use super::checks::{self, View};
 use super::failed::{Check, Failed};
 use super::faults::Gap;
-use super::node::Stepped;
+use super::node::{Node, Stepped};
 use super::reference;
 use super::user::{Peer, User};
 use super::world::World;
@@ -30,6 +30,8 @@ const GREETS_MAX: u32 = 4;
 const HISTORY_MAX: usize = 1_000;
 /// How often users look after what is not settled yet.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// After how long all of a group is looked at again where somebody cheats.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 impl World {
     pub(super) fn come_to_rest(&mut self) -> Result<(), Failed> {
@@ -60,20 +62,25 @@ impl World {
     /// Until nothing is left to be done, or it has taken too long.
     fn rest(&mut self) -> Result<(), Failed> {
         let (begun, end) = (self.now, self.now.after(REST_MAX));
-        let mut looked = Timestamp::ZERO;
+        let (mut looked, mut look) = (Timestamp::ZERO, Timestamp::ZERO);
         let mut greets = 0;
         loop {
             for _ in 0..20 {
                 self.next()?;
             }
             self.revoked = self.lost()?;
+            if self.now > begun.after(REST_MAX / 2) {
+                self.cheat_goes();
+            }
             let quiet = self.is_quiet()? && self.group_is_quiet()?;
             // Acknowledgements that expired are told with the next message.
-            let greet = (self.faults.is_long() || self.lied) && (greets == 0 || !quiet);
+            // What somebody who cheats told some alone, the others hear of with what these write next.
+            let cheated = self.hostile.is_some() && self.has_group;
+            let greet = (self.faults.is_long() || self.lied || cheated) && (greets == 0 || !quiet);
             if greet && (quiet || self.now > begun.after(GREET_EVERY * (greets + 1))) && greets < GREETS_MAX {
                 greets += 1;
                 self.everybody_greets()?;
-            } else if quiet || self.now > end {
+            } else if quiet && self.now >= look || self.now > end {
                 let report = self.report;
                 let judged = self.judge();
                 if judged.is_ok() {
@@ -82,14 +89,32 @@ impl World {
                 self.report = report;
                 // What own devices tell each other, and what members hand on of who is gone, may be on its way.
                 let comes = [Check::ReadTicks, Check::Settled, Check::Membership];
-                let late = |failed: &Failed| comes.contains(&failed.check()) && self.now <= end;
+                // So may what whoever cheats says now, and what proves that they do.
+                let of_cheat = [Check::Converged, Check::Reference];
+                let late = |failed: &Failed| {
+                    let comes =
+                        comes.contains(&failed.check()) || cheated && of_cheat.contains(&failed.check());
+                    comes && self.now <= end
+                };
                 if !judged.as_ref().is_err_and(late) {
                     return judged;
                 }
+                // The model of the rules is slow.
+                look = if cheated { self.now.after(LOOK_AGAIN) } else { look };
             }
             if self.now > looked.after(LOOK_EVERY) {
                 looked = self.now;
                 self.everybody_makes_peace()?;
+            }
+        }
+    }
+
+    /// Whoever cheats in a group keeps the others busy for as long as they are there.
+    fn cheat_goes(&mut self) {
+        for index in 0..self.nodes.len() {
+            let cheats = |node: &Node| node.cheat.is_some() && !node.away;
+            if self.has_group && self.nodes.get(index).is_some_and(cheats) {
+                self.leave(index);
             }
         }
     }

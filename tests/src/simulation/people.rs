@@ -99,7 +99,10 @@ impl World {
         let reader = self.users.iter().position(|user| user.id == node.user);
         let cheats = self.hostile.and_then(|hostile| self.users.get(hostile));
         let is_notice = message.kind != "text";
-        if is_notice || message.deleted || cheats.is_some_and(|cheats| message.contact == cheats.name) {
+        // Who is met in a group may have told no name yet.
+        let called = |cheats: &User| [cheats.name.to_owned(), cheats.id.short()].contains(&message.from);
+        let by_cheat = |cheats: &User| message.contact == cheats.name || called(cheats);
+        if is_notice || message.deleted || cheats.is_some_and(by_cheat) {
             return Ok(());
         }
         let peers = (0..self.users.len()).filter(|peer| Some(*peer) != reader);

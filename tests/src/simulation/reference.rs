@@ -244,35 +244,44 @@ pub(super) fn id_of(bytes: &[u8]) -> Result<Id, String> {
 
 /// The last number of each device that counts, for devices that were revoked or forked: the lowest cut holds.
 fn ends(conversation: &Id, entries: &BTreeMap<Id, Entry>, users: &BTreeMap<Id, Id>) -> BTreeMap<Id, u64> {
+    let mut ends = forked(entries);
+    for entry in entries.values() {
+        let Some(Content::Devices(change)) = &entry.body.content else { continue };
+        for revocation in &change.revocations {
+            if let Some((device, through)) =
+                revoked(conversation, revocation, users.get(&entry.device), users)
+            {
+                cut(&mut ends, device, through);
+            }
+        }
+    }
+    ends
+}
+
+/// The last number of each device before it gave one twice, as these entries prove.
+pub(super) fn forked(entries: &BTreeMap<Id, Entry>) -> BTreeMap<Id, u64> {
     let mut ends: BTreeMap<Id, u64> = BTreeMap::new();
-    let mut cut = |device: Id, through: u64| {
-        let end = ends.entry(device).or_insert(through);
-        *end = through.min(*end);
-    };
     let mut seen: BTreeMap<(Id, u64), Vec<Id>> = BTreeMap::new();
     for (id, entry) in entries {
         let same = seen.entry((entry.device, entry.seq)).or_default();
         same.push(*id);
         if same.len() > 1 {
-            cut(entry.device, entry.seq - 1);
+            cut(&mut ends, entry.device, entry.seq - 1);
         }
     }
     for entry in entries.values() {
         // Whoever names another predecessor than is there wrote two.
         let before = entry.seq.checked_sub(1).and_then(|before| seen.get(&(entry.device, before)));
         if before.is_some_and(|before| before.iter().any(|id| Some(*id) != entry.prev)) {
-            cut(entry.device, entry.seq - 2);
-        }
-        let Some(Content::Devices(change)) = &entry.body.content else { continue };
-        for revocation in &change.revocations {
-            if let Some((device, through)) =
-                revoked(conversation, revocation, users.get(&entry.device), users)
-            {
-                cut(device, through);
-            }
+            cut(&mut ends, entry.device, entry.seq - 2);
         }
     }
     ends
+}
+
+fn cut(ends: &mut BTreeMap<Id, u64>, device: Id, through: u64) {
+    let end = ends.entry(device).or_insert(through);
+    *end = through.min(*end);
 }
 
 /// Whom a revocation cuts off and where, if the author's user signed it, for this conversation, of a device of theirs.

@@ -57,6 +57,12 @@ pub struct Report {
     pub operations: usize,
     /// Messages shown in them at the end, each counted at each device.
     pub group_messages: usize,
+    /// Groups of which somebody heard who cheats.
+    pub cheated_groups: u64,
+    /// Those where they are in at the end.
+    pub cheats_in: u64,
+    /// Those where they were found to have forked.
+    pub cheats_forked: u64,
 }
 
 impl AddAssign for Report {
@@ -88,5 +94,8 @@ impl AddAssign for Report {
         self.groups += other.groups;
         self.operations += other.operations;
         self.group_messages += other.group_messages;
+        self.cheated_groups += other.cheated_groups;
+        self.cheats_in += other.cheats_in;
+        self.cheats_forked += other.cheats_forked;
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct User {
     pub(super) to_change: u32,
     /// Whether it is they who make the group.
     pub(super) founds: bool,
+    /// Whom they want in the group in any case.
+    pub(super) lets_in: Option<&'static str>,
     /// How often they still want to do something about the group's membership.
     pub(super) to_administer: u32,
     /// With whom they quarrel, and how often: they decline, block and unblock.
@@ -73,6 +75,7 @@ impl User {
             to_write: 0,
             to_change: 0,
             founds: false,
+            lets_in: None,
             to_administer: 0,
             quarrels: BTreeMap::new(),
             written: 0,

@@ -45,6 +45,8 @@ const FLOOD: u32 = 60;
 const GROUP: u64 = 0x67_726f_7570;
 /// Of so many worlds one has a group.
 const GROUP_ONE_IN: u32 = 3;
+/// The same where somebody cheats.
+const GROUP_OF_CHEATS_ONE_IN: u32 = 2;
 /// How often one user wants to do something about its membership.
 const ADMINISTERS_MAX: u32 = 5;
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -94,6 +96,11 @@ impl World {
         Self::lived(options, Trace::new(true))
     }
 
+    /// Whether users make a group in the world of these options.
+    pub fn has_group(options: WorldOptions) -> bool {
+        wants_group(&options, &options.faults.unwrap_or_else(|| Drawn::of(options.seed).faults))
+    }
+
     /// The same world with all told that the seed decides at its beginning.
     pub fn made_explicit(options: WorldOptions) -> WorldOptions {
         let Ok(world) = Self::new(options, Trace::default()) else { return options };
@@ -141,8 +148,7 @@ impl World {
     fn new(options: WorldOptions, trace: Trace) -> Result<Self, Failed> {
         let Drawn { mut rng, jumps, mut ill_will, faults } = Drawn::of(options.seed);
         let faults = options.faults.unwrap_or(faults);
-        let mut group = ChaCha20Rng::seed_from_u64(options.seed ^ GROUP);
-        let has_group = faults.hostile == 0 && options.group.unwrap_or(one_in(&mut group, GROUP_ONE_IN));
+        let has_group = wants_group(&options, &faults);
         let relay = SimRelay::new(limits(&faults), fork(&mut rng));
         let relay_id = relay.address().relay;
         let mut world = Self {
@@ -218,8 +224,11 @@ impl World {
             return;
         }
         let founder = below(&mut self.rng, self.users.len());
+        // Whoever cheats shall be among them.
+        let with = self.hostile.and_then(|hostile| self.users.get(hostile)).map(|user| user.name);
         for (index, user) in self.users.iter_mut().enumerate() {
             user.founds = index == founder;
+            user.lets_in = with.filter(|name| *name != user.name);
             user.to_administer = self.rng.next_u32() % (ADMINISTERS_MAX + 1);
             user.to_write *= 2;
         }
@@ -329,7 +338,7 @@ impl World {
         Ok(())
     }
 
-    fn leave(&mut self, index: usize) {
+    pub(super) fn leave(&mut self, index: usize) {
         let Some(node) = self.nodes.get_mut(index) else { return };
         node.stop();
         node.away = true;
@@ -391,6 +400,12 @@ impl World {
             Happening::ClockIsSet { node } => self.clock_is_set(node),
         }
     }
+}
+
+fn wants_group(options: &WorldOptions, faults: &Faults) -> bool {
+    let mut group = ChaCha20Rng::seed_from_u64(options.seed ^ GROUP);
+    let one_in_so_many = if faults.hostile > 0 { GROUP_OF_CHEATS_ONE_IN } else { GROUP_ONE_IN };
+    options.group.unwrap_or(one_in(&mut group, one_in_so_many))
 }
 
 /// What happens, in words. Frames are named, not shown; `None`: it tells nothing.

@@ -1,9 +1,12 @@
 //! The group of a world: many change its membership at once, and at the end all must agree, with each other and with the
 //! model of the rules.
 
+mod anchored;
+mod cheated;
 mod found;
 mod operations;
 mod people;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +21,7 @@ use super::world::World;
 use found::Found;
 use operations::Membership;
 pub(super) use people::GROUP;
+use told::Told;
 
 impl World {
     /// A user does something in the group, on one of their devices.
@@ -55,11 +59,12 @@ impl World {
         Ok(())
     }
 
-    /// All devices that can be used now, with whose they are; none in a world without a group.
+    /// All devices that can be used now, with whose they are, but for one that cheats; none in a world without a group.
     fn group_devices(&mut self) -> Result<Vec<(usize, usize)>, Failed> {
         let mut devices = Vec::new();
         let users = if self.has_group { self.users.len() } else { 0 };
-        for user in 0..users {
+        let cheats = self.hostile;
+        for user in (0..users).filter(|user| Some(*user) != cheats) {
             for index in self.devices_of(user) {
                 if self.is_usable(index)? {
                     devices.push((user, index));
@@ -69,7 +74,8 @@ impl World {
         Ok(devices)
     }
 
-    /// Whether all who believe to be in hold the same operations, and everything of theirs was read.
+    /// Whether all who believe to be in hold the same operations, and everything of theirs was read, if nobody cheats, who
+    /// need not read anything.
     pub(super) fn group_is_quiet(&mut self) -> Result<bool, Failed> {
         let mut first: Option<BTreeSet<Id>> = None;
         for (_, index) in self.group_devices()? {
@@ -78,6 +84,7 @@ impl World {
                 continue;
             };
             let unread = node.disk.transaction(|tx| Ok(tx.deliveries_unread(&found.group)?.len()))?;
+            let unread = if self.hostile.is_some() { 0 } else { unread };
             let hashes: BTreeSet<Id> = found.operations.keys().copied().collect();
             if unread > 0 || *first.get_or_insert_with(|| hashes.clone()) != hashes {
                 return Ok(false);
@@ -90,7 +97,8 @@ impl World {
     pub(super) fn group_holds(&mut self) -> Result<(), Failed> {
         let mut all: BTreeMap<usize, Found> = BTreeMap::new();
         for index in 0..self.nodes.len() {
-            let Some(node) = self.nodes.get_mut(index) else { continue };
+            // What is there of one that cheats, nobody vouches for.
+            let Some(node) = self.nodes.get_mut(index).filter(|node| node.cheat.is_none()) else { continue };
             all.extend(Found::at(node)?.map(|found| (index, found)));
         }
         let Some(group) = all.values().next().map(|found| *found.group.as_bytes()) else { return Ok(()) };
@@ -99,23 +107,32 @@ impl World {
         }
         let users: BTreeMap<Id, Id> =
             self.nodes.iter().map(|node| (*node.device.as_bytes(), *node.user.as_bytes())).collect();
-        let signed: Vec<_> = all.values().flat_map(|found| found.operations.values().cloned()).collect();
+        // What only a device knew that is lost, nobody can have, nor whether what it wrote stands on it.
+        let there = || all.iter().filter(|(index, _)| !self.revoked.contains(index)).map(|(_, found)| found);
+        let all_of =
+            |found: &Found| found.operations.values().chain(&found.left_out).cloned().collect::<Vec<_>>();
+        let signed: Vec<_> = all.values().flat_map(all_of).collect();
+        let held: Vec<_> = there().flat_map(all_of).collect();
+        let proofs: Vec<_> = there().flat_map(|found| found.proofs.iter().cloned()).collect();
+        let hashes: BTreeSet<Id> = there().flat_map(|found| found.operations.keys().copied()).collect();
+        let is_there = !held.is_empty();
         let reference = |what: String| Failed::by(Check::Membership, what);
-        let mut membership = Membership::of(&signed, &users).map_err(reference)?;
+        let mut membership = Membership::of(&signed, &held, &proofs, &users).map_err(reference)?;
         let members = membership.members();
         self.report.groups += 1;
         self.report.operations += membership.model.ops.len();
         let sealed: Vec<_> = all.values().flat_map(|found| found.entries.iter().cloned()).collect();
         let entries = reference::read_all(&group, &sealed, &self.bodies).map_err(reference)?;
         let out = membership.ever_out();
-        let mut told =
-            Told { out, membership, entries, users, gone: BTreeSet::new(), there: BTreeSet::new() };
+        let cheat = self.nodes.iter().find(|node| node.cheat.is_some()).map(|node| *node.device.as_bytes());
+        let (gone, there) = (BTreeSet::new(), BTreeSet::new());
+        let mut told = Told { out, membership, entries, users, cheat, gone, there };
         for (index, found) in &all {
             self.holds_only_own(*index, found, &mut told)?;
         }
-        // What only a device knew that is lost, nobody can have, nor whether what it wrote stands on it.
-        let there = || all.iter().filter(|(index, _)| !self.revoked.contains(index)).map(|(_, found)| found);
-        let hashes: BTreeSet<Id> = there().flat_map(|found| found.operations.keys().copied()).collect();
+        if self.hostile.is_some() && is_there {
+            told.membership.are_anchored(&hashes).map_err(reference)?;
+        }
         // Members get it from each other: who is out sends nothing any more.
         let of_member = |index: &usize| {
             let user = self.nodes.get(*index).map(|node| *node.user.as_bytes());
@@ -128,7 +145,7 @@ impl World {
         told.gone = gone.map_err(reference)?;
         for user in 0..self.users.len() {
             let Some(id) = self.users.get(user).map(|user| *user.id.as_bytes()) else { continue };
-            if !members.contains_key(&id) {
+            if !members.contains_key(&id) || Some(user) == self.hostile {
                 continue;
             }
             for index in self.devices_of(user) {
@@ -148,16 +165,20 @@ impl World {
                 self.shows_messages(index, (&title, &id, &members), found, &counting, &mut told)?;
             }
         }
-        Ok(())
+        self.agree_on_cheat(&all, &members, &told)
     }
 
-    /// Nobody holds an entry of somebody else's that was written when they were not in.
+    /// Nobody holds an entry of somebody else's that was written when they were not in. Whoever cheats may give what they
+    /// write to anybody.
     fn holds_only_own(&mut self, index: usize, found: &Found, told: &mut Told) -> Result<(), Failed> {
         let Some((name, user)) = self.nodes.get(index).map(|node| (node.name, *node.user.as_bytes())) else {
             return Ok(());
         };
         for id in &found.held {
             let Some(entry) = told.entries.get(id).filter(|entry| entry.is_message()) else { continue };
+            if told.cheat == Some(entry.device) {
+                continue;
+            }
             let heads = entry.membership_heads.clone();
             let at = told.membership.members_at(&heads).map_err(|what| Failed::by(Check::Entitled, what))?;
             if !at.contains_key(&user) {
@@ -215,6 +236,10 @@ impl World {
             {
                 let at = told.membership.members_at(&entry.membership_heads).map_err(by)?;
                 let author = told.users.get(&entry.device).copied().unwrap_or_default();
+                // What somebody cheats of is sent to whom they like, and is theirs to send: others don't hand it on.
+                if told.cheat == Some(entry.device) {
+                    continue;
+                }
                 // Of somebody whom nobody had the right to let in the others need not even have heard.
                 let is_known = members.contains_key(&author) || told.out.contains(&author);
                 if is_known && at.contains_key(user) && !found.held.contains(id) {
@@ -225,8 +250,10 @@ impl World {
                 }
             }
         }
-        // Whoever was out lacks what was written then, and can't tell what is before it that a cut names.
-        let by_held = told.out.contains(user).then(|| told.counting(&found.held)).transpose().map_err(by)?;
+        // Whoever was out lacks what was written then, and can't tell what is before it that a cut names. Where somebody
+        // cheats nobody may have all of it: what counts follows from what each holds.
+        let lacks = told.out.contains(user) || told.cheat.is_some();
+        let by_held = lacks.then(|| told.counting(&found.held)).transpose().map_err(by)?;
         let counting = by_held.as_ref().unwrap_or(counting);
         let held = counting.iter().filter(|(id, _)| found.held.contains(*id));
         let held: BTreeMap<Id, Entry> = held.map(|(id, entry)| (*id, entry.clone())).collect();
@@ -235,7 +262,8 @@ impl World {
         let expected = Expected { gone: told.gone.clone(), ..expected };
         let shown = self.group_history(index)?;
         self.report.group_messages += expected.texts.len();
-        let as_expected = checks::as_expected(title, &shown, &expected, true);
+        // A message counts as far as with the one with whom it came the least far, and who cheats need not read.
+        let as_expected = checks::as_expected(title, &shown, &expected, self.hostile.is_none());
         as_expected.map_err(|failed| failed.with(told.described(&found.held, counting)))
     }
 
@@ -269,60 +297,4 @@ fn lacks_operations(
     let (which, described) = (membership.called(&lacks), membership.described());
     let what = format!("{title}: holds {} operations of {}", held.len(), all.len());
     Failed::by(Check::Membership, format!("{what}\nit lacks {which}, nodes {holders:?} have it\n{described}"))
-}
-
-/// What was ever said in the group, with the rules to judge it by.
-struct Told {
-    membership: Membership,
-    entries: BTreeMap<Id, Entry>,
-    users: BTreeMap<Id, Id>,
-    /// Who was ever put out, or left.
-    out: BTreeSet<Id>,
-    /// What some device of a member holds that is not lost.
-    there: BTreeSet<Id>,
-    /// Texts that were dropped by what does not count any more.
-    gone: BTreeSet<String>,
-}
-
-impl Told {
-    /// Entries that count, for whoever holds these.
-    fn counting(&mut self, there: &BTreeSet<Id>) -> Result<BTreeMap<Id, Entry>, String> {
-        let mut counting = BTreeMap::new();
-        for (id, entry) in &self.entries {
-            let Some(user) = self.users.get(&entry.device) else { continue };
-            let of_device = self.entries.iter().filter(|(_, other)| other.device == entry.device);
-            let of_device = of_device.filter(|(id, _)| there.contains(*id));
-            let not_before = of_device.filter(|(_, other)| other.seq >= entry.seq);
-            let not_before: Vec<Id> = not_before.map(|(id, _)| *id).collect();
-            if self.membership.counts(user, &entry.device, &entry.membership_heads, &not_before)? {
-                counting.insert(*id, entry.clone());
-            }
-        }
-        Ok(counting)
-    }
-
-    /// The operations, and the entries that a device holds, for the report of a failure.
-    fn described(&mut self, held: &BTreeSet<Id>, counting: &BTreeMap<Id, Entry>) -> String {
-        let mut lines = vec![self.membership.described()];
-        for (id, entry) in self.entries.iter().filter(|(id, _)| held.contains(*id)) {
-            let user = self.users.get(&entry.device).map(reference::hex).unwrap_or_default();
-            let heads = self.membership.called(&entry.membership_heads);
-            let (counts, seq) = (counting.contains_key(id), entry.seq);
-            lines.push(format!("{} {user} {seq} at {heads}, counts: {counts}", reference::hex(id)));
-        }
-        lines.join("\n")
-    }
-
-    /// Those that were written by who was an admin, as they knew.
-    fn of_admins(&mut self, entries: &BTreeMap<Id, Entry>) -> Result<BTreeSet<Id>, String> {
-        let mut admins = BTreeSet::new();
-        for (id, entry) in entries {
-            let roles = self.membership.members_at(&entry.membership_heads)?;
-            let role = self.users.get(&entry.device).and_then(|user| roles.get(user));
-            if role.is_some_and(|role| *role <= 1) {
-                admins.insert(*id);
-            }
-        }
-        Ok(admins)
-    }
 }

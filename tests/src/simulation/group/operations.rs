@@ -10,12 +10,17 @@ use undertone_protocol::testing::membership_model::{ADMIN, Cut, Entry, Kind, MEM
 use undertone_protocol::wire::{self, operation::Action};
 
 use super::super::reference::{self, Id};
+use super::anchored::{Stands, anchored, forks};
 
 /// The rules of a group with all operations that somebody holds; users, devices, operations and entries are called by
 /// numbers.
 pub(super) struct Membership {
     pub(super) model: Model,
     numbers: Numbers,
+    /// What is not left out since its device forked.
+    pub(super) anchored: BTreeSet<Id>,
+    /// Where devices forked: the number that they gave twice.
+    pub(super) forks: BTreeMap<Id, u32>,
 }
 
 /// What its members are called by the model. Of operations the order is that of the hashes.
@@ -32,6 +37,11 @@ impl Numbers {
         Ok(*self.others.entry(id).or_insert(next))
     }
 
+    /// Of one that need not be there: nobody holds what this gives otherwise.
+    fn named(&self, hash: &[u8]) -> Result<usize, String> {
+        Ok(self.operations.get(&id_of(hash)?).copied().unwrap_or(usize::MAX))
+    }
+
     fn operation(&self, hash: &[u8]) -> Result<usize, String> {
         let number = id_of(hash).map(|hash| self.operations.get(&hash).copied())?;
         number.ok_or_else(|| format!("nobody holds the operation {}", data_encoding::HEXLOWER.encode(hash)))
@@ -45,9 +55,16 @@ struct Read {
 }
 
 impl Membership {
-    /// Of these signed operations; `users` are the users of all devices.
-    pub(super) fn of(signed: &[wire::Signed], users: &BTreeMap<Id, Id>) -> Result<Self, String> {
+    /// Of these signed operations, of which those that are `there`, with what proves that devices forked, can be known;
+    /// `users` are the users of all devices.
+    pub(super) fn of(
+        signed: &[wire::Signed],
+        there: &[wire::Signed],
+        proofs: &[[wire::Signed; 2]],
+        users: &BTreeMap<Id, Id>,
+    ) -> Result<Self, String> {
         let operations = read_all(signed)?;
+        let forks = forks_of(there, proofs)?;
         let numbered = operations.keys().copied().enumerate().map(|(at, hash)| (hash, at)).collect();
         let mut numbers = Numbers { operations: numbered, ..Numbers::default() };
         let mut ops = BTreeMap::new();
@@ -55,7 +72,25 @@ impl Membership {
             let op = op(read, users, &mut numbers)?;
             ops.insert(numbers.operation(hash)?, op);
         }
-        Ok(Self { model: Model::new(ops), numbers })
+        let anchored = anchored(&stands(&read_all(there)?)?, &forks);
+        let numbered = anchored.iter().map(|hash| numbers.operation(hash)).collect::<Result<_, _>>()?;
+        let mut model = Model::new(ops);
+        model.anchored = Some(numbered);
+        Ok(Self { model, numbers, anchored, forks })
+    }
+
+    /// Whether these are the operations that are anchored.
+    pub(super) fn are_anchored(&self, held: &BTreeSet<Id>) -> Result<(), String> {
+        if *held == self.anchored {
+            return Ok(());
+        }
+        let more: Vec<Id> = held.difference(&self.anchored).copied().collect();
+        let fewer: Vec<Id> = self.anchored.difference(held).copied().collect();
+        let (more, fewer) = (self.called(&more), self.called(&fewer));
+        Err(format!(
+            "members take {more} for anchored, and leave {fewer} out; forks {:?}",
+            self.forks.values()
+        ))
     }
 
     /// Who is in, with their roles, by all operations.
@@ -95,13 +130,17 @@ impl Membership {
         format!("{:?}", heads.iter().map(|head| self.numbers.operations.get(head)).collect::<Vec<_>>())
     }
 
-    /// Who was ever put out, or left, whether it counts or not.
-    pub(super) fn ever_out(&self) -> BTreeSet<Id> {
-        let out = self.model.ops.values().filter_map(|op| match op.kind {
-            Kind::Remove { target, .. } => Some((target, OWNER)),
-            Kind::Leave { .. } => Some((op.user, OWNER)),
+    /// Who was ever put out, or left, whether it counts in the end or not. What its author had no right to never did.
+    pub(super) fn ever_out(&mut self) -> BTreeSet<Id> {
+        let out = |(id, op): (&usize, &Op)| match op.kind {
+            Kind::Remove { target, .. } => Some((*id, target)),
+            Kind::Leave { .. } => Some((*id, op.user)),
             _ => None,
-        });
+        };
+        let all: Vec<(usize, usize)> = self.model.ops.iter().filter_map(out).collect();
+        let counted =
+            all.into_iter().filter(|(id, _)| self.model.at(&BTreeSet::from([*id])).counts.contains(id));
+        let out: Vec<(usize, u32)> = counted.map(|(_, user)| (user, OWNER)).collect();
         self.named(out).into_keys().collect()
     }
 
@@ -172,6 +211,26 @@ fn read_all(signed: &[wire::Signed]) -> Result<BTreeMap<Id, Read>, String> {
         left = rest;
     }
     Ok(read)
+}
+
+fn stands(operations: &BTreeMap<Id, Read>) -> Result<BTreeMap<Id, Stands>, String> {
+    let mut stands = BTreeMap::new();
+    for (hash, Read { operation, .. }) in operations {
+        let parents = operation.parents.iter().map(|parent| id_of(parent)).collect::<Result<_, _>>()?;
+        let (device, number) = (id_of(&operation.device)?, operation.number);
+        stands.insert(*hash, Stands { device, number, parents });
+    }
+    Ok(stands)
+}
+
+/// Where devices forked, by all that was signed.
+fn forks_of(signed: &[wire::Signed], proofs: &[[wire::Signed; 2]]) -> Result<BTreeMap<Id, u32>, String> {
+    let mut given = Vec::new();
+    for signed in signed.iter().chain(proofs.iter().flatten()) {
+        let operation = verified(signed)?;
+        given.push((&signed.body[..], id_of(&operation.device)?, operation.number));
+    }
+    Ok(forks(given.into_iter()))
 }
 
 fn verified(signed: &wire::Signed) -> Result<wire::Operation, String> {
@@ -265,7 +324,7 @@ fn kind(action: &Action, numbers: &mut Numbers) -> Result<Kind, String> {
             Kind::Settings { name: None, add }
         }
         Action::InviteLink(_) => Kind::InviteLink,
-        Action::InviteRevoke(revoke) => Kind::InviteRevoke { link: numbers.operation(&revoke.link)? },
+        Action::InviteRevoke(revoke) => Kind::InviteRevoke { link: numbers.named(&revoke.link)? },
     })
 }
 
@@ -279,7 +338,7 @@ fn cut_of(cut: &wire::Cut, numbers: &mut Numbers) -> Result<BTreeMap<usize, Cut>
 }
 
 fn cut_at(operation: &[u8], entry: &[u8], numbers: &mut Numbers) -> Result<Cut, String> {
-    let operation = (!operation.is_empty()).then(|| numbers.operation(operation)).transpose()?;
+    let operation = (!operation.is_empty()).then(|| numbers.named(operation)).transpose()?;
     let entry = (!entry.is_empty()).then(|| numbers.other(entry)).transpose()?;
     Ok(Cut { operation, entry })
 }

@@ -3,9 +3,10 @@
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 use undertone::command::{Ask, Command, GroupChange};
-use undertone::store::{ContactState, NodeStore, NodeTx, Standing, StoreError};
+use undertone::store::{ContactState, Group, NodeStore, NodeTx, Standing, StoreError};
 use undertone_protocol::entry::Content;
 use undertone_protocol::ids::UserId;
+use undertone_protocol::membership::Document;
 
 use super::super::faults::{below, one_in};
 use super::super::node::Node;
@@ -45,7 +46,7 @@ impl User {
 
     fn found(&mut self, node: &mut Node, rng: &mut ChaCha20Rng) -> Result<Option<Command>, StoreError> {
         let mut members = node.disk.transaction(contacts)?;
-        members.retain(|_| one_in(rng, 2));
+        members.retain(|name| one_in(rng, 2) || self.lets_in == Some(name));
         Ok((!members.is_empty()).then(|| Command::GroupCreate { name: GROUP.name.to_owned(), members }))
     }
 
@@ -56,11 +57,21 @@ impl User {
             3 => Some(Command::Retry { name }),
             4..8 if self.to_administer > 0 => {
                 self.to_administer -= 1;
-                administer(screen, rng)
+                self.raise(screen, rng).or_else(|| administer(screen, rng))
             }
             8..11 if self.to_change > 0 => self.change(&screen.messages, name, GROUP, rng),
             _ if self.to_write > 0 => Some(Command::Send { name, text: self.words(GROUP) }),
             _ => None,
+        }
+    }
+
+    /// Lets somebody do more whom they want in.
+    fn raise(&self, screen: &Screen, rng: &mut ChaCha20Rng) -> Option<Command> {
+        let name = self.lets_in.filter(|_| one_in(rng, 2))?;
+        let (group, member) = (GROUP.name.to_owned(), name.to_owned());
+        match screen.members.contains(&member) {
+            true => Some(Command::GroupRole { group, member, role: "admin".to_owned() }),
+            false => Some(Command::GroupAdd { group, members: vec![member], role: "member".to_owned() }),
         }
     }
 
@@ -104,9 +115,22 @@ fn administer(screen: &Screen, rng: &mut ChaCha20Rng) -> Option<Command> {
     }
 }
 
+/// The group that was made. Whoever cheats may tell of others, of which nothing is held.
+pub(super) fn made(tx: &dyn NodeTx) -> Result<Option<Group>, StoreError> {
+    for group in tx.groups()? {
+        let parts = tx.group_document(&group.id)?;
+        if parts.iter().any(|part| !part.is_empty())
+            && Document::load_parts(&parts).is_ok_and(|document| !document.is_empty())
+        {
+            return Ok(Some(group));
+        }
+    }
+    Ok(None)
+}
+
 fn look(node: &mut Node) -> Result<Option<Screen>, StoreError> {
     node.disk.transaction(|tx| {
-        let Some(group) = tx.groups()?.into_iter().next() else { return Ok(None) };
+        let Some(group) = made(tx)? else { return Ok(None) };
         let own = tx.account()?.map(|account| account.device_list);
         let is_own = |device| own.as_ref().is_some_and(|list| list.device(device).is_some());
         let mut last = tx.history(&group.id, None, 20)?;
