@@ -46,6 +46,7 @@ pub(in crate::engine) fn admit_entry(
                 // Its author does not know.
                 farewells::tell_gone(ctx, &group.id, &user, &header.device, &heads_of(header));
             }
+            farewells::pass_on(ctx, &group.id, &header.device, &heads_of(header));
             // What an entry names is held for good, as what an operation stands on.
             let keeps = ctx.groups.document(&group.id).is_some_and(|document| {
                 let aside = document.aside();

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, OperationHash, UserId};
 use undertone_protocol::limits::{LARGE_GROUP_MEMBERS, UPDATE_HEADS_MAX};
-use undertone_protocol::membership::{Action, GroupUpdate, Person, Role, SignedOperation, Verdict};
+use undertone_protocol::membership::{
+    Action, GroupUpdate, Operation, Person, Role, SignedOperation, Verdict,
+};
 
 use super::let_in::{did_let_in, let_in, undone_by};
 use super::meeting;
@@ -87,6 +89,34 @@ pub(super) fn tell_gone(
     let update = ctx.agenda.updates.entry((*group, *device)).or_default();
     update.named.extend(removals.into_iter().map(|(hash, _)| hash));
     update.below = known.to_vec();
+}
+
+/// A member writes in a group as if this user were in: whoever put them out may have told nobody else, or that they left was
+/// lost. The member is told what there is beyond what they know.
+pub(super) fn pass_on(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    device: &DeviceId,
+    known: &[OperationHash],
+) {
+    let me = ctx.me.user;
+    if ctx.groups.view(group).is_none_or(|view| view.is_in(&me)) {
+        return;
+    }
+    let own: BTreeSet<DeviceId> = own::siblings(ctx).into_iter().chain([ctx.me.device]).collect();
+    let Some(document) = ctx.groups.document(group) else { return };
+    let puts_out = |made: &Operation| match &made.action {
+        Action::Remove { user, .. } => *user == me,
+        Action::Leave { .. } => own.contains(&made.device),
+        _ => false,
+    };
+    let mut beyond = document.since(known);
+    let is_news = beyond
+        .any(|(hash, made)| puts_out(&made.operation) && document.verdict(&hash) == Some(Verdict::Counts));
+    if is_news {
+        let update = ctx.agenda.updates.entry((*group, *device)).or_default();
+        update.since.get_or_insert_with(|| known.to_vec());
+    }
 }
 
 /// A device can be reached that could not be before: of each group that its user is out of it is told so, as what would

@@ -1,5 +1,8 @@
 //! Whoever is out, or turns out never to have been in.
 
+use undertone_protocol::ids::{DeviceListHash, OperationHash};
+
+use super::super::admit_entry;
 use super::*;
 
 /// What they did not do, need not be told.
@@ -153,5 +156,37 @@ fn who_is_out_is_told_so_when_they_can_be_reached() {
         }
         let named = ctx.agenda.updates.iter().map(|((_, device), update)| (*device, update.named.len()));
         assert_eq!(named.collect::<Vec<_>>(), [(device(1).device(), 1)]);
+    });
+}
+
+/// Or the others would write to them for ever, and wait.
+#[test]
+fn who_is_out_tells_those_who_write_as_if_they_were_in() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        (1..3).for_each(|seed| listed(ctx, seed));
+        let before = ctx.groups.heads(&group.id);
+        let writes = |ctx: &mut Context<'_>, heads: &[OperationHash]| {
+            let body = EntryBody::text("said", ctx.rng).unwrap();
+            let membership_heads = heads.iter().map(|head| DeviceListHash::new(*head.as_bytes())).collect();
+            let header = EntryHeader { membership_heads, body_hash: body.hash(), ..header(2, group.id) };
+            let entry = SignedEntry::issue(device(2).signing_key(), header, body);
+            assert!(admit_entry(ctx, &group, &entry).unwrap().is_ok());
+        };
+        let is_told = |ctx: &Context<'_>| {
+            let update = ctx.agenda.updates.get(&(group.id, device(2).device()));
+            update.is_some_and(|update| update.since == Some(before.clone()))
+        };
+        writes(ctx, &before);
+        assert!(!is_told(ctx), "this user is in");
+        let heir = Some(identity(1).user());
+        operate(ctx, &group, Action::Leave { successor: heir }).unwrap().unwrap();
+        ctx.agenda.updates.clear();
+        writes(ctx, &before);
+        assert!(is_told(ctx));
+        ctx.agenda.updates.clear();
+        let heads = ctx.groups.heads(&group.id);
+        writes(ctx, &heads);
+        assert!(!is_told(ctx), "they know");
     });
 }
