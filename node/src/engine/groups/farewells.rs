@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, OperationHash, UserId};
 use undertone_protocol::limits::{LARGE_GROUP_MEMBERS, UPDATE_HEADS_MAX};
-use undertone_protocol::membership::{
-    Action, GroupUpdate, Operation, Person, Role, SignedOperation, Verdict,
-};
+use undertone_protocol::membership::{Action, GroupUpdate, Person, Role, SignedOperation, Verdict};
 
 use super::let_in::{did_let_in, let_in, undone_by};
 use super::meeting;
@@ -100,20 +98,9 @@ pub(super) fn pass_on(
     known: &[OperationHash],
 ) {
     let me = ctx.me.user;
-    if ctx.groups.view(group).is_none_or(|view| view.is_in(&me)) {
-        return;
-    }
-    let own: BTreeSet<DeviceId> = own::siblings(ctx).into_iter().chain([ctx.me.device]).collect();
-    let Some(document) = ctx.groups.document(group) else { return };
-    let puts_out = |made: &Operation| match &made.action {
-        Action::Remove { user, .. } => *user == me,
-        Action::Leave { .. } => own.contains(&made.device),
-        _ => false,
-    };
-    let mut beyond = document.since(known);
-    let is_news = beyond
-        .any(|(hash, made)| puts_out(&made.operation) && document.verdict(&hash) == Some(Verdict::Counts));
-    if is_news {
+    let is_out = ctx.groups.view(group).is_some_and(|view| !view.is_in(&me));
+    let was_in = ctx.groups.view_at(group, known).is_some_and(|view| view.is_in(&me));
+    if is_out && was_in {
         let update = ctx.agenda.updates.entry((*group, *device)).or_default();
         update.since.get_or_insert_with(|| known.to_vec());
     }
