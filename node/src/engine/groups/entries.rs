@@ -41,12 +41,10 @@ pub(in crate::engine) fn admit_entry(
         Ok(_) if !may_write(ctx, &group.id, &user, entry) => {
             Ok(Err(Admission::Refused("its author may not write in the group")))
         }
-        Ok(counts @ (EntryVerdict::Counts | EntryVerdict::DeviceRevoked | EntryVerdict::Removed)) => {
-            if counts == EntryVerdict::Removed {
-                // Its author does not know.
-                farewells::tell_gone(ctx, &group.id, &user, &header.device, &heads_of(header));
-            }
-            farewells::pass_on(ctx, &group.id, &header.device, &heads_of(header));
+        Ok(EntryVerdict::Counts | EntryVerdict::DeviceRevoked | EntryVerdict::Removed) => {
+            // If they are out, its author does not know.
+            farewells::tell_gone(ctx, &group.id, &user, &header.device, &heads_of(header));
+            farewells::pass_on(ctx, &group.id, (&user, &header.device), &heads_of(header));
             // What an entry names is held for good, as what an operation stands on.
             let keeps = ctx.groups.document(&group.id).is_some_and(|document| {
                 let aside = document.aside();

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, OperationHash, UserId};
-use undertone_protocol::limits::{LARGE_GROUP_MEMBERS, UPDATE_HEADS_MAX};
-use undertone_protocol::membership::{Action, GroupUpdate, Person, Role, SignedOperation, Verdict};
+use undertone_protocol::limits::{LARGE_GROUP_MEMBERS, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX};
+use undertone_protocol::membership::{Action, GroupUpdate, Person, Proof, Role, SignedOperation, Verdict};
 
 use super::let_in::{did_let_in, let_in, undone_by};
 use super::meeting;
@@ -64,9 +64,10 @@ pub(super) fn tell_gone(
         return;
     }
     let is_admin = view.role(&ctx.me.user).is_some_and(|role| role <= Role::Admin);
-    let may_tell = is_admin
-        || view.is_in(&ctx.me.user) && view.members.len() <= LARGE_GROUP_MEMBERS
-        || did_let_in(ctx, group, user);
+    // Who put several out may have told one of them alone.
+    let was_in = view.is_in(&ctx.me.user) || view.past_members.contains_key(&ctx.me.user);
+    let may_tell =
+        is_admin || was_in && view.members.len() <= LARGE_GROUP_MEMBERS || did_let_in(ctx, group, user);
     if !may_tell {
         return;
     }
@@ -81,7 +82,8 @@ pub(super) fn tell_gone(
         removals = others.into_iter().filter(|(hash, _)| undone_by.contains(hash)).collect();
     }
     removals.truncate(UPDATE_HEADS_MAX);
-    if removals.is_empty() {
+    // Or what let them in is left out with a device that forked: the proof says so.
+    if removals.is_empty() && document.proofs().next().is_none() {
         return;
     }
     let update = ctx.agenda.updates.entry((*group, *device)).or_default();
@@ -94,11 +96,11 @@ pub(super) fn tell_gone(
 pub(super) fn pass_on(
     ctx: &mut Context<'_>,
     group: &ConversationId,
-    device: &DeviceId,
+    (user, device): (&UserId, &DeviceId),
     known: &[OperationHash],
 ) {
     let me = ctx.me.user;
-    let is_out = ctx.groups.view(group).is_some_and(|view| !view.is_in(&me));
+    let is_out = ctx.groups.view(group).is_some_and(|view| view.is_in(user) && !view.is_in(&me));
     let was_in = ctx.groups.view_at(group, known).is_some_and(|view| view.is_in(&me));
     if is_out && was_in {
         let update = ctx.agenda.updates.entry((*group, *device)).or_default();
@@ -121,7 +123,7 @@ pub(in crate::engine) fn tell_late(
 
 /// For a device that is out: what put it out, what that stands on, and whose it is. Or it is asked for what it has.
 pub(super) fn for_gone(
-    ctx: &Context<'_>,
+    ctx: &mut Context<'_>,
     group: &ConversationId,
     due: Update,
 ) -> Result<GroupUpdate, StoreError> {
@@ -136,5 +138,11 @@ pub(super) fn for_gone(
     }
     let operations = made.iter().map(SignedOperation::signed).collect();
     let lacks = due.lacks.into_iter().collect();
-    Ok(GroupUpdate { heads, operations, people, asks: due.asks, lacks, ..GroupUpdate::of(*group) })
+    let forks = match ctx.groups.document(group) {
+        Some(document) if heads.is_empty() => {
+            document.proofs().map(Proof::signed).take(UPDATE_FORKS_MAX).collect()
+        }
+        _ => Vec::new(),
+    };
+    Ok(GroupUpdate { heads, operations, people, asks: due.asks, lacks, forks, ..GroupUpdate::of(*group) })
 }
