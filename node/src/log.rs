@@ -243,8 +243,8 @@ fn climb(
     missing: &[Gap],
     item: &mut FrontierItem,
 ) -> Result<(), StoreError> {
-    loop {
-        let next = item.seq.saturating_add(1);
+    // Behind the largest number that there is comes nothing.
+    while let Some(next) = item.seq.checked_add(1) {
         // The store knows better than the ranges, which are bounded.
         if let Some(held) = tx.entries_at(conversation, device, next)?.first() {
             (item.seq, item.head) = (next, Some(held.entry.id));

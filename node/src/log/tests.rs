@@ -293,6 +293,20 @@ fn the_largest_number_is_noted() {
     assert_eq!(item.ranges, [range(u64::MAX - 3, u64::MAX - 3), range(u64::MAX - 1, u64::MAX)]);
 }
 
+/// Nothing comes behind it.
+#[test]
+fn what_is_held_up_to_the_largest_number_comes_to_an_end() {
+    let (sender, done) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        with_store(|tx| {
+            begin(tx, u64::MAX);
+            take(tx, &entry(1, u64::MAX, 7, &[]));
+            sender.send(held_of_1(tx).0.seq).unwrap();
+        });
+    });
+    assert_eq!(done.recv_timeout(std::time::Duration::from_secs(20)), Ok(u64::MAX));
+}
+
 #[test]
 fn a_cut_before_the_largest_number_comes_to_an_end() {
     let last = entry(3, u64::MAX, 7, &[]);
