@@ -151,13 +151,19 @@ fn is_own(ctx: &mut Context<'_>, group: &ConversationId, hash: &OperationHash) -
     made.is_some_and(|made| made.operation.device == me)
 }
 
-/// Whether entries may count that did not, or the other way round.
+/// Whether entries may count that did not, or the other way round. Where a device forked, a removal may have been left
+/// out, or hold again, whatever came.
 fn judges(ctx: &mut Context<'_>, group: &ConversationId, held: &[OperationHash]) -> bool {
     let Some(document) = ctx.groups.document(group) else { return false };
-    held.iter().filter_map(|hash| document.get(hash)).any(|operation| {
-        !matches!(
-            operation.operation.action,
-            Action::Create(_) | Action::Settings(_) | Action::InviteLink { .. } | Action::InviteRevoke { .. }
-        )
-    })
+    let has_forks = document.proofs().next().is_some();
+    has_forks
+        || held.iter().filter_map(|hash| document.get(hash)).any(|operation| {
+            !matches!(
+                operation.operation.action,
+                Action::Create(_)
+                    | Action::Settings(_)
+                    | Action::InviteLink { .. }
+                    | Action::InviteRevoke { .. }
+            )
+        })
 }

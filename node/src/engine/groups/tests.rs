@@ -26,6 +26,8 @@ use crate::engine::tests::{START, on_a_device};
 use crate::engine::{names, shown, writing};
 use crate::store::{ContactState, Delivery, Group, Member, Standing};
 
+mod forged;
+
 const GROUP: ConversationId = ConversationId::new([3; 32]);
 
 fn identity(seed: u8) -> IdentityKey {

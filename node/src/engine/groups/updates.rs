@@ -1,13 +1,14 @@
 //! What devices tell each other of a group beside its entries: operations that one lacks, and whose they are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::EntryHeader;
 use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, OperationHash, UserId};
 use undertone_protocol::keys::Certificate;
 use undertone_protocol::limits::{GROUPS_MAX, UPDATE_HEADS_MAX};
-use undertone_protocol::membership::{Document, GroupUpdate, Missing, Operation, Person, Taken};
+use undertone_protocol::membership::{Document, GroupUpdate, Missing, Operation, Person, Taken, View};
 use undertone_protocol::wire;
 
 use super::farewells::tell_gone;
@@ -189,10 +190,10 @@ fn retry(ctx: &mut Context<'_>, group: &ConversationId) -> Result<(), StoreError
         certificates
             .extend(listed.map(|certificate| (Operation::certificate_hash(&certificate), certificate)));
     }
-    let before = ctx.groups.view(group).cloned();
+    let (before, forks) = (ctx.groups.view(group).cloned(), forks_of(ctx, group));
     let Some(document) = ctx.groups.document(group) else { return Ok(()) };
     let released = document.retry(|hash| certificates.get(hash).cloned());
-    if released.held.is_empty() { Ok(()) } else { following::changed(ctx, group, before, &released.held) }
+    took(ctx, group, before, &forks, &released.held)
 }
 
 /// Takes operations that somebody brings. What they lack is asked for.
@@ -202,9 +203,8 @@ pub(super) fn take_operations(
     supplier: &DeviceId,
     operations: Vec<Signed>,
 ) -> Result<(), StoreError> {
-    let before = ctx.groups.view(group).cloned();
+    let (before, forks) = (ctx.groups.view(group).cloned(), forks_of(ctx, group));
     let mut held: Vec<OperationHash> = Vec::new();
-    let forks = ctx.groups.document(group).map_or(0, |document| document.proofs().count());
     let mut lacks = Vec::new();
     for signed in operations {
         let author = Operation::from_bytes(&signed.body).ok().map(|operation| operation.device);
@@ -228,11 +228,28 @@ pub(super) fn take_operations(
     for missing in lacks {
         ask(ctx, group, supplier, missing);
     }
-    let known = ctx.groups.document(group).map_or(0, |document| document.proofs().count());
-    if known > forks {
+    took(ctx, group, before, &forks, &held)
+}
+
+/// Which devices are known to have forked, and where.
+fn forks_of(ctx: &mut Context<'_>, group: &ConversationId) -> BTreeMap<DeviceId, u32> {
+    let Some(document) = ctx.groups.document(group) else { return BTreeMap::new() };
+    document.proofs().map(|proof| (proof.device(), proof.number())).collect()
+}
+
+/// Operations are held that were not before, and forks may be known that were not: others, or further down.
+fn took(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    before: Option<Arc<View>>,
+    forks: &BTreeMap<DeviceId, u32>,
+    held: &[OperationHash],
+) -> Result<(), StoreError> {
+    let is_news = forks_of(ctx, group) != *forks;
+    if is_news {
         tell_forks(ctx, group)?;
     }
-    if held.is_empty() && known == forks { Ok(()) } else { following::changed(ctx, group, before, &held) }
+    if held.is_empty() && !is_news { Ok(()) } else { following::changed(ctx, group, before, held) }
 }
 
 fn certificate_of(ctx: &Context<'_>, device: &DeviceId) -> Result<Option<Certificate>, StoreError> {

@@ -1,0 +1,121 @@
+//! A member whose device signs what no honest one would.
+
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
+
+use undertone_protocol::ids::{DeviceListHash, EntryId};
+
+use super::*;
+
+/// Two admins beside this user, of whom the first cheats and the second wrote something. Gives its id.
+fn betrayed(ctx: &mut Context<'_>) -> (Group, EntryId) {
+    let group = club(ctx, 1..3);
+    (1..3).for_each(|seed| listed(ctx, seed));
+    let id = writes(ctx, &group, 2, 1);
+    (group, id)
+}
+
+/// Somebody writes an entry in a group, knowing all that is known here.
+fn writes(ctx: &mut Context<'_>, group: &Group, by: u8, seq: u64) -> EntryId {
+    let body = EntryBody::text("said", ctx.rng).unwrap();
+    let heads = ctx.groups.heads(&group.id);
+    let header = EntryHeader {
+        seq,
+        prev: (seq > 1).then_some(EntryId::new([9; 32])),
+        membership_heads: heads.iter().map(|head| DeviceListHash::new(*head.as_bytes())).collect(),
+        body_hash: body.hash(),
+        ..header(by, group.id)
+    };
+    let entry = SignedEntry::issue(device(by).signing_key(), header, body);
+    let id = entry.id;
+    direct::take(ctx, Circle::Group(group.clone()), entry, Bearer::Author).unwrap();
+    id
+}
+
+/// What the cheat would do on top of what is known here.
+fn drafted(ctx: &mut Context<'_>, group: &Group, action: Action) -> Operation {
+    let certificate = person(1, &[]).device_list.device(&device(1).device()).unwrap().clone();
+    let certificate = Operation::certificate_hash(&certificate);
+    ctx.groups.document(&group.id).unwrap().draft(device(1).device(), certificate, action).unwrap()
+}
+
+fn link(handle: u8) -> Action {
+    Action::InviteLink { handle: Handle::new([handle; 8]), not_after: None }
+}
+
+fn says_operation(ctx: &mut Context<'_>, group: &Group, operation: Operation) {
+    let made = SignedOperation::issue(&device(1), operation).unwrap();
+    let update = GroupUpdate { operations: vec![made.signed()], ..GroupUpdate::of(group.id) };
+    update_received(ctx, &identity(1).user(), &device(1).device(), update.to_wire()).unwrap();
+}
+
+/// Else one entry holds up every member for ever.
+#[test]
+fn the_largest_number_is_judged_and_that_is_the_end() {
+    let (sender, done) = sync_channel(1);
+    thread::spawn(move || {
+        on_a_device(|ctx| {
+            let group = club(ctx, 1..3);
+            let id = writes(ctx, &group, 1, u64::MAX);
+            operate(ctx, &group, Action::Remove { user: identity(1).user(), cut: None }).unwrap().unwrap();
+            sender.send(ctx.tx.is_void(&id).unwrap()).unwrap();
+        });
+    });
+    assert_eq!(done.recv_timeout(Duration::from_secs(20)), Ok(true));
+}
+
+/// A removal that is left out with its device's fork leaves no entry void.
+#[test]
+fn what_a_removal_took_away_that_a_fork_took_back_counts_again() {
+    on_a_device(|ctx| {
+        let (group, id) = betrayed(ctx);
+        let other = drafted(ctx, &group, link(1));
+        changes(ctx, &group, 1, Action::Remove { user: identity(2).user(), cut: None });
+        assert!(ctx.tx.is_void(&id).unwrap());
+        says_operation(ctx, &group, other);
+        assert!(ctx.groups.view(&group.id).unwrap().is_in(&identity(2).user()));
+        assert!(!ctx.tx.is_void(&id).unwrap());
+    });
+}
+
+/// And is void once more when somebody else stands on that removal.
+#[test]
+fn what_somebody_else_builds_on_holds_again() {
+    on_a_device(|ctx| {
+        let (group, id) = betrayed(ctx);
+        let other = drafted(ctx, &group, link(1));
+        changes(ctx, &group, 1, Action::Remove { user: identity(2).user(), cut: None });
+        // The creator did not know of the fork.
+        let built = {
+            let document = ctx.groups.document(&group.id).unwrap();
+            let own = document.since(&[]).find(|(_, made)| made.operation.device != device(1).device());
+            let made = own.unwrap().1.operation.clone();
+            document.draft(made.device, made.certificate, link(2)).unwrap()
+        };
+        says_operation(ctx, &group, other);
+        assert!(!ctx.tx.is_void(&id).unwrap());
+        let built = SignedOperation::issue(&ctx.me.key, built).unwrap();
+        let update = GroupUpdate { operations: vec![built.signed()], ..GroupUpdate::of(group.id) };
+        update_received(ctx, &identity(1).user(), &device(1).device(), update.to_wire()).unwrap();
+        assert!(ctx.tx.is_void(&id).unwrap());
+    });
+}
+
+/// Or members that know of another number leave out other operations.
+#[test]
+fn a_fork_further_down_is_told_like_the_first_one() {
+    on_a_device(|ctx| {
+        let (group, _) = betrayed(ctx);
+        let [first, second] = [link(1), link(2)].map(|action| drafted(ctx, &group, action));
+        says_operation(ctx, &group, first);
+        let [third, fourth] = [link(3), link(4)].map(|action| drafted(ctx, &group, action));
+        says_operation(ctx, &group, third);
+        says_operation(ctx, &group, fourth);
+        ctx.agenda.updates.clear();
+        says_operation(ctx, &group, second);
+        let number = ctx.groups.document(&group.id).unwrap().proofs().map(|proof| proof.number()).next();
+        assert_eq!(number, Some(0));
+        assert!(told(ctx, &group).contains(&device(2).device()));
+    });
+}
