@@ -47,8 +47,12 @@ pub(in crate::engine) fn admit_entry(
                 farewells::tell_gone(ctx, &group.id, &user, &header.device, &heads_of(header));
             }
             // What an entry names is held for good, as what an operation stands on.
-            if let Some(document) = ctx.groups.document(&group.id) {
-                document.keep(&heads_of(header));
+            let keeps = ctx.groups.document(&group.id).is_some_and(|document| {
+                let aside = document.aside();
+                document.keep(&heads_of(header)) && document.aside() != aside
+            });
+            if keeps {
+                ctx.groups.refresh(&group.id, ctx.tx)?;
             }
             Ok(Ok(()))
         }

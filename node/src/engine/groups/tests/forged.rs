@@ -4,9 +4,12 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use undertone_protocol::ids::{DeviceListHash, EntryId};
+use undertone_protocol::ids::{DeviceListHash, EntryId, OperationHash};
+use undertone_protocol::membership::Taken;
 
+use super::super::admit_entry;
 use super::*;
+use crate::engine::documents::Documents;
 
 /// Two admins beside this user, of whom the first cheats and the second wrote something. Gives its id.
 fn betrayed(ctx: &mut Context<'_>) -> (Group, EntryId) {
@@ -18,8 +21,16 @@ fn betrayed(ctx: &mut Context<'_>) -> (Group, EntryId) {
 
 /// Somebody writes an entry in a group, knowing all that is known here.
 fn writes(ctx: &mut Context<'_>, group: &Group, by: u8, seq: u64) -> EntryId {
-    let body = EntryBody::text("said", ctx.rng).unwrap();
     let heads = ctx.groups.heads(&group.id);
+    let entry = entry_on(ctx, group, by, seq, &heads);
+    let id = entry.id;
+    direct::take(ctx, Circle::Group(group.clone()), entry, Bearer::Author).unwrap();
+    id
+}
+
+/// An entry of somebody's who knows these operations.
+fn entry_on(ctx: &mut Context<'_>, group: &Group, by: u8, seq: u64, heads: &[OperationHash]) -> SignedEntry {
+    let body = EntryBody::text("said", ctx.rng).unwrap();
     let header = EntryHeader {
         seq,
         prev: (seq > 1).then_some(EntryId::new([9; 32])),
@@ -27,10 +38,7 @@ fn writes(ctx: &mut Context<'_>, group: &Group, by: u8, seq: u64) -> EntryId {
         body_hash: body.hash(),
         ..header(by, group.id)
     };
-    let entry = SignedEntry::issue(device(by).signing_key(), header, body);
-    let id = entry.id;
-    direct::take(ctx, Circle::Group(group.clone()), entry, Bearer::Author).unwrap();
-    id
+    SignedEntry::issue(device(by).signing_key(), header, body)
 }
 
 /// What the cheat would do on top of what is known here.
@@ -117,5 +125,30 @@ fn a_fork_further_down_is_told_like_the_first_one() {
         let number = ctx.groups.document(&group.id).unwrap().proofs().map(|proof| proof.number()).next();
         assert_eq!(number, Some(0));
         assert!(told(ctx, &group).contains(&device(2).device()));
+    });
+}
+
+/// After a start, too: else the entry would be void then.
+#[test]
+fn what_an_entry_names_is_kept_though_its_device_forked() {
+    on_a_device(|ctx| {
+        let (group, _) = betrayed(ctx);
+        let [first, second] = [link(1), link(2)].map(|action| drafted(ctx, &group, action));
+        // For somebody who does not know of the first.
+        let named = {
+            let certificate = person(1, &[]).device_list.device(&device(1).device()).unwrap().clone();
+            let made = SignedOperation::issue(&device(1), second.clone()).unwrap();
+            let mut theirs = ctx.groups.document(&group.id).unwrap().clone();
+            let taken = theirs.take(device(2).device(), made.signed(), |_| Some(certificate.clone()));
+            assert!(matches!(taken, Ok(Taken::Held(_))));
+            *theirs.heads().first().unwrap()
+        };
+        says_operation(ctx, &group, first);
+        says_operation(ctx, &group, second);
+        assert_eq!(ctx.groups.document(&group.id).unwrap().aside(), 1);
+        let entry = entry_on(ctx, &group, 2, 2, &[named]);
+        assert!(admit_entry(ctx, &group, &entry).unwrap().is_ok());
+        let mut stored = Documents::load(ctx.tx).unwrap();
+        assert!(stored.document(&group.id).unwrap().get(&named).is_some());
     });
 }
