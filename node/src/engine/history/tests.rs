@@ -112,7 +112,9 @@ fn at_a_start_what_a_device_says_that_it_lacks_is_looked_for() {
     on_a_device(|ctx| {
         let (contact, device) = contact(ctx);
         let which = (device, ctx.me.direct(&contact.user));
-        [1, 2].into_iter().for_each(|_| drop(writes(ctx, &contact, Content::Text(Text::plain("there")))));
+        for text in ["one", "two"] {
+            writes(ctx, &contact, Content::Text(Text::plain(text)));
+        }
         for (seq, looks) in [(2, false), (1, true)] {
             holds(ctx, &which, seq);
             look_for_lost(ctx.me, ctx.tx, ctx.agenda, ctx.now).unwrap();
