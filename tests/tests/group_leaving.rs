@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use undertone::command::Command;
-use undertone::store::NodeStore;
+use undertone::store::{NodeStore, SenderKey};
 use undertone_protocol::ids::{ConversationId, Handle, UserId};
 use undertone_tests::simulation::Stage;
 
@@ -92,5 +92,31 @@ fn who_leaves_while_away_still_says_so_much_later() {
     stage.run(MINUTES).unwrap();
     for node in [ALICE, BOB] {
         assert_eq!(names(&mut stage, node), ["Alice", "Bob"], "at {node}");
+    }
+}
+
+/// Under which key a device seals what it writes in the club.
+fn sender_key(stage: &mut Stage, node: usize) -> SenderKey {
+    let group = ConversationId::from_hex(&stage.show_group(node, "Club").unwrap().group).unwrap();
+    stage.disk(node).unwrap().transaction(|tx| tx.sender_key(&group)).unwrap().unwrap()
+}
+
+/// Nothing is sent to them; but it must not open either for whoever gets hold of it.
+#[test]
+fn whoever_is_removed_has_no_key_of_what_comes_after() {
+    let mut stage = Stage::club().unwrap();
+    let say = |stage: &mut Stage| {
+        [ALICE, BOB].into_iter().for_each(|node| drop(stage.send(node, "Club", "said").unwrap()));
+        stage.run(MINUTES).unwrap();
+    };
+    say(&mut stage);
+    let before = [ALICE, BOB].map(|node| sender_key(&mut stage, node));
+    remove(&mut stage, ALICE, "Carol");
+    stage.run(MINUTES).unwrap();
+    say(&mut stage);
+    for (node, before) in [ALICE, BOB].into_iter().zip(before) {
+        let after = sender_key(&mut stage, node);
+        assert_eq!((before.holders.len(), after.holders.len()), (2, 1));
+        assert_ne!(before.header_key, after.header_key);
     }
 }
