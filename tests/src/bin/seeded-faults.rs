@@ -1,8 +1,7 @@
 //! Breaks the project on purpose, one fault of `tests/faults.toml` at a time, and checks that each is caught:
-//! `cargo run -p undertone-tests --bin seeded-faults [-- [--list] [--skip N] WORDS OF A NAME]`. At the end it lists what caught which.
-//! It copies and builds below
-//! `$SEEDED_FAULTS_DIR`, or below `target/seeded`; never where the project itself is built, as cargo takes
-//! two copies of a workspace for one.
+//! `cargo run -p undertone-tests --bin seeded-faults [-- [--list] [--skip N] WORDS OF A NAME]`. At the end it lists what
+//! caught which. It copies and builds below `$SEEDED_FAULTS_DIR`, or below `target/seeded`; never where the project itself
+//! is built, as cargo takes two copies of a workspace for one.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -71,15 +71,15 @@ pub(super) fn tell_gone(
     if !may_tell {
         return;
     }
-    let undone_by = undone_by(ctx, group, user);
     let Some(document) = ctx.groups.document(group) else { return };
     let puts_out = |action: &Action| matches!(action, Action::Remove { user: gone, .. } if gone == user);
     let beyond = document.since(known).filter(|(hash, _)| document.verdict(hash) == Some(Verdict::Counts));
-    let (mut removals, others): (Vec<_>, Vec<_>) = beyond
-        .map(|(hash, made)| (hash, puts_out(&made.operation.action)))
-        .partition(|(_, puts_out)| *puts_out);
+    let beyond = beyond.map(|(hash, made)| (hash, puts_out(&made.operation.action)));
+    let (removals, others): (Vec<_>, Vec<_>) = beyond.partition(|(_, puts_out)| *puts_out);
+    let mut removals: Vec<OperationHash> = removals.into_iter().map(|(hash, _)| hash).collect();
     if removals.is_empty() {
-        removals = others.into_iter().filter(|(hash, _)| undone_by.contains(hash)).collect();
+        let undone_by = undone_by(ctx, group, user);
+        removals.extend(others.into_iter().map(|(hash, _)| hash).filter(|hash| undone_by.contains(hash)));
     }
     removals.truncate(UPDATE_HEADS_MAX);
     // Or what let them in is left out with a device that forked: the proof says so.
@@ -87,7 +87,7 @@ pub(super) fn tell_gone(
         return;
     }
     let update = ctx.agenda.updates.entry((*group, *device)).or_default();
-    update.named.extend(removals.into_iter().map(|(hash, _)| hash));
+    update.named.extend(removals);
     update.below = known.to_vec();
 }
 

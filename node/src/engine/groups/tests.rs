@@ -26,6 +26,7 @@ use crate::engine::tests::{START, on_a_device};
 use crate::engine::{names, shown, writing};
 use crate::store::{ContactState, Delivery, Group, Member, Standing};
 
+mod farewells;
 mod forged;
 
 const GROUP: ConversationId = ConversationId::new([3; 32]);
@@ -353,5 +354,3 @@ fn whoever_is_back_after_a_day_gets_another_token() {
         assert_ne!(token(ctx).unwrap(), before);
     });
 }
-
-mod farewells;
