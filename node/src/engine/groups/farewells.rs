@@ -76,6 +76,7 @@ pub(super) fn tell_gone(
     let beyond = document.since(known).filter(|(hash, _)| document.verdict(hash) == Some(Verdict::Counts));
     let beyond = beyond.map(|(hash, made)| (hash, puts_out(&made.operation.action)));
     let (removals, others): (Vec<_>, Vec<_>) = beyond.partition(|(_, puts_out)| *puts_out);
+    let somebody_forked = document.proofs().next().is_some();
     let mut removals: Vec<OperationHash> = removals.into_iter().map(|(hash, _)| hash).collect();
     if removals.is_empty() {
         let undone_by = undone_by(ctx, group, user);
@@ -83,7 +84,7 @@ pub(super) fn tell_gone(
     }
     removals.truncate(UPDATE_HEADS_MAX);
     // Or what let them in is left out with a device that forked: the proof says so.
-    if removals.is_empty() && document.proofs().next().is_none() {
+    if removals.is_empty() && !somebody_forked {
         return;
     }
     let update = ctx.agenda.updates.entry((*group, *device)).or_default();
