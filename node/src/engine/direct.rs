@@ -122,7 +122,7 @@ pub(super) fn received(
         tracing::warn!(device = %device.short(), "an entry of another device or conversation");
         return Ok(());
     }
-    carry(ctx, entry, Bearer::Author)
+    carry(ctx, entry, Bearer::Author, device)
 }
 
 /// Entries that another device holds and this one seems to lack.
@@ -151,7 +151,7 @@ pub(super) fn received_history(
                         .is_some_and(|circle| circle.knows(ctx, user)) =>
             {
                 let (conversation, author) = (entry.header.conversation, entry.header.device);
-                carry(ctx, entry, bearer)?;
+                carry(ctx, entry, bearer, device)?;
                 if bearer == Bearer::Member {
                     group_acknowledging::note_handed(ctx, &conversation, device, &author);
                 }
@@ -163,11 +163,21 @@ pub(super) fn received_history(
     Ok(())
 }
 
-fn carry(ctx: &mut Context<'_>, entry: SignedEntry, bearer: Bearer) -> Result<(), StoreError> {
+fn carry(
+    ctx: &mut Context<'_>,
+    entry: SignedEntry,
+    bearer: Bearer,
+    from: &DeviceId,
+) -> Result<(), StoreError> {
     match admit(ctx, &entry, bearer)? {
         Admission::Taken(circle) => take(ctx, circle, entry, bearer),
         // Whoever holds it offers it again.
         Admission::Later => Ok(()),
+        Admission::Lacks(missing) => {
+            // Its author may be gone; who took it has what it names.
+            groups::ask(ctx, &entry.header.conversation, from, missing);
+            Ok(())
+        }
         Admission::Refused(reason) => {
             tracing::warn!(device = %entry.header.device.short(), reason, "an entry was refused");
             Ok(())

@@ -196,7 +196,7 @@ fn open_message(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
             Ok(entry) => {
                 let admission = direct::admit(ctx, &entry, Bearer::Author)?;
                 let Some(key) = ctx.tx.receiver_key(&session)? else { continue };
-                if let Admission::Later = admission {
+                if let Admission::Later | Admission::Lacks(_) = admission {
                     return Ok(Opened::Later(Waits::Tag(*tag)));
                 }
                 received_keys::consume(ctx, key, index, tag)?;
@@ -204,7 +204,7 @@ fn open_message(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
                     Admission::Taken(circle) => {
                         direct::take(ctx, circle, entry, Bearer::Author).map(|()| Opened::Handled)
                     }
-                    Admission::Later => Ok(Opened::Later(Waits::Tag(*tag))),
+                    Admission::Later | Admission::Lacks(_) => Ok(Opened::Later(Waits::Tag(*tag))),
                     Admission::Refused(reason) => Ok(Opened::Idle(reason.to_owned())),
                     Admission::NotWritten => direct::was_copied(ctx, &entry.header).map(|()| Opened::Handled),
                 };

@@ -235,7 +235,9 @@ fn seal(
     ctx.tx.put_sender_key(&key)?;
     delivery.sealed = true;
     ctx.tx.put_delivery(&delivery)?;
-    if users.is_empty() || is_account && !circle.is_account(ctx) {
+    // Nothing waits for a relay, which would say that it was sent.
+    let is_on_its_way = !(lack.is_empty() && left_out.is_empty());
+    if !is_on_its_way || is_account && !circle.is_account(ctx) {
         progress::sent(ctx, &entry.id)?;
     }
     own::look_later(ctx, &delivery.conversation);

@@ -31,8 +31,9 @@ pub(in crate::engine) fn admit_entry(
     let Some(user) = circle.user_of(ctx, &header.device) else { return Ok(Err(Admission::Later)) };
     match verdict(ctx, &group.id, &user, header, &entry.id)? {
         Err(UnknownHead(hash)) => {
-            updates::ask(ctx, &group.id, &header.device, Missing::Operation(hash));
-            Ok(Err(Admission::Later))
+            let missing = Missing::Operation(hash);
+            updates::ask(ctx, &group.id, &header.device, missing);
+            Ok(Err(Admission::Lacks(missing)))
         }
         Ok(EntryVerdict::ForkedHead) => {
             Ok(Err(Admission::Refused("its membership stands on a device that forked")))

@@ -34,7 +34,7 @@ pub(super) use meeting::{
 };
 pub(super) use seeking::not_reached;
 pub(super) use telling::next_deadline;
-pub(super) use updates::{heard_of, received as update_received};
+pub(super) use updates::{ask, heard_of, received as update_received};
 pub(super) use views::group as view;
 
 use undertone_protocol::ids::DeviceId;

@@ -262,7 +262,12 @@ fn certificate_of(ctx: &Context<'_>, device: &DeviceId) -> Result<Option<Certifi
 }
 
 /// This device lacks something of a group that another one has.
-pub(super) fn ask(ctx: &mut Context<'_>, group: &ConversationId, device: &DeviceId, missing: Missing) {
+pub(in crate::engine) fn ask(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    device: &DeviceId,
+    missing: Missing,
+) {
     let update = ctx.agenda.updates.entry((*group, *device)).or_default();
     update.asks = true;
     if let Missing::Operation(hash) = missing

@@ -190,3 +190,22 @@ fn who_is_out_tells_those_who_write_as_if_they_were_in() {
         assert!(!is_told(ctx), "they know");
     });
 }
+
+/// Who put several out may have told one of them alone.
+#[test]
+fn who_is_out_of_a_small_group_tells_others_who_are() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let (heir, user) = (identity(1).user(), identity(5).user());
+        contact(ctx, 5);
+        listed(ctx, 5);
+        changes(ctx, &group, 1, Action::Add { user, role: Role::Member });
+        let knows = ctx.groups.heads(&group.id);
+        operate(ctx, &group, Action::Leave { successor: Some(heir) }).unwrap().unwrap();
+        changes(ctx, &group, 1, Action::Remove { user, cut: None });
+        ctx.agenda.updates.clear();
+        tell_gone(ctx, &group.id, &user, &device(5).device(), &knows);
+        let told = ctx.agenda.updates.get(&(group.id, device(5).device())).map(|update| &update.named);
+        assert_eq!(told.map(|named| named.iter().copied().collect()), Some(ctx.groups.heads(&group.id)));
+    });
+}

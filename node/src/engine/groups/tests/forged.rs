@@ -8,6 +8,7 @@ use undertone_protocol::ids::{DeviceListHash, EntryId, OperationHash};
 use undertone_protocol::membership::Taken;
 
 use super::super::admit_entry;
+use super::super::farewells::for_gone;
 use super::*;
 use crate::engine::documents::Documents;
 
@@ -150,5 +151,45 @@ fn what_an_entry_names_is_kept_though_its_device_forked() {
         assert!(admit_entry(ctx, &group, &entry).unwrap().is_ok());
         let mut stored = Documents::load(ctx.tx).unwrap();
         assert!(stored.document(&group.id).unwrap().get(&named).is_some());
+    });
+}
+
+/// Its author may be gone, and what it names comes with no heads.
+#[test]
+fn who_brings_an_entry_is_asked_for_what_it_names() {
+    on_a_device(|ctx| {
+        let (group, _) = betrayed(ctx);
+        let named = OperationHash::new([7; 32]);
+        let entry = entry_on(ctx, &group, 1, 1, &[named]);
+        ctx.agenda.updates.clear();
+        let (user, bearer) = (identity(2).user(), device(2).device());
+        let entries =
+            undertone_protocol::wire::Entries { entries: vec![entry.to_wire()], ..Default::default() };
+        direct::received_history(ctx, &user, &bearer, entries).unwrap();
+        for asked in [bearer, device(1).device()] {
+            let update = ctx.agenda.updates.get(&(group.id, asked)).unwrap();
+            assert!(update.asks && update.lacks.contains(&named));
+        }
+    });
+}
+
+/// What let them in is left out, and no operation says so.
+#[test]
+fn whoever_was_let_in_by_a_device_that_forked_is_told_of_the_proof() {
+    on_a_device(|ctx| {
+        let (group, _) = betrayed(ctx);
+        let (user, theirs) = (identity(5).user(), device(5).device());
+        contact(ctx, 5);
+        listed(ctx, 5);
+        let other = drafted(ctx, &group, link(1));
+        changes(ctx, &group, 1, Action::Add { user, role: Role::Member });
+        let knows = ctx.groups.heads(&group.id);
+        says_operation(ctx, &group, other);
+        assert!(!ctx.groups.view(&group.id).unwrap().is_in(&user));
+        ctx.agenda.updates.clear();
+        tell_gone(ctx, &group.id, &user, &theirs, &knows);
+        let due = ctx.agenda.updates.remove(&(group.id, theirs)).unwrap();
+        let update = for_gone(ctx, &group.id, due).unwrap();
+        assert_eq!((update.heads.len(), update.forks.len()), (0, 1));
     });
 }
