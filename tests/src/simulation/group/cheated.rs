@@ -12,6 +12,7 @@ impl World {
     /// All who are in know the same fork of whoever cheats, so nothing beyond it counts anywhere; and the devices of one
     /// user hold the same of them.
     ///
+    /// Whoever cheats may tell one device of a user that what comes first is not for it, and send it to another one.
     /// Of different users they need not hold the same: whoever cheats sends an entry to some members only, and what they
     /// still can send, nobody else hands on but for a gap, once a day ("History"). Two entries with one number of which one
     /// went to some and the other to others are found with what the device writes next, which names one of them.
@@ -35,7 +36,7 @@ impl World {
             all.iter().map(|(_, found)| told.ends(&found.held).get(&cheat).copied()).collect();
         let least = ends.iter().flatten().min().copied();
         self.report.cheats_forked += u64::from(least.is_some() || told.membership.forks.contains_key(&cheat));
-        let mut of_user: BTreeMap<Id, (usize, BTreeSet<Id>)> = BTreeMap::new();
+        let mut of_user: BTreeMap<Id, (usize, &Found, BTreeSet<Id>)> = BTreeMap::new();
         for ((index, found), end) in all.iter().zip(ends) {
             let Some(node) = self.nodes.get(*index) else { continue };
             let title = format!("{} {}", node.name, node.device.short());
@@ -51,10 +52,19 @@ impl World {
                 );
                 return Err(Failed::by(Check::Converged, what));
             }
-            let (other, first) =
-                of_user.entry(*node.user.as_bytes()).or_insert_with(|| (*index, held.clone()));
-            if *first != held {
-                let differ: Vec<String> = first.symmetric_difference(&held).map(reference::hex).collect();
+            let (other, other_found, first) =
+                of_user.entry(*node.user.as_bytes()).or_insert_with(|| (*index, *found, held.clone()));
+            let lacks = |by: &Found, id: &&Id| {
+                let entry = told.entries.get(*id);
+                let claims = by.claims.get(&cheat);
+                entry.is_none_or(|entry| claims.is_none_or(|claims| !claims.covers(entry.seq)))
+            };
+            let lacking = first.difference(&held).filter(|id| lacks(found, id));
+            let differ: Vec<String> = lacking
+                .chain(held.difference(first).filter(|id| lacks(other_found, id)))
+                .map(reference::hex)
+                .collect();
+            if !differ.is_empty() {
                 let what = format!(
                     "{title}, node {index}: holds other entries of who cheats than node {other}: {differ:?}"
                 );

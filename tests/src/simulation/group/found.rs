@@ -1,8 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
+use undertone::log;
 use undertone::store::{NodeStore, Standing};
 use undertone_protocol::ids::{ConversationId, OperationHash};
+use undertone_protocol::log::FrontierItem;
 use undertone_protocol::membership::Document;
 use undertone_protocol::wire::{EntryHeader, SealedEntry, Signed};
 
@@ -25,15 +27,18 @@ pub(super) struct Found {
     pub(super) entries: Vec<SealedEntry>,
     /// Their ids.
     pub(super) held: BTreeSet<Id>,
+    /// What it tells others that it has of each device, with what it was told that is not for it.
+    pub(super) claims: BTreeMap<Id, FrontierItem>,
 }
 
 impl Found {
     /// What is on its disk; `None`: it knows no group.
     pub(super) fn at(node: &mut Node) -> Result<Option<Self>, Failed> {
-        let Some((group, document)) = node.disk.transaction(|tx| {
+        let Some((group, document, claims)) = node.disk.transaction(|tx| {
             let Some(group) = made(tx)? else { return Ok(None) };
             let document = tx.group_document(&group.id)?;
-            Ok(Some((group, document)))
+            let claims = log::held(tx, &group.id)?;
+            Ok(Some((group, document, claims)))
         })?
         else {
             return Ok(None);
@@ -52,8 +57,9 @@ impl Found {
         let named = named.filter(|(hash, _)| !operations.contains_key(hash.as_bytes()));
         let left_out = named.map(|(_, operation)| operation.signed().to_wire()).collect();
         let held = entries.iter().map(|entry| *blake3::hash(&entry.header).as_bytes()).collect();
+        let claims = claims.into_iter().map(|(device, item)| (*device.as_bytes(), item)).collect();
         let (group, standing) = (group.id, group.standing);
-        Ok(Some(Self { group, standing, operations, left_out, proofs, entries, held }))
+        Ok(Some(Self { group, standing, operations, left_out, proofs, entries, held, claims }))
     }
 }
 

@@ -107,8 +107,12 @@ impl World {
         }
         let users: BTreeMap<Id, Id> =
             self.nodes.iter().map(|node| (*node.device.as_bytes(), *node.user.as_bytes())).collect();
-        // What only a device knew that is lost, nobody can have, nor whether what it wrote stands on it.
-        let there = || all.iter().filter(|(index, _)| !self.revoked.contains(index)).map(|(_, found)| found);
+        // What only a device knew that is lost, nobody can have, nor whether what it wrote stands on it. Of forks nobody
+        // tells those who are out, nor hears from them.
+        let has_cheat = self.hostile.is_some();
+        let is_heard = |found: &Found| !has_cheat || found.standing == Standing::In;
+        let there = all.iter().filter(|(index, found)| !self.revoked.contains(index) && is_heard(found));
+        let there = || there.clone().map(|(_, found)| found);
         let all_of =
             |found: &Found| found.operations.values().chain(&found.left_out).cloned().collect::<Vec<_>>();
         let signed: Vec<_> = all.values().flat_map(all_of).collect();
