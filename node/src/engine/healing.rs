@@ -10,7 +10,7 @@ use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
 use super::{acknowledging, groups, outgoing, own, pairwise, resend};
-use crate::store::{Contact, ContactState, OutboxState, Purpose, StoreError};
+use crate::store::{Contact, ContactState, OutboxHead, OutboxState, Purpose, StoreError};
 
 /// A device is asked, and answered, at most once in this time: two wedged sides must not set each other off.
 const EVERY: Duration = Duration::from_secs(60);
@@ -57,6 +57,25 @@ fn is_asking(ctx: &Context<'_>, user: &UserId, device: &DeviceId) -> Result<bool
         };
         recipient.device == *device && later(recipient.state)
     }))
+}
+
+/// A relay refused a retry receipt. Somebody who does not want it as a contact may lack what was said in a group: it goes
+/// by one that both are in.
+pub(super) fn refused(ctx: &mut Context<'_>, item: &OutboxHead, user: &UserId) -> Result<(), StoreError> {
+    let refused = ctx.tx.outbox(item.id)?;
+    ctx.tx.delete_outbox(item.id)?;
+    let Some(refused) = refused else { return Ok(()) };
+    for to in refused.recipients.iter().filter(|to| to.state == OutboxState::Failed) {
+        for group in ctx.tx.groups_of(user)? {
+            let grants = ctx.tx.member(&group, user)?.map(|member| member.grants).unwrap_or_default();
+            if grants.iter().any(|grant| grant.device == to.device) {
+                let (purpose, payload) = (Purpose::Group(group), refused.payload.clone());
+                outgoing::put_for_later(ctx, user, &to.device, purpose, payload, ctx.now)?;
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A device says that it could not read something of ours: messages go again, and so does our acknowledgement.

@@ -15,7 +15,7 @@ use super::circle::Circle;
 use super::context::Context;
 use super::groups::{self, departures};
 use super::ticks::{fail, raise_tick};
-use super::{outgoing, progress, resend, revocations, routes, views};
+use super::{healing, outgoing, progress, resend, revocations, routes, views};
 use crate::event::Event;
 use crate::store::{
     Contact, ContactState, Failure, OutboxHead, OutboxRecipient, OutboxState, Purpose, StoreError,
@@ -184,6 +184,7 @@ fn conclude(ctx: &mut Context<'_>, item: &OutboxHead, failure: Option<Failure>) 
             ctx.agenda.links_refused.extend(failure.map(|failure| (device, failure)));
             ctx.tx.delete_outbox(item.id)
         }
+        Purpose::Retry(user) if failure.is_some() => healing::refused(ctx, item, &user),
         Purpose::OwnEntry(_)
         | Purpose::OwnKey(_)
         | Purpose::Retry(_)

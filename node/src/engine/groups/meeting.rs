@@ -1,6 +1,7 @@
 //! How members get to know each other: each device says to each other one how to reach it, by a token of the group; who
 //! was added is told everything first.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use undertone_protocol::codec::Signed;
@@ -89,7 +90,7 @@ fn welcome(ctx: &mut Context<'_>, member: &Member) -> Result<GroupUpdate, StoreE
     Ok(update)
 }
 
-/// All who are or were in a group. `joiner`: who is let use this user's tokens for a while; nobody: an own other device,
+/// All who are or were in a group, or of whom operations stand in it that count nowhere. `joiner`: who is let use this user's tokens for a while; nobody: an own other device,
 /// which may use them as they are.
 pub(super) fn people(
     ctx: &mut Context<'_>,
@@ -97,8 +98,13 @@ pub(super) fn people(
     joiner: Option<&Member>,
 ) -> Result<Vec<Person>, StoreError> {
     let Some(view) = ctx.groups.view(group).cloned() else { return Ok(Vec::new()) };
+    let mut users: BTreeSet<UserId> = view.members.keys().chain(view.past_members.keys()).copied().collect();
+    if let Some(document) = ctx.groups.document(group) {
+        let authors = document.since(&[]).map(|(_, made)| made.operation.device);
+        users.extend(authors.filter_map(|device| ctx.agenda.devices.get(&device)));
+    }
     let mut people = Vec::new();
-    for user in view.members.keys().chain(view.past_members.keys()) {
+    for user in &users {
         if joiner.is_some_and(|joiner| joiner.user == *user) {
             continue;
         }

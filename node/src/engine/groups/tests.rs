@@ -325,6 +325,27 @@ fn a_token_that_a_relay_refuses_is_given_up_and_another_asked_for() {
     });
 }
 
+/// Whoever blocked this user still acknowledges what they write in the group.
+#[test]
+fn a_retry_receipt_that_a_contact_refuses_goes_by_the_group() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        gives(ctx, &group, 1, 7);
+        let (user, their) = (identity(1).user(), device(1).device());
+        let purpose = Purpose::Retry(user);
+        outgoing::put_for_later(ctx, &user, &their, purpose, Bytes::from_static(b"sealed"), START).unwrap();
+        let id = ctx.tx.outbox_of(&purpose).unwrap().first().unwrap().id;
+        ctx.tx.set_outbox_recipients(id, &[(their, OutboxState::Failed)]).unwrap();
+        let item = ctx.tx.outbox_head(id).unwrap().unwrap();
+        healing::refused(ctx, &item, &user).unwrap();
+        assert!(ctx.tx.outbox_of(&purpose).unwrap().is_empty());
+        let sent = ctx.tx.outbox_of(&Purpose::Group(group.id)).unwrap();
+        let to: Vec<_> = sent.iter().map(|item| (item.recipients.clone(), item.payload.clone())).collect();
+        let [(recipients, payload)] = to.try_into().unwrap();
+        assert_eq!((recipients[0].device, &payload[..]), (their, &b"sealed"[..]));
+    });
+}
+
 #[test]
 fn a_member_who_can_not_reach_this_device_is_told_again_how_to() {
     on_a_device(|ctx| {
