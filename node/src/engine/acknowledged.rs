@@ -1,9 +1,10 @@
 //! What devices ever acknowledged: the union of all that each signed. A frontier that is lowered asks for nothing again,
 //! and no tick goes back.
 
+use undertone_protocol::entry::EntryHeader;
 use undertone_protocol::ids::{ConversationId, DeviceId};
 use undertone_protocol::log::{Frontier, FrontierItem, SeqRange};
-use undertone_protocol::receipts::AcknowledgementFields;
+use undertone_protocol::receipts::{AcknowledgementFields, Tick};
 
 use super::circle::Circle;
 use super::context::Context;
@@ -35,6 +36,17 @@ pub(super) fn has(
     seq: u64,
 ) -> Result<bool, StoreError> {
     Ok(of(ctx.tx, conversation, device)?.delivered.covers(&ctx.me.device, seq))
+}
+
+/// How far a message has come by this.
+pub(super) fn tick(ever: &Acknowledged, header: &EntryHeader) -> Tick {
+    if ever.read.covers(&header.device, header.seq) {
+        Tick::Read
+    } else if ever.delivered.covers(&header.device, header.seq) {
+        Tick::Delivered
+    } else {
+        Tick::Queued
+    }
 }
 
 /// What is held of all other devices, as it is acknowledged: of one that forked nothing from there on, by which others

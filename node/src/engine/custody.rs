@@ -8,13 +8,11 @@ use undertone_protocol::receipts::{AcknowledgementFields, Tick};
 
 use super::circle::Circle;
 use super::context::Context;
-use super::views;
+use super::elsewhere::{self, TICKS_TOLD};
 use crate::event::Event;
 use crate::log;
 use crate::store::{Acknowledged, StoreError};
 
-/// Of messages written on other devices, as many ticks are told at a time, the last ones.
-pub(super) const TICKS_TOLD: usize = 64;
 /// Between so many gaps there are as many ranges as a frontier takes.
 const GAPS_MAX: usize = FRONTIER_RANGES_MAX + 1;
 
@@ -82,7 +80,7 @@ pub(super) fn told(
         if !item.covers(header.seq) || known.covers(header.seq) || !log::counts(ctx.tx, &stored)? {
             continue;
         }
-        if views::siblings_tick(ctx, circle, header, None)? == Tick::Sent {
+        if elsewhere::tick(ctx, circle, header)? == Tick::Sent {
             ctx.events.push(Event::Tick {
                 contact: circle.name(),
                 id: stored.entry.id.to_hex(),

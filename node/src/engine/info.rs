@@ -117,7 +117,7 @@ fn device(
         let is_read = ctx.tx.own_receipts(&header.conversation)?.read.covers(&header.device, header.seq);
         (if is_read { Tick::Read } else { Tick::Delivered }, Some(stored.received.as_ms()))
     } else {
-        let tick = views::tick_by(&acknowledged::of(ctx.tx, &header.conversation, &device)?, header);
+        let tick = acknowledged::tick(&acknowledged::of(ctx.tx, &header.conversation, &device)?, header);
         (tick, at(ctx, header, device, false)?)
     };
     if listed.revoked && tick < Tick::Delivered {

@@ -36,6 +36,7 @@ mod circle;
 mod admission;
 mod membership;
 mod acknowledged;
+mod elsewhere;
 mod vanishing;
 mod writing;
 mod shown;

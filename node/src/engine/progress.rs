@@ -11,7 +11,7 @@ use super::acknowledged;
 use super::agenda::Progress;
 use super::circle::Circle;
 use super::context::Context;
-use super::ticks;
+use super::{elsewhere, ticks};
 use crate::store::{Delivery, Purpose, StoreError};
 
 /// A device said what it has of this device's messages.
@@ -98,7 +98,7 @@ pub(super) fn look_again(ctx: &mut Context<'_>, conversation: &ConversationId) -
             ticks::keep(ctx, &delivery)?;
         }
     }
-    Ok(())
+    elsewhere::look_again(ctx, &circle, conversation)
 }
 
 /// Whether no relay has a message for those who are left. One that says nothing any more goes nowhere.

@@ -9,12 +9,10 @@ use undertone_protocol::wire;
 use super::agenda::Agenda;
 use super::circle::Circle;
 use super::context::Context;
-use super::custody::{self, TICKS_TOLD};
+use super::custody;
 use super::outgoing;
 use super::resend::LOOK_DELIVERIES_MAX;
-use super::{acknowledged, history, info, own, progress, resend, ticks, views};
-use crate::event::Event;
-use crate::log;
+use super::{acknowledged, elsewhere, history, info, progress, resend, ticks};
 use crate::store::{Acknowledged, Delivery, NodeTx, StoreError};
 
 /// An acknowledgement from a device that Olm proved.
@@ -65,7 +63,7 @@ pub(super) fn received(
     ever.next = Some(1);
     ctx.tx.put_acknowledged(&conversation, device, &ever)?;
     info::note_times(ctx, fields, &ever)?;
-    siblings_ticks(ctx, &circle, &before, &ever, fields)?;
+    elsewhere::told(ctx, &circle, &before, &ever, fields)?;
     ctx.agenda.take_in.insert((*device, conversation));
     // What it still lacks when what waits for it had time to come.
     history::spoke(ctx, &circle, user, device)
@@ -85,40 +83,6 @@ fn received_from_sibling(
         ctx.tx.put_own_receipts(conversation, &own)?;
     }
     history::sibling_spoke(ctx, device, conversation);
-    Ok(())
-}
-
-/// Tells of messages that the user wrote on other devices and that have come further by what a contact's device says.
-fn siblings_ticks(
-    ctx: &mut Context<'_>,
-    circle: &Circle,
-    before: &Acknowledged,
-    after: &Acknowledged,
-    said: &AcknowledgementFields,
-) -> Result<(), StoreError> {
-    for sibling in own::siblings(ctx) {
-        let seq = |frontier: &Frontier| frontier.get(&sibling).map_or(0, |item| item.seq);
-        let settled = seq(&before.delivered).min(seq(&before.read));
-        let through = seq(&after.delivered).max(seq(&after.read));
-        let newly = through.saturating_sub(settled).min(TICKS_TOLD as u64);
-        let from = through.saturating_sub(newly).saturating_add(1);
-        for stored in ctx.tx.entries_of(&said.conversation, &sibling, from, TICKS_TOLD)? {
-            if !log::counts(ctx.tx, &stored)? {
-                continue;
-            }
-            let header = &stored.entry.header;
-            let was = views::siblings_tick(ctx, circle, header, Some((&said.device, before)))?;
-            let tick = views::siblings_tick(ctx, circle, header, None)?;
-            if tick > was {
-                ctx.events.push(Event::Tick {
-                    contact: circle.name(),
-                    id: stored.entry.id.to_hex(),
-                    state: tick.as_str().to_owned(),
-                    failed: None,
-                });
-            }
-        }
-    }
     Ok(())
 }
 

@@ -25,7 +25,7 @@ use super::documents::Documents;
 use super::links::{Links, MAX_LINKS};
 use super::setup::{NewAccount, Origin, create_account};
 use super::types::{NetOutput, Outputs};
-use super::{direct, inbox, received_keys, sender_keys};
+use super::{direct, inbox, own, received_keys, sender_keys};
 use crate::store::{Contact, ContactState, Cut, Group, MemoryStore, NodeStore, Standing};
 
 pub(super) const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
@@ -285,6 +285,21 @@ pub(super) fn on_a_device(work: impl FnOnce(&mut Context<'_>)) {
         Ok(())
     });
     done.unwrap();
+}
+
+/// The user has another device.
+pub(super) fn has_another(ctx: &mut Context<'_>, device: DeviceId) {
+    let mut account = ctx.me.account.clone();
+    let (identity, name) = (ctx.me.identity().unwrap(), Name::new("phone").unwrap());
+    let certificate = Certificate::issue(&identity, device, CurveKey::new([7; 32]), name, START);
+    let mut devices = account.device_list.devices.clone();
+    devices.push(ListedDevice { certificate, revoked: false });
+    account.device_list = DeviceList::issue(&identity, Some(&account.device_list), devices);
+    ctx.tx.put_account(&account).unwrap();
+    let list = account.device_list.clone();
+    let contact = own::contact(ctx.me.user, Handle::new([7; 8]), list, START).unwrap();
+    ctx.tx.put_contact(&contact).unwrap();
+    ctx.me = Box::leak(Box::new(Me::new(account)));
 }
 
 fn hash(n: usize) -> PayloadHash {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use undertone_protocol::entry::{Content, DeviceChange, EntryHeader};
+use undertone_protocol::entry::{Content, DeviceChange};
 use undertone_protocol::ids::{ConversationId, DeviceId};
 use undertone_protocol::keys::{Certificate, DeviceList, ListedDevice};
 use undertone_protocol::limits::{ENVELOPE_TTL_MAX, EXPIRY_GRACE};
@@ -10,11 +10,10 @@ use undertone_protocol::receipts::Tick;
 
 use super::circle::Circle;
 use super::context::Context;
-use super::{acknowledged, membership, own, shown, warnings};
+use super::{elsewhere, membership, own, shown, warnings};
 use crate::command::{ContactView, DeviceCodeView, DeviceView, IdView, MessageView};
 use crate::store::{
-    Acknowledged, Contact, ContactState, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError,
-    StoredEntry,
+    Contact, ContactState, Delivery, Failure, OutboxItem, OutboxState, Purpose, StoreError, StoredEntry,
 };
 
 /// Entries among which the text of a request is.
@@ -129,66 +128,6 @@ fn devices(change: &DeviceChange) -> String {
     }
 }
 
-/// How far a message has come that the user wrote on another device: by what that one and the others' devices
-/// signed; of one of these by less, if so wished.
-pub(super) fn siblings_tick(
-    ctx: &Context<'_>,
-    circle: &Circle,
-    header: &EntryHeader,
-    instead: Option<(&DeviceId, &Acknowledged)>,
-) -> Result<Tick, StoreError> {
-    let author = acknowledged::of(ctx.tx, &header.conversation, &header.device)?;
-    let in_custody = author.delivered.covers(&header.device, header.seq);
-    let floor = match (circle.is_account(ctx), in_custody) {
-        (true, _) => Tick::Read,
-        (false, true) => Tick::Sent,
-        (false, false) => Tick::Queued,
-    };
-    // As far as with the one with whom it came the least far.
-    let mut least = None;
-    for user in circle.users(ctx) {
-        // It waits for nobody who came in later.
-        if user != ctx.me.user && !membership::waits_for(ctx, circle, &user, header) {
-            continue;
-        }
-        let person = ctx.tx.contact(&user)?;
-        let tick = person.map(|person| persons_tick(ctx, &person, header, instead)).transpose()?;
-        let tick = tick.unwrap_or(Tick::Queued);
-        least = Some(least.map_or(tick, |least: Tick| least.min(tick)));
-    }
-    // In a group there may be nobody whom it waits for.
-    Ok(least.map_or(Tick::Read, |least| floor.max(least)))
-}
-
-/// How far a message has come by what a person's devices ever signed.
-fn persons_tick(
-    ctx: &Context<'_>,
-    person: &Contact,
-    header: &EntryHeader,
-    instead: Option<(&DeviceId, &Acknowledged)>,
-) -> Result<Tick, StoreError> {
-    let mut tick = Tick::Queued;
-    let listed = person.device_list.iter().flat_map(|list| &list.devices);
-    for device in listed.map(|listed| &listed.certificate.device) {
-        tick = tick.max(match instead.filter(|(which, _)| *which == device) {
-            Some((_, ever)) => tick_by(ever, header),
-            None => tick_by(&acknowledged::of(ctx.tx, &header.conversation, device)?, header),
-        });
-    }
-    Ok(tick)
-}
-
-/// How far a message has come by what one device ever signed.
-pub(super) fn tick_by(ever: &Acknowledged, header: &EntryHeader) -> Tick {
-    if ever.read.covers(&header.device, header.seq) {
-        Tick::Read
-    } else if ever.delivered.covers(&header.device, header.seq) {
-        Tick::Delivered
-    } else {
-        Tick::Queued
-    }
-}
-
 /// A message of a conversation.
 pub(super) fn message(
     ctx: &Context<'_>,
@@ -199,7 +138,7 @@ pub(super) fn message(
     let mine = own::is_own(ctx, &entry.header.device);
     let delivery = if mine { ctx.tx.delivery(&entry.id)? } else { None };
     let elsewhere = match &delivery {
-        None if mine => Some(siblings_tick(ctx, circle, &entry.header, None)?),
+        None if mine => Some(elsewhere::tick(ctx, circle, &entry.header)?),
         _ => None,
     };
     let state = match delivery.as_ref().map(|delivery| delivery.tick).or(elsewhere) {

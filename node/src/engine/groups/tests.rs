@@ -26,6 +26,7 @@ use crate::engine::tests::{START, on_a_device};
 use crate::engine::{names, shown, writing};
 use crate::store::{ContactState, Delivery, Group, Member, Standing};
 
+mod elsewhere;
 mod farewells;
 mod forged;
 
