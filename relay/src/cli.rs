@@ -44,7 +44,7 @@ struct Cli {
 enum Command {
     /// Make a new relay: its key and its configuration. Never overwrites anything.
     Init(Init),
-    /// Run the relay until SIGTERM or SIGINT.
+    /// Run the relay until SIGTERM or SIGINT. SIGHUP has it read its TLS certificate again.
     Run(ConfigArg),
     /// Say how the running relay does.
     Status(Ask),
@@ -58,7 +58,8 @@ struct Init {
     /// The configuration file, if it is to be elsewhere than DIR/relay.toml.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to listen, e.g. /ip4/0.0.0.0/tcp/4001; port 0 takes a free one. May be repeated.
+    /// Where to listen, e.g. /ip4/0.0.0.0/tcp/4001, or /ip4/127.0.0.1/tcp/8001/ws behind a proxy; port 0 takes a free
+    /// one. May be repeated. For /tls/ws name a certificate in the configuration first.
     #[arg(long, value_name = "ADDRESS", default_value = "/ip4/0.0.0.0/tcp/4001")]
     listen: Vec<Address>,
 }

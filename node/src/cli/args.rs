@@ -22,6 +22,10 @@ pub(super) struct Options {
     /// A file with the passphrase, instead of asking for it.
     #[arg(long, global = true, value_name = "FILE", env = "UNDERTONE_PASSPHRASE_FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
+    /// A PEM file with root certificates that are trusted beside the usual ones, where a relay is reached by TLS
+    /// (/tls/ws) and its operator issues certificates. Counts for the node that runs, so give it to `run`.
+    #[arg(long, global = true, value_name = "FILE", env = "UNDERTONE_ROOT_CERTIFICATES")]
+    pub(super) root_certificates: Option<PathBuf>,
     /// Print JSON.
     #[arg(long, global = true)]
     pub(super) json: bool,

@@ -16,7 +16,8 @@ const LINES_WAITING_MAX: usize = 16_384;
 /// Of each argument.
 const ARGUMENT_CHARS_SHOWN_MAX: usize = 100;
 /// What the environment of the test must not decide.
-const VARIABLES: [&str; 4] = ["UNDERTONE_HOME", "UNDERTONE_PASSPHRASE_FILE", "RUST_LOG", "NO_COLOR"];
+const VARIABLES: [&str; 5] =
+    ["UNDERTONE_HOME", "UNDERTONE_PASSPHRASE_FILE", "UNDERTONE_ROOT_CERTIFICATES", "RUST_LOG", "NO_COLOR"];
 
 /// The binary `undertone-process`, which is a node or a relay.
 #[derive(Debug, Clone)]
