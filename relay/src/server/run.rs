@@ -115,8 +115,10 @@ impl Running {
     async fn until_end(&mut self, signals: &mut Signals) -> anyhow::Result<Option<StoreError>> {
         loop {
             tokio::select! {
-                () = signals.stop() => return Ok(None),
-                _ = signals.hangup.recv() => self.reload(),
+                asked = signals.next() => match asked {
+                    Asked::Stop => return Ok(None),
+                    Asked::Reload => self.reload(),
+                },
                 ended = &mut self.ended => return match ended {
                     Ok(Err(failure)) => Ok(Some(failure)),
                     Ok(Ok(())) => Err(anyhow!("the listener ended by itself")),
@@ -149,6 +151,12 @@ impl Running {
     }
 }
 
+/// What a signal asks for.
+enum Asked {
+    Stop,
+    Reload,
+}
+
 /// What asks the relay to stop, or to read its certificate again.
 struct Signals {
     terminate: Signal,
@@ -166,10 +174,11 @@ impl Signals {
         })
     }
 
-    async fn stop(&mut self) {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
         }
     }
 }
