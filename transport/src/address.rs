@@ -192,7 +192,7 @@ impl FromStr for Address {
     /// `/ip4/A/tcp/PORT`, `/ip6/A/tcp/PORT`, `/dns/NAME/tcp/PORT`, `/dns4/..` or `/dns6/..`, with nothing, `/ws` or
     /// `/tls/ws` behind it (`/wss` is taken for the latter), without a key.
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        Self::from_multiaddr(parse(text)?)
+        bounded(Self::from_multiaddr(parse(text)?)?)
     }
 }
 
@@ -225,7 +225,7 @@ impl FromStr for RelayAddress {
     /// As [`Address`], with `/p2p/KEY` at its end.
     fn from_str(text: &str) -> Result<Self, AddressError> {
         match Address::split_key(parse(text)?)? {
-            (address, Some(relay)) => Ok(Self { relay, address }),
+            (address, Some(relay)) => bounded(Self { relay, address }),
             (_, None) => Err(AddressError::NoKey(text.trim().to_owned())),
         }
     }
@@ -247,6 +247,14 @@ pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
         Protocol::Ip6(ip) => Some(IpAddr::V6(ip)),
         _ => None,
     })
+}
+
+/// `/wss` becomes longer.
+fn bounded<T: fmt::Display>(address: T) -> Result<T, AddressError> {
+    match address.to_string().len() {
+        bytes if bytes > RELAY_ADDRESS_BYTES_MAX => Err(AddressError::TooLong(bytes)),
+        _ => Ok(address),
+    }
 }
 
 fn parse(text: &str) -> Result<Multiaddr, AddressError> {
@@ -320,6 +328,8 @@ mod tests {
             assert!(said.contains(why) && said.contains("/tcp/443/tls/ws"), "{text}: {said}");
         }
         assert!(matches!(address(&"/".repeat(300)), Err(AddressError::TooLong(300))));
+        let name = "a".repeat(RELAY_ADDRESS_BYTES_MAX - "/dns4//tcp/1/wss".len());
+        assert_eq!(address(&format!("/dns4/{name}/tcp/1/wss")), Err(AddressError::TooLong(259)));
         // A secp256k1 key: a valid peer id, but not a relay's.
         let foreign = "/ip4/127.0.0.1/tcp/1/p2p/16Uiu2HAm9iwLGhM4JRSkgV6tZFiZ7TpYdFUsGrWvPQh3cMSqxbZX";
         assert!(foreign.parse::<RelayAddress>().is_err());

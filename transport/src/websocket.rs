@@ -10,10 +10,8 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_async_with_config, client_async_with_config};
+use undertone_protocol::limits::WEBSOCKET_MESSAGE_BYTES_MAX;
 
-/// Bytes of one message that are taken; a longer one ends the connection. The dialler of other libp2p
-/// implementations puts up to three noise messages of 64 KiB into one.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// Bytes that this side puts into one message. A connection may hold as much until it is written.
 const WRITTEN_BYTES_MAX: usize = 16 * 1024;
 /// Bytes that a connection holds ready to read into, idle or not.
@@ -51,9 +49,9 @@ fn config() -> WebSocketConfig {
         .read_buffer_size(READ_BUFFER_BYTES)
         // Every message goes out at once: noise has put together what belongs together.
         .write_buffer_size(0)
-        .max_write_buffer_size(2 * MESSAGE_BYTES_MAX)
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX))
+        .max_write_buffer_size(2 * WEBSOCKET_MESSAGE_BYTES_MAX)
+        .max_message_size(Some(WEBSOCKET_MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(WEBSOCKET_MESSAGE_BYTES_MAX))
 }
 
 impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> AsyncRead for WebSocket<S> {

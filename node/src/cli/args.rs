@@ -171,8 +171,8 @@ pub(super) struct Init {
     /// What you are called.
     #[arg(long)]
     pub(super) name: String,
-    /// A relay that keeps messages for this device, with its key: /ip4/ADDRESS/tcp/PORT/p2p/KEY. May be
-    /// repeated; the first is preferred.
+    /// A relay that keeps messages for this device, with its key: /ip4/ADDRESS/tcp/PORT/p2p/KEY, or by name and by
+    /// WebSocket over TLS /dns4/NAME/tcp/443/tls/ws/p2p/KEY. May be repeated; the first is preferred.
     #[arg(long, value_name = "ADDR")]
     pub(super) relay: Vec<String>,
     /// What this device is called.

@@ -8,9 +8,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use undertone_protocol::limits::WEBSOCKET_MESSAGE_BYTES_MAX;
 
 use super::*;
-use crate::websocket::MESSAGE_BYTES_MAX;
 
 const HANDSHAKE: Duration = Duration::from_millis(700);
 
@@ -94,7 +94,7 @@ async fn a_message_that_is_too_long_ends_its_connection_alone() {
         // What is announced is not waited for: the relay ends it on the header alone.
         let (mut peer, _) = tokio_tungstenite::client_async(&url, peer).await.unwrap();
         if whole {
-            let _ = peer.send(Message::Binary(vec![0; MESSAGE_BYTES_MAX + 1].into())).await;
+            let _ = peer.send(Message::Binary(vec![0; WEBSOCKET_MESSAGE_BYTES_MAX + 1].into())).await;
         } else {
             let header = [&[0x82, 0xff][..], &(1u64 << 40).to_be_bytes(), &[0; 4]].concat();
             peer.get_mut().write_all(&header).await.unwrap();
