@@ -2,18 +2,21 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, KeyPair};
-use undertone_tests::processes::{Person, Program, Relay, Stage, WAIT_MAX, until};
+use undertone_tests::processes::{Person, Program, Relay, Stage, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-process");
 const ROOTS: &str = "UNDERTONE_ROOT_CERTIFICATES";
+/// What a browser begins with (RFC 6455, section 1.3).
+const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 type Tested = anyhow::Result<()>;
 
 /// An operator who issues certificates, in a directory.
@@ -160,26 +163,45 @@ fn a_renewed_certificate_is_taken_up_without_a_restart() -> Tested {
     alice.until_connected(true)
 }
 
+/// Dials the port itself. Whoever reads waits no longer than a good part of the handshake time.
+fn raw(relay: &Relay) -> anyhow::Result<TcpStream> {
+    let port = relay.address().split('/').nth(4).context("no port")?.parse()?;
+    let peer = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port)))?;
+    peer.set_read_timeout(Some(Duration::from_secs(6)))?;
+    Ok(peer)
+}
+
+/// Waits until the relay closes; a reset is an end, too.
+fn until_closed(mut peer: TcpStream) -> Tested {
+    match peer.read_to_end(&mut Vec::new()) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => bail!("the relay keeps it open"),
+        _ => Ok(()),
+    }
+}
+
 #[test]
 fn what_is_no_websocket_hurts_nobody_else() -> Tested {
     let stage = ws_stage()?;
     let (alice, bob) = stage.friends("Alice", "Bob")?;
-    let port = stage.relay.address().split('/').nth(4).context("no port")?.parse()?;
-    let at = SocketAddr::from(([127, 0, 0, 1], port));
-    let upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    // Frames that are announced as long as can be, and as a little too long.
-    let endless = [upgrade.as_slice(), &[0x82, 0xff], &(i64::MAX as u64).to_be_bytes(), &[0; 4]].concat();
-    let long = [upgrade.as_slice(), &[0x82, 0xff], &(256 * 1024 + 1_u64).to_be_bytes(), &[0; 4]].concat();
-    for bytes in [vec![0xff; 300_000], b"GET / HTTP/1.1\r\n\r\n".to_vec(), endless, long] {
-        let mut peer = TcpStream::connect(at)?;
-        peer.set_read_timeout(Some(WAIT_MAX))?;
-        // It may be cut off while it writes, and a reset is an end, too.
+    for bytes in [vec![0xff; 300_000], b"GET / HTTP/1.1\r\n\r\n".to_vec()] {
+        let mut peer = raw(&stage.relay)?;
+        // It may be cut off while it writes.
         let _ = peer.write_all(&bytes);
-        match peer.read_to_end(&mut Vec::new()) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => ensure!(false, "it stays open"),
-            _ => {}
+        until_closed(peer)?;
+    }
+    // Frames that are announced as a little too long, and as long as can be.
+    for length in [256 * 1024 + 1, 1 << 40] {
+        let mut peer = raw(&stage.relay)?;
+        peer.write_all(UPGRADE)?;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            peer.read_exact(&mut byte)?;
+            answer.extend(byte);
         }
+        ensure!(answer.starts_with(b"HTTP/1.1 101 "), "no WebSocket");
+        peer.write_all(&[&[0x82, 0xff], &u64::to_be_bytes(length)[..], &[0; 4]].concat())?;
+        until_closed(peer)?;
     }
     arrives(&alice, &bob, "nothing happened")?;
     arrives(&bob, &alice, "nothing at all")
@@ -193,9 +215,7 @@ fn a_handshake_that_does_not_end_is_cut() -> Tested {
     let config = config.replace("# handshake_ms_max = 10000", "handshake_ms_max = 1000");
     fs::write(stage.relay.config(), config)?;
     stage.relay.start()?;
-    let port = stage.relay.address().split('/').nth(4).context("no port")?.parse()?;
-    let mut peer = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port)))?;
-    peer.set_read_timeout(Some(Duration::from_secs(8)))?;
+    let mut peer = raw(&stage.relay)?;
     peer.write_all(b"GET / HTTP/1.1\r\nHost: ")?;
     let mut got = Vec::new();
     peer.read_to_end(&mut got).context("the relay waits for the rest of the handshake")?;
