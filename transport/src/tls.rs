@@ -142,13 +142,17 @@ pub(crate) fn handshake_error(host: &str, error: &io::Error) -> String {
     let Some(rustls::Error::InvalidCertificate(reason)) = inner else {
         return format!("no TLS: {error}");
     };
-    let advice = match reason {
-        rustls::CertificateError::UnknownIssuer => {
-            "; if its operator issues certificates, trust theirs by --root-certificates FILE"
+    let unknown = "if its operator issues certificates, trust theirs by --root-certificates FILE";
+    let why = match reason {
+        rustls::CertificateError::UnknownIssuer => format!("{reason}; {unknown}"),
+        // Of what the verifier says beside, there is a name alone.
+        rustls::CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "it is an authority's own; its operator has to show one that is none (basicConstraints CA:FALSE)"
+                .to_owned()
         }
-        _ => "",
+        _ => reason.to_string(),
     };
-    format!("the TLS certificate shown for {host} is not to be trusted: {reason}{advice}")
+    format!("the TLS certificate shown for {host} is not to be trusted: {why}")
 }
 
 fn provider() -> Arc<CryptoProvider> {

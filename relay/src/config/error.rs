@@ -44,8 +44,8 @@ pub enum ConfigError {
     ListenName(String),
     /// `listen` asks for TLS, and nothing can be shown.
     #[error(
-        "`listen`: {0} needs a certificate: name its files as `certificate_chain` and `private_key` in [tls], or leave \
-         TLS to a proxy and listen on /ws"
+        "`listen`: {0} needs a certificate: name its files as `certificate_chain` and `private_key` in [tls] (`init` takes \
+         --certificate-chain and --private-key), or leave TLS to a proxy and listen on /ws"
     )]
     NoCertificate(String),
     /// One of the two files is missing.

@@ -43,6 +43,12 @@ impl Authority {
         std::fs::write(self.path("key.pem"), key.serialize_pem()).unwrap();
     }
 
+    /// The authority's own certificate, with its key.
+    pub(super) fn own(&self) -> Certificate {
+        std::fs::write(self.path("root.key"), self.key.serialize_pem()).unwrap();
+        Certificate::load(&self.path("root.pem"), &self.path("root.key")).unwrap()
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

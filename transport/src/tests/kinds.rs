@@ -85,6 +85,8 @@ async fn a_bad_certificate_is_refused_and_the_error_says_why() {
     assert!(other.contains("127.0.0.1") && other.contains("not valid for name"), "{other}");
     let old = refusal(authority.issue("127.0.0.1", 2001), authority.roots()).await;
     assert!(old.contains("certificate") && old.contains("expired"), "{old}");
+    let own = refusal(authority.own(), authority.roots()).await;
+    assert!(own.contains("an authority's own") && own.contains("CA:FALSE"), "{own}");
 }
 
 #[tokio::test]
