@@ -120,7 +120,7 @@ pub(crate) fn unpassed(item: &FrontierItem, gaps: &[Gap]) -> FrontierItem {
     ranges.retain(|range| range.from <= range.through);
     ranges.extend(item.ranges.iter().copied());
     ranges.truncate(FRONTIER_RANGES_MAX);
-    FrontierItem { seq, head: None, ranges }
+    FrontierItem { seq, ranges, ..FrontierItem::default() }
 }
 
 #[cfg(test)]
@@ -144,15 +144,19 @@ mod tests {
 
     #[test]
     fn a_part_of_a_gap_is_as_old_as_the_gap() {
-        let item =
-            FrontierItem { seq: 2, head: None, ranges: vec![range(5, 5), range(9, 10), range(12, 12)] };
+        let item = FrontierItem {
+            seq: 2,
+            head: None,
+            ranges: vec![range(5, 5), range(9, 10), range(12, 12)],
+            ends: Vec::new(),
+        };
         let after = followed(&[gap(3, 8, 7)], &item, 5, NOW);
         assert_eq!(after, [gap(3, 4, 7), gap(6, 8, 7), gap(11, 11, 0)]);
     }
 
     #[test]
     fn what_comes_of_what_was_lost_is_taken_out() {
-        let item = FrontierItem { seq: 20, head: None, ranges: Vec::new() };
+        let item = FrontierItem { seq: 20, head: None, ..FrontierItem::default() };
         let known = [gap(3, 8, LOST_AFTER_DAYS), gap(10, 10, LOST_AFTER_DAYS)];
         assert_eq!(followed(&known, &item, 3, NOW), [gap(4, 8, LOST_AFTER_DAYS), known[1]]);
         assert_eq!(followed(&known, &item, 10, NOW), [known[0]]);
@@ -163,7 +167,8 @@ mod tests {
     fn there_is_an_end_to_gaps() {
         let lost = (0..400).map(|n| gap(10 * n + 1, 10 * n + 9, LOST_AFTER_DAYS));
         let known: Vec<Gap> = lost.take(GAPS_PER_DEVICE_MAX).collect();
-        let item = FrontierItem { seq: 4_000, head: None, ranges: vec![range(4_002, 4_002)] };
+        let item =
+            FrontierItem { seq: 4_000, head: None, ranges: vec![range(4_002, 4_002)], ends: Vec::new() };
         assert_eq!(followed(&known, &item, 5, NOW), known);
     }
 
@@ -174,7 +179,7 @@ mod tests {
             let item = held(&seqs);
             let mut gaps = followed(&[], &item, 0, NOW);
             gaps.iter_mut().for_each(|gap| gap.days = LOST_AFTER_DAYS);
-            let passed = FrontierItem { seq: item.last(), head: None, ranges: Vec::new() };
+            let passed = FrontierItem { seq: item.last(), head: None, ..FrontierItem::default() };
             prop_assert_eq!(unpassed(&passed, &gaps), item);
         }
     }

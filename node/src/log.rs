@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use undertone_protocol::entry::{EntryHeader, SignedEntry};
-use undertone_protocol::ids::{ConversationId, DeviceId};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId};
 use undertone_protocol::limits::FRONTIER_RANGES_MAX;
 use undertone_protocol::log::{FrontierItem, SeqRange, effective_time};
 use undertone_protocol::time::Timestamp;
@@ -85,6 +85,7 @@ pub fn up_to(
         item.head = here.first().map(|stored| stored.entry.id);
         item.seq = if item.head.is_some() { cut.through } else { 0 };
     }
+    item.ends.clear();
     item.ranges.retain(|range| range.from <= cut.through);
     for range in &mut item.ranges {
         range.through = range.through.min(cut.through);
@@ -169,9 +170,25 @@ pub fn held(
         if item.head.is_none() {
             item.seq = 0;
         }
+        item.ends = ends_of(tx, conversation, device, &item.ranges)?;
     }
     frontier.retain(|(_, item)| *item != FrontierItem::default());
     Ok(frontier)
+}
+
+/// The entries with which ranges end; nothing, where of one that is not known.
+fn ends_of(
+    tx: &dyn LogTx,
+    conversation: &ConversationId,
+    device: &DeviceId,
+    ranges: &[SeqRange],
+) -> Result<Vec<EntryId>, StoreError> {
+    let mut ends = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let held = tx.entries_at(conversation, device, range.through)?;
+        ends.extend(held.first().map(|stored| stored.entry.id));
+    }
+    Ok(if ends.len() == ranges.len() { ends } else { Vec::new() })
 }
 
 /// Passes over what is lost of a device, to what is held behind it.

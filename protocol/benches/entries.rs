@@ -148,7 +148,7 @@ fn order(count: u64) -> Vec<OrderKey> {
 fn frontier() -> Frontier {
     let mut frontier = Frontier::default();
     for number in 0..1_000 {
-        let item = FrontierItem { seq: 10, head: Some(EntryId::new([1; 32])), ranges: Vec::new() };
+        let item = FrontierItem { seq: 10, head: Some(EntryId::new([1; 32])), ..FrontierItem::default() };
         frontier.set(device(number), item);
     }
     frontier

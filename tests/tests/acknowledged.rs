@@ -69,7 +69,7 @@ fn put(stage: &mut Stage) -> u64 {
 }
 
 fn forged(from: u64) -> FrontierItem {
-    FrontierItem { seq: 0, head: None, ranges: vec![SeqRange { from, through: from }] }
+    FrontierItem { seq: 0, head: None, ranges: vec![SeqRange { from, through: from }], ends: Vec::new() }
 }
 
 #[test]

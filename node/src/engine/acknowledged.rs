@@ -111,7 +111,7 @@ pub(super) fn of_mine(
     let last = log::frontier_of(ctx.tx, conversation, &own)?.last();
     let cut = |range: &SeqRange| SeqRange { from: range.from, through: range.through.min(last) };
     let ranges = item.ranges.iter().filter(|range| range.from <= last).map(cut).collect();
-    Ok(Some(FrontierItem { ranges, ..item.clone() }))
+    Ok(Some(FrontierItem { ranges, ends: Vec::new(), ..item.clone() }))
 }
 
 /// Whether the head that is said of an author is the entry that is held under its number. Of another device it may not

@@ -29,7 +29,7 @@ pub(super) fn in_custody(
         _ => entry_at(ctx, conversation, seq)?,
     };
     Ok((seq == 0 || head.is_some())
-        .then_some(FrontierItem { seq, head, ranges })
+        .then_some(FrontierItem { seq, head, ranges, ends: Vec::new() })
         .filter(|item| item.last() > 0))
 }
 
@@ -106,7 +106,7 @@ mod tests {
             let gaps: BTreeSet<u64> = gaps.into_iter().filter(|gap| *gap <= last).collect();
             let runs: Vec<_> = gaps.iter().map(|gap| SeqRange { from: *gap, through: *gap }).collect();
             let (seq, ranges) = all_but(last, &runs);
-            let item = FrontierItem { seq, head: None, ranges };
+            let item = FrontierItem { seq, head: None, ranges, ends: Vec::new() };
             for number in 1..70 {
                 prop_assert_eq!(item.covers(number), number <= last && !gaps.contains(&number), "{}", number);
             }

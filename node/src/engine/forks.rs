@@ -152,7 +152,7 @@ fn note_shown(ctx: &mut Context<'_>, which: (DeviceId, ConversationId)) -> u32 {
 }
 
 /// What is held here that shows a device a fork. One that tells of entries from a fork on does not know of it. Under the
-/// number of a head that it tells of it may hold another entry; it sees the same by this device's acknowledgements.
+/// number of an entry that it names it may hold another one; it sees the same by this device's acknowledgements.
 fn unknown(
     ctx: &Context<'_>,
     conversation: &ConversationId,
@@ -171,21 +171,24 @@ fn unknown(
     Ok(entries)
 }
 
-/// The last entries of an author up to a number under which somebody holds another one.
+/// The last entries of an author up to each number under which somebody holds another one.
 fn below_another(
     ctx: &Context<'_>,
     conversation: &ConversationId,
     author: &DeviceId,
     item: &FrontierItem,
 ) -> Result<Vec<StoredEntry>, StoreError> {
-    let Some(head) = item.head else { return Ok(Vec::new()) };
-    let here = ctx.tx.entries_at(conversation, author, item.seq)?;
-    if here.is_empty() || here.iter().any(|stored| stored.entry.id == head) {
-        return Ok(Vec::new());
+    let (mut entries, mut next) = (Vec::new(), 1);
+    for (number, id) in item.named() {
+        let here = ctx.tx.entries_at(conversation, author, number)?;
+        if here.is_empty() || here.iter().any(|stored| stored.entry.id == id) {
+            continue;
+        }
+        let first = number.saturating_sub(FORK_REACH).max(next);
+        let below = ctx.tx.entries_of(conversation, author, first, PAGE)?;
+        entries.extend(below.into_iter().filter(|stored| stored.entry.header.seq <= number));
+        next = number.saturating_add(1);
     }
-    let first = item.seq.saturating_sub(FORK_REACH);
-    let mut entries = ctx.tx.entries_of(conversation, author, first.max(1), PAGE)?;
-    entries.retain(|stored| stored.entry.header.seq <= item.seq);
     Ok(entries)
 }
 

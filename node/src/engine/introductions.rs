@@ -367,7 +367,7 @@ pub(super) fn tokens_renewed(
     for device in devices {
         resend::all(ctx, contact, device)?;
     }
-    groups::introduce_again(ctx, &contact.user)?;
+    groups::introduce_again(ctx, &contact.user, devices)?;
     let mut lost = contact.refused.take().is_some();
     for item in ctx.tx.outbox_heads_of(&Purpose::Introduction(contact.user))? {
         ctx.tx.delete_outbox(item.id)?;

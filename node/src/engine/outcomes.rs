@@ -48,7 +48,8 @@ pub(super) fn published(
         let mut steps = Vec::with_capacity(item.devices.len());
         let mut failure = None;
         let message = departures::message_of(ctx, item.outbox)?;
-        let group = match ctx.tx.outbox_head(item.outbox)? {
+        let head = ctx.tx.outbox_head(item.outbox)?;
+        let group = match &head {
             Some(head) => routes::group_of(ctx, &head.purpose)?,
             None => None,
         };
@@ -62,6 +63,9 @@ pub(super) fn published(
                 (OutboxState::Custody { .. } | OutboxState::Failed, _)
                     if departures::is_over(ctx, message.as_ref(), &recipient.user)? =>
                 {
+                    (OutboxState::Acknowledged, None)
+                }
+                (OutboxState::Custody { .. }, _) if outgoing::is_known_key(ctx, head.as_ref(), device)? => {
                     (OutboxState::Acknowledged, None)
                 }
                 step => step,

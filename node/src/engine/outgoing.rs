@@ -160,6 +160,18 @@ pub(super) fn acknowledged(
     drop_keys_of_acknowledged(ctx, entry)
 }
 
+/// Whether an item is the key of an entry that a device acknowledged before the key went out: the relay has it now, which
+/// is all that was waited for, whoever else has not acknowledged the entry.
+pub(super) fn is_known_key(
+    ctx: &Context<'_>,
+    head: Option<&OutboxHead>,
+    device: &DeviceId,
+) -> Result<bool, StoreError> {
+    let Some(Purpose::Key(entry)) = head.map(|head| head.purpose) else { return Ok(false) };
+    let entries = ctx.tx.outbox_of_to(&Purpose::Entry(entry), device)?;
+    Ok(entries.iter().any(|(_, state)| *state == OutboxState::Acknowledged))
+}
+
 /// An item need not reach a device any more that has not acknowledged it yet.
 pub(super) fn settled(ctx: &mut Context<'_>, head: &OutboxHead, device: &DeviceId) -> Result<(), StoreError> {
     // The others may all have acknowledged it before.

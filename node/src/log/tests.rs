@@ -66,7 +66,7 @@ fn what_was_written_before_somebody_came_is_not_missing() {
         assert_eq!(held_of_1(tx), (nothing_yet, vec![]));
         let fifth = entry(1, 5, 0, &[]);
         take(tx, &fifth);
-        let held = FrontierItem { seq: 5, head: Some(fifth.id), ranges: vec![] };
+        let held = FrontierItem { seq: 5, head: Some(fifth.id), ..FrontierItem::default() };
         assert_eq!(held_of_1(tx), (held.clone(), vec![]));
         // From there on what lacks is missing.
         take(tx, &entry(1, 8, 0, &[]));
@@ -91,16 +91,18 @@ fn what_is_held_of_a_device_that_began_late_can_be_told() {
     with_store(|tx| {
         begin(tx, 5);
         assert_eq!(told_of_1(tx), FrontierItem::default());
-        take(tx, &entry(1, 6, 0, &[]));
+        let sixth = entry(1, 6, 0, &[]);
+        take(tx, &sixth);
         let ranges = vec![SeqRange { from: 6, through: 6 }];
-        assert_eq!(told_of_1(tx), FrontierItem { ranges: ranges.clone(), ..FrontierItem::default() });
+        let beyond = FrontierItem { ranges, ends: vec![sixth.id], ..FrontierItem::default() };
+        assert_eq!(told_of_1(tx), beyond);
         // Lost or not.
         let missing = gaps::of(tx, &CONVERSATION, &key(1).device()).unwrap();
         for gap in missing {
             tx.put_gap(&CONVERSATION, &key(1).device(), &Gap { days: u32::MAX, ..gap }).unwrap();
         }
         pass_over(tx, &CONVERSATION, &key(1).device(), NOW).unwrap();
-        assert_eq!(told_of_1(tx), FrontierItem { ranges, ..FrontierItem::default() });
+        assert_eq!(told_of_1(tx), beyond);
         let fifth = entry(1, 5, 0, &[]);
         take(tx, &fifth);
         assert_eq!(told_of_1(tx).seq, 6);
@@ -119,13 +121,19 @@ fn what_came_before_the_word_on_it_is_no_end_of_a_gap() {
         assert_eq!(told_of_1(tx).seq, 0);
         take(tx, &entry(1, 5, 0, &[]));
         let ranges = vec![SeqRange { from: 9, through: 9 }];
-        assert_eq!(held_of_1(tx), (FrontierItem { seq: 7, head: Some(later[1].id), ranges }, vec![(8, 8)]));
+        assert_eq!(
+            held_of_1(tx),
+            (FrontierItem { seq: 7, head: Some(later[1].id), ranges, ends: Vec::new() }, vec![(8, 8)])
+        );
     });
     with_store(|tx| {
         let sixth = entry(1, 6, 0, &[]);
         take(tx, &sixth);
         begin(tx, 6);
-        assert_eq!(held_of_1(tx), (FrontierItem { seq: 6, head: Some(sixth.id), ranges: vec![] }, vec![]));
+        assert_eq!(
+            held_of_1(tx),
+            (FrontierItem { seq: 6, head: Some(sixth.id), ..FrontierItem::default() }, vec![])
+        );
     });
 }
 
@@ -146,7 +154,7 @@ fn a_device_begins_once() {
         let first = entry(1, 1, 0, &[]);
         take(tx, &first);
         begin(tx, 5);
-        let held = FrontierItem { seq: 1, head: Some(first.id), ranges: vec![] };
+        let held = FrontierItem { seq: 1, head: Some(first.id), ..FrontierItem::default() };
         assert_eq!(held_of_1(tx), (held, vec![]));
     });
 }
@@ -277,7 +285,7 @@ proptest! {
                 let (_, gaps) = held_of_1(tx);
                 assert!(gaps.iter().all(|(from, through)| *from >= first && through < &last));
             }
-            let held = FrontierItem { seq: last, head: Some(entry(1, last, 0, &[]).id), ranges: vec![] };
+            let held = FrontierItem { seq: last, head: Some(entry(1, last, 0, &[]).id), ..FrontierItem::default() };
             assert_eq!(held_of_1(tx), (held, vec![]));
         });
     }

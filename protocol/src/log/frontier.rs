@@ -21,6 +21,8 @@ pub struct FrontierItem {
     pub head: Option<EntryId>,
     /// Held beyond a gap: ascending, apart, at most 32.
     pub ranges: Vec<SeqRange>,
+    /// The entry with which each range ends, which stands on all others in it; empty where they are not known.
+    pub ends: Vec<EntryId>,
 }
 
 /// Sequence numbers, both ends included.
@@ -135,7 +137,7 @@ impl FrontierItem {
             }
         }
         ranges.truncate(FRONTIER_RANGES_MAX);
-        Self { seq: longer.seq, head: longer.head, ranges }
+        Self { seq: longer.seq, head: longer.head, ranges, ends: Vec::new() }
     }
 
     /// What is held, ascending, without the gaps.
@@ -172,15 +174,21 @@ impl FrontierItem {
         beyond
     }
 
+    /// Entries that are said to be held, by their numbers.
+    pub fn named(&self) -> impl Iterator<Item = (u64, EntryId)> + '_ {
+        let ends = self.ranges.iter().zip(&self.ends).map(|(range, end)| (range.through, *end));
+        self.head.map(|head| (self.seq, head)).into_iter().chain(ends)
+    }
+
     /// The part of it up to a number, of which `id` is the entry.
     #[must_use]
     pub fn until(&self, number: u64, id: EntryId) -> Self {
         if number < self.seq {
-            return Self { seq: number, head: (number > 0).then_some(id), ranges: Vec::new() };
+            return Self { seq: number, head: (number > 0).then_some(id), ..Self::default() };
         }
         let cut = |range: &SeqRange| SeqRange { from: range.from, through: range.through.min(number) };
         let ranges = self.ranges.iter().filter(|range| range.from <= number).map(cut).collect();
-        Self { seq: self.seq, head: self.head, ranges }
+        Self { seq: self.seq, head: self.head, ranges, ends: Vec::new() }
     }
 
     /// The highest number that is held.
@@ -188,7 +196,7 @@ impl FrontierItem {
         self.ranges.last().map_or(self.seq, |range| range.through)
     }
 
-    fn from_wire(item: wire::FrontierItem) -> Result<Self, Malformed> {
+    pub(super) fn from_wire(item: wire::FrontierItem) -> Result<Self, Malformed> {
         let bad = |why: &str| Err(Malformed::new("frontier", why));
         if item.ranges.len() > FRONTIER_RANGES_MAX {
             return bad("more than 32 ranges");
@@ -206,10 +214,14 @@ impl FrontierItem {
             first = range.through.checked_add(2);
             ranges.push(SeqRange { from: range.from, through: range.through });
         }
-        Ok(Self { seq: item.seq, head, ranges })
+        if !item.ends.is_empty() && item.ends.len() != ranges.len() {
+            return bad("there must be as many ends as ranges, or none");
+        }
+        let ends = item.ends.iter().map(|end| EntryId::from_slice(end)).collect::<Result<_, _>>()?;
+        Ok(Self { seq: item.seq, head, ranges, ends })
     }
 
-    fn to_wire(&self, device: &DeviceId) -> wire::FrontierItem {
+    pub(super) fn to_wire(&self, device: &DeviceId) -> wire::FrontierItem {
         wire::FrontierItem {
             device: device.to_wire(),
             seq: self.seq,
@@ -219,6 +231,7 @@ impl FrontierItem {
                 .iter()
                 .map(|range| wire::Range { from: range.from, through: range.through })
                 .collect(),
+            ends: self.ends.iter().map(EntryId::to_wire).collect(),
         }
     }
 }

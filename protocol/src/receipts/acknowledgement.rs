@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 use crate::wire;
 
 /// More than two frontiers of FRONTIER_DEVICES_MAX devices take, each with as many ranges as it may have.
-const STORED_BYTES_MAX: usize = 8 * 1024 * 1024;
+const STORED_BYTES_MAX: usize = 24 * 1024 * 1024;
 
 /// A device's signed, cumulative, latest-wins word on what it has and what its user has read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -87,7 +87,7 @@ impl Author {
         let id = entry.id;
         let at = Timestamp::from_ms(number);
         tx.put_entry(&StoredEntry { entry, effective: at, received: at })?;
-        let item = FrontierItem { seq: number, head: Some(id), ranges: Vec::new() };
+        let item = FrontierItem { seq: number, head: Some(id), ..FrontierItem::default() };
         tx.put_frontier(&self.conversation, &self.key.device(), &item)?;
         tx.put_delivery(&self.delivery(id, number, Tick::Queued))?;
         if let Some(prev) = prev {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use prost::Message;
 use undertone::command::MessageView;
 use undertone::store::{
-    Contact, ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, Purpose, StoreError,
-    StoredEntry,
+    Contact, ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, Purpose, Standing,
+    StoreError, StoredEntry,
 };
 use undertone_protocol::entry::{Act, Annotation, Content};
 use undertone_protocol::ids::{ConversationId, EntryId, PayloadHash, UserId};
@@ -45,6 +45,8 @@ pub(super) struct View {
     outbox: usize,
     quarantine: usize,
     contacts: usize,
+    /// It knows a group that its user is not in, any more or yet: what was sealed for it there may never be opened.
+    out: bool,
 }
 
 /// What a device shows of an acquaintance. What is on its way to `hostile` alone, or to former
@@ -63,6 +65,7 @@ pub(super) fn view(
             outbox: outbox(tx, hostile)?,
             quarantine: tx.quarantine(1_000)?.len(),
             contacts: tx.contacts()?.iter().filter(|contact| is_met(contact, user)).count(),
+            out: tx.groups()?.iter().any(|group| group.standing == Standing::Out),
             linking: tx.account()?.is_some_and(|account| account.linking.is_some()),
             ..View::default()
         };
@@ -214,7 +217,8 @@ pub(super) fn at_the_end(views: &[View], answered: &[&String], may_be_shut: bool
             format!("the user was told that \"{lost}\" is kept, and it is gone"),
         ));
     }
-    if views.iter().any(|view| view.failed > 0 || view.lost > 0 || (view.quarantine > 0 && !may_be_shut)) {
+    let shut = |view: &View| view.quarantine > 0 && !may_be_shut && !view.out;
+    if views.iter().any(|view| view.failed > 0 || view.lost > 0 || shut(view)) {
         return Err(Failed::by(
             Check::Settled,
             format!("something failed, is lost, or was never opened: {views:#?}"),

@@ -257,7 +257,12 @@ impl HostileCrypto {
         }
         for _ in 0..self.upto(40) {
             let (device, head) = (self.random(32), self.random(32));
-            let made_up = wire::FrontierItem { device, seq: self.upto(u64::MAX), head, ranges: Vec::new() };
+            let made_up = wire::FrontierItem {
+                device,
+                seq: self.upto(u64::MAX),
+                head,
+                ..wire::FrontierItem::default()
+            };
             frontiers.iter_mut().for_each(|frontier| frontier.items.push(made_up.clone()));
         }
         let [delivered, read] = frontiers;

@@ -91,6 +91,35 @@ fn what_follows_another_entry_than_is_held_proves_a_fork() {
     }
 }
 
+/// Or two devices of one user would never see that somebody gave each another entry behind a gap.
+#[test]
+fn who_holds_another_entry_at_the_end_of_a_range_is_sent_what_is_held_here() {
+    on_a_device(|ctx| {
+        let liar = Liar::new(ctx.rng);
+        let contact = liar.met(ctx);
+        let first = liar.says(ctx, "first", 1, None);
+        let [here, elsewhere] = ["here", "elsewhere"].map(|text| liar.says(ctx, text, 5, Some(&first)));
+        for entry in [&first, &here] {
+            let circle = Circle::Direct(Box::new(contact.clone()));
+            take(ctx, circle, entry.clone(), Bearer::Author).unwrap();
+        }
+        let conversation = first.header.conversation;
+        let told = acknowledged::received(ctx, &conversation).unwrap();
+        assert_eq!(told.get(&liar.key.device()).unwrap().ends, [here.id]);
+        for (ends, shown) in
+            [(vec![elsewhere.id], vec![first.id, here.id]), (vec![here.id], vec![]), (vec![], vec![])]
+        {
+            let mut said = told.clone();
+            said.set(
+                liar.key.device(),
+                FrontierItem { ends, ..told.get(&liar.key.device()).unwrap().clone() },
+            );
+            let entries = unknown(ctx, &conversation, &said).unwrap();
+            assert_eq!(entries.iter().map(|one| one.entry.id).collect::<Vec<_>>(), shown);
+        }
+    });
+}
+
 #[test]
 fn a_chain_that_fits_is_no_fork() {
     on_a_device(|ctx| {

@@ -286,10 +286,17 @@ pub(super) fn new_member(ctx: &mut Context<'_>, group: ConversationId, user: Use
 
 /// A contact says anew how to reach them. Where they never spoke in a group they may not know it, and ask when they hear
 /// of it; and what others said of how to reach them is as old as what this user knew. What welcomed them may have been
-/// refused.
-pub(in crate::engine) fn introduce_again(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
+/// refused. Nor did they hear what was told of the group while this user was blocked: these of their devices are told again.
+pub(in crate::engine) fn introduce_again(
+    ctx: &mut Context<'_>,
+    user: &UserId,
+    devices: &[DeviceId],
+) -> Result<(), StoreError> {
     for group in ctx.tx.groups_of(user)? {
         let Some(mut member) = ctx.tx.member(&group, user)?.filter(Member::is_in) else { continue };
+        for device in devices {
+            ctx.agenda.updates.entry((group, *device)).or_default();
+        }
         if member.introduced.is_empty() {
             member.grants.clear();
             member.introduction_due = true;

@@ -10,7 +10,7 @@ use undertone_protocol::token::TokenGrant;
 use crate::engine::agenda::Shown;
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
-use crate::engine::group_acknowledging;
+use crate::engine::{group_acknowledging, own};
 use crate::store::{Contact, Member, StoreError};
 
 /// Members who are not heard of are sought after so long; then ever more rarely.
@@ -77,14 +77,14 @@ fn reached(member: &Member, contact: &Contact, mut devices: Vec<DeviceId>) -> Ve
     devices
 }
 
-/// A device of some member who can be reached, another one each time.
+/// Another own device, or one of some member who can be reached: another one each time.
 fn whom_to_ask(
     ctx: &mut Context<'_>,
     circle: &Circle,
     members: &[Member],
     tries: u32,
 ) -> Result<Option<DeviceId>, StoreError> {
-    let mut devices = Vec::new();
+    let mut devices = own::siblings(ctx);
     for member in members {
         if let Some(person) = ctx.tx.contact(&member.user)? {
             devices.extend(reached(member, &person, circle.authorised(ctx, &person)));

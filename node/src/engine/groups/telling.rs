@@ -101,9 +101,10 @@ fn seal(
     heads.truncate(UPDATE_HEADS_MAX);
     let mut wanted = due.people_of;
     wanted.extend(let_in_by(ctx, &operations));
-    if let Some(member) = ctx.tx.member(&group, &user)?.filter(Member::is_in) {
+    let member = ctx.tx.member(&group, &user)?.filter(Member::is_in);
+    if member.is_some() || user == ctx.me.user {
         for wanted in wanted.iter().filter(|wanted| **wanted != ctx.me.user && **wanted != user) {
-            people.extend(meeting::person(ctx, &group, wanted, Some(&member))?);
+            people.extend(meeting::person(ctx, &group, wanted, member.as_ref())?);
         }
     }
     let (wants, lacks) = (due.wants.into_iter().collect(), due.lacks.into_iter().collect());

@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use prost::bytes::Bytes;
 use undertone_protocol::codec::Signed;
-use undertone_protocol::entry::{Content, EntryBody, EntryHeader, SignedEntry, Text};
+use undertone_protocol::entry::{BlockedFrom, Content, EntryBody, EntryHeader, SignedEntry, Text};
 use undertone_protocol::ids::{
-    ConversationId, CurveKey, DeviceId, Handle, MailboxId, RelayId, Secret, UserId,
+    ConversationId, CurveKey, DeviceId, Handle, MailboxId, OperationHash, RelayId, Secret, UserId,
 };
 use undertone_protocol::keys::{
     Certificate, DeliveryGrant, DeviceKey, DeviceList, DeviceRevoke, DeviceRevokeFields, IdentityKey,
@@ -18,17 +19,19 @@ use undertone_protocol::token::{Step, TokenGrant};
 
 use super::farewells::tell_gone;
 use super::meeting::people;
+use super::seeking::seek_due;
 use super::{
     create, heard_of, introduce_again, not_reached, operate, rounds, sweep, tell_late, update_received,
     welcome, welcome_again,
 };
 use crate::engine::agenda::Side;
+use crate::engine::blocking::shut_out;
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
 use crate::engine::direct::{self, Bearer};
-use crate::engine::tests::{START, on_a_device};
+use crate::engine::tests::{START, has_another, on_a_device};
 use crate::engine::{healing, names, outgoing, shown, writing};
-use crate::store::{ContactState, Delivery, Group, Member, OutboxState, Purpose, Standing};
+use crate::store::{Block, ContactState, Delivery, Group, Member, OutboxState, Purpose, Standing};
 
 mod elsewhere;
 mod farewells;
@@ -197,6 +200,28 @@ fn a_stranger_who_writes_in_a_group_does_not_bring_it() {
     });
 }
 
+/// What they told just before may have been lost, and then nobody would know the group.
+#[test]
+fn a_contact_who_was_blocked_is_still_heard_of_a_group_that_they_brought_before() {
+    on_a_device(|ctx| {
+        contact(ctx, 1);
+        listed(ctx, 1);
+        heard_of(ctx, &header(1, GROUP)).unwrap();
+        let user = identity(1).user();
+        let known = ctx.tx.contact(&user).unwrap().unwrap();
+        shut_out(ctx, known, Block { was: BlockedFrom::Accepted, since: START }).unwrap();
+        ctx.agenda.updates.clear();
+        let heads = vec![OperationHash::new([9; 32])];
+        for group in [GROUP, ConversationId::new([4; 32])] {
+            let update = GroupUpdate { heads: heads.clone(), ..GroupUpdate::of(group) };
+            update_received(ctx, &user, &device(1).device(), update.to_wire()).unwrap();
+        }
+        let asks: Vec<_> =
+            ctx.agenda.updates.iter().filter(|(_, update)| update.asks).map(|(key, _)| key.0).collect();
+        assert_eq!(asks, [GROUP]);
+    });
+}
+
 /// A group of this user's, with so many others, each an admin.
 fn club(ctx: &mut Context<'_>, others: std::ops::Range<u8>) -> Group {
     let group = create(ctx, Name::new("Club").unwrap()).unwrap().unwrap();
@@ -327,6 +352,33 @@ fn a_token_that_a_relay_refuses_is_given_up_and_another_asked_for() {
         gives(ctx, &group, 1, 8);
         not_reached(ctx, &group.id, (&who.0, &who.1), &mailbox(1, 8).token).unwrap();
         assert!(grants(ctx).is_empty() && !wants(ctx, &group, 1));
+    });
+}
+
+/// Of a group of two nobody else could say how its other member is reached.
+#[test]
+fn another_own_device_is_asked_for_who_can_not_be_reached() {
+    on_a_device(|ctx| {
+        let sibling = device(50).device();
+        has_another(ctx, sibling);
+        let group = club(ctx, 1..2);
+        ctx.agenda.updates.clear();
+        ctx.now = ctx.now.after(Duration::from_secs(60));
+        seek_due(ctx).unwrap();
+        let wants = ctx.agenda.updates.get(&(group.id, sibling)).map(|update| update.wants.clone());
+        assert_eq!(wants, Some([identity(1).user()].into()));
+    });
+}
+
+/// While this user was blocked they heard nothing of it.
+#[test]
+fn who_says_anew_how_to_reach_them_is_told_of_common_groups() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        gives(ctx, &group, 1, 7);
+        ctx.agenda.updates.clear();
+        introduce_again(ctx, &identity(1).user(), &[device(1).device()]).unwrap();
+        assert_eq!(told(ctx, &group), [device(1).device()]);
     });
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use undertone_protocol::codec::Signed;
-use undertone_protocol::entry::EntryHeader;
+use undertone_protocol::entry::{BlockedFrom, EntryHeader};
 use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, OperationHash, UserId};
 use undertone_protocol::keys::Certificate;
 use undertone_protocol::limits::{GROUPS_MAX, UPDATE_HEADS_MAX};
@@ -73,13 +73,14 @@ pub(in crate::engine) fn received(
     Ok(())
 }
 
-/// Whether something is to be heard of a group from a user. A contact, or another own device, may bring a new one.
+/// Whether something is to be heard of a group from a user. A contact, or another own device, may bring a new one; of one
+/// that is known those are heard too who were blocked since: they may be in it, and what they say is judged by its rules.
 fn begin(ctx: &mut Context<'_>, user: &UserId, group: &ConversationId) -> Result<bool, StoreError> {
     if let Some(circle) = Circle::of(ctx, group)? {
         let is_known = matches!(circle, Circle::Group(_)) && circle.knows(ctx, user);
-        return Ok(is_known || *user == ctx.me.user || is_contact(ctx, user)?);
+        return Ok(is_known || *user == ctx.me.user || is_contact(ctx, user, true)?);
     }
-    let may_bring = *user == ctx.me.user || is_contact(ctx, user)?;
+    let may_bring = *user == ctx.me.user || is_contact(ctx, user, false)?;
     if !may_bring || ctx.tx.groups()?.len() >= GROUPS_MAX {
         return Ok(false);
     }
@@ -128,8 +129,13 @@ pub(super) fn open(ctx: &mut Context<'_>, group: &Group, document: Document) -> 
     ctx.groups.refresh(&group.id, ctx.tx)
 }
 
-fn is_contact(ctx: &Context<'_>, user: &UserId) -> Result<bool, StoreError> {
-    Ok(ctx.tx.contact(user)?.is_some_and(|contact| contact.state == ContactState::Accepted))
+/// Whether a user is a contact; `or_was`: or was one, and is blocked.
+fn is_contact(ctx: &Context<'_>, user: &UserId, or_was: bool) -> Result<bool, StoreError> {
+    Ok(ctx.tx.contact(user)?.is_some_and(|contact| match contact.state {
+        ContactState::Accepted => true,
+        ContactState::Blocked(block) => or_was && block.was == BlockedFrom::Accepted,
+        _ => false,
+    }))
 }
 
 /// Takes what is said of a member: their devices, and how to reach them until they say so themselves.

@@ -203,3 +203,21 @@ fn an_acknowledgement_that_comes_first_is_kept() {
         assert_eq!(open, BTreeSet::new());
     });
 }
+
+/// It would wait for those who have not, and where one of them never does, for ever.
+#[test]
+fn a_key_for_who_acknowledged_its_entry_is_done_with_when_a_relay_has_it() {
+    on_a_device(|ctx| {
+        let mut relay = Relay::new(ctx);
+        write(ctx, &relay.address());
+        let user = ctx.tx.outbox_recipient(1, &device(3)).unwrap().unwrap().user;
+        outgoing::put(ctx, &user, &[device(3), device(4)], Purpose::Key(ENTRY), 1, vec![8].into()).unwrap();
+        let sent = relay.published(ctx);
+        outgoing::acknowledged(ctx, &ENTRY, &device(3)).unwrap();
+        for (request, _) in sent {
+            relay.answer(ctx, request, stored());
+        }
+        let counts = ctx.tx.outbox_head(2).unwrap().unwrap().counts;
+        assert_eq!(counts, OutboxCounts { custody: 1, acknowledged: 1, ..OutboxCounts::default() });
+    });
+}

@@ -104,6 +104,7 @@ pub(super) fn frontier_item(seq: u64) -> FrontierItem {
         seq,
         head: (seq > 0).then(|| EntryId::new([1; 32])),
         ranges: vec![SeqRange { from: seq + 2, through: seq + 3 }],
+        ends: Vec::new(),
     }
 }
 

@@ -49,7 +49,8 @@ fn acknowledgement_of(devices: usize) -> Acknowledgement {
     };
     for n in 0..devices {
         let id = *blake3::hash(&n.to_be_bytes()).as_bytes();
-        let item = FrontierItem { seq: 1 + n as u64, head: Some(EntryId::new(id)), ranges: Vec::new() };
+        let item =
+            FrontierItem { seq: 1 + n as u64, head: Some(EntryId::new(id)), ..FrontierItem::default() };
         fields.delivered.set(DeviceId::new(id), item.clone());
         fields.read.set(DeviceId::new(id), item);
     }

@@ -333,6 +333,7 @@ fn frontier(
             seq: get_int(row, 1)?,
             head: get_id_opt(row, 2, FRONTIER)?,
             ranges: get_ranges(row, 3, FRONTIER)?,
+            ends: Vec::new(),
         };
         Ok((get_id(row, 0, FRONTIER)?, item))
     })

@@ -20,7 +20,7 @@ fn item(held: &BTreeSet<u64>) -> FrontierItem {
             _ => ranges.push(SeqRange { from: number, through: number }),
         }
     }
-    FrontierItem { seq, head: (seq > 0).then_some(EntryId::new([9; 32])), ranges }
+    FrontierItem { seq, head: (seq > 0).then_some(EntryId::new([9; 32])), ranges, ends: Vec::new() }
 }
 
 fn frontier(item: FrontierItem) -> Frontier {
@@ -35,6 +35,7 @@ fn wire_item(seq: u64, ranges: &[(u64, u64)]) -> wire::FrontierItem {
         seq,
         head: if seq == 0 { Bytes::new() } else { vec![9; 32].into() },
         ranges: ranges.iter().map(|(from, through)| wire::Range { from: *from, through: *through }).collect(),
+        ends: Vec::new(),
     }
 }
 
@@ -73,6 +74,22 @@ fn the_head_names_the_last_without_a_gap() {
 }
 
 #[test]
+fn each_range_has_an_end_or_none_has() {
+    let ends = |lengths: &[usize]| wire::FrontierItem {
+        ends: lengths.iter().map(|length| vec![9; *length].into()).collect(),
+        ..wire_item(1, &[(3, 4), (6, 8)])
+    };
+    assert!(is_read(ends(&[])) && is_read(ends(&[32, 32])));
+    for lengths in [&[32][..], &[32, 31], &[32, 0], &[32; 3]] {
+        assert!(!is_read(ends(lengths)), "{lengths:?}");
+    }
+    let read = FrontierItem::from_wire(ends(&[32, 32])).unwrap();
+    let named: Vec<u64> = read.named().map(|(number, _)| number).collect();
+    assert_eq!(named, [1, 4, 8]);
+    assert_eq!(read.to_wire(&DEVICE).ends.len(), 2);
+}
+
+#[test]
 fn sizes_are_bounded() {
     let ranges = |count: u64| (1..=count).map(|n| (n * 2 + 1, n * 2 + 1)).collect::<Vec<_>>();
     let count = u64::try_from(FRONTIER_RANGES_MAX).unwrap();
@@ -92,7 +109,8 @@ fn sizes_are_bounded() {
 
 #[test]
 fn counts_hold_at_their_end() {
-    let item = FrontierItem { seq: 1, head: None, ranges: vec![SeqRange { from: 3, through: u64::MAX }] };
+    let ranges = vec![SeqRange { from: 3, through: u64::MAX }];
+    let item = FrontierItem { seq: 1, ranges, ..FrontierItem::default() };
     assert_eq!(item.count(), u64::MAX - 1);
     let mut frontier = frontier(item.clone());
     frontier.set(DeviceId::new([2; 32]), item);

@@ -17,13 +17,17 @@ pub(super) fn key() -> DeviceKey {
 pub(super) fn acknowledgement() -> Acknowledgement {
     let mut delivered = Frontier::default();
     let ranges = vec![SeqRange { from: 6, through: 8 }, SeqRange { from: 10, through: 10 }];
-    delivered.set(DeviceId::new([1; 32]), FrontierItem { seq: 4, head: Some(EntryId::new([2; 32])), ranges });
+    let ends = vec![EntryId::new([4; 32]), EntryId::new([5; 32])];
+    delivered.set(
+        DeviceId::new([1; 32]),
+        FrontierItem { seq: 4, head: Some(EntryId::new([2; 32])), ranges, ends },
+    );
     delivered.set(
         DeviceId::new([2; 32]),
-        FrontierItem { seq: 0, head: None, ranges: vec![SeqRange { from: 2, through: 2 }] },
+        FrontierItem { ranges: vec![SeqRange { from: 2, through: 2 }], ..FrontierItem::default() },
     );
     let mut read = Frontier::default();
-    let item = FrontierItem { seq: 3, head: Some(EntryId::new([3; 32])), ranges: Vec::new() };
+    let item = FrontierItem { seq: 3, head: Some(EntryId::new([3; 32])), ..FrontierItem::default() };
     read.set(DeviceId::new([1; 32]), item);
     let fields = AcknowledgementFields {
         conversation: ConversationId::new([3; 32]),

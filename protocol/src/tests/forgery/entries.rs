@@ -106,7 +106,7 @@ proptest! {
     fn acknowledgements(counter: u64, conversation: [u8; 32], seq in 1u64.., damage in damage()) {
         let device = DeviceKey::from_seed(&Secret::new([11; 32]));
         let mut delivered = Frontier::default();
-        let item = FrontierItem { seq, head: Some(EntryId::new([2; 32])), ranges: Vec::new() };
+        let item = FrontierItem { seq, head: Some(EntryId::new([2; 32])), ..FrontierItem::default() };
         delivered.set(DeviceId::new([1; 32]), item);
         let fields = AcknowledgementFields {
             conversation: ConversationId::new(conversation),

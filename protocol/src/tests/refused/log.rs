@@ -237,7 +237,7 @@ fn acknowledgements() -> Vec<Value> {
     let foreign = sign(Label::Acknowledgement, &SigningKey::from_bytes(&[12; 32]), good.body.clone());
     let mut cases = forged("acknowledgement", &good, &foreign, &json!({}));
     type Change = fn(&mut wire::Acknowledgement);
-    let changes: [(&str, Change); 8] = [
+    let changes: [(&str, Change); 10] = [
         ("no delivered frontier", |body| body.delivered = None),
         ("no read frontier", |body| body.read = None),
         ("a head at number 0", |body| items(body)[1].head = vec![1; 32].into()),
@@ -248,6 +248,10 @@ fn acknowledgements() -> Vec<Value> {
             let range = |at: u64| wire::Range { from: 10 + 2 * at, through: 10 + 2 * at };
             items(body)[0].ranges = (0..33).map(range).collect();
         }),
+        ("an end for one range of two", |body| {
+            items(body)[0].ends.pop();
+        }),
+        ("an end of 31 bytes", |body| items(body)[0].ends[1] = vec![5; 31].into()),
         ("a device twice", |body| {
             let first = items(body)[0].clone();
             items(body).push(first);

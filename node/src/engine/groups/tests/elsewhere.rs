@@ -3,7 +3,6 @@
 use undertone_protocol::ids::{DeviceListHash, EntryId};
 
 use super::*;
-use crate::engine::tests::has_another;
 use crate::engine::{receipts, views};
 use crate::event::Event;
 
@@ -33,7 +32,7 @@ fn written_elsewhere(ctx: &mut Context<'_>) -> (Group, EntryId) {
 fn acknowledges(ctx: &mut Context<'_>, group: &Group, by: u8, counter: u64, is_read: bool) {
     let id = ctx.tx.entries_at(&group.id, &device(OTHER).device(), 1).unwrap().first().unwrap().entry.id;
     let mut delivered = Frontier::default();
-    delivered.set(device(OTHER).device(), FrontierItem { seq: 1, head: Some(id), ranges: Vec::new() });
+    delivered.set(device(OTHER).device(), FrontierItem { seq: 1, head: Some(id), ..FrontierItem::default() });
     let fields = AcknowledgementFields {
         conversation: group.id,
         device: device(by).device(),
