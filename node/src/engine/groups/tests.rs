@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::{Content, EntryBody, EntryHeader, SignedEntry, Text};
 use undertone_protocol::ids::{
@@ -23,8 +24,8 @@ use crate::engine::circle::Circle;
 use crate::engine::context::Context;
 use crate::engine::direct::{self, Bearer};
 use crate::engine::tests::{START, on_a_device};
-use crate::engine::{names, shown, writing};
-use crate::store::{ContactState, Delivery, Group, Member, Standing};
+use crate::engine::{healing, names, outgoing, shown, writing};
+use crate::store::{ContactState, Delivery, Group, Member, OutboxState, Purpose, Standing};
 
 mod elsewhere;
 mod farewells;
