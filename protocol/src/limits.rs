@@ -13,6 +13,8 @@ pub const SUITE: u8 = 1;
 pub const PAYLOAD_BYTES_MAX: usize = 64 * KIB;
 /// The largest frame on a stream, length prefix left out.
 pub const FRAME_BYTES_MAX: usize = 256 * KIB;
+/// The largest WebSocket message, where frames travel over WebSocket.
+pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = 256 * KIB;
 /// Items (payloads) in one publish.
 pub const PUBLISH_ITEMS_MAX: usize = 16;
 /// Recipients of one item.

@@ -44,7 +44,7 @@ struct Cli {
 enum Command {
     /// Make a new relay: its key and its configuration. Never overwrites anything.
     Init(Init),
-    /// Run the relay until SIGTERM or SIGINT.
+    /// Run the relay until SIGTERM or SIGINT. SIGHUP has it read its TLS certificate again.
     Run(ConfigArg),
     /// Say how the running relay does.
     Status(Ask),
@@ -58,9 +58,16 @@ struct Init {
     /// The configuration file, if it is to be elsewhere than DIR/relay.toml.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to listen, e.g. /ip4/0.0.0.0/tcp/4001; port 0 takes a free one. May be repeated.
+    /// Where to listen, e.g. /ip4/0.0.0.0/tcp/4001, or /ip4/127.0.0.1/tcp/8001/ws behind a proxy; port 0 takes a free
+    /// one. May be repeated.
     #[arg(long, value_name = "ADDRESS", default_value = "/ip4/0.0.0.0/tcp/4001")]
     listen: Vec<Address>,
+    /// The certificate for /tls/ws, with the chain that it needs, in PEM.
+    #[arg(long, value_name = "FILE", requires = "private_key")]
+    certificate_chain: Option<PathBuf>,
+    /// The key of that certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "certificate_chain")]
+    private_key: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -150,9 +157,9 @@ fn make(init: &Init) -> anyhow::Result<()> {
     }
     let before = [standing(&config), standing(&dir.key())];
     dir.create().with_context(|| format!("can't create {}", dir.path().display()))?;
+    let text = template(init, &dir)?;
     let secret = Secret::random(&mut UnwrapErr(getrandom::SysRng));
     key::create(&dir.key(), &secret)?;
-    let text = template(init, &dir)?;
     if let Err(error) = write_config(&config, &text) {
         // Nobody has seen this key: without it the next attempt starts afresh.
         std::fs::remove_file(dir.key())?;
@@ -185,9 +192,16 @@ fn template(init: &Init, dir: &DataDir) -> anyhow::Result<String> {
     };
     let listen: Vec<String> = init.listen.iter().map(Address::to_string).collect();
     let defaults = Config::default();
-    let replaced = TEMPLATE
+    let mut replaced = TEMPLATE
         .replacen(&line("listen", &defaults.listen)?, &line("listen", &listen)?, 1)
         .replacen(&line("data_dir", &defaults.data_dir)?, &line("data_dir", &data_dir)?, 1);
+    let files = [("certificate_chain", &init.certificate_chain), ("private_key", &init.private_key)];
+    for (key, file) in files {
+        let Some(file) = file else { continue };
+        // The file's folder is not the one that this path starts at.
+        let whole = std::path::absolute(file).with_context(|| format!("{}", file.display()))?;
+        replaced = replaced.replacen(&format!("# {}", line(key, &"")?), &line(key, &whole)?, 1);
+    }
     config::parse(&replaced)?;
     Ok(replaced)
 }

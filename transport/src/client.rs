@@ -21,19 +21,22 @@ use crate::identity::{ForeignKey, Identity, relay_of, relay_peer};
 use crate::pump::{CloseReason, Owner, pump};
 use crate::queue::{FrameQueue, FrameSender, QueueLimits, queue};
 use crate::swarm::{Setup, SetupError, build, root_cause};
+use crate::tls::Roots;
 
 /// How long a closed connection may take to say so to its peer.
 const GOODBYE_WAIT: Duration = Duration::from_secs(1);
 
 /// How a link is opened, and what it may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct DialOptions {
-    /// TCP, noise and yamux must be done within this time, and then once more the protocol.
+    /// All from TCP to yamux must be done within this time, and then once more the protocol.
     pub handshake: Duration,
     /// What may wait to be sent.
     pub queue: QueueLimits,
     /// Frames that may wait to be taken by the owner; while they do, the relay has to wait.
     pub inbox_frames_max: usize,
+    /// Whose TLS certificates are taken, where an address asks for TLS.
+    pub roots: Roots,
 }
 
 impl Default for DialOptions {
@@ -42,6 +45,7 @@ impl Default for DialOptions {
             handshake: Duration::from_secs(10),
             queue: QueueLimits { frames_max: 1024, bytes_max: 4 * 1024 * 1024 },
             inbox_frames_max: 32,
+            roots: Roots::default(),
         }
     }
 }
@@ -136,13 +140,13 @@ pub async fn dial(
         return Err(DialError::Addresses(addresses.len()));
     }
     let peer = relay_peer(&relay).map_err(|_| DialError::NoKey(relay))?;
-    let mut dialling = Dialling::new(identity, relay, addresses, options)?;
+    let mut dialling = Dialling::new(identity, relay, addresses, &options)?;
     for address in addresses {
         dialling.start(peer, address.clone());
     }
     let (connection, stream) = dialling.first_stream().await?;
     dialling.keep_only(connection);
-    Ok(spawn_link(dialling.swarm, stream, options))
+    Ok(spawn_link(dialling.swarm, stream, &options))
 }
 
 /// Attempts to reach one relay.
@@ -164,7 +168,7 @@ impl Dialling {
         identity: &Identity,
         relay: RelayId,
         addresses: &[Address],
-        options: DialOptions,
+        options: &DialOptions,
     ) -> Result<Self, SetupError> {
         let swarm = build(Setup {
             identity,
@@ -172,6 +176,8 @@ impl Dialling {
             dns: addresses.iter().any(Address::needs_dns),
             handshake: options.handshake,
             listen_backlog: 0,
+            certificate: None,
+            roots: options.roots.clone(),
         })?;
         Ok(Self { relay, swarm, open: BTreeMap::new(), failures: Vec::new() })
     }
@@ -268,7 +274,7 @@ fn stream_failure<E: std::error::Error + 'static>(error: &StreamUpgradeError<E>)
     }
 }
 
-fn spawn_link(swarm: Swarm<Behaviour>, stream: Stream, options: DialOptions) -> (FrameSender, LinkReceiver) {
+fn spawn_link(swarm: Swarm<Behaviour>, stream: Stream, options: &DialOptions) -> (FrameSender, LinkReceiver) {
     let (sender, outgoing) = queue(options.queue);
     let (inbox, frames) = mpsc::channel(options.inbox_frames_max.max(1));
     let (report, reason) = oneshot::channel();

@@ -1,5 +1,5 @@
 //! What nodes and relays share over libp2p: one long-lived stream of length-delimited frames per
-//! connection, over TCP, noise and yamux. `protocol/spec/wire.md` has the bytes.
+//! connection, over TCP or WebSocket, noise and yamux. `protocol/spec/wire.md` has the bytes.
 //!
 //! A device dials ([`dial`]), a relay listens ([`listen`]). This crate carries frames and proves keys;
 //! what a frame means, when to dial again and who is silent for too long are decided by its callers.
@@ -14,9 +14,12 @@ mod muxer;
 mod pump;
 mod queue;
 mod server;
+mod sockets;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod websocket;
 
 pub use address::{Address, AddressError, RelayAddress};
 pub use behaviour::PROTOCOL_NAME;
@@ -28,3 +31,4 @@ pub use pump::CloseReason;
 pub use queue::{CLOSE_WAIT, FrameSender, QueueLimits, SendError};
 pub use server::{LinkId, ListenError, ListenOptions, Listener, ServerEvent, Weight, listen};
 pub use swarm::SetupError;
+pub use tls::{Certificate, Roots, TlsError};

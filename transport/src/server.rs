@@ -21,16 +21,17 @@ use crate::identity::{Identity, device_of};
 use crate::pump::{CloseReason, Owner, pump};
 use crate::queue::{FrameQueue, FrameSender, QueueLimits, queue};
 use crate::swarm::{Setup, SetupError, build, root_cause};
+use crate::tls::{Certificate, Roots};
 
 /// How long the system may take to say that it listens.
 const LISTEN_WAIT: Duration = Duration::from_secs(10);
 
 /// What a listener allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ListenOptions {
     /// Who is let in.
     pub gate: GateLimits,
-    /// TCP, noise and yamux must be done within this time, and then once more the protocol.
+    /// All from TCP to yamux must be done within this time, and then once more the protocol.
     pub handshake: Duration,
     /// What may wait to be sent on one link.
     pub queue: QueueLimits,
@@ -40,6 +41,8 @@ pub struct ListenOptions {
     pub event_bytes_max: usize,
     /// Connections that the system holds until they are accepted.
     pub listen_backlog: u32,
+    /// What is shown by TLS; needed where an address asks for TLS.
+    pub certificate: Option<Certificate>,
 }
 
 /// A link, as this listener numbers it; never used twice.
@@ -146,6 +149,8 @@ pub async fn listen(
         dns: false,
         handshake: options.handshake,
         listen_backlog: options.listen_backlog,
+        certificate: options.certificate,
+        roots: Roots::default(),
     })?;
     let (bound, early) = bind(&mut swarm, addresses).await?;
     let (events, receiver) = mpsc::channel(options.events_max.max(1));

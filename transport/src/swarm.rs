@@ -1,14 +1,18 @@
-//! The swarm that both sides build: TCP, noise, yamux, DNS where it is needed, and nothing else.
+//! The swarm that both sides build: a socket, noise, yamux, DNS where it is needed, and nothing else.
 
 use std::error::Error;
 use std::time::Duration;
 
+use libp2p::core::Transport;
+use libp2p::core::upgrade::Version;
 use libp2p::swarm::{Config, Swarm};
-use libp2p::{SwarmBuilder, noise, tcp};
+use libp2p::{SwarmBuilder, dns, noise, tcp};
 
 use crate::behaviour::Behaviour;
 use crate::identity::Identity;
 use crate::muxer::Yamux;
+use crate::sockets::Sockets;
+use crate::tls::{Certificate, Roots};
 
 /// Inbound streams of one connection that may be negotiated at once; one is all that is ever needed.
 const NEGOTIATING_STREAMS_MAX: usize = 2;
@@ -24,32 +28,50 @@ pub(crate) struct Setup<'a> {
     pub(crate) behaviour: Behaviour,
     /// Whether names are looked up, by the system's resolver.
     pub(crate) dns: bool,
-    /// TCP, noise and yamux must be done within this time.
+    /// All from TCP to yamux must be done within this time.
     pub(crate) handshake: Duration,
     /// Connections that wait to be accepted by the listener, held by the system.
     pub(crate) listen_backlog: u32,
+    /// What a listener shows by TLS.
+    pub(crate) certificate: Option<Certificate>,
+    /// Whose certificates a dialler takes.
+    pub(crate) roots: Roots,
 }
 
 /// A connection is closed when it has had no stream for `handshake`: an open stream keeps it.
 pub(crate) fn build(setup: Setup<'_>) -> Result<Swarm<Behaviour>, SetupError> {
     let tcp = tcp::Config::new().nodelay(true).listen_backlog(setup.listen_backlog);
-    let builder = SwarmBuilder::with_existing_identity(setup.identity.keypair().clone())
-        .with_tokio()
-        .with_tcp(tcp, noise::Config::new, || Yamux)
-        .map_err(failed)?;
+    let tcp = tcp::tokio::Transport::new(tcp);
+    if setup.dns {
+        build_over(dns::tokio::Transport::system(tcp).map_err(failed)?, setup)
+    } else {
+        build_over(tcp, setup)
+    }
+}
+
+fn build_over<T>(tcp: T, setup: Setup<'_>) -> Result<Swarm<Behaviour>, SetupError>
+where
+    T: Transport<Output = tcp::tokio::TcpStream> + Unpin + Send + 'static,
+    T::Error: Send + Sync + 'static,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+{
+    let noise = noise::Config::new(setup.identity.keypair()).map_err(failed)?;
+    let acceptor = setup.certificate.map(|certificate| certificate.acceptor());
+    let sockets = Sockets::new(tcp, acceptor, setup.roots);
+    let transport = sockets.upgrade(Version::V1Lazy).authenticate(noise).multiplex(Yamux);
     let config = |config: Config| {
         config
             .with_idle_connection_timeout(setup.handshake)
             .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS_MAX)
     };
-    if setup.dns {
-        let builder = builder.with_dns().map_err(failed)?;
-        let builder = builder.with_behaviour(|_| setup.behaviour).map_err(failed)?;
-        Ok(builder.with_swarm_config(config).with_connection_timeout(setup.handshake).build())
-    } else {
-        let builder = builder.with_behaviour(|_| setup.behaviour).map_err(failed)?;
-        Ok(builder.with_swarm_config(config).with_connection_timeout(setup.handshake).build())
-    }
+    let builder = SwarmBuilder::with_existing_identity(setup.identity.keypair().clone())
+        .with_tokio()
+        .with_other_transport(|_| transport)
+        .map_err(failed)?
+        .with_behaviour(|_| setup.behaviour)
+        .map_err(failed)?;
+    Ok(builder.with_swarm_config(config).with_connection_timeout(setup.handshake).build())
 }
 
 fn failed(error: impl Error) -> SetupError {

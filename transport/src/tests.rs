@@ -15,6 +15,11 @@ use undertone_protocol::wire::{Deliver, Frame, Ping, frame::Body};
 
 use super::*;
 use crate::identity::relay_peer;
+use authority::Authority;
+
+mod authority;
+mod hostile;
+mod kinds;
 
 /// Longer than any of these tests may take; only a hang reaches it.
 const HANG: Duration = Duration::from_secs(60);
@@ -26,6 +31,7 @@ const OPTIONS: ListenOptions = ListenOptions {
     events_max: 16,
     event_bytes_max: 1 << 20,
     listen_backlog: 1024,
+    certificate: None,
 };
 
 fn identity(number: u8) -> Identity {
@@ -308,6 +314,8 @@ async fn an_oversize_frame_ends_the_link() {
         dns: false,
         handshake: HANG,
         listen_backlog: 0,
+        certificate: None,
+        roots: Roots::default(),
     })
     .unwrap();
     dialler.dial(relay.listener.addresses()[0].multiaddr().clone()).unwrap();

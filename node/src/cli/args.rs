@@ -22,6 +22,10 @@ pub(super) struct Options {
     /// A file with the passphrase, instead of asking for it.
     #[arg(long, global = true, value_name = "FILE", env = "UNDERTONE_PASSPHRASE_FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
+    /// A PEM file with root certificates that are trusted beside the usual ones, where a relay is reached by TLS
+    /// (/tls/ws) and its operator issues certificates. Counts for the node that runs, so give it to `run`.
+    #[arg(long, global = true, value_name = "FILE", env = "UNDERTONE_ROOT_CERTIFICATES")]
+    pub(super) root_certificates: Option<PathBuf>,
     /// Print JSON.
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -172,8 +176,8 @@ pub(super) struct Init {
     /// What you are called.
     #[arg(long)]
     pub(super) name: String,
-    /// A relay that keeps messages for this device, with its key: /ip4/ADDRESS/tcp/PORT/p2p/KEY. May be
-    /// repeated; the first is preferred.
+    /// A relay that keeps messages for this device, with its key: /ip4/ADDRESS/tcp/PORT/p2p/KEY, or by name and by
+    /// WebSocket over TLS /dns4/NAME/tcp/443/tls/ws/p2p/KEY. May be repeated; the first is preferred.
     #[arg(long, value_name = "ADDR")]
     pub(super) relay: Vec<String>,
     /// What this device is called.

@@ -3,10 +3,11 @@ use std::time::Duration;
 
 use anyhow::bail;
 use tokio::time::{Instant, sleep};
+use undertone_transport::Roots;
 
 use super::args::Options;
 use super::home::home;
-use super::passphrase;
+use super::{invalid, passphrase};
 use crate::api::{Client, ClientEvents};
 use crate::command::{Command, Response};
 use crate::event::Event;
@@ -108,10 +109,11 @@ impl SessionEvents {
 pub(super) async fn open(options: &Options, home: &Path) -> anyhow::Result<Node> {
     // Before anybody is asked for a passphrase that opens nothing.
     account_exists(home)?;
+    let roots = roots(options)?;
     let passphrase = passphrase::existing(options)?;
     let end = Instant::now() + BUSY_MAX;
     loop {
-        let error = match Node::open(home, &passphrase) {
+        let error = match Node::open(home, &passphrase, roots.clone()) {
             Ok(node) => return Ok(node),
             Err(error) => anyhow::Error::from(error),
         };
@@ -122,6 +124,11 @@ pub(super) async fn open(options: &Options, home: &Path) -> anyhow::Result<Node>
         tracing::info!("another command has the account: waiting until it ends");
         sleep(LOOK_EVERY).await;
     }
+}
+
+fn roots(options: &Options) -> anyhow::Result<Roots> {
+    let Some(file) = &options.root_certificates else { return Ok(Roots::default()) };
+    Roots::with_file(file).map_err(|error| invalid(format!("--root-certificates: {error}")))
 }
 
 fn is_in_use(error: &anyhow::Error) -> bool {

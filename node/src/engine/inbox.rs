@@ -196,10 +196,9 @@ fn open_message(ctx: &mut Context<'_>, tag: &Tag, payload: &[u8]) -> Result<Open
             Ok(entry) => {
                 let admission = direct::admit(ctx, &entry, Bearer::Author)?;
                 let Some(key) = ctx.tx.receiver_key(&session)? else { continue };
-                if let Admission::Later | Admission::Lacks(_) = admission {
-                    return Ok(Opened::Later(Waits::Tag(*tag)));
+                if !matches!(admission, Admission::Later | Admission::Lacks(_)) {
+                    received_keys::consume(ctx, key, index, tag)?;
                 }
-                received_keys::consume(ctx, key, index, tag)?;
                 return match admission {
                     Admission::Taken(circle) => {
                         direct::take(ctx, circle, entry, Bearer::Author).map(|()| Opened::Handled)

@@ -12,7 +12,7 @@ use undertone_transport::{
 };
 
 /// What the network may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct NetLimits {
     /// Links that are up or being dialled.
     pub links_max: usize,
@@ -209,7 +209,8 @@ impl Links {
         }
         let link = Arc::<Link>::default();
         self.live.insert(relay, Arc::clone(&link));
-        let (identity, events, options) = (self.identity.clone(), self.events.clone(), self.limits.dial);
+        let (identity, events, options) =
+            (self.identity.clone(), self.events.clone(), self.limits.dial.clone());
         self.tasks.spawn(async move {
             let reason = match bring_up(&identity, relay, &addresses, options, &link).await {
                 Ok(receiver) => forward(relay, receiver, &events, &link).await,

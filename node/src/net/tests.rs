@@ -31,6 +31,7 @@ impl Relay {
             events_max: 16,
             event_bytes_max: 1 << 20,
             listen_backlog: 16,
+            certificate: None,
         };
         let (listener, events) =
             listen(&identity, &["/ip4/127.0.0.1/tcp/0".parse().unwrap()], options).await.unwrap();

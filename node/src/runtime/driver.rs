@@ -5,6 +5,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use undertone_protocol::time::Clock;
+use undertone_transport::Roots;
 
 use super::handle::{Answer, Question};
 use super::session::Session;
@@ -27,6 +28,8 @@ const RELOADS_MAX: usize = 5;
 pub(super) struct Driver<S, C> {
     pub(super) store: S,
     pub(super) clock: C,
+    /// Whose TLS certificates are taken.
+    pub(super) roots: Roots,
     pub(super) inbox: mpsc::Receiver<Question>,
     pub(super) events: broadcast::Sender<Event>,
     /// Told, or dropped, when the node is to stop.
@@ -79,7 +82,7 @@ struct Turns<S, C> {
 impl<S: NodeStore, C: Clock> Turns<S, C> {
     fn load(&mut self) -> Result<Session, NodeError> {
         let now = self.driver.clock.now();
-        Session::load(&mut self.driver.store, fresh_rng()?, now)
+        Session::load(&mut self.driver.store, fresh_rng()?, now, self.driver.roots.clone())
     }
 
     async fn run(&mut self, mut session: Session) -> Result<(), NodeError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 use undertone_protocol::time::Clock;
+use undertone_transport::Roots;
 
 use super::driver::Driver;
 use super::handle::{Events, NodeHandle};
@@ -31,15 +32,24 @@ pub struct Node {
 
 impl Node {
     /// Unlocks the account in the directory `home` and starts its node: it connects, and stays connected.
+    /// `roots` are those whose TLS certificates are taken where a relay's address asks for TLS.
     /// Blocks for about half a second; the passphrase costs that much on purpose.
-    pub fn open(home: &Path, passphrase: &str) -> Result<Self, NodeError> {
+    pub fn open(home: &Path, passphrase: &str, roots: Roots) -> Result<Self, NodeError> {
         let key = account::unlock(home, passphrase)?;
         let store = SqliteStore::open(&account::database_path(home), &key)?;
-        Self::start(store, SystemClock)
+        Self::start_with(store, SystemClock, roots)
     }
 
     /// Starts the node of the account that a store holds.
     pub fn start<S, C>(store: S, clock: C) -> Result<Self, NodeError>
+    where
+        S: NodeStore + Send + 'static,
+        C: Clock + Send + 'static,
+    {
+        Self::start_with(store, clock, Roots::default())
+    }
+
+    fn start_with<S, C>(store: S, clock: C, roots: Roots) -> Result<Self, NodeError>
     where
         S: NodeStore + Send + 'static,
         C: Clock + Send + 'static,
@@ -50,7 +60,7 @@ impl Node {
         let (loaded, started) = sync_channel(1);
         let (end, ended) = oneshot::channel();
         let handle = NodeHandle::new(inbox, events.downgrade());
-        let driver = Driver { store, clock, inbox: questions, events, stop: stopping };
+        let driver = Driver { store, clock, roots, inbox: questions, events, stop: stopping };
         // One worker carries the connections; the thread itself runs the engine, and may block on the disk.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)

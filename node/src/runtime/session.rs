@@ -2,7 +2,7 @@ use rand_chacha::ChaCha20Rng;
 use tokio::sync::mpsc;
 use undertone_protocol::crypto::Vodozemac;
 use undertone_protocol::time::Timestamp;
-use undertone_transport::Identity;
+use undertone_transport::{DialOptions, Identity, Roots};
 
 use super::NodeError;
 use crate::engine::{DownReason, Engine, Input, LoadError, MAX_LINKS, NetOutput, Outputs};
@@ -23,6 +23,7 @@ impl Session {
         store: &mut impl NodeStore,
         rng: ChaCha20Rng,
         now: Timestamp,
+        roots: Roots,
     ) -> Result<Self, NodeError> {
         let loaded = store.transaction(|tx| match Engine::load(tx, Box::new(Vodozemac), rng, now) {
             Ok(engine) => Ok(Some(engine)),
@@ -32,7 +33,8 @@ impl Session {
         let engine = loaded.ok_or(LoadError::NoAccount)?;
         let identity = Identity::from_secret(&engine.me().account.device_seed);
         // Twice the engine's links: one that ends goes on for a moment beside the one in its place.
-        let limits = NetLimits { links_max: 2 * MAX_LINKS, ..NetLimits::default() };
+        let dial = DialOptions { roots, ..DialOptions::default() };
+        let limits = NetLimits { links_max: 2 * MAX_LINKS, dial, ..NetLimits::default() };
         let (network, links) = Network::start(identity, limits);
         Ok(Self { engine, network, links })
     }

@@ -86,6 +86,7 @@ impl Relay {
             events_max: 16,
             event_bytes_max: 1 << 20,
             listen_backlog: 16,
+            certificate: None,
         };
         let at = ["/ip4/127.0.0.1/tcp/0".parse().unwrap()];
         let (listener, events) = listen(&identity, &at, options).await.unwrap();

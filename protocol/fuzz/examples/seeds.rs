@@ -201,6 +201,9 @@ fn transport() {
         ("ip6", "/ip6/2001:db8::1/tcp/4001"),
         ("dns", "/dns/relay.example.org/tcp/4001"),
         ("dns4", "/dns4/relay.example.org/tcp/65535"),
+        ("ws", "/ip4/192.0.2.1/tcp/8001/ws"),
+        ("tls_ws", "/dns4/relay.example.org/tcp/443/tls/ws"),
+        ("wss", "/dns6/relay.example.org/tcp/443/wss"),
         ("quic", "/ip4/192.0.2.1/udp/4001/quic-v1"),
     ] {
         seed("address", name, place);

@@ -4,7 +4,7 @@ use toml::{Table, Value};
 use undertone_protocol::limits as protocol;
 
 use super::error::ConfigError;
-use super::settings::Config;
+use super::settings::{Config, Tls};
 
 /// A device that is away for a month, and writes only when its next keys are due, must stay within reach.
 const BUNDLE_UNSEEN_DAYS_MIN: i64 = 60;
@@ -42,6 +42,12 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         if address.needs_dns() {
             return Err(ConfigError::ListenName(address.to_string()));
         }
+        if address.needs_certificate() && config.tls.files().is_none() {
+            return Err(ConfigError::NoCertificate(address.to_string()));
+        }
+    }
+    if config.tls != Tls::default() && config.tls.files().is_none() {
+        return Err(ConfigError::HalfCertificate);
     }
     let table = Table::try_from(config).map_err(|error| ConfigError::Syntax(error.to_string()))?;
     numbers("", &table)

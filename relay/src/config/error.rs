@@ -42,6 +42,15 @@ pub enum ConfigError {
     /// `listen` has a DNS name.
     #[error("`listen`: {0} is a name; a relay listens on IP addresses, e.g. \"/ip4/0.0.0.0/tcp/4001\"")]
     ListenName(String),
+    /// `listen` asks for TLS, and nothing can be shown.
+    #[error(
+        "`listen`: {0} needs a certificate: name its files as `certificate_chain` and `private_key` in [tls] (`init` takes \
+         --certificate-chain and --private-key), or leave TLS to a proxy and listen on /ws"
+    )]
+    NoCertificate(String),
+    /// One of the two files is missing.
+    #[error("[tls] has one of `certificate_chain` and `private_key`: name both files, or none")]
+    HalfCertificate,
 }
 
 fn range(min: i64, max: i64, unit: &str) -> String {

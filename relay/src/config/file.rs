@@ -9,12 +9,17 @@ use super::settings::Config;
 /// A commented file with every key; what is commented out shows the default.
 pub const TEMPLATE: &str = include_str!("template.toml");
 
-/// Reads a file; a relative data directory is taken from its folder.
+/// Reads a file; relative paths in it are taken from its folder.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(ConfigError::Io)?;
     let mut config = parse(&text)?;
     if let Some(folder) = path.parent() {
         config.data_dir = folder.join(config.data_dir);
+        for file in [&mut config.tls.certificate_chain, &mut config.tls.private_key] {
+            if !file.as_os_str().is_empty() {
+                *file = folder.join(&*file);
+            }
+        }
     }
     Ok(config)
 }

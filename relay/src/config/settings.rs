@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,8 @@ use crate::limits::Registration;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Config {
-    /// Where to listen: multiaddrs of an IP address and a TCP port; port 0 takes a free one.
+    /// Where to listen: multiaddrs of an IP address and a TCP port, with nothing, `/ws` or `/tls/ws` behind it; port 0
+    /// takes a free one.
     pub listen: Vec<String>,
     /// Where the key and the store are. A relative path starts at the file's folder.
     pub data_dir: PathBuf,
@@ -17,6 +18,8 @@ pub struct Config {
     pub store: Backend,
     /// Who may open a mailbox.
     pub registration: Registration,
+    /// What is shown to whoever comes by TLS.
+    pub tls: Tls,
     /// What the network side allows.
     pub network: Network,
     /// What everything else allows.
@@ -31,6 +34,26 @@ pub enum Backend {
     Fjall,
     /// In memory: all is lost when the relay stops, although it has signed for it. For trying out.
     Memory,
+}
+
+/// The files with the certificate that a relay shows, in PEM. A relative path starts at the file's folder; an empty
+/// one is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tls {
+    /// The certificate chain, the relay's own certificate first.
+    pub certificate_chain: PathBuf,
+    /// The key of that certificate. It is not the relay's key.
+    pub private_key: PathBuf,
+}
+
+impl Tls {
+    /// Both files, if they are named.
+    pub fn files(&self) -> Option<(&Path, &Path)> {
+        let named =
+            !self.certificate_chain.as_os_str().is_empty() && !self.private_key.as_os_str().is_empty();
+        named.then_some((&self.certificate_chain, &self.private_key))
+    }
 }
 
 /// What the network side allows before the relay itself is asked.
@@ -62,6 +85,7 @@ impl Default for Config {
             data_dir: "data".into(),
             store: Backend::Fjall,
             registration: Registration::default(),
+            tls: Tls::default(),
             network: Network::default(),
             limits: Limits::default(),
         }

@@ -69,6 +69,23 @@ fn addresses_are_checked() {
     assert!(refused("listen = []").contains("at least one address"));
     assert!(refused("listen = [\"0.0.0.0:4001\"]").contains("/ip4/"));
     assert!(refused("listen = [\"/dns4/relay.example.org/tcp/4001\"]").contains("IP addresses"));
+    assert!(refused("listen = [\"/ip4/0.0.0.0/udp/4001/quic-v1\"]").contains("TCP, not UDP"));
+    assert!(parse("listen = [\"/ip4/127.0.0.1/tcp/8001/ws\"]").is_ok());
+}
+
+#[test]
+fn tls_needs_a_certificate_and_its_key() {
+    let listen = "listen = [\"/ip6/::/tcp/443/tls/ws\"]";
+    assert!(refused(listen).contains("/ip6/::/tcp/443/tls/ws needs a certificate"));
+    let half = "[tls]\nprivate_key = \"key.pem\"";
+    assert!(refused(half).contains("name both files"));
+    assert!(refused(&format!("{listen}\n{half}")).contains("needs a certificate"));
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("relay.toml");
+    std::fs::write(&path, format!("{listen}\n{half}\ncertificate_chain = \"/etc/chain.pem\"")).unwrap();
+    let (chain, key) = ("/etc/chain.pem".into(), dir.path().join("key.pem"));
+    assert_eq!(load(&path).unwrap().tls, Tls { certificate_chain: chain, private_key: key });
 }
 
 #[test]

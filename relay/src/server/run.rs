@@ -1,6 +1,7 @@
 //! Puts the parts together, and takes them down in order.
 
 use std::io::Write;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use undertone_protocol::ids::Secret;
 use undertone_protocol::limits::FRAME_BYTES_MAX;
 use undertone_transport::{
-    Address, GateLimits, Identity, ListenOptions, Listener, QueueLimits, RelayAddress, listen,
+    Address, Certificate, GateLimits, Identity, ListenOptions, Listener, QueueLimits, RelayAddress, listen,
 };
 
 use super::driver::{Driver, Inlets};
@@ -86,6 +87,7 @@ fn announce(addresses: &[String]) -> anyhow::Result<()> {
 struct Running {
     addresses: Vec<String>,
     listener: Listener,
+    certificate: Option<Certificate>,
     questions: mpsc::Sender<Question>,
     stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<Result<(), StoreError>>,
@@ -95,7 +97,9 @@ impl Running {
     async fn start(config: &Config, secret: &Secret, store: Box<dyn Store>) -> anyhow::Result<Self> {
         let identity = key::identity(secret);
         let addresses: Result<Vec<Address>, _> = config.listen.iter().map(|text| text.parse()).collect();
-        let (listener, events) = listen(&identity, &addresses?, listen_options(config)).await?;
+        let certificate = certificate(config)?;
+        let options = listen_options(config, certificate.clone());
+        let (listener, events) = listen(&identity, &addresses?, options).await?;
         let addresses = with_key(&identity, &listener);
         let rng = Box::new(UnwrapErr(getrandom::SysRng));
         let relay = Relay::new(config.limits.clone(), config.registration, key::signing_key(secret), rng);
@@ -104,18 +108,32 @@ impl Running {
         let inlets = Inlets { events, questions: asked, stop: stopped };
         let drain = config.network.drain_events_max;
         let ended = spawn(move || Driver::new(relay, store, inlets, drain))?;
-        Ok(Self { addresses, listener, questions, stop, ended })
+        Ok(Self { addresses, listener, certificate, questions, stop, ended })
     }
 
     /// Waits for a signal, or for the thread to fail: then says how.
     async fn until_end(&mut self, signals: &mut Signals) -> anyhow::Result<Option<StoreError>> {
-        tokio::select! {
-            () = signals.stop() => Ok(None),
-            ended = &mut self.ended => match ended {
-                Ok(Err(failure)) => Ok(Some(failure)),
-                Ok(Ok(())) => Err(anyhow!("the listener ended by itself")),
-                Err(_) => Err(anyhow!("the relay's thread ended by a fault of its own")),
-            },
+        loop {
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::Stop => return Ok(None),
+                    Asked::Reload => self.reload(),
+                },
+                ended = &mut self.ended => return match ended {
+                    Ok(Err(failure)) => Ok(Some(failure)),
+                    Ok(Ok(())) => Err(anyhow!("the listener ended by itself")),
+                    Err(_) => Err(anyhow!("the relay's thread ended by a fault of its own")),
+                },
+            }
+        }
+    }
+
+    /// Takes up a renewed certificate. The files are small, and local: no task of its own for them.
+    fn reload(&self) {
+        match self.certificate.as_ref().map(Certificate::reload) {
+            None => tracing::info!("there is no certificate to read again"),
+            Some(Ok(())) => tracing::info!("the certificate was read again"),
+            Some(Err(error)) => tracing::warn!(%error, "the certificate stays what it was"),
         }
     }
 
@@ -133,22 +151,34 @@ impl Running {
     }
 }
 
-/// What asks the relay to stop.
+/// What a signal asks for.
+enum Asked {
+    Stop,
+    Reload,
+}
+
+/// What asks the relay to stop, or to read its certificate again.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     /// From here on they don't end the process.
     fn listen() -> anyhow::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn stop(&mut self) {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
         }
     }
 }
@@ -166,7 +196,12 @@ fn spawn(
     Ok(ended)
 }
 
-fn listen_options(config: &Config) -> ListenOptions {
+fn certificate(config: &Config) -> anyhow::Result<Option<Certificate>> {
+    let load = |(chain, key): (&Path, &Path)| Certificate::load(chain, key);
+    config.tls.files().map(load).transpose().context("[tls]")
+}
+
+fn listen_options(config: &Config, certificate: Option<Certificate>) -> ListenOptions {
     let network = &config.network;
     let backlog = usize::try_from(config.limits.backlog_bytes_max).unwrap_or(usize::MAX);
     ListenOptions {
@@ -185,6 +220,7 @@ fn listen_options(config: &Config) -> ListenOptions {
         events_max: network.waiting_events_max,
         event_bytes_max: network.waiting_bytes_max,
         listen_backlog: network.listen_backlog_max,
+        certificate,
     }
 }
 

@@ -54,6 +54,7 @@ async fn what_could_not_be_stored_is_not_answered() {
         events_max: 16,
         event_bytes_max: 1 << 20,
         listen_backlog: 4,
+        certificate: None,
     };
     let any = ["/ip4/127.0.0.1/tcp/0".parse().unwrap()];
     let (listener, events) = listen(&identity, &any, options).await.unwrap();

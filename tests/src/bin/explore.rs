@@ -1,6 +1,6 @@
 //! Runs many simulated worlds on all processors:
 //! `cargo run --release -p undertone-tests --bin explore -- --seeds 1000 [--from 0] [--hostile] [--group] [--failures 10]
-//! [--shrink-s 60]`.
+//! [--minutes 60] [--shrink-s 60]`.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +24,9 @@ struct Args {
     /// Leaves out the worlds in which there is no group.
     #[arg(long)]
     group: bool,
+    /// Begins no more worlds after so many minutes.
+    #[arg(long)]
+    minutes: Option<u64>,
     /// Ends after so many worlds that do not hold.
     #[arg(long, default_value_t = usize::MAX)]
     failures: usize,
@@ -45,8 +48,9 @@ fn main() -> ExitCode {
         (!args.hostile || world.is_hostile()) && (!args.group || World::has_group(world))
     };
     let seeds = (args.from..).filter(is_wanted);
-    let seeds =
-        (0..args.seeds).zip(seeds).map(|(_, seed)| seed).inspect(|seed| last.store(*seed, Ordering::Relaxed));
+    let is_early = |_: &u64| args.minutes.is_none_or(|minutes| begun.elapsed().as_secs() < minutes * 60);
+    let seeds = (0..args.seeds).zip(seeds).map(|(_, seed)| seed).take_while(is_early);
+    let seeds = seeds.inspect(|seed| last.store(*seed, Ordering::Relaxed));
     let explored =
         explore(seeds, args.failures, |options, failed| println!("seed {}: {failed}", options.seed));
     let took = begun.elapsed().as_secs_f64();
@@ -55,7 +59,7 @@ fn main() -> ExitCode {
     let a_second = (explored.total.worlds as f64) / took;
     println!(
         "{held} of {} worlds hold, {not} do not; {took:.1} s, {a_second:.1} worlds a second",
-        args.seeds
+        held + not as u64
     );
     println!("the last seed was {}", last.into_inner());
     let budget = Duration::from_secs(args.shrink_s);

@@ -1,4 +1,4 @@
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -16,16 +16,27 @@ const LINES_WAITING_MAX: usize = 16_384;
 /// Of each argument.
 const ARGUMENT_CHARS_SHOWN_MAX: usize = 100;
 /// What the environment of the test must not decide.
-const VARIABLES: [&str; 4] = ["UNDERTONE_HOME", "UNDERTONE_PASSPHRASE_FILE", "RUST_LOG", "NO_COLOR"];
+const VARIABLES: [&str; 5] =
+    ["UNDERTONE_HOME", "UNDERTONE_PASSPHRASE_FILE", "UNDERTONE_ROOT_CERTIFICATES", "RUST_LOG", "NO_COLOR"];
 
 /// The binary `undertone-process`, which is a node or a relay.
 #[derive(Debug, Clone)]
-pub struct Program(PathBuf);
+pub struct Program {
+    path: PathBuf,
+    variables: Vec<(&'static str, OsString)>,
+}
 
 impl Program {
     /// The binary at `path`; in a test `env!("CARGO_BIN_EXE_undertone-process")`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self { path: path.into(), variables: Vec::new() }
+    }
+
+    /// The same with a variable in its environment.
+    #[must_use]
+    pub fn with(mut self, variable: &'static str, value: impl Into<OsString>) -> Self {
+        self.variables.push((variable, value.into()));
+        self
     }
 
     /// Runs it to its end. An error if it does not end within [`WAIT_MAX`]; then it is killed.
@@ -59,11 +70,12 @@ impl Program {
     }
 
     fn command(&self, args: &[impl AsRef<OsStr>]) -> Command {
-        let mut command = Command::new(&self.0);
+        let mut command = Command::new(&self.path);
         command.args(args).stdin(Stdio::null());
         for variable in VARIABLES {
             command.env_remove(variable);
         }
+        command.envs(self.variables.iter().cloned());
         command
     }
 }

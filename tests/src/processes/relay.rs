@@ -23,12 +23,17 @@ pub struct Relay {
 impl Relay {
     /// Makes a relay in `dir` and starts it at a free port, which it keeps.
     pub fn create(program: &Program, dir: PathBuf) -> anyhow::Result<Self> {
-        let args = ["relay", "init", "--listen", ANY_PORT, "--dir"].map(OsStr::new);
-        program.run(&[&args, [dir.as_os_str()].as_slice()].concat())?.succeeded()?;
+        Self::create_at(program, dir, ANY_PORT, &[])
+    }
+
+    /// The same where `listen` says, with the port 0; `more` is added to the command that makes it.
+    pub fn create_at(program: &Program, dir: PathBuf, listen: &str, more: &[&OsStr]) -> anyhow::Result<Self> {
+        let args = ["relay", "init", "--listen", listen, "--dir"].map(OsStr::new);
+        program.run(&[&args, [dir.as_os_str()].as_slice(), more].concat())?.succeeded()?;
         let (program, address) = (program.clone(), String::new());
         let mut relay = Self { program, dir, process: None, address, log_level: "debug" };
         relay.start()?;
-        relay.keep_port()?;
+        relay.keep_port(listen)?;
         Ok(relay)
     }
 
@@ -114,10 +119,11 @@ impl Relay {
         ])
     }
 
-    fn keep_port(&self) -> anyhow::Result<()> {
+    fn keep_port(&self, any: &str) -> anyhow::Result<()> {
         let (listen, _) = self.address.split_once("/p2p/").context("an address without a key")?;
         let text = fs::read_to_string(self.config())?;
-        ensure!(text.contains(ANY_PORT), "{text} does not say where to listen");
-        Ok(fs::write(self.config(), text.replace(ANY_PORT, listen))?)
+        let (any, listen) = (format!("[\"{any}\"]"), format!("[\"{listen}\"]"));
+        ensure!(text.contains(&any), "{text} does not say where to listen");
+        Ok(fs::write(self.config(), text.replace(&any, &listen))?)
     }
 }

@@ -21,9 +21,19 @@ impl Stage {
     /// Makes the directory and the relay. `program` is the path of `undertone-process`.
     pub fn new(program: impl Into<PathBuf>) -> anyhow::Result<Self> {
         let program = Program::new(program);
-        let dir = tempfile::Builder::new().prefix("undertone-test-").tempdir()?;
+        let dir = Self::place()?;
         let relay = Relay::create(&program, dir.path().join("relay"))?;
-        Ok(Self { relay, program, dir })
+        Ok(Self::with(program, dir, relay))
+    }
+
+    /// An empty directory for a stage.
+    pub fn place() -> anyhow::Result<TempDir> {
+        Ok(tempfile::Builder::new().prefix("undertone-test-").tempdir()?)
+    }
+
+    /// A stage in this directory with this relay.
+    pub const fn with(program: Program, dir: TempDir, relay: Relay) -> Self {
+        Self { relay, program, dir }
     }
 
     /// The directory.

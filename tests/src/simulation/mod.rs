@@ -33,6 +33,7 @@
 //! what these wrote is complete at each of them; of what the cheat wrote each shows what counts of what they hold, and all know
 //! of the same fork. Not looked at here: disappearing entries, more relays than one.
 
+mod answers;
 mod asking;
 mod bounds;
 mod capsule;

@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use undertone::command::{Ask, Command, CommandId, HistoryItem, MessageView, Response};
-use undertone::engine::{Input, Notice};
-use undertone::store::{ContactState, NodeStore};
+use undertone::engine::Input;
+use undertone::store::NodeStore;
 use undertone_protocol::ids::{DeviceId, UserId};
 use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::time::Timestamp;
 
+use super::answers::HISTORY_MAX;
 use super::bounds;
 use super::checks::{self, View};
 use super::failed::{Check, Failed};
 use super::faults::Gap;
-use super::node::{Node, Stepped};
+use super::node::Node;
 use super::reference;
 use super::user::{Peer, User};
 use super::world::World;
@@ -26,8 +26,6 @@ const EXPIRED_DAYS: u32 = 23;
 /// How often users greet each other after months, until all comes to rest.
 const GREET_EVERY: Duration = Duration::from_secs(600);
 const GREETS_MAX: u32 = 4;
-/// No conversation of a world has so many messages.
-const HISTORY_MAX: usize = 1_000;
 /// How often users look after what is not settled yet.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// After how long all of a group is looked at again where somebody cheats.
@@ -348,36 +346,6 @@ impl World {
         Ok(())
     }
 
-    /// What a device says of a conversation when it is asked; `None`: there is none.
-    fn history(&mut self, index: usize, peer: &UserId) -> Result<Option<Vec<MessageView>>, Failed> {
-        let Some(node) = self.nodes.get_mut(index) else { return Ok(None) };
-        let Some(contact) = node.disk.transaction(|tx| tx.contact(peer))? else { return Ok(None) };
-        // Before a request is accepted it is no conversation.
-        if contact.state != ContactState::Accepted {
-            return Ok(None);
-        }
-        let command = Command::History { name: contact.name.to_string(), limit: HISTORY_MAX };
-        Ok(match self.answer(index, command)? {
-            Some(Response::History(items)) => {
-                Some(items.into_iter().filter_map(HistoryItem::message).collect())
-            }
-            Some(_) => Some(Vec::new()),
-            None => None,
-        })
-    }
-
-    /// What a device answers; `None`: it does not run, or refuses.
-    pub(super) fn answer(&mut self, index: usize, command: Command) -> Result<Option<Response>, Failed> {
-        let now = self.now;
-        let Some(node) = self.nodes.get_mut(index) else { return Ok(None) };
-        let ask = Ask { id: CommandId(0), command, wait: Duration::ZERO };
-        let Stepped::Alive(out) = node.step(vec![Input::Ask(ask)], now, None)? else { return Ok(None) };
-        Ok(out.notices.into_iter().find_map(|notice| match notice {
-            Notice::Reply { result, .. } => result.ok(),
-            Notice::Event(_) => None,
-        }))
-    }
-
     fn nobody_knows_strangers(&mut self) -> Result<(), Failed> {
         for (a, b) in self.circle.pairs().to_vec() {
             let views = self.views(a, b)?;
@@ -402,22 +370,5 @@ impl World {
             !self.revoked.contains(node) && begins.iter().any(|begins| text.starts_with(begins))
         };
         self.answered.iter().filter(kept).map(|(text, _)| text).collect()
-    }
-
-    /// What is in the outboxes, for the report of a failure.
-    fn left(&mut self) -> Vec<String> {
-        self.nodes.iter_mut().flat_map(|node| checks::left(node.name, &mut node.disk)).collect()
-    }
-
-    /// How the nodes say that they are, for the report of a failure.
-    fn statuses(&mut self) -> Vec<Notice> {
-        let ask = Ask { id: CommandId(0), command: Command::Status {}, wait: Duration::ZERO };
-        let now = self.now;
-        let steps = self.nodes.iter_mut().map(|node| node.step(vec![Input::Ask(ask.clone())], now, None));
-        let outs = steps.filter_map(|stepped| match stepped {
-            Ok(Stepped::Alive(out)) => Some(out.notices),
-            _ => None,
-        });
-        outs.flatten().collect()
     }
 }

@@ -102,8 +102,7 @@ pub(super) fn pass_on(
 ) {
     let me = ctx.me.user;
     let is_out = ctx.groups.view(group).is_some_and(|view| view.is_in(user) && !view.is_in(&me));
-    let was_in = ctx.groups.view_at(group, known).is_some_and(|view| view.is_in(&me));
-    if is_out && was_in {
+    if is_out && ctx.groups.view_at(group, known).is_some_and(|view| view.is_in(&me)) {
         let update = ctx.agenda.updates.entry((*group, *device)).or_default();
         update.since.get_or_insert_with(|| known.to_vec());
     }

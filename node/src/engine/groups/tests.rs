@@ -1,4 +1,6 @@
-use bytes::Bytes;
+use std::collections::BTreeSet;
+
+use prost::bytes::Bytes;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::{Content, EntryBody, EntryHeader, SignedEntry, Text};
 use undertone_protocol::ids::{
@@ -15,6 +17,7 @@ use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick}
 use undertone_protocol::token::{Step, TokenGrant};
 
 use super::farewells::tell_gone;
+use super::meeting::people;
 use super::{
     create, heard_of, introduce_again, not_reached, operate, rounds, sweep, tell_late, update_received,
     welcome, welcome_again,
@@ -324,6 +327,22 @@ fn a_token_that_a_relay_refuses_is_given_up_and_another_asked_for() {
         gives(ctx, &group, 1, 8);
         not_reached(ctx, &group.id, (&who.0, &who.1), &mailbox(1, 8).token).unwrap();
         assert!(grants(ctx).is_empty() && !wants(ctx, &group, 1));
+    });
+}
+
+/// Else what they did would wait for ever at whoever asks: nothing is held without its author's certificate.
+#[test]
+fn who_asks_is_told_whose_the_operations_are_of_those_who_never_were_in() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        contact(ctx, 5);
+        listed(ctx, 5);
+        changes(ctx, &group, 5, Action::Add { user: identity(6).user(), role: Role::Member });
+        assert!(!ctx.groups.view(&group.id).unwrap().is_in(&identity(5).user()));
+        let told: Vec<UserId> =
+            people(ctx, &group.id, None).unwrap().iter().map(|person| person.device_list.user).collect();
+        let all: BTreeSet<UserId> = [1, 2, 5].map(|seed| identity(seed).user()).into();
+        assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), all);
     });
 }
 

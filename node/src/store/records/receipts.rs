@@ -57,6 +57,9 @@ pub struct OwnReceipts {
 
 /// What a device ever acknowledged of a conversation. It stays acknowledged, whatever the device says later: one that
 /// lost what it had is another device.
+///
+/// Of this device itself: how far what the user wrote on other devices was shown to have come, for it acknowledges nothing to
+/// itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Acknowledged {
     /// What it has. Of this device's messages, those that were taken in.

@@ -54,16 +54,9 @@ impl World {
             }
             let (other, other_found, first) =
                 of_user.entry(*node.user.as_bytes()).or_insert_with(|| (*index, *found, held.clone()));
-            let lacks = |by: &Found, id: &&Id| {
-                let entry = told.entries.get(*id);
-                let claims = by.claims.get(&cheat);
-                entry.is_none_or(|entry| claims.is_none_or(|claims| !claims.covers(entry.seq)))
-            };
-            let lacking = first.difference(&held).filter(|id| lacks(found, id));
-            let differ: Vec<String> = lacking
-                .chain(held.difference(first).filter(|id| lacks(other_found, id)))
-                .map(reference::hex)
-                .collect();
+            let lacking = first.difference(&held).filter(|id| lacks(found, &cheat, told, id));
+            let other_lacks = held.difference(first).filter(|id| lacks(other_found, &cheat, told, id));
+            let differ: Vec<String> = lacking.chain(other_lacks).map(reference::hex).collect();
             if !differ.is_empty() {
                 let what = format!(
                     "{title}, node {index}: holds other entries of who cheats than node {other}: {differ:?}"
@@ -73,4 +66,10 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Whether a device that does not hold an entry of who cheats says so itself, and not that it was not for it.
+fn lacks(found: &Found, cheat: &Id, told: &Told, id: &Id) -> bool {
+    let claims = found.claims.get(cheat);
+    told.entries.get(id).is_none_or(|entry| claims.is_none_or(|claims| !claims.covers(entry.seq)))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use undertone_protocol::ids::{DeviceListHash, EntryId, OperationHash};
 use undertone_protocol::membership::Taken;
+use undertone_protocol::wire::Entries;
 
 use super::super::admit_entry;
 use super::super::farewells::for_gone;
@@ -163,7 +164,7 @@ fn who_brings_an_entry_is_asked_for_what_it_names() {
         let entry = entry_on(ctx, &group, 1, 1, &[named]);
         ctx.agenda.updates.clear();
         let (user, bearer) = (identity(2).user(), device(2).device());
-        let entries = undertone_protocol::wire::Entries { entries: vec![entry.to_wire()] };
+        let entries = Entries { entries: vec![entry.to_wire()] };
         direct::received_history(ctx, &user, &bearer, entries).unwrap();
         for asked in [bearer, device(1).device()] {
             let update = ctx.agenda.updates.get(&(group.id, asked)).unwrap();
