@@ -69,7 +69,7 @@ pub const DRAINED_AFTER: Duration = Duration::from_secs(600);
 
 /// Devices in one user's list, revoked ones included.
 pub const DEVICES_PER_USER_MAX: usize = 32;
-/// Home relays of one device, those not counted that are given up; and so many of these.
+/// Home relays of one device; as many again may be given up.
 pub const HOME_RELAYS_MAX: usize = 8;
 /// A home relay that was given up is fetched from for so long after the last contact was told.
 pub const RETIRED_RELAY_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);

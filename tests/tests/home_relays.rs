@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use undertone::command::{CountView, HomeRelayView, MessageView};
+use undertone_protocol::keys::Invitation;
 use undertone_tests::processes::{Person, Relay, Stage, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-process");
@@ -48,7 +49,7 @@ fn shows(person: &Person, other: &Person, texts: &[&str]) -> Tested {
 
 #[test]
 fn who_moves_is_reached_where_they_moved_to() -> Tested {
-    let stage = Stage::new(PROGRAM)?;
+    let mut stage = Stage::new(PROGRAM)?;
     let other = another(&stage)?;
     let (alice, bob) = stage.friends("Alice", "Bob")?;
     write(&alice, &bob, "before")?;
@@ -67,11 +68,23 @@ fn who_moves_is_reached_where_they_moved_to() -> Tested {
     // A newcomer gets a link to the new relay alone.
     let carol = Person::create(stage.program(), stage.dir(), "Carol", other.address())?;
     let link = bob.invite(&[])?.link;
+    let named: Vec<_> = Invitation::parse(&link)?
+        .relays
+        .into_iter()
+        .flat_map(|relay| relay.mailbox.relay.addresses)
+        .collect();
+    ensure!(
+        named.len() == 1 && named.iter().all(|address| other.address().starts_with(address)),
+        "{named:?}"
+    );
     carol.command(&["contact", "add", &link])?.succeeded()?;
     until("Carol's request arrives", || {
         Ok(bob.contact("Carol")?.filter(|carol| carol.state == "requested"))
     })?;
-    Ok(())
+    // And Alice does not need the former one to write; only no answer reaches her, whose only relay it is.
+    stage.relay.kill()?;
+    alice.send("Bob", "not by the former one")?;
+    until_texts(&bob, "Alice", &[&texts[..], &["not by the former one"]].concat())
 }
 
 #[test]
