@@ -30,6 +30,8 @@ pub const ACK_RANGES_MAX: usize = 64;
 pub const ENVELOPE_TTL_MAX: Duration = Duration::from_secs(21 * 24 * 3600);
 /// How long a relay remembers a payload after it was deleted.
 pub const DEDUP_AFTER_DELETION: Duration = Duration::from_secs(24 * 3600);
+/// What a relay holds goes out again by another one when it can't be reached for so long.
+pub const CUSTODIAN_WAIT: Duration = Duration::from_secs(600);
 /// After the last custody ended without an acknowledgement, a message shows as expired this much later.
 pub const EXPIRY_GRACE: Duration = Duration::from_secs(24 * 3600);
 
@@ -67,8 +69,10 @@ pub const DRAINED_AFTER: Duration = Duration::from_secs(600);
 
 /// Devices in one user's list, revoked ones included.
 pub const DEVICES_PER_USER_MAX: usize = 32;
-/// Home relays of one device.
+/// Home relays of one device; as many again may be given up.
 pub const HOME_RELAYS_MAX: usize = 8;
+/// A home relay that was given up is fetched from for so long after the last contact was told.
+pub const RETIRED_RELAY_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Addresses of one relay.
 pub const RELAY_ADDRESSES_MAX: usize = 8;
 /// Bytes of one relay address (a multiaddr in text).

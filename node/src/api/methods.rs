@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::command::{Command, CommandError, ErrorKind, Response};
 
 /// All methods, named like the variants of [`Command`].
-pub(super) const METHODS: [&str; 36] = [
+pub(super) const METHODS: [&str; 40] = [
     "id",
     "status",
     "invite",
@@ -46,6 +46,10 @@ pub(super) const METHODS: [&str; 36] = [
     "device_add",
     "device_list",
     "device_revoke",
+    "relay_list",
+    "relay_add",
+    "relay_remove",
+    "relay_move",
 ];
 /// The subscription, its notifications, and how it ends.
 pub(super) const WATCH: [&str; 3] = ["watch", "event", "unwatch"];
@@ -130,6 +134,10 @@ pub(super) fn response(command: &Command, result: Value) -> Result<Response, ser
         Command::DeviceCode {} => view(result, Response::DeviceCode),
         Command::DeviceAdd { .. } | Command::DeviceRevoke { .. } => view(result, Response::Device),
         Command::DeviceList {} => view(result, Response::Devices),
+        Command::RelayList {}
+        | Command::RelayAdd { .. }
+        | Command::RelayRemove { .. }
+        | Command::RelayMove { .. } => view(result, Response::Relays),
     }
 }
 

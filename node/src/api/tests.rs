@@ -230,7 +230,11 @@ fn every_command_is_a_method_and_comes_back_as_it_was() {
         Command::DeviceCode {},
         Command::DeviceAdd { code: name.clone() },
         Command::DeviceList {},
-        Command::DeviceRevoke { name },
+        Command::DeviceRevoke { name: name.clone() },
+        Command::RelayList {},
+        Command::RelayAdd { addresses: vec![name.clone()], priority: Some(3) },
+        Command::RelayRemove { relay: name.clone() },
+        Command::RelayMove { addresses: vec![name] },
     ];
     let mut names = Vec::new();
     for command in commands {

@@ -153,6 +153,11 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Device,
     },
+    /// Your home relays, which keep messages for this device.
+    Relay {
+        #[command(subcommand)]
+        command: Relay,
+    },
     /// Show what happens, as it happens. With --json: one object a line, the first when watching begins.
     Watch,
 }
@@ -213,6 +218,35 @@ pub(super) enum Device {
     Revoke {
         /// The device's name, or the beginning of its id.
         name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Relay {
+    /// Show your home relays, and what is left to do there.
+    List,
+    /// Add a home relay: your contacts are told of it, and use it when the others are down. Works offline: it is done
+    /// when the relay can be reached.
+    Add {
+        /// Its address with its key: /ip4/ADDRESS/tcp/PORT/p2p/KEY. Several are those of one relay. One of your home relays
+        /// is at these addresses from then on.
+        #[arg(required = true)]
+        address: Vec<String>,
+        /// Lower is preferred. Default: after the others.
+        #[arg(long, value_name = "N")]
+        priority: Option<u32>,
+    },
+    /// Give a home relay up: your contacts are told not to use it any more. Nothing is needed of it, and as long as it
+    /// answers, what waits there is fetched for two weeks more.
+    Remove {
+        /// One of its addresses, or the beginning of its key, as `relay list` shows it.
+        relay: String,
+    },
+    /// Take a relay in the place of all your others, of which nothing is needed.
+    Move {
+        /// Its address with its key, as for `add`.
+        #[arg(required = true)]
+        address: Vec<String>,
     },
 }
 

@@ -3,12 +3,13 @@ use std::path::Path;
 
 use serde_json::json;
 use undertone_protocol::keys::{Name, RecoveryPhrase, RelayAddress};
-use undertone_transport::RelayAddress as KeyedAddress;
+use undertone_protocol::limits::HOME_RELAYS_MAX;
 
 use super::args::{Init, Link, Options};
 use super::home::home;
 use super::{invalid, passphrase, show};
 use crate::account;
+use crate::command::relay_addresses;
 use crate::engine::{NewAccount, Origin};
 use crate::runtime::{NodeError, create_account};
 
@@ -31,7 +32,9 @@ pub(super) fn init(options: &Options, init: Init) -> anyhow::Result<()> {
     let without_relay = new.relays.is_empty();
     create_account(&home, &passphrase, new, |phrase| show_phrase(options.json, &init.name, phrase))?;
     if without_relay {
-        eprintln!("warning: this account has no relay, so nobody can reach it: see `undertone init --help`");
+        eprintln!(
+            "warning: this account has no relay, so nobody can reach it: see `undertone relay add --help`"
+        );
     }
     if !options.json {
         show::line(&format!("The account is in {}. Start its node with `undertone run`.", home.display()))?;
@@ -57,26 +60,9 @@ fn name(name: &str) -> anyhow::Result<Name> {
 
 /// Several addresses of one relay belong together.
 fn relays(texts: &[String]) -> anyhow::Result<Vec<RelayAddress>> {
-    let mut relays: Vec<RelayAddress> = Vec::new();
-    for text in texts {
-        let KeyedAddress { relay, address } =
-            text.parse().map_err(|error| invalid(format!("--relay: {error}")))?;
-        let address = address.to_string();
-        match relays.iter_mut().find(|known| known.relay == relay) {
-            Some(known) => known.addresses.push(address),
-            None => relays.push(RelayAddress { relay, addresses: vec![address] }),
-        }
-    }
-    // The bounds are the protocol's.
-    for relay in &relays {
-        RelayAddress::from_wire(relay.to_wire()).map_err(|error| invalid(error.to_string()))?;
-    }
-    if relays.len() > undertone_protocol::limits::HOME_RELAYS_MAX {
-        return Err(invalid(format!(
-            "a device has at most {} relays, not {}",
-            undertone_protocol::limits::HOME_RELAYS_MAX,
-            relays.len()
-        )));
+    let relays = relay_addresses(texts).map_err(|error| invalid(format!("--relay: {error}")))?;
+    if relays.len() > HOME_RELAYS_MAX {
+        return Err(invalid(format!("a device has at most {HOME_RELAYS_MAX} relays, not {}", relays.len())));
     }
     Ok(relays)
 }

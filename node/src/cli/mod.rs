@@ -13,6 +13,7 @@ mod init;
 mod kinds;
 mod messages;
 mod passphrase;
+mod relays;
 mod run;
 mod session;
 mod show;
@@ -110,6 +111,7 @@ async fn carry_out(options: &Options, command: Command) -> anyhow::Result<()> {
         Command::Read { name } => messages::read(options, name).await,
         Command::Group { command } => groups::group(options, command).await,
         Command::Device { command } => devices::device(options, command).await,
+        Command::Relay { command } => relays::relay(options, command).await,
         Command::Watch => watch::watch(options).await,
     }
 }

@@ -4,6 +4,7 @@ mod error;
 mod groups;
 mod message;
 mod quoted;
+mod relays;
 mod views;
 
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub use self::message::{
     ChangeView, DeviceInfo, InfoView, MemberInfo, MentionView, MessageView, ReactionView, ReplyView,
 };
 pub(crate) use self::quoted::quoted;
+pub use self::relays::HomeRelayView;
+pub(crate) use self::relays::relay_addresses;
 pub use self::views::{
     ContactView, CountView, DeviceCodeView, DeviceView, HistoryItem, IdView, InvitationView, LostView,
     RelayView, SafetyNumberView, StatusView,
@@ -265,6 +268,26 @@ pub enum Command {
         /// The device's name, or the beginning of its id.
         name: String,
     },
+    /// This device's home relays.
+    RelayList {},
+    /// Makes a relay one of this device's; or says anew where one is, or how much it is preferred.
+    RelayAdd {
+        /// Its addresses, each with its key.
+        addresses: Vec<String>,
+        /// Lower is preferred; `None`: after the others.
+        #[serde(default)]
+        priority: Option<u32>,
+    },
+    /// Gives a home relay up.
+    RelayRemove {
+        /// One of its addresses, or the beginning of its key, six digits at least.
+        relay: String,
+    },
+    /// Takes a relay in the place of all others.
+    RelayMove {
+        /// Its addresses, each with its key.
+        addresses: Vec<String>,
+    },
 }
 
 fn member() -> String {
@@ -336,4 +359,7 @@ pub enum Response {
     Device(DeviceView),
     /// To [`Command::DeviceList`].
     Devices(Vec<DeviceView>),
+    /// To [`Command::RelayList`], [`Command::RelayAdd`], [`Command::RelayRemove`] and [`Command::RelayMove`]: all home
+    /// relays as they are then.
+    Relays(Vec<HomeRelayView>),
 }

@@ -2,18 +2,49 @@
 
 use std::collections::BTreeSet;
 
-use undertone_protocol::ids::DeviceId;
+use undertone_protocol::ids::{DeviceId, RelayId};
 use undertone_protocol::keys::{BundleAccess, DeliveryGrant, IntroductionFields};
 use undertone_protocol::token::{Step, TokenGrant};
 
 use super::clock;
 use super::context::Context;
-use super::home::mailbox_address;
+use super::home::{mailbox_address, offered};
 use super::own;
 use crate::store::{Contact, HomeRelay, StoreError};
 
 /// Bundles, and mailboxes, of other own devices in one introduction.
 const SIBLING_ADDRESSES_MAX: usize = 64;
+
+/// What became of mailboxes that were known.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Whether anything did.
+    pub(super) any: bool,
+    /// Devices with another token for a mailbox, or with mailboxes where none was known.
+    pub(super) renewed: Vec<DeviceId>,
+    /// Relays where devices have no mailbox any more.
+    pub(super) gone: Vec<(DeviceId, RelayId)>,
+}
+
+impl Changes {
+    /// What it means that devices say that they have these mailboxes, where those were known.
+    pub(super) fn of(known: &[DeliveryGrant], said: &[DeliveryGrant]) -> Self {
+        let place = |grant: &DeliveryGrant| (grant.device, grant.mailbox.relay.relay);
+        let opens = |grant: &DeliveryGrant| (grant.mailbox.mailbox, grant.mailbox.epoch, grant.token.clone());
+        let is_renewed = |grant: &&DeliveryGrant| {
+            let mut there = known.iter().filter(|known| known.device == grant.device).peekable();
+            let is_unknown = there.peek().is_none();
+            is_unknown || there.any(|known| place(known) == place(grant) && opens(known) != opens(grant))
+        };
+        let mut renewed: Vec<DeviceId> = said.iter().filter(is_renewed).map(|grant| grant.device).collect();
+        renewed.dedup();
+        let spoke = |known: &&DeliveryGrant| said.iter().any(|grant| grant.device == known.device);
+        let is_gone = |known: &&DeliveryGrant| !said.iter().any(|grant| place(grant) == place(known));
+        let gone: Vec<_> = known.iter().filter(spoke).filter(is_gone).map(place).collect();
+        let any = !gone.is_empty() || said.iter().any(|grant| !known.contains(grant));
+        Self { any, renewed, gone }
+    }
+}
 
 /// How to reach this user, for one device of theirs or of a contact: this device by its own word, and the other ones by
 /// what they let this one hand on.
@@ -22,7 +53,7 @@ pub(super) fn own_addresses(
     contact: &Contact,
     device: &DeviceId,
 ) -> Result<(Vec<BundleAccess>, Vec<DeliveryGrant>), StoreError> {
-    let homes = ctx.tx.home_relays()?;
+    let homes = offered(ctx)?;
     let handle = if own::is_me(ctx, contact) { own::sibling_handle(contact, device) } else { contact.token };
     let mut bundles: Vec<BundleAccess> = homes.iter().map(|home| own_bundle(ctx, home)).collect();
     let mut grants: Vec<DeliveryGrant> = homes
@@ -50,7 +81,7 @@ pub(super) fn own_addresses(
 
 /// Where the bundles of this device lie.
 pub(super) fn own_bundles(ctx: &Context<'_>) -> Result<Vec<BundleAccess>, StoreError> {
-    Ok(ctx.tx.home_relays()?.iter().map(|home| own_bundle(ctx, home)).collect())
+    Ok(offered(ctx)?.iter().map(|home| own_bundle(ctx, home)).collect())
 }
 
 /// A device says where its own bundles lie.
@@ -76,8 +107,8 @@ fn own_bundle(ctx: &Context<'_>, home: &HomeRelay) -> BundleAccess {
 }
 
 /// Takes the addresses of an introduction. A device's own word on itself stands against what others say of it.
-/// Gives the devices whose mailboxes or tokens changed.
-pub(super) fn take(ctx: &Context<'_>, contact: &mut Contact, fields: &IntroductionFields) -> Vec<DeviceId> {
+/// Gives what became of the mailboxes.
+pub(super) fn take(ctx: &Context<'_>, contact: &mut Contact, fields: &IntroductionFields) -> Changes {
     let sender = fields.certificate.device;
     contact.note_introduction(sender, clock::believed(fields.issued, ctx.now));
     let list = contact.device_list.clone();
@@ -95,20 +126,21 @@ pub(super) fn take(ctx: &Context<'_>, contact: &mut Contact, fields: &Introducti
     merge(contact, bundles, grants)
 }
 
-/// Puts addresses in the place of those of the same devices. Gives the devices whose mailboxes or tokens changed.
+/// Puts addresses in the place of those of the same devices. Gives what became of the mailboxes.
 pub(super) fn merge(
     contact: &mut Contact,
     bundles: Vec<BundleAccess>,
     grants: Vec<DeliveryGrant>,
-) -> Vec<DeviceId> {
-    let mut changed: Vec<DeviceId> =
-        grants.iter().filter(|grant| !contact.grants.contains(grant)).map(|grant| grant.device).collect();
-    changed.dedup();
+) -> Changes {
+    let changes = Changes::of(&contact.grants, &grants);
     contact.bundles.retain(|known| !bundles.iter().any(|access| access.device == known.device));
     contact.bundles.extend(bundles);
     contact.grants.retain(|known| !grants.iter().any(|grant| grant.device == known.device));
     contact.grants.extend(grants);
     contact.bundles.sort_by_key(|access| access.device);
     contact.grants.sort_by_key(|grant| grant.device);
-    changed
+    changes
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,8 @@ pub(super) struct Agenda {
     pub(super) publish: bool,
     /// Behind which outbox item the next sweep looks for old ones.
     pub(super) swept_to: u64,
+    /// When it is looked again whether a relay that holds something can be reached.
+    pub(super) custodians_at: Option<Timestamp>,
     /// Outbox items that wait for fewer devices than before.
     pub(super) conclude: BTreeSet<u64>,
     /// Whether an acknowledgement may be due.
@@ -237,7 +239,7 @@ impl Agenda {
         let updated = self.updated.values_mut().chain(self.acknowledged.values_mut());
         let updated =
             updated.chain(self.greeted.values_mut()).chain(self.seek.values_mut().map(|(at, _)| at));
-        let updated = updated.chain(self.renamed.values_mut());
+        let updated = updated.chain(self.renamed.values_mut()).chain(&mut self.custodians_at);
         for at in by_device.chain(again).chain(looks).chain(offered).chain(updated) {
             *at = at.before(by);
         }

@@ -19,6 +19,10 @@ pub(super) enum Asked {
     /// With the number that it says.
     PutCheckpoint(u64),
     PutBundle,
+    /// With its prekeys.
+    RemoveBundle,
+    /// That a mailbox takes nothing more.
+    Shut,
     PutPrekeys,
     PutIntroduction(Handle),
     Revoke(Vec<Handle>),

@@ -99,7 +99,10 @@ fn ask(
     device: &DeviceId,
     out: &mut Outputs,
 ) -> bool {
-    let of_device = contact.bundles.iter().filter(|access| access.device == *device);
+    let mut of_device: Vec<_> = contact.bundles.iter().filter(|access| access.device == *device).collect();
+    // One relay may have lost it.
+    let first = fetches.failed_times(device) % of_device.len().max(1);
+    of_device.rotate_left(first);
     for access in of_device {
         links.want(&access.relay, false, ctx.now);
         let relay: RelayId = access.relay.relay;

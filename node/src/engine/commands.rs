@@ -16,7 +16,7 @@ use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
 use super::{
     blocking, contacts, devices, direct, group_commands, group_links, group_names, groups, introductions,
-    lines, membership, messages, own, resend, views, warnings,
+    lines, membership, messages, own, relay_commands, resend, views, warnings,
 };
 use crate::command::{
     Ask, Command, CommandError, CommandId, CountView, ErrorKind, RelayView, Response, SafetyNumberView,
@@ -27,13 +27,13 @@ use crate::store::{Contact, ContactState, Failure, Fault, StoreError};
 /// Carries out a command; the answer may wait.
 pub(super) fn ask(
     ctx: &mut Context<'_>,
-    links: &Links,
+    links: &mut Links,
     waiters: &mut Waiters,
     ask: Ask,
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     let Ask { id, command, wait } = ask;
-    match carry_out(ctx, links, command)? {
+    match carry_out(ctx, links, command, out)? {
         Ok(Reply::Later(condition)) => waiters.add(id, condition, ctx.now.after(wait)),
         Ok(Reply::Now(response)) => reply(out, id, Ok(response)),
         Err(error) => reply(out, id, Err(error)),
@@ -45,7 +45,12 @@ fn reply(out: &mut Outputs, id: CommandId, result: Result<Response, CommandError
     out.notices.push(Notice::Reply { id, result: Box::new(result) });
 }
 
-fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<Answer, StoreError> {
+fn carry_out(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    command: Command,
+    out: &mut Outputs,
+) -> Result<Answer, StoreError> {
     if let Some(hindrance) = devices::hindrance(ctx, &command) {
         return Ok(Err(hindrance));
     }
@@ -123,6 +128,10 @@ fn carry_out(ctx: &mut Context<'_>, links: &Links, command: Command) -> Result<A
         Command::DeviceAdd { code } => devices::add(ctx, &code),
         Command::DeviceList {} => devices::list(ctx),
         Command::DeviceRevoke { name } => devices::revoke(ctx, &name),
+        Command::RelayList {} => relay_commands::list(ctx, links),
+        Command::RelayAdd { addresses, priority } => relay_commands::add(ctx, links, &addresses, priority),
+        Command::RelayRemove { relay } => relay_commands::remove(ctx, links, &relay, out),
+        Command::RelayMove { addresses } => relay_commands::move_to(ctx, links, &addresses, out),
     }
 }
 
@@ -261,7 +270,7 @@ fn add(
     if ctx.tx.home_relays()?.is_empty() {
         return error(
             ErrorKind::Conflict,
-            "this account has no relay, so no answer could reach it: make one with `undertone init --relay ADDR`",
+            "this account has no relay, so no answer could reach it: add one with `undertone relay add ADDR`",
         );
     }
     let contact = match contacts::add(ctx, &invitation, name)? {

@@ -12,7 +12,7 @@ use undertone_protocol::token::{CLASS_0, DELIVER, Step, TokenGrant};
 
 use super::agenda::Side;
 use super::context::Context;
-use super::home::mailbox_address;
+use super::home::{mailbox_address, offered};
 use super::introductions;
 use super::names::{as_said, stranger, unique_name};
 use crate::command::{CommandError, ErrorKind, quoted};
@@ -37,11 +37,11 @@ pub(super) fn invite(
     not_after: Timestamp,
     group: Option<InvitedGroup>,
 ) -> Result<Result<(Handle, Invitation), CommandError>, StoreError> {
-    let homes = ctx.tx.home_relays()?;
+    let homes = offered(ctx)?;
     if homes.is_empty() {
         return Ok(Err(CommandError::new(
             ErrorKind::Conflict,
-            "this account has no relay, so nobody could reach it: make one with `undertone init --relay ADDR`",
+            "this account has no relay, so nobody could reach it: add one with `undertone relay add ADDR`",
         )));
     }
     if ctx.tx.invitations()?.len() >= INTRODUCTIONS_MAX {

@@ -15,7 +15,11 @@ use crate::store::StoreError;
 pub(super) fn hindrance(ctx: &Context<'_>, command: &Command) -> Option<CommandError> {
     let looks = matches!(
         command,
-        Command::Id {} | Command::Status {} | Command::DeviceList {} | Command::DeviceCode {}
+        Command::Id {}
+            | Command::Status {}
+            | Command::DeviceList {}
+            | Command::DeviceCode {}
+            | Command::RelayList {}
     );
     let reads = matches!(
         command,

@@ -78,6 +78,12 @@ impl Fetches {
         self.wanted.remove(user);
     }
 
+    /// How often the bundle of a device could not be had.
+    pub(super) fn failed_times(&self, device: &DeviceId) -> usize {
+        let count = self.failures.get(device).map_or(0, |failure| failure.count);
+        usize::try_from(count).unwrap_or(usize::MAX)
+    }
+
     /// Of a user's devices these count: one that was revoked is not tried again.
     pub(super) fn keep(&mut self, user: &UserId, devices: &BTreeSet<DeviceId>) {
         self.failures.retain(|device, failure| failure.user != *user || devices.contains(device));

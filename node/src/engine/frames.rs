@@ -15,6 +15,7 @@ use super::home;
 use super::inbox;
 use super::links::{Links, drop_link};
 use super::outcomes;
+use super::relays;
 use super::revocations;
 use super::types::Outputs;
 use crate::event::Event;
@@ -37,7 +38,7 @@ pub(super) fn frame(
             drop_link(ctx, links, &relay, VERSION, out);
         }
         Body::Welcome(_) => {
-            if links.get_mut(&relay).is_some_and(|link| link.greeted(ctx.now)) {
+            if links.greeted(&relay, ctx.now) {
                 ctx.events.push(Event::RelayUp { relay: relay.to_hex() });
                 ctx.agenda.publish = true;
                 fetches.relay_is_up();
@@ -90,7 +91,9 @@ fn answered(
             checkpoints::stored(links, &relay, next);
             Ok(())
         }
-        (Asked::PutBundle, Body::Done(_)) => home::bundle_stored(ctx, &relay),
+        (Asked::PutBundle, Body::Done(_)) => relays::bundle_stored(ctx, &relay),
+        (Asked::Shut, Body::Registered(_)) => Ok(()),
+        (Asked::RemoveBundle, Body::Done(_)) => relays::forget(ctx, links, &relay, out),
         (Asked::PutPrekeys, Body::PrekeysLeft(left)) => home::prekeys_left(ctx, links, &relay, &left),
         (Asked::PutIntroduction(handle), Body::Done(_)) => home::introduction_stored(ctx, &relay, &handle),
         (Asked::Revoke(path), Body::Done(_)) => revocations::confirmed(ctx, &relay, path),
@@ -131,6 +134,11 @@ fn refused(
         }
         Asked::FetchBundle(want) => return bundles::refused(ctx, fetches, &want),
         Asked::Publish(publish) => return outcomes::put_off(ctx, &publish, retry_after),
+        Asked::Shut => {}
+        // One that does not know how drops it when nobody asked for it for long.
+        Asked::RemoveBundle if refusal.code() != wire::RefusalCode::RetryAfter => {
+            return relays::forget(ctx, links, relay, out);
+        }
         asked => {
             if matches!(asked, Asked::PutPrekeys) {
                 ctx.agenda.prekeys.insert(*relay);

@@ -63,6 +63,14 @@ pub(super) fn sibling_spoke(ctx: &mut Context<'_>, device: &DeviceId, conversati
     ctx.agenda.compare.insert(which, ctx.now);
 }
 
+/// What was on its way to an own other device may be lost.
+pub(super) fn look_at_device(ctx: &mut Context<'_>, device: &DeviceId) {
+    let at = ctx.now.after(ARRIVAL);
+    for conversation in ctx.agenda.directory.keys() {
+        ctx.agenda.compare.entry((*device, *conversation)).or_insert(at);
+    }
+}
+
 /// At a start: whatever was on its way to a device may be lost since.
 pub(super) fn look_at_all(
     me: &Me,

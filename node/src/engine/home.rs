@@ -1,8 +1,11 @@
 //! This device's own mailboxes: registering, attaching, and what the relay keeps for others to find.
 
 use prost::bytes::Bytes;
-use undertone_protocol::ids::{Generation, Handle, RelayId};
-use undertone_protocol::keys::{Bundle, BundleFields, MailboxAddress, Prekey, SealedBlob, seal_blob};
+use rand_chacha::ChaCha20Rng;
+use undertone_protocol::ids::{Generation, Handle, Locator, MailboxId, RelayId, Secret};
+use undertone_protocol::keys::{
+    Bundle, BundleFields, MailboxAddress, Prekey, RelayAddress, SealedBlob, seal_blob,
+};
 use undertone_protocol::limits::PREKEY_BATCH;
 use undertone_protocol::wire::{self, frame::Body};
 
@@ -43,11 +46,14 @@ pub(super) fn registered(
         return Ok(());
     };
     if home.generation != Some(generation) {
+        // A new mailbox stands in no link yet, but in those that say so.
+        if home.generation.is_some() {
+            introductions_forgotten(ctx, relay)?;
+        }
         home.generation = Some(generation);
         home.received = [Received::default(), Received::default()];
         home.bundle_stored = false;
         ctx.tx.put_home_relay(&home)?;
-        introductions_forgotten(ctx, relay)?;
         ctx.tx.reopen_revocations(relay)?;
     }
     ctx.agenda.prekeys.insert(*relay);
@@ -144,7 +150,7 @@ fn put_bundle(
         device_list: account.device_list.clone(),
         xwing_key: Bytes::copy_from_slice(ctx.me.xwing.public().as_bytes()),
         fallback_prekey: account.fallback_prekey,
-        mailboxes: ctx.tx.home_relays()?.iter().map(mailbox_address).collect(),
+        mailboxes: offered(ctx)?.iter().map(mailbox_address).collect(),
         issued: ctx.now,
     };
     let bundle = Bundle::issue(&ctx.me.key, fields);
@@ -152,6 +158,38 @@ fn put_bundle(
     let put = wire::PutBundle { locator: home.locator.to_wire(), bundle: sealed };
     links.ask(&relay, Asked::PutBundle, Body::PutBundle(put), ctx.now, out);
     Ok(())
+}
+
+/// A mailbox that is to be. Nothing is reused from one relay to another.
+pub(super) fn new_mailbox(rng: &mut ChaCha20Rng, address: RelayAddress, priority: u32) -> HomeRelay {
+    HomeRelay {
+        address,
+        priority,
+        mailbox: MailboxId::random(rng),
+        secret: Secret::random(rng),
+        epoch: 1,
+        generation: None,
+        locator: Locator::random(rng),
+        bundle_stored: false,
+        prekey_batch: 0,
+        prekeys_unconfirmed: Vec::new(),
+        received: [Received::default(), Received::default()],
+        announced: true,
+        retired: None,
+    }
+}
+
+/// The home relays that others are told of: those that stay. While none of these is ready, it is those that were given
+/// up.
+pub(super) fn offered(ctx: &Context<'_>) -> Result<Vec<HomeRelay>, StoreError> {
+    let mut homes = ctx.tx.home_relays()?;
+    for serves in [|home: &HomeRelay| home.announced && home.stays(), |home: &HomeRelay| home.announced] {
+        if homes.iter().any(serves) {
+            homes.retain(serves);
+            break;
+        }
+    }
+    Ok(homes)
 }
 
 /// A mailbox of this device as others must know it.
@@ -211,15 +249,6 @@ fn put_prekeys(ctx: &mut Context<'_>, links: &mut Links, home: &HomeRelay, out: 
     links.ask(&relay, Asked::PutPrekeys, Body::PutPrekeys(put), ctx.now, out)
 }
 
-/// The relay has the bundle.
-pub(super) fn bundle_stored(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
-    if let Some(mut home) = ctx.tx.home_relay(relay)? {
-        home.bundle_stored = true;
-        ctx.tx.put_home_relay(&home)?;
-    }
-    Ok(())
-}
-
 /// The relay has no bundle that prekeys could go with: it is put again.
 pub(super) fn bundle_lost(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
     if let Some(mut home) = ctx.tx.home_relay(relay)? {
@@ -256,7 +285,7 @@ pub(super) fn prekeys_left(
         home.prekey_batch = left.batch;
     }
     let left = usize::try_from(left.left).unwrap_or(usize::MAX);
-    let is_due = home.prekeys_unconfirmed.is_empty() && left < PREKEY_BATCH / 2;
+    let is_due = home.stays() && home.prekeys_unconfirmed.is_empty() && left < PREKEY_BATCH / 2;
     // A relay that always says that none is left must not make the device forget keys that somebody has.
     if is_due && links.get_mut(relay).is_some_and(|link| link.begins_batch(ctx.now)) {
         make_batch(ctx, &mut home, PREKEY_BATCH.saturating_sub(left))?;

@@ -1,5 +1,7 @@
 //! First contact: requests and accepts, both ways.
 
+use std::collections::BTreeSet;
+
 use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::Content;
 use undertone_protocol::ids::{DeviceId, Handle, UserId};
@@ -8,16 +10,18 @@ use undertone_protocol::limits::REQUESTS_MAX;
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::wire::{self, pairwise::Body};
 
+use super::addresses::Changes;
 use super::agenda::{Kept, Side};
 use super::clock;
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
 use super::pairwise::Refusal;
 use super::{
-    acknowledging, addresses, groups, lists, membership, names, own, own_list, pairwise, resend, views,
+    acknowledging, addresses, groups, history, lists, membership, names, own, own_list, pairwise, resend,
+    views,
 };
 use crate::event::Event;
-use crate::store::{Contact, ContactState, Purpose, StoreError};
+use crate::store::{Contact, ContactState, OutboxState, Purpose, StoreError};
 
 /// Why an introduction is not taken.
 pub(super) enum NotTaken {
@@ -204,8 +208,12 @@ fn admit_sibling(
     }
     let is_first = !own.has_introduced(&device);
     let reached = own.reached();
-    addresses::take(ctx, &mut own, fields);
-    if is_first || !own.reached().is_subset(&reached) {
+    let Changes { gone, .. } = addresses::take(ctx, &mut own, fields);
+    for (device, relay) in &gone {
+        outgoing::not_fetched(ctx, device, relay)?;
+        history::look_at_device(ctx, device);
+    }
+    if is_first || !gone.is_empty() || !own.reached().is_subset(&reached) {
         answer(ctx, &mut own);
     }
     ctx.tx.put_contact(&own)?;
@@ -343,32 +351,42 @@ fn update(
         ctx.agenda.introduce.insert(contact.user);
     }
     ctx.agenda.note_device(fields.certificate.device, contact.user);
-    let renewed = addresses::take(ctx, contact, fields);
+    let changes = addresses::take(ctx, contact, fields);
     // A stranger must not make us dial relays of their choice: not before the user accepts.
     if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
         ctx.agenda.fetch.insert(contact.user);
     }
     ctx.agenda.publish = true;
-    if !renewed.is_empty() {
+    if changes.any {
         ctx.agenda.changed.insert(contact.user);
-        if contact.state == ContactState::Accepted {
-            tokens_renewed(ctx, contact, &renewed)?;
-        }
     }
-    Ok(())
+    if contact.state == ContactState::Accepted { moved(ctx, contact, &changes) } else { Ok(()) }
 }
 
-/// Their earlier tokens may have been refused already, with anything that was on its way: it goes again.
-pub(super) fn tokens_renewed(
+/// A contact has other mailboxes, or gave other tokens. Their earlier tokens may have been refused already, with anything
+/// that was on its way; and what a relay holds where a device has no mailbox any more may never be fetched: it goes again.
+pub(super) fn moved(
     ctx: &mut Context<'_>,
     contact: &mut Contact,
-    devices: &[DeviceId],
+    changes: &Changes,
 ) -> Result<(), StoreError> {
-    for device in devices {
+    let Changes { renewed, gone, .. } = changes;
+    if renewed.is_empty() && gone.is_empty() {
+        return Ok(());
+    }
+    let mut anew: BTreeSet<DeviceId> = renewed.iter().copied().collect();
+    for (device, relay) in gone {
+        outgoing::not_fetched(ctx, device, relay)?;
+        if outgoing::any_message_to(ctx.tx, device, |state| state == OutboxState::Failed)? {
+            anew.insert(*device);
+        }
+    }
+    for device in &anew {
         resend::all(ctx, contact, device)?;
     }
-    groups::introduce_again(ctx, &contact.user, devices)?;
-    let mut lost = contact.refused.take().is_some();
+    groups::introduce_again(ctx, &contact.user, &anew)?;
+    // What this device said of itself may lie there too.
+    let mut lost = contact.refused.take().is_some() || !gone.is_empty();
     for item in ctx.tx.outbox_heads_of(&Purpose::Introduction(contact.user))? {
         ctx.tx.delete_outbox(item.id)?;
         lost = true;

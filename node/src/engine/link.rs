@@ -87,6 +87,8 @@ pub(super) struct Link {
     used: Timestamp,
     /// Since when there is to be this connection.
     since: Timestamp,
+    /// Since when it is ready, or is not.
+    changed: Timestamp,
     /// What comes in, on a home link.
     pub(super) intakes: Intakes,
     /// When something was last delivered, or could have been from.
@@ -112,6 +114,7 @@ impl Link {
             said: now,
             used: now,
             since: now,
+            changed: now,
             intakes: Intakes::default(),
             delivered: now,
         }
@@ -132,6 +135,7 @@ impl Link {
             &mut self.said,
             &mut self.used,
             &mut self.since,
+            &mut self.changed,
             &mut self.delivered,
             &mut self.checkpoint.not_before,
         ];
@@ -143,6 +147,23 @@ impl Link {
 
     pub(super) const fn address(&self) -> &RelayAddress {
         &self.address
+    }
+
+    /// It is at other addresses. It is not dropped for that.
+    pub(super) fn readdress(&mut self, address: &RelayAddress, now: Timestamp) {
+        if self.address == *address {
+            return;
+        }
+        self.address = address.clone();
+        self.backoff = backoff(self.jitter);
+        if let State::Down { retry_at } = &mut self.state {
+            *retry_at = now;
+        }
+    }
+
+    /// Since when it is ready, or is not.
+    pub(super) const fn changed(&self) -> Timestamp {
+        self.changed
     }
 
     /// Somebody needs it.
@@ -180,6 +201,7 @@ impl Link {
             return false;
         }
         self.state = State::Ready { since: now };
+        self.changed = now;
         self.problem = None;
         self.paused_until = None;
         true
@@ -233,6 +255,9 @@ impl Link {
     /// The transport is gone. Gives whether it had been ready, and what was on its way.
     pub(super) fn down(&mut self, reason: &str, now: Timestamp) -> (bool, Vec<InFlight>) {
         let was_ready = self.is_ready();
+        if was_ready {
+            self.changed = now;
+        }
         if matches!(self.state, State::Ready { since } if now >= since.after(GOOD_AFTER)) {
             self.backoff = backoff(self.jitter);
         }

@@ -23,6 +23,8 @@ pub const MAX_LINKS: usize = 64;
 const WAITING_MAX: usize = 256;
 /// After a start nothing is published before a home relay has spoken, but for no longer than this.
 const HOME_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Relays that can't be had of which it is known since when.
+const UNREACHABLE_MAX: usize = 1_024;
 /// How often it is looked whether there is a place for them.
 const WAITING_LOOK: Duration = Duration::from_secs(10);
 
@@ -40,6 +42,8 @@ pub(super) struct Links {
     is_told: bool,
     /// Since when there are connections.
     since: Option<Timestamp>,
+    /// Relays that were called and can't be had, and since when.
+    unreachable: BTreeMap<RelayId, Timestamp>,
 }
 
 impl Links {
@@ -52,6 +56,7 @@ impl Links {
             jitter: rng.next_u64(),
             is_told: false,
             since: None,
+            unreachable: BTreeMap::new(),
         }
     }
 
@@ -73,6 +78,23 @@ impl Links {
     fn add(&mut self, address: RelayAddress, home: bool, now: Timestamp) {
         self.jitter = self.jitter.wrapping_add(1);
         self.links.insert(address.relay, Link::new(address, home, now, self.jitter));
+    }
+
+    /// A relay is at these addresses from now on.
+    pub(super) fn readdress(&mut self, address: &RelayAddress, now: Timestamp) {
+        if let Some(link) = self.links.get_mut(&address.relay) {
+            link.readdress(address, now);
+        }
+    }
+
+    /// There need not be a connection to this relay any more.
+    pub(super) fn give_up(&mut self, relay: &RelayId, now: Timestamp, out: &mut Outputs) {
+        let was_unreachable = self.unreachable.contains_key(relay);
+        self.drop_link(relay, "not needed", now, out);
+        if !was_unreachable {
+            self.unreachable.remove(relay);
+        }
+        self.links.remove(relay);
     }
 
     /// Gives places to those that wait. A relay that can't be reached gives way, or a contact could take all the places
@@ -145,9 +167,28 @@ impl Links {
         }
     }
 
+    /// The relay greeted back. False when it was not asked.
+    pub(super) fn greeted(&mut self, relay: &RelayId, now: Timestamp) -> bool {
+        // While none can be had it is this device that is away.
+        if !self.links.values().any(Link::is_ready) {
+            self.unreachable.values_mut().for_each(|since| *since = now);
+        }
+        self.unreachable.remove(relay);
+        self.links.get_mut(relay).is_some_and(|link| link.greeted(now))
+    }
+
+    /// Since when a relay that was called can't be had, while others can.
+    pub(super) fn unreachable_since(&self, relay: &RelayId) -> Option<Timestamp> {
+        let since = self.unreachable.get(relay).copied()?;
+        self.links.values().any(Link::is_ready).then_some(since)
+    }
+
     /// The transport is gone. Says whether the link had been ready.
     pub(super) fn down(&mut self, relay: &RelayId, reason: &str, now: Timestamp) -> bool {
         let Some(link) = self.links.get_mut(relay) else { return false };
+        if self.unreachable.len() < UNREACHABLE_MAX {
+            self.unreachable.entry(*relay).or_insert(now);
+        }
         let (was_ready, publishes) = link.down(reason, now);
         for publish in publishes {
             land(&mut self.in_flight, &publish);
@@ -216,8 +257,7 @@ impl Links {
             }
         }
         for relay in idle {
-            self.drop_link(&relay, "not needed", now, out);
-            self.links.remove(&relay);
+            self.give_up(&relay, now, out);
         }
         dead.retain(|(relay, reason)| self.drop_link(relay, reason, now, out));
         dead
@@ -227,6 +267,9 @@ impl Links {
     pub(super) fn set_back(&mut self, by: Duration) {
         self.look_at = self.look_at.before(by);
         self.since = self.since.map(|since| since.before(by));
+        for since in self.unreachable.values_mut() {
+            *since = since.before(by);
+        }
         for link in self.links.values_mut() {
             link.set_back(by);
         }

@@ -6,7 +6,7 @@ use undertone_protocol::keys::{DeliveryGrant, DeviceList};
 use undertone_protocol::token::{Step, TokenGrant};
 
 use super::context::Context;
-use super::home::mailbox_address;
+use super::home::{mailbox_address, offered};
 use super::{own, revocations};
 use crate::store::{Member, StoreError};
 
@@ -22,7 +22,7 @@ pub(super) fn group_handle(ctx: &Context<'_>, group: &ConversationId) -> Result<
 /// This device's mailboxes, for a member: `[g, member]`.
 pub(super) fn own_grants(ctx: &Context<'_>, member: &Member) -> Result<Vec<DeliveryGrant>, StoreError> {
     let Some(group) = group_handle(ctx, &member.group)? else { return Ok(Vec::new()) };
-    let homes = ctx.tx.home_relays()?;
+    let homes = offered(ctx)?;
     let grant = |home| {
         let home: &crate::store::HomeRelay = home;
         let token = TokenGrant::issue(&home.secret, Step::named(group)).extend(Step::named(member.token))?;

@@ -31,6 +31,7 @@ mod links;
 mod names;
 mod routes;
 mod outgoing;
+mod custodians;
 mod own;
 mod circle;
 mod admission;
@@ -81,6 +82,7 @@ mod groups;
 mod losses;
 
 mod introductions;
+mod relays;
 
 mod blocking;
 mod contacts;
@@ -109,6 +111,7 @@ mod messages;
 mod lines;
 
 mod devices;
+mod relay_commands;
 mod group_names;
 mod group_commands;
 mod group_links;

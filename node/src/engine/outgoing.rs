@@ -1,7 +1,7 @@
 //! The outbox: how something sealed begins its way out, and when it need not go any more.
 
 use prost::bytes::Bytes;
-use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, RelayId, UserId};
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
@@ -120,6 +120,28 @@ pub(super) fn forget_all(
 ) -> Result<(), StoreError> {
     ctx.tx.delete_acknowledgement(conversation, device)?;
     ctx.tx.forget_receiver_keys_of(device, Timestamp::from_ms(u64::MAX))
+}
+
+/// A device has no mailbox any more at a relay that holds something for it: it goes out again, as it is, to those that the
+/// device has.
+pub(super) fn not_fetched(
+    ctx: &mut Context<'_>,
+    device: &DeviceId,
+    relay: &RelayId,
+) -> Result<(), StoreError> {
+    let pending = OutboxState::Pending { attempts: 0, not_before: ctx.now };
+    let mut after_id = 0;
+    loop {
+        let page = ctx.tx.outbox_to(device, after_id, PAGE)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after_id = last.0.id;
+        for (head, state) in page {
+            if matches!(state, OutboxState::Custody { relay: custodian, .. } if custodian == *relay) {
+                ctx.tx.set_outbox_recipients(head.id, &[(*device, pending)])?;
+                ctx.agenda.publish = true;
+            }
+        }
+    }
 }
 
 /// Whether some message in the outbox is so far on its way to a device.

@@ -9,6 +9,7 @@ use undertone_protocol::ids::{DeviceId, EntryId, Handle, UserId};
 use undertone_protocol::keys::{DeliveryGrant, DeviceList, Name};
 use undertone_protocol::limits::{ACCOUNT_ADDRESSES_MAX, ENTRY_HEADS_MAX};
 
+use super::addresses::Changes;
 use super::agenda::Side;
 use super::context::Context;
 use super::{
@@ -224,8 +225,8 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
     if token_changed && is_void {
         contact.former_tokens.push(former);
     }
-    let renewed = take_addresses(&mut contact, &record);
-    let moved = !renewed.is_empty();
+    let changes = take_addresses(&mut contact, &record);
+    let moved = changes.any;
     // A stranger must not make this device dial relays of their choice.
     if moved && matches!(target, ContactState::Requesting | ContactState::Accepted) {
         ctx.agenda.fetch.insert(record.user);
@@ -244,7 +245,7 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
         introductions::answer(ctx, &mut contact);
     }
     if moved && contact.state == ContactState::Accepted {
-        introductions::tokens_renewed(ctx, &mut contact, &renewed)?;
+        introductions::moved(ctx, &mut contact, &changes)?;
     }
     ctx.tx.put_contact(&contact)?;
     Ok(is_void)
@@ -287,9 +288,8 @@ const fn before(target: ContactState) -> ContactState {
     }
 }
 
-/// Takes the addresses of devices that did not speak for themselves here. Gives those whose mailboxes or tokens
-/// changed.
-fn take_addresses(contact: &mut Contact, record: &AccountRecord) -> Vec<DeviceId> {
+/// Takes the addresses of devices that did not speak for themselves here. Gives what became of their mailboxes.
+fn take_addresses(contact: &mut Contact, record: &AccountRecord) -> Changes {
     let introduced: Vec<DeviceId> = contact.introduced.iter().map(|(device, _)| *device).collect();
     let list = contact.device_list.clone();
     let is_revoked = |device: &DeviceId| list.as_ref().is_some_and(|list| list.has_revoked(device));

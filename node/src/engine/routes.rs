@@ -54,6 +54,15 @@ pub(super) fn grants_of(
     Ok(grants)
 }
 
+/// All of a user's mailboxes that are known, whatever the tokens are for.
+pub(super) fn all_of(ctx: &Context<'_>, user: &UserId) -> Result<Vec<DeliveryGrant>, StoreError> {
+    let mut grants = ctx.tx.contact(user)?.map(|contact| contact.grants).unwrap_or_default();
+    for group in ctx.tx.groups_of(user)? {
+        grants.extend(ctx.tx.member(&group, user)?.map(|member| member.grants).unwrap_or_default());
+    }
+    Ok(grants)
+}
+
 /// Adds the mailboxes of devices of which there is none yet.
 fn extend(grants: &mut Vec<DeliveryGrant>, others: Vec<DeliveryGrant>) {
     let known: BTreeSet<DeviceId> = grants.iter().map(|grant| grant.device).collect();

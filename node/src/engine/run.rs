@@ -16,8 +16,9 @@ use super::publish::{self, Walk};
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
-    acknowledging, bundles, checkpoints, commands, forks, frames, groups, healing, history, home, inbox,
-    introductions, keys, linking, losses, own_list, receipts, records, resend, sealing, sweep, vanishing,
+    acknowledging, bundles, checkpoints, commands, custodians, forks, frames, groups, healing, history, home,
+    inbox, introductions, keys, linking, losses, own_list, receipts, records, relays, resend, sealing, sweep,
+    vanishing,
 };
 use crate::event::Event;
 use crate::store::{Contact, ContactState, NodeTx, StoreError};
@@ -204,6 +205,11 @@ impl Engine {
         home::upkeep(&mut ctx, links, out)?;
         checkpoints::put_due(&mut ctx, links, out)?;
         bundles::fetch_due(&mut ctx, links, fetches, out)?;
+        if sweep {
+            relays::sweep(&mut ctx, links, out)?;
+            custodians::look(&mut ctx, links)?;
+        }
+        custodians::due(&mut ctx, links)?;
         publish::publish(&mut ctx, links, walk, out)?;
         inbox::acknowledge(&mut ctx, links, out)?;
         waiters.check(&mut ctx, links, out)?;
@@ -247,6 +253,7 @@ impl Engine {
             .chain(compare)
             .chain(self.agenda.retry_again.values().map(|(_, at)| *at))
             .chain(self.agenda.receipts_at)
+            .chain(self.agenda.custodians_at)
             .chain(self.agenda.renamed.values().copied())
             .chain(self.agenda.seek.values().map(|(at, _)| *at))
             .chain(groups::next_deadline(&self.agenda.updates, &self.agenda.updated))

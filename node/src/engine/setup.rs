@@ -1,14 +1,15 @@
 use rand_chacha::ChaCha20Rng;
 use undertone_protocol::crypto::{Crypto, CryptoError};
-use undertone_protocol::ids::{Handle, Locator, MailboxId, Secret};
+use undertone_protocol::ids::{Handle, Secret};
 use undertone_protocol::keys::{
     Certificate, DeviceKey, DeviceList, IdentityKey, ListedDevice, Name, RecoveryPhrase, RecoveryPhraseError,
     RelayAddress,
 };
 use undertone_protocol::time::Timestamp;
 
+use super::home::new_mailbox;
 use super::own;
-use crate::store::{Account, HomeRelay, NodeTx, Received, StoreError};
+use crate::store::{Account, NodeTx, StoreError};
 
 /// What a new account is made of.
 #[derive(Debug, Clone)]
@@ -90,26 +91,9 @@ pub fn create_account(
         certificate,
     })?;
     for (address, priority) in new.relays.into_iter().zip(0..) {
-        tx.put_home_relay(&home_relay(rng, address, priority))?;
+        tx.put_home_relay(&new_mailbox(rng, address, priority))?;
     }
     Ok(matches!(new.origin, Origin::New).then_some(phrase))
-}
-
-/// Nothing is reused from one relay to another.
-fn home_relay(rng: &mut ChaCha20Rng, address: RelayAddress, priority: u32) -> HomeRelay {
-    HomeRelay {
-        address,
-        priority,
-        mailbox: MailboxId::random(rng),
-        secret: Secret::random(rng),
-        epoch: 1,
-        generation: None,
-        locator: Locator::random(rng),
-        bundle_stored: false,
-        prekey_batch: 0,
-        prekeys_unconfirmed: Vec::new(),
-        received: [Received::default(), Received::default()],
-    }
 }
 
 fn damaged(error: CryptoError) -> StoreError {

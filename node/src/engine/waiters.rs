@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, Handle, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, Handle, RelayId, UserId};
+use undertone_protocol::limits::INVITATION_RELAYS_MAX;
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
 use super::links::Links;
 use super::types::{Notice, Outputs};
-use super::{changes, own, views, warnings};
+use super::{changes, home, own, relays, views, warnings};
 use crate::command::{
     CommandError, CommandId, CountView, DeviceCodeView, ErrorKind, GroupView, InvitationView, Response,
 };
@@ -38,6 +39,8 @@ pub(super) enum Condition {
     Linked { device: DeviceId },
     /// Acknowledgements of a conversation, and messages to it, are at a relay.
     Flushed { conversation: ConversationId, view: CountView },
+    /// A home relay that was added is ready, and everybody was told of what is new of home relays.
+    Relays { relay: Option<RelayId> },
     /// What was changed of a group is at a relay, for all who can be reached.
     Told { group: ConversationId, view: Box<GroupView> },
 }
@@ -107,11 +110,12 @@ fn answer(
         }
         Condition::Invited { handle, view } => {
             let invitation = ctx.tx.invitation(handle)?;
-            let homes = ctx.tx.home_relays()?;
+            let homes = home::offered(ctx)?;
             // One relay that knows it, and has the bundle, is enough to answer it.
             let ready = invitation.is_some_and(|invitation| {
                 homes
                     .iter()
+                    .take(INVITATION_RELAYS_MAX)
                     .any(|home| home.bundle_stored && !invitation.unconfirmed.contains(&home.address.relay))
             });
             let problem = home_problem(links).filter(|_| !ready);
@@ -138,6 +142,11 @@ fn answer(
                 return Ok(Some(Err(error)));
             }
             Ok((there || over).then_some(Ok(Response::Device(view))))
+        }
+        Condition::Relays { relay } => {
+            let added = relay.as_ref().map(|relay| ctx.tx.home_relay(relay)).transpose()?.flatten();
+            let ready = added.is_none_or(|home| home.announced) && relays::untold(ctx)? == 0;
+            Ok(if ready || over { Some(Ok(Response::Relays(relays::views(ctx, links)?))) } else { None })
         }
         Condition::Introduced { user, into } => introduced(ctx, user, into.as_ref(), over),
         Condition::Flushed { conversation, view } => {

@@ -17,7 +17,7 @@ pub use records::{
     Account, Acknowledged, AcknowledgedBy, Block, Contact, ContactState, Cut, CutReason, Delivery, Failure,
     Fault, Gap, Group, HomeRelay, Member, OlmSession, OutboxCounts, OutboxHead, OutboxItem, OutboxRecipient,
     OutboxState, OwnReceipts, PeerDevice, PendingItem, PendingRecipient, Purpose, Quarantined, Received,
-    ReceiverKey, Revocation, SenderKey, Standing, StoredEntry, StoredInvitation, SupersededKey,
+    ReceiverKey, Retired, Revocation, SenderKey, Standing, StoredEntry, StoredInvitation, SupersededKey,
 };
 pub use sqlite::{OpenError, SqliteStore};
 pub use transaction::{

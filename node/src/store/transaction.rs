@@ -41,6 +41,8 @@ pub trait AccountTx {
     fn home_relay(&self, relay: &RelayId) -> Result<Option<HomeRelay>, StoreError>;
     /// Keeps a home relay.
     fn put_home_relay(&mut self, relay: &HomeRelay) -> Result<(), StoreError>;
+    /// Forgets a home relay.
+    fn delete_home_relay(&mut self, relay: &RelayId) -> Result<(), StoreError>;
 }
 
 /// Contacts, their devices, invitations, and what was revoked.
@@ -434,6 +436,8 @@ pub trait OutboxTx {
     /// Items whose latest custody ended before `moment`, of the custodies for users of whom no device
     /// acknowledged ([`OutboxItem::custody_ends`]); the earliest first, ties by id, at most `limit`.
     fn outbox_expired(&self, moment: Timestamp, limit: usize) -> Result<Vec<OutboxItem>, StoreError>;
+    /// Which relays hold something for which devices, each once, by device, user and relay, at most `limit`.
+    fn outbox_custodians(&self, limit: usize) -> Result<Vec<(DeviceId, UserId, RelayId)>, StoreError>;
     /// Takes an item out.
     fn delete_outbox(&mut self, id: u64) -> Result<(), StoreError>;
     /// The number of the last item that was ever put; 0: none was.

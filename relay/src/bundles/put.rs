@@ -5,12 +5,13 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, RefusalCode};
 
 use super::record::{self, BundleRecord, blob_key, prekey_key};
+use super::sweep;
 use crate::answer::{Failed, Refused};
 use crate::limits::Limits;
 use crate::store::owner::{self, Owner};
 use crate::store::{Overlay, Store, usage};
 
-/// Stores a bundle, or replaces it; prekeys stay.
+/// Stores a bundle, or replaces it; prekeys stay. An empty one is none: what is there is removed, with its prekeys.
 pub(crate) fn put_bundle<S: Store + ?Sized>(
     tx: &mut Overlay<'_, S>,
     device: &DeviceId,
@@ -19,9 +20,6 @@ pub(crate) fn put_bundle<S: Store + ?Sized>(
     now: Timestamp,
 ) -> Result<(), Failed> {
     let locator = Locator::from_slice(&asked.locator)?;
-    if asked.bundle.is_empty() {
-        return Err(Refused::malformed("an empty bundle").into());
-    }
     if asked.bundle.len() > BUNDLE_BYTES_MAX {
         return Err(Refused::limit(format!("a bundle has at most {BUNDLE_BYTES_MAX} bytes")).into());
     }
@@ -29,6 +27,10 @@ pub(crate) fn put_bundle<S: Store + ?Sized>(
     let owner = Owner::of(device);
     let (mut record, before) = match known {
         Some(known) if !owner.is(&known.owner) => return Err(not_owner().into()),
+        _ if asked.bundle.is_empty() => {
+            sweep::remove(tx, &locator)?;
+            return Ok(());
+        }
         Some(known) => {
             let before = known.disk_bytes();
             (known, before)

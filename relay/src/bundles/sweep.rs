@@ -30,7 +30,11 @@ pub(crate) fn sweep<S: Store + ?Sized>(
     Ok((swept, more))
 }
 
-fn remove<S: Store + ?Sized>(tx: &mut Overlay<'_, S>, locator: &Locator) -> Result<bool, StoreError> {
+/// Removes a bundle with its prekeys, if it is there.
+pub(super) fn remove<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    locator: &Locator,
+) -> Result<bool, StoreError> {
     let Some(found) = record::read(tx, locator)? else { return Ok(false) };
     let prekeys = Table::Prekey.key().part(locator.as_bytes());
     let end = prekeys.after_prefix();

@@ -156,7 +156,7 @@ impl Relay {
             }
             Body::PutBundle(asked) => {
                 bundles::put_bundle(tx, &device, &asked, &self.limits, now)?;
-                self.metrics.bundles_stored += 1;
+                self.metrics.bundles_stored += u64::from(!asked.bundle.is_empty());
                 done
             }
             Body::PutPrekeys(asked) => {

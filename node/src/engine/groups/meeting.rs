@@ -16,7 +16,7 @@ use undertone_protocol::wire::pairwise::Body;
 
 use super::let_in::did_let_in;
 use super::{rounds, views};
-use crate::engine::addresses;
+use crate::engine::addresses::{self, Changes};
 use crate::engine::circle::{Circle, name_of};
 use crate::engine::clock;
 use crate::engine::context::Context;
@@ -221,10 +221,14 @@ pub(in crate::engine) fn admit(
     member.introduced.sort_unstable();
     let grants: Vec<_> = fields.grants.iter().filter(|grant| grant.device == device).cloned().collect();
     let changed = !grants.iter().all(|grant| member.grants.contains(grant));
+    let Changes { gone, .. } = Changes::of(&member.grants, &grants);
+    for (device, relay) in &gone {
+        outgoing::not_fetched(ctx, device, relay)?;
+    }
     member.grants.retain(|grant| grant.device != device);
     member.grants.extend(grants);
     // One that speaks for the first time may not know how to reach this one.
-    member.introduction_due |= is_first;
+    member.introduction_due |= is_first || !gone.is_empty();
     ctx.tx.put_member(&member)?;
     ctx.agenda.meet.insert((*group, user));
     ctx.agenda.publish = true;
@@ -290,7 +294,7 @@ pub(super) fn new_member(ctx: &mut Context<'_>, group: ConversationId, user: Use
 pub(in crate::engine) fn introduce_again(
     ctx: &mut Context<'_>,
     user: &UserId,
-    devices: &[DeviceId],
+    devices: &BTreeSet<DeviceId>,
 ) -> Result<(), StoreError> {
     for group in ctx.tx.groups_of(user)? {
         let Some(mut member) = ctx.tx.member(&group, user)?.filter(Member::is_in) else { continue };

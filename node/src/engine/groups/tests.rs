@@ -377,7 +377,7 @@ fn who_says_anew_how_to_reach_them_is_told_of_common_groups() {
         let group = club(ctx, 1..3);
         gives(ctx, &group, 1, 7);
         ctx.agenda.updates.clear();
-        introduce_again(ctx, &identity(1).user(), &[device(1).device()]).unwrap();
+        introduce_again(ctx, &identity(1).user(), &[device(1).device()].into()).unwrap();
         assert_eq!(told(ctx, &group), [device(1).device()]);
     });
 }

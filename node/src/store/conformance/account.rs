@@ -47,6 +47,23 @@ pub(super) fn home_relays_come_by_priority_then_key() -> Case {
     }
 }
 
+pub(super) fn a_home_relay_is_forgotten() -> Case {
+    Case {
+        fill: |tx| {
+            for n in 0..4 {
+                tx.put_home_relay(&home_relay(n, 1)).unwrap();
+            }
+            for n in [1, 1, 9] {
+                tx.delete_home_relay(&relay(n)).unwrap();
+            }
+        },
+        check: |tx| {
+            assert_eq!(tx.home_relay(&relay(1)).unwrap(), None);
+            assert_eq!(tx.home_relays().unwrap(), [0, 2, 3].map(|n| home_relay(n, 1)));
+        },
+    }
+}
+
 pub(super) fn a_home_relay_is_replaced() -> Case {
     Case {
         fill: |tx| {

@@ -33,6 +33,8 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
         outbox_heads(1, 2);
         outbox_expired(t(5), ALL);
         outbox_expired(t(u64::MAX), 2);
+        outbox_custodians(ALL);
+        outbox_custodians(2);
         contacts_called("ada");
         contacts_called("zoe");
         expired(t(2), ALL);

@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 
 use crate::store::{
     Account, Block, Contact, ContactState, Fault, Group, HomeRelay, Member, OlmSession, PeerDevice, Received,
-    ReceiverKey, Revocation, SenderKey, Standing, StoredInvitation, SupersededKey,
+    ReceiverKey, Retired, Revocation, SenderKey, Standing, StoredInvitation, SupersededKey,
 };
 
 pub(super) use super::log_fixtures::*;
@@ -152,6 +152,8 @@ pub(super) fn home_relay(n: u8, priority: u32) -> HomeRelay {
             Received { through: 7, ranges },
             Received { through: u64::from(priority), ranges: vec![] },
         ],
+        announced: n != 3,
+        retired: (n == 2).then(|| Retired { since: t(7), untold: t(u64::MAX) }),
     }
 }
 

@@ -112,6 +112,7 @@ cases! {
     account::a_code_that_waits_is_kept,
     account::home_relays_come_by_priority_then_key,
     account::a_home_relay_is_replaced,
+    account::a_home_relay_is_forgotten,
     people::contacts_come_by_name_letter_case_aside,
     people::a_contact_keeps_all_its_fields,
     people::a_device_is_found_by_its_id,

@@ -53,6 +53,7 @@ impl Operation {
         match self.method {
             0 => tx.put_account(&account(a))?,
             1 => tx.put_olm_account(&AccountState::from_bytes(state_bytes(a)))?,
+            2 if c == 0 => tx.delete_home_relay(&relay(a))?,
             2 => tx.put_home_relay(&home_relay(a, b.into()))?,
             3 => {
                 let (asks_by, join_by) = ((a == 1).then(|| handle(7)), (a == 2).then(|| handle(8)));

@@ -11,7 +11,8 @@ use undertone_protocol::receipts::Tick;
 use super::compare::assert_same;
 use super::fixtures::*;
 use crate::store::{
-    Contact, CutReason, MemoryStore, NodeStore, NodeTx, OutboxState, Purpose, SqliteStore, StoreError,
+    Contact, CutReason, HomeRelay, MemoryStore, NodeStore, NodeTx, OutboxState, Purpose, SqliteStore,
+    StoreError,
 };
 
 #[test]
@@ -140,7 +141,9 @@ fn fill(tx: &mut dyn NodeTx) {
     tx.put_account(&crate::store::Account { fault: None, ..account(2) }).unwrap();
     tx.put_olm_account(&AccountState::from_bytes(state_bytes(1))).unwrap();
     for n in 0..COUNT {
-        tx.put_home_relay(&home_relay(n, (9 - n).into())).unwrap();
+        // To add and give up relays came with schema 5.
+        let home = HomeRelay { announced: true, retired: None, ..home_relay(n, (9 - n).into()) };
+        tx.put_home_relay(&home).unwrap();
         tx.put_contact(&contact(n, ["ada", "Bob", "eve", "Zoe"][usize::from(n)])).unwrap();
         tx.put_peer_device(&peer_device(n)).unwrap();
         tx.put_invitation(&invitation(n, n.into())).unwrap();

@@ -38,4 +38,9 @@ impl AccountTx for Tables {
         self.home_relays.put(relay.address.relay, relay.clone());
         Ok(())
     }
+
+    fn delete_home_relay(&mut self, relay: &RelayId) -> Result<(), StoreError> {
+        self.home_relays.remove(relay);
+        Ok(())
+    }
 }

@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use undertone_protocol::ids::DeviceId;
+use undertone_protocol::ids::{DeviceId, RelayId, UserId};
 use undertone_protocol::time::Timestamp;
 
 use super::table::all;
@@ -75,6 +75,17 @@ impl OutboxTx for Tables {
     ) -> Result<Vec<(OutboxHead, OutboxState)>, StoreError> {
         let rows = self.outbox.iter().filter(|(id, _)| **id > after_id);
         Ok(rows.filter_map(|(_, item)| on_its_way(item, device)).take(limit).collect())
+    }
+
+    fn outbox_custodians(&self, limit: usize) -> Result<Vec<(DeviceId, UserId, RelayId)>, StoreError> {
+        let recipients = self.outbox.iter().flat_map(|(_, item)| &item.recipients);
+        let custodians: BTreeSet<_> = recipients
+            .filter_map(|recipient| match recipient.state {
+                OutboxState::Custody { relay, .. } => Some((recipient.device, recipient.user, relay)),
+                _ => None,
+            })
+            .collect();
+        Ok(custodians.into_iter().take(limit).collect())
     }
 
     fn outbox_of(&self, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {

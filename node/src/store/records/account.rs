@@ -77,6 +77,26 @@ pub struct HomeRelay {
     pub prekeys_unconfirmed: Vec<Bytes>,
     /// What was received and committed, for classes 0 and 1.
     pub received: [Received; 2],
+    /// Whether others are told of it: one that is added later has to have a mailbox and the bundle first.
+    pub announced: bool,
+    /// Whether the user gave it up; `None`: it stays.
+    pub retired: Option<Retired>,
+}
+
+impl HomeRelay {
+    /// Whether it is there to stay.
+    pub const fn stays(&self) -> bool {
+        self.retired.is_none()
+    }
+}
+
+/// A home relay that the user gave up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retired {
+    /// When.
+    pub since: Timestamp,
+    /// When somebody was last not told of it.
+    pub untold: Timestamp,
 }
 
 /// What was received of one class of a mailbox.

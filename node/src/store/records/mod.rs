@@ -9,7 +9,7 @@ mod outbox;
 mod people;
 mod receipts;
 
-pub use account::{Account, Fault, HomeRelay, Received, SupersededKey};
+pub use account::{Account, Fault, HomeRelay, Received, Retired, SupersededKey};
 pub use encryption::{OlmSession, ReceiverKey, SenderKey};
 pub use groups::{Group, Member, Standing};
 pub use inbox::Quarantined;

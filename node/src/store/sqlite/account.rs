@@ -1,4 +1,5 @@
 use prost::Message;
+use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 use undertone_protocol::crypto::AccountState;
 use undertone_protocol::ids::RelayId;
@@ -9,7 +10,7 @@ use super::columns::{
     all, damaged, get_id, get_id_opt, get_int, get_message, get_ms, get_packed, get_ranges, get_secret,
     get_signed, int, ms, one, pack, pack_ranges, run, signed,
 };
-use crate::store::{Account, AccountTx, Fault, HomeRelay, Received, StoreError, SupersededKey};
+use crate::store::{Account, AccountTx, Fault, HomeRelay, Received, Retired, StoreError, SupersededKey};
 
 const ACCOUNT: &str = "account";
 const HOME_RELAY: &str = "home relay";
@@ -41,6 +42,11 @@ impl AccountTx for SqliteTx<'_> {
 
     fn put_home_relay(&mut self, relay: &HomeRelay) -> Result<(), StoreError> {
         put_home_relay(self.connection, relay)
+    }
+
+    fn delete_home_relay(&mut self, relay: &RelayId) -> Result<(), StoreError> {
+        run(self.connection, "DELETE FROM home_relays WHERE relay = ?", [relay.as_bytes()])?;
+        Ok(())
     }
 }
 
@@ -133,7 +139,8 @@ fn put_olm_account(connection: &Connection, state: &AccountState) -> Result<(), 
 }
 
 const SELECT_HOME_RELAY: &str = "SELECT address, priority, mailbox, secret, epoch, generation, locator, \
-     bundle_stored, prekey_batch, prekeys_unconfirmed, through_0, ranges_0, through_1, ranges_1 FROM home_relays";
+     bundle_stored, prekey_batch, prekeys_unconfirmed, through_0, ranges_0, through_1, ranges_1, announced, retired, untold \
+     FROM home_relays";
 
 fn home_relays(connection: &Connection) -> Result<Vec<HomeRelay>, StoreError> {
     all(connection, &format!("{SELECT_HOME_RELAY} ORDER BY priority, relay"), [], read_home_relay)
@@ -146,7 +153,8 @@ fn home_relay(connection: &Connection, relay: &RelayId) -> Result<Option<HomeRel
 fn put_home_relay(connection: &Connection, relay: &HomeRelay) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO home_relays (relay, address, priority, mailbox, secret, epoch, generation, \
                locator, bundle_stored, prekey_batch, prekeys_unconfirmed, through_0, ranges_0, through_1, \
-               ranges_1) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               ranges_1, announced, retired, untold) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let [messages, acknowledgements] = &relay.received;
     run(
         connection,
@@ -167,6 +175,9 @@ fn put_home_relay(connection: &Connection, relay: &HomeRelay) -> Result<(), Stor
             *pack_ranges(&messages.ranges),
             int(acknowledgements.through),
             *pack_ranges(&acknowledgements.ranges),
+            relay.announced,
+            relay.retired.map(|retired| ms(retired.since)),
+            relay.retired.map(|retired| ms(retired.untold)),
         ],
     )?;
     Ok(())
@@ -186,7 +197,16 @@ fn read_home_relay(row: &Row<'_>) -> Result<HomeRelay, StoreError> {
         prekey_batch: get_int(row, 8)?,
         prekeys_unconfirmed: get_packed(row, 9, HOME_RELAY, Ok)?,
         received: [read_received(row, 10)?, read_received(row, 12)?],
+        announced: row.get(14)?,
+        retired: read_retired(row)?,
     })
+}
+
+fn read_retired(row: &Row<'_>) -> Result<Option<Retired>, StoreError> {
+    if row.get_ref(15)?.data_type() == Type::Null {
+        return Ok(None);
+    }
+    Ok(Some(Retired { since: get_ms(row, 15)?, untold: get_ms(row, 16)? }))
 }
 
 fn read_received(row: &Row<'_>, column: usize) -> Result<Received, StoreError> {

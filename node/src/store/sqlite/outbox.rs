@@ -1,5 +1,5 @@
 use rusqlite::{Connection, Params, Row, params};
-use undertone_protocol::ids::DeviceId;
+use undertone_protocol::ids::{DeviceId, RelayId, UserId};
 use undertone_protocol::time::Timestamp;
 
 use super::SqliteTx;
@@ -74,6 +74,10 @@ impl OutboxTx for SqliteTx<'_> {
             .into_iter()
             .map(|(id, state)| with_head(self.connection, id, state))
             .collect()
+    }
+
+    fn outbox_custodians(&self, at_most: usize) -> Result<Vec<(DeviceId, UserId, RelayId)>, StoreError> {
+        recipients::custodians(self.connection, at_most)
     }
 
     fn outbox_of(&self, purpose: &Purpose) -> Result<Vec<OutboxItem>, StoreError> {

@@ -2,7 +2,7 @@
 //! own user, the item's totals, and nothing else.
 
 use rusqlite::{Connection, Row, params};
-use undertone_protocol::ids::{DeviceId, UserId};
+use undertone_protocol::ids::{DeviceId, RelayId, UserId};
 use undertone_protocol::time::Timestamp;
 
 use super::columns::{all, damaged, exists, get_id, get_ms, limit, ms, one, run};
@@ -52,6 +52,18 @@ pub(super) fn pending(connection: &Connection, id: i64) -> Result<Vec<PendingRec
     all(connection, sql, [id], |row| {
         let (device, user) = (get_id(row, 0, RECIPIENT)?, get_id(row, 1, RECIPIENT)?);
         Ok(PendingRecipient { device, user, not_before: get_ms(row, 2)? })
+    })
+}
+
+/// Which relays hold something for which devices.
+pub(super) fn custodians(
+    connection: &Connection,
+    at_most: usize,
+) -> Result<Vec<(DeviceId, UserId, RelayId)>, StoreError> {
+    let sql = "SELECT DISTINCT device, user, relay FROM outbox_recipients INDEXED BY outbox_recipients_custody \
+               WHERE state = 1 ORDER BY device, user, relay LIMIT ?";
+    all(connection, sql, [limit(at_most)], |row| {
+        Ok((get_id(row, 0, RECIPIENT)?, get_id(row, 1, RECIPIENT)?, get_id(row, 2, RECIPIENT)?))
     })
 }
 

@@ -9,6 +9,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (2, include_str!("migration_2.sql")),
     (ANNOTATIONS_INDEXED, include_str!("migration_3.sql")),
     (4, include_str!("migration_4.sql")),
+    (5, include_str!("migration_5.sql")),
 ];
 const ANNOTATIONS_INDEXED: u32 = 3;
 

@@ -80,7 +80,6 @@ fn a_locator_has_one_owner() {
 #[test]
 fn bundles_are_bounded() {
     let mut world = World::ready(Limits { bundles_per_device_max: 2, ..Limits::default() });
-    assert_eq!(refusal(&world.send(A, put(1, b""))), RefusalCode::Malformed);
     assert_eq!(refusal(&world.send(A, put(1, &vec![0; BUNDLE_BYTES_MAX + 1]))), RefusalCode::Limit);
     world.send(A, put(1, &vec![0; BUNDLE_BYTES_MAX]));
     world.send(A, put(2, b"second"));
@@ -109,6 +108,27 @@ fn a_refused_batch_leaves_nothing_behind() {
     assert_eq!(refusal(&world.send(A, put(1, &[1; 800]))), RefusalCode::RetryAfter);
     assert_eq!((world.disk(), world.store.len()), (before, keys));
     assert_eq!(left(&world.send(A, prekeys(0, &[]))), (0, 0));
+}
+
+#[test]
+fn an_empty_bundle_takes_away_what_is_there() {
+    let mut world = World::ready(Limits { bundles_per_device_max: 1, ..Limits::default() });
+    world.register(B, 2, 1);
+    let keys = world.store.len();
+    world.send(A, put(1, b"bundle"));
+    world.send(A, prekeys(1, &[b"k1", b"k2"]));
+    assert_eq!(refusal(&world.send(B, put(1, b""))), RefusalCode::NotOwner);
+    assert_eq!(get(&mut world, B), ("bundle".into(), "k1".into()));
+    // Once more changes nothing.
+    for _ in 0..2 {
+        assert_eq!(answer(&world.send(A, put(1, b""))), Body::Done(wire::Done {}));
+        let gone = Body::GetBundle(wire::GetBundle { locator: locator(1) });
+        assert_eq!(refusal(&world.send(B, gone)), RefusalCode::Unknown);
+    }
+    assert_eq!(refusal(&world.send(A, prekeys(2, &[b"k3"]))), RefusalCode::Unknown);
+    assert_eq!(world.relay.metrics().bundles_stored, 1);
+    assert_eq!((world.disk(), world.store.len()), (0, keys));
+    assert_eq!(answer(&world.send(A, put(2, b"another"))), Body::Done(wire::Done {}), "it counts no more");
 }
 
 #[test]

@@ -1,0 +1,285 @@
+use std::time::Duration;
+
+use undertone_protocol::ids::{DeviceId, Generation, Handle, UserId};
+use undertone_protocol::keys::{DeviceKey, Name};
+use undertone_transport::RelayAddress as KeyedAddress;
+
+use super::super::answers::Reply;
+use super::super::home::offered;
+use super::super::relay_commands;
+use super::super::tests::{START, on_a_device};
+use super::super::types::NetOutput;
+use super::*;
+use crate::command::ErrorKind;
+use crate::store::Contact;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn key(n: u8) -> RelayId {
+    RelayId::new(*DeviceKey::from_seed(&Secret::new([n; 32])).device().as_bytes())
+}
+
+fn address_at(n: u8, at: &str) -> Vec<String> {
+    vec![KeyedAddress { relay: key(n), address: at.parse().unwrap() }.to_string()]
+}
+
+fn address(n: u8) -> Vec<String> {
+    address_at(n, "/ip4/127.0.0.1/tcp/4000")
+}
+
+fn links(ctx: &mut Context<'_>) -> Links {
+    let mut links = Links::new(ctx.rng);
+    for home in ctx.tx.home_relays().unwrap() {
+        links.want(&home.address, true, START);
+    }
+    links
+}
+
+/// The relay of a new device.
+fn first(ctx: &Context<'_>) -> RelayId {
+    ctx.tx.home_relays().unwrap()[0].address.relay
+}
+
+fn friend(ctx: &mut Context<'_>) -> UserId {
+    let user = UserId::new([7; 32]);
+    let contact =
+        Contact::new(user, Name::new("Bob").unwrap(), ContactState::Accepted, Handle::new([7; 8]), START);
+    ctx.tx.put_contact(&contact).unwrap();
+    user
+}
+
+fn is_due(ctx: &Context<'_>, user: &UserId) -> bool {
+    ctx.tx.contact(user).unwrap().unwrap().introduction_due
+}
+
+/// The friend was told.
+fn told(ctx: &mut Context<'_>, user: &UserId) {
+    let contact = ctx.tx.contact(user).unwrap().unwrap();
+    ctx.tx.put_contact(&Contact { introduction_due: false, ..contact }).unwrap();
+}
+
+fn offers(ctx: &Context<'_>) -> Vec<RelayId> {
+    offered(ctx).unwrap().iter().map(|home| home.address.relay).collect()
+}
+
+fn add(ctx: &mut Context<'_>, links: &mut Links, n: u8) {
+    assert!(matches!(relay_commands::add(ctx, links, &address(n), None), Ok(Ok(Reply::Later(_)))));
+}
+
+fn refusal(answer: Result<Result<Reply, crate::command::CommandError>, StoreError>) -> ErrorKind {
+    match answer.unwrap() {
+        Err(error) => error.kind,
+        Ok(_) => panic!("it was carried out"),
+    }
+}
+
+#[test]
+fn nobody_is_told_of_a_relay_before_it_has_the_bundle() {
+    on_a_device(|ctx| {
+        let (mut links, user) = (links(ctx), friend(ctx));
+        let first = first(ctx);
+        add(ctx, &mut links, 0);
+        assert!(links.get(&key(0)).is_some_and(|link| link.home));
+        assert_eq!(offers(ctx), [first]);
+        assert!(!is_due(ctx, &user));
+        let added = ctx.tx.home_relay(&key(0)).unwrap().unwrap();
+        let before = ctx.tx.home_relay(&first).unwrap().unwrap();
+        assert!(added.mailbox != before.mailbox && added.secret != before.secret);
+        assert!(added.locator != before.locator && added.priority > before.priority);
+        bundle_stored(ctx, &key(0)).unwrap();
+        assert_eq!(offers(ctx), [first, key(0)]);
+        assert!(is_due(ctx, &user));
+        // That the bundle is stored again is no news.
+        told(ctx, &user);
+        bundle_stored(ctx, &key(0)).unwrap();
+        assert!(!is_due(ctx, &user));
+    });
+}
+
+#[test]
+fn those_that_are_given_up_serve_until_another_one_is_ready() {
+    on_a_device(|ctx| {
+        let (mut links, user) = (links(ctx), friend(ctx));
+        let (first, mut out) = (first(ctx), Outputs::default());
+        relay_commands::move_to(ctx, &mut links, &address(0), &mut out).unwrap().map(drop).unwrap();
+        assert_eq!(offers(ctx), [first]);
+        assert!(!is_due(ctx, &user));
+        // However long that takes.
+        ctx.now = START.after(DAY * 90);
+        sweep(ctx, &mut links, &mut out).unwrap();
+        assert_eq!(offers(ctx), [first]);
+        bundle_stored(ctx, &key(0)).unwrap();
+        assert_eq!(offers(ctx), [key(0)]);
+        assert!(is_due(ctx, &user));
+        // Another one in its place before it was ready: nobody ever heard of it.
+        relay_commands::move_to(ctx, &mut links, &address(1), &mut out).unwrap().map(drop).unwrap();
+        relay_commands::move_to(ctx, &mut links, &address(2), &mut out).unwrap().map(drop).unwrap();
+        assert_eq!(ctx.tx.home_relay(&key(1)).unwrap(), None);
+        assert!(links.get(&key(1)).is_none());
+        assert_eq!(offers(ctx), [first, key(0)]);
+    });
+}
+
+#[test]
+fn one_that_was_given_up_ends_two_weeks_after_the_last_contact_was_told() {
+    on_a_device(|ctx| {
+        let (mut links, user) = (links(ctx), friend(ctx));
+        let (first, mut out) = (first(ctx), Outputs::default());
+        add(ctx, &mut links, 0);
+        bundle_stored(ctx, &key(0)).unwrap();
+        told(ctx, &user);
+        relay_commands::remove(ctx, &mut links, &first.to_hex()[..8], &mut out).unwrap().map(drop).unwrap();
+        assert_eq!(offers(ctx), [key(0)]);
+        assert!(is_due(ctx, &user));
+        let is_there = |ctx: &mut Context<'_>, links: &mut Links, days: u32| {
+            ctx.now = START.after(DAY * days);
+            sweep(ctx, links, &mut Outputs::default()).unwrap();
+            ctx.tx.home_relay(&first).unwrap().is_some()
+        };
+        assert!(is_there(ctx, &mut links, 10));
+        told(ctx, &user);
+        assert!(is_there(ctx, &mut links, 23));
+        assert!(!is_there(ctx, &mut links, 24));
+        assert!(links.get(&first).is_none());
+    });
+}
+
+/// Or it would be kept for ever, as somebody's device never comes back.
+#[test]
+fn nobody_who_can_not_be_told_keeps_a_relay() {
+    on_a_device(|ctx| {
+        let mut links = links(ctx);
+        friend(ctx);
+        let (first, mut out) = (first(ctx), Outputs::default());
+        add(ctx, &mut links, 0);
+        bundle_stored(ctx, &key(0)).unwrap();
+        relay_commands::remove(ctx, &mut links, &first.to_hex(), &mut out).unwrap().map(drop).unwrap();
+        for day in 1..=36 {
+            ctx.now = START.after(DAY * day);
+            sweep(ctx, &mut links, &mut out).unwrap();
+            assert_eq!(ctx.tx.home_relay(&first).unwrap().is_some(), day < 34, "day {day}");
+        }
+    });
+}
+
+#[test]
+fn one_that_answers_is_cleared_before_it_is_forgotten() {
+    on_a_device(|ctx| {
+        let mut links = links(ctx);
+        let (first, mut out) = (first(ctx), Outputs::default());
+        add(ctx, &mut links, 0);
+        bundle_stored(ctx, &key(0)).unwrap();
+        relay_commands::remove(ctx, &mut links, &first.to_hex(), &mut out).unwrap().map(drop).unwrap();
+        let mut home = ctx.tx.home_relay(&first).unwrap().unwrap();
+        home.generation = Some(Generation::new([1; 8]));
+        ctx.tx.put_home_relay(&home).unwrap();
+        ctx.now = START.after(DAY * 15);
+        links.up(&first, ctx.now, &mut out);
+        assert!(links.get_mut(&first).unwrap().greeted(ctx.now));
+        let asked = |ctx: &mut Context<'_>, links: &mut Links| {
+            let mut out = Outputs::default();
+            sweep(ctx, links, &mut out).unwrap();
+            let frames = out.net.into_iter().filter_map(|output| match output {
+                NetOutput::Send { frame, .. } => frame.body,
+                _ => None,
+            });
+            frames.collect::<Vec<_>>()
+        };
+        let frames = asked(ctx, &mut links);
+        assert!(matches!(&frames[..], [Body::Register(shut), Body::PutBundle(put)]
+            if shut.epoch == home.epoch + 1 && shut.secret != home.secret.expose()[..] && put.bundle.is_empty()));
+        assert!(asked(ctx, &mut links).is_empty(), "once");
+        assert!(ctx.tx.home_relay(&first).unwrap().is_some());
+        forget(ctx, &mut links, &first, &mut out).unwrap();
+        assert_eq!(ctx.tx.home_relays().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn what_can_not_be_done_is_refused() {
+    on_a_device(|ctx| {
+        let mut links = links(ctx);
+        let (first, mut out) = (first(ctx), Outputs::default());
+        let name = first.to_hex();
+        assert_eq!(refusal(relay_commands::remove(ctx, &mut links, &name, &mut out)), ErrorKind::Conflict);
+        assert_eq!(
+            refusal(relay_commands::remove(ctx, &mut links, &name[..5], &mut out)),
+            ErrorKind::Unknown
+        );
+        assert_eq!(
+            refusal(relay_commands::remove(ctx, &mut links, "00000000", &mut out)),
+            ErrorKind::Unknown
+        );
+        let no_key = ["/ip4/127.0.0.1/tcp/1".to_owned()];
+        assert_eq!(refusal(relay_commands::add(ctx, &mut links, &no_key, None)), ErrorKind::Invalid);
+        let two = [address(0), address(1)].concat();
+        assert_eq!(refusal(relay_commands::add(ctx, &mut links, &two, None)), ErrorKind::Invalid);
+        add(ctx, &mut links, 0);
+        assert_eq!(refusal(relay_commands::add(ctx, &mut links, &address(0), None)), ErrorKind::Conflict);
+        for n in 0..6 {
+            let addresses = vec!["/ip4/127.0.0.1/tcp/1".to_owned()];
+            let relay = RelayAddress { relay: RelayId::new([100 + n; 32]), addresses };
+            super::add(ctx, &mut links, relay, None).unwrap();
+        }
+        assert_eq!(refusal(relay_commands::add(ctx, &mut links, &address(1), None)), ErrorKind::Limit);
+        // In the place of all others there is room for it.
+        relay_commands::move_to(ctx, &mut links, &address(1), &mut out).unwrap().map(drop).unwrap();
+        assert_eq!(
+            refusal(relay_commands::move_to(ctx, &mut links, &address(1), &mut out)),
+            ErrorKind::Conflict
+        );
+    });
+}
+
+#[test]
+fn one_that_comes_back_stays_and_one_that_moved_is_called_where_it_is() {
+    on_a_device(|ctx| {
+        let (mut links, user) = (links(ctx), friend(ctx));
+        let mut out = Outputs::default();
+        add(ctx, &mut links, 0);
+        bundle_stored(ctx, &key(0)).unwrap();
+        add(ctx, &mut links, 1);
+        bundle_stored(ctx, &key(1)).unwrap();
+        let name = address(0).remove(0);
+        relay_commands::remove(ctx, &mut links, &name, &mut out).unwrap().map(drop).unwrap();
+        assert!(!offers(ctx).contains(&key(0)));
+        told(ctx, &user);
+        let mailbox = ctx.tx.home_relay(&key(0)).unwrap().unwrap().mailbox;
+        let elsewhere = address_at(0, "/ip4/127.0.0.2/tcp/1");
+        relay_commands::add(ctx, &mut links, &elsewhere, Some(9)).unwrap().map(drop).unwrap();
+        let home = ctx.tx.home_relay(&key(0)).unwrap().unwrap();
+        assert!(home.stays() && home.mailbox == mailbox && home.priority == 9 && is_due(ctx, &user));
+        assert!(offers(ctx).contains(&key(0)));
+        assert_eq!(links.get(&key(0)).unwrap().address(), &home.address);
+        assert_eq!(home.address.addresses, ["/ip4/127.0.0.2/tcp/1"]);
+    });
+}
+
+#[test]
+fn what_a_relay_holds_where_there_is_no_mailbox_any_more_goes_out_again() {
+    use crate::store::{OutboxItem, OutboxRecipient, OutboxState};
+    on_a_device(|ctx| {
+        let (user, device) = (UserId::new([7; 32]), DeviceId::new([7; 32]));
+        let [gone, kept] = [1, 2].map(|n| RelayId::new([n; 32]));
+        let held = |relay: RelayId| OutboxState::Custody { relay, held_until: START.after(DAY) };
+        let states = [held(gone), held(kept), OutboxState::Acknowledged, OutboxState::Failed];
+        for state in states {
+            let item = OutboxItem {
+                id: 0,
+                group: 0,
+                purpose: Purpose::Introduction(user),
+                class: 0,
+                payload: Bytes::from_static(b"sealed"),
+                recipients: vec![OutboxRecipient { device, user, state }],
+                created: START,
+            };
+            ctx.tx.put_outbox(&item).unwrap();
+        }
+        super::super::outgoing::not_fetched(ctx, &device, &gone).unwrap();
+        let items = ctx.tx.outbox_to(&device, 0, 9).unwrap();
+        let after: Vec<_> = items.into_iter().map(|(_, state)| state).collect();
+        let pending = OutboxState::Pending { attempts: 0, not_before: START };
+        assert_eq!(after, [pending, held(kept), OutboxState::Acknowledged, OutboxState::Failed]);
+        assert!(ctx.agenda.publish);
+    });
+}

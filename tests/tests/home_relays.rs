@@ -1,0 +1,218 @@
+//! Home relays that come and go, with real processes.
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use undertone::command::{CountView, HomeRelayView, MessageView};
+use undertone_protocol::keys::Invitation;
+use undertone_tests::processes::{Person, Relay, Stage, until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-process");
+/// How soon something goes another way when a relay is gone.
+const SOON: Duration = Duration::from_secs(15);
+type Tested = anyhow::Result<()>;
+
+fn another(stage: &Stage) -> anyhow::Result<Relay> {
+    Relay::create(stage.program(), stage.dir().join("another"))
+}
+
+fn relays(person: &Person) -> anyhow::Result<Vec<HomeRelayView>> {
+    person.json(&["relay", "list"])
+}
+
+/// What each relay is, by what is left to do there; those that were given up are not waited for.
+fn until_done(person: &Person, states: &[&str]) -> Tested {
+    until(&format!("{}'s relays are {states:?}", person.name), || {
+        let relays = relays(person)?;
+        let is_done = |relay: &HomeRelayView| relay.state == "retiring" || relay.left.is_empty();
+        let found: Vec<_> = relays.iter().map(|relay| relay.state.clone()).collect();
+        Ok((found == states && relays.iter().all(is_done)).then_some(()))
+    })
+}
+
+/// Writes, and waits until it was read.
+fn write(from: &Person, to: &Person, text: &str) -> Tested {
+    let sent = from.send(&to.name, text)?;
+    from.until_state(&to.name, &sent.id, "delivered")?;
+    let _: CountView = to.json(&["read", &from.name])?;
+    from.until_state(&to.name, &sent.id, "read")
+}
+
+/// All of these texts, each once, in this order.
+fn shows(person: &Person, other: &Person, texts: &[&str]) -> Tested {
+    let whole = |history: &[MessageView]| history.len() >= texts.len();
+    let history = person.until_history(&other.name, "all is there", whole)?;
+    let found: Vec<_> = history.iter().map(|message| message.text.as_str()).collect();
+    ensure!(found == texts, "{} shows {found:?}", person.name);
+    Ok(())
+}
+
+#[test]
+fn who_moves_is_reached_where_they_moved_to() -> Tested {
+    let mut stage = Stage::new(PROGRAM)?;
+    let other = another(&stage)?;
+    let (alice, bob) = stage.friends("Alice", "Bob")?;
+    write(&alice, &bob, "before")?;
+    let moved: Vec<HomeRelayView> = bob.json(&["relay", "move", other.address()])?;
+    ensure!(moved.len() == 2, "{moved:?}");
+    until_done(&bob, &["retiring", "ready"])?;
+    let listed = relays(&bob)?;
+    ensure!(listed.iter().all(|relay| relay.connected && relay.problem.is_none()), "{listed:?}");
+    write(&alice, &bob, "to where you are")?;
+    write(&bob, &alice, "from where I am")?;
+    let texts = ["before", "to where you are", "from where I am"];
+    shows(&alice, &bob, &texts)?;
+    shows(&bob, &alice, &texts)?;
+    let used = alice.status()?.relays;
+    ensure!(used.iter().any(|relay| !relay.home && relay.connected), "{used:?}");
+    // A newcomer gets a link to the new relay alone.
+    let carol = Person::create(stage.program(), stage.dir(), "Carol", other.address())?;
+    let link = bob.invite(&[])?.link;
+    let named: Vec<_> = Invitation::parse(&link)?
+        .relays
+        .into_iter()
+        .flat_map(|relay| relay.mailbox.relay.addresses)
+        .collect();
+    ensure!(
+        named.len() == 1 && named.iter().all(|address| other.address().starts_with(address)),
+        "{named:?}"
+    );
+    carol.command(&["contact", "add", &link])?.succeeded()?;
+    until("Carol's request arrives", || {
+        Ok(bob.contact("Carol")?.filter(|carol| carol.state == "requested"))
+    })?;
+    // And Alice does not need the former one to write; only no answer reaches her, whose only relay it is.
+    stage.relay.kill()?;
+    alice.send("Bob", "not by the former one")?;
+    until_texts(&bob, "Alice", &[&texts[..], &["not by the former one"]].concat())
+}
+
+#[test]
+fn who_moves_from_a_dead_relay_gets_what_it_held() -> Tested {
+    let mut stage = Stage::new(PROGRAM)?;
+    let other = another(&stage)?;
+    let (alice, mut bob) = stage.friends("Alice", "Bob")?;
+    let _: Vec<HomeRelayView> = alice.json(&["relay", "add", other.address()])?;
+    until_done(&alice, &["ready", "ready"])?;
+    // With that Bob has what was told before it.
+    write(&alice, &bob, "before")?;
+    bob.stop()?;
+    let held = [alice.send("Bob", "one")?, alice.send("Bob", "two")?];
+    ensure!(held.iter().all(|message| message.state == "sent"), "{held:?}");
+    stage.relay.kill()?;
+    bob.start()?;
+    let _: Vec<HomeRelayView> = bob.json(&["relay", "move", other.address()])?;
+    until_done(&bob, &["retiring", "ready"])?;
+    for message in &held {
+        alice.until_state("Bob", &message.id, "delivered")?;
+    }
+    let _: CountView = bob.json(&["read", "Alice"])?;
+    for message in &held {
+        alice.until_state("Bob", &message.id, "read")?;
+    }
+    write(&bob, &alice, "three")?;
+    write(&alice, &bob, "four")?;
+    let texts = ["before", "one", "two", "three", "four"];
+    shows(&alice, &bob, &texts)?;
+    shows(&bob, &alice, &texts)
+}
+
+#[test]
+fn of_two_relays_one_may_die() -> Tested {
+    let mut stage = Stage::new(PROGRAM)?;
+    let other = another(&stage)?;
+    let (alice, bob) = stage.friends("Alice", "Bob")?;
+    for person in [&alice, &bob] {
+        let _: Vec<HomeRelayView> = person.json(&["relay", "add", other.address()])?;
+        until_done(person, &["ready", "ready"])?;
+    }
+    write(&alice, &bob, "by the first")?;
+    write(&bob, &alice, "and back by it")?;
+    stage.relay.kill()?;
+    let begun = Instant::now();
+    write(&alice, &bob, "by the second")?;
+    write(&bob, &alice, "and back")?;
+    ensure!(begun.elapsed() < SOON, "it took {:?}", begun.elapsed());
+    let listed = relays(&bob)?;
+    let down = listed.iter().find(|relay| !relay.connected);
+    ensure!(down.is_some_and(|relay| relay.problem.is_some() && relay.since_ms.is_some()), "{listed:?}");
+    // The dead one is taken out: nothing is needed of it.
+    let name = down.map(|relay| relay.relay.clone()).unwrap_or_default();
+    let left: Vec<HomeRelayView> = bob.json(&["relay", "remove", &name])?;
+    ensure!(left.iter().any(|relay| relay.state == "retiring" && relay.ends_ms.is_some()), "{left:?}");
+    until_done(&bob, &["retiring", "ready"])?;
+    write(&alice, &bob, "still there")?;
+    let last = relays(&bob)?.into_iter().find(|relay| relay.state == "ready");
+    let last = last.map(|relay| relay.relay).unwrap_or_default();
+    bob.command(&["relay", "remove", &last])?.refused(5, &["only home relay", "relay move"])?;
+    let texts = ["by the first", "and back by it", "by the second", "and back", "still there"];
+    shows(&alice, &bob, &texts)?;
+    shows(&bob, &alice, &texts)
+}
+
+fn texts(person: &Person, name: &str) -> anyhow::Result<Vec<String>> {
+    let history = person.history(name)?.into_iter().filter(|message| message.kind == "text");
+    Ok(history.map(|message| message.text).collect())
+}
+
+fn until_texts(person: &Person, name: &str, wanted: &[&str]) -> Tested {
+    until(&format!("{} shows {wanted:?} with {name}", person.name), || {
+        Ok((texts(person, name)? == wanted).then_some(()))
+    })
+}
+
+/// Bob and Carol are in a group together, and are no contacts.
+#[test]
+fn members_of_a_group_are_told_who_are_no_contacts() -> Tested {
+    let mut stage = Stage::new(PROGRAM)?;
+    let other = another(&stage)?;
+    let (mut alice, mut bob) = stage.friends("Alice", "Bob")?;
+    let mut carol = stage.person("Carol")?;
+    carol.start()?;
+    let link = alice.invite(&[])?.link;
+    carol.command(&["contact", "add", &link])?.succeeded()?;
+    until("Carol's request arrives", || alice.contact("Carol"))?;
+    alice.command(&["contact", "accept", "Carol"])?.succeeded()?;
+    let made = ["group", "create", "Club", "--member", "Bob", "--member", "Carol"];
+    alice.command(&made)?.succeeded()?;
+    alice.send("Club", "welcome")?;
+    until_texts(&carol, "Club", &["welcome"])?;
+    let _: Vec<HomeRelayView> = carol.json(&["relay", "add", other.address()])?;
+    until_done(&carol, &["ready", "ready"])?;
+    carol.send("Club", "thanks")?;
+    until_texts(&bob, "Club", &["welcome", "thanks"])?;
+    bob.stop()?;
+    let held = carol.send("Club", "held")?;
+    until_texts(&alice, "Club", &["welcome", "thanks", "held"])?;
+    ensure!(held.mine, "{held:?}");
+    // Nobody else can hand it on.
+    alice.stop()?;
+    stage.relay.kill()?;
+    bob.start()?;
+    let _: Vec<HomeRelayView> = bob.json(&["relay", "move", other.address()])?;
+    until_texts(&bob, "Club", &["welcome", "thanks", "held"])
+}
+
+#[test]
+fn own_devices_find_each_other_again() -> Tested {
+    let mut stage = Stage::new(PROGRAM)?;
+    let other = another(&stage)?;
+    let mut desktop = stage.person("Alice")?;
+    desktop.start()?;
+    let mut phone = stage.device("phone", &desktop)?;
+    phone.start()?;
+    desktop.send("me", "one")?;
+    until_texts(&phone, "me", &["one"])?;
+    let _: Vec<HomeRelayView> = phone.json(&["relay", "add", other.address()])?;
+    until_done(&phone, &["ready", "ready"])?;
+    phone.send("me", "two")?;
+    until_texts(&desktop, "me", &["one", "two"])?;
+    desktop.stop()?;
+    phone.send("me", "three")?;
+    stage.relay.kill()?;
+    desktop.start()?;
+    let _: Vec<HomeRelayView> = desktop.json(&["relay", "move", other.address()])?;
+    until_texts(&desktop, "me", &["one", "two", "three"])?;
+    desktop.send("me", "four")?;
+    until_texts(&phone, "me", &["one", "two", "three", "four"])
+}
