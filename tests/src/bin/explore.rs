@@ -12,9 +12,9 @@ use undertone_tests::simulation::{Capsule, World, WorldOptions, explore};
 /// Runs many simulated worlds, and says which do not hold.
 #[derive(Parser)]
 struct Args {
-    /// How many worlds.
-    #[arg(long, default_value_t = 100)]
-    seeds: u64,
+    /// How many worlds; 100, or as many as there is time for in so many minutes.
+    #[arg(long)]
+    seeds: Option<u64>,
     /// The seed of the first.
     #[arg(long, default_value_t = 0)]
     from: u64,
@@ -49,7 +49,8 @@ fn main() -> ExitCode {
     };
     let seeds = (args.from..).filter(is_wanted);
     let is_early = |_: &u64| args.minutes.is_none_or(|minutes| begun.elapsed().as_secs() < minutes * 60);
-    let seeds = (0..args.seeds).zip(seeds).map(|(_, seed)| seed).take_while(is_early);
+    let count = args.seeds.unwrap_or(if args.minutes.is_some() { u64::MAX } else { 100 });
+    let seeds = (0..count).zip(seeds).map(|(_, seed)| seed).take_while(is_early);
     let seeds = seeds.inspect(|seed| last.store(*seed, Ordering::Relaxed));
     let explored =
         explore(seeds, args.failures, |options, failed| println!("seed {}: {failed}", options.seed));

@@ -28,7 +28,9 @@ fn whoever_leaves_still_welcomes_whom_they_let_in() {
         let due = |ctx: &Context<'_>, user| ctx.tx.member(&group.id, &user).unwrap().unwrap().welcome_due;
         assert!(due(ctx, added) && !due(ctx, stranger));
         // It was on its way, and could not be read, or was refused until they said anew how they are reached.
-        for again in [welcome_again, |ctx: &mut Context<'_>, user: &UserId| introduce_again(ctx, user, &BTreeSet::new())] {
+        for again in [welcome_again, |ctx: &mut Context<'_>, user: &UserId| {
+            introduce_again(ctx, user, &BTreeSet::new())
+        }] {
             let member = ctx.tx.member(&group.id, &stranger).unwrap().unwrap();
             ctx.tx.put_member(&Member { welcome_due: false, ..member }).unwrap();
             ctx.agenda.meet.clear();
