@@ -96,7 +96,11 @@ impl Source {
                 self.dialled(relay, conn, cx);
                 Ok(())
             }
-            Event::DialFailed { relay } => self.failed(&relay, cx, tx),
+            Event::DialFailed { relay } if self.links.get(&relay).is_some_and(Link::is_dialling) => {
+                self.failed(&relay, cx, tx)
+            }
+            // It was given up before.
+            Event::DialFailed { .. } => Ok(()),
             Event::Frame { conn, frame } => self.frame(conn, frame, cx, tx),
             Event::Gone { conn } => self.gone(conn, cx, tx),
             Event::Greeted { conn, owner } if owner::holdings(tx, owner.as_bytes())?.forwards > 0 => {
