@@ -10,6 +10,7 @@ pub mod codec;
 pub mod crypto;
 pub mod delivery;
 pub mod entry;
+pub mod federation;
 pub mod ids;
 pub mod keys;
 pub mod limits;

@@ -26,6 +26,25 @@ pub const PUBLISHES_IN_FLIGHT_MAX: usize = 64;
 /// Ranges in one acknowledgement of deliveries.
 pub const ACK_RANGES_MAX: usize = 64;
 
+/// The largest parcel that relays pass on: a frame has room for it and what goes around it.
+pub const PARCEL_BYTES_MAX: usize = 248 * KIB;
+/// Addresses of the destination in one forward.
+pub const FORWARD_ADDRESSES_MAX: usize = 4;
+/// A destination decides no parcel whose end lies further ahead.
+pub const FORWARD_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Parcels in one frame between relays.
+pub const CARRY_PARCELS_MAX: usize = 64;
+/// Forward ids in one acknowledgement of answers.
+pub const FORWARDS_TAKEN_MAX: usize = 64;
+/// Senders seal to a routing key for at most this long.
+pub const ROUTING_KEY_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
+/// A relay makes a new routing key when the newest is so old.
+pub const ROUTING_KEY_ROTATED: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A sender uses a circuit for at most this long.
+pub const CIRCUIT_AGE_MAX: Duration = Duration::from_secs(3600);
+/// A sender uses a circuit for at most so many forwards.
+pub const CIRCUIT_FORWARDS_MAX: u64 = 100;
+
 /// Longest life of an envelope at a relay.
 pub const ENVELOPE_TTL_MAX: Duration = Duration::from_secs(21 * 24 * 3600);
 /// How long a relay remembers a payload after it was deleted.

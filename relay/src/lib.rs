@@ -13,12 +13,15 @@ mod answer;
 
 mod admission;
 mod bundles;
+mod federation;
 mod mailbox;
 mod session;
 
 pub mod core;
 pub mod migration;
 pub mod writer;
+
+pub use federation::{Policy, PolicyKind};
 
 pub mod config;
 mod data_dir;

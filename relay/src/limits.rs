@@ -95,6 +95,31 @@ pub struct Limits {
     pub bundles_per_device_max: u32,
     /// A bundle that its device has not written for this long is removed, in days.
     pub bundle_unseen_days_max: u32,
+
+    /// Forwards that one connection may hand in in a minute, and at once.
+    pub forwards_per_minute: u32,
+    /// Forwards of one device that wait, together with answers that it has not taken.
+    pub forwards_per_device_max: u32,
+    /// Other relays that something waits for.
+    pub destinations_max: usize,
+    /// Connections to other relays at one time.
+    pub destination_links_max: usize,
+    /// Forwards that wait for one other relay.
+    pub destination_forwards_max: u64,
+    /// Bytes of the parcels that wait for one other relay.
+    pub destination_bytes_max: u64,
+    /// A forward that could not be delivered for this long is given up, in milliseconds; the protocol's maximum caps it.
+    pub forward_age_ms_max: u64,
+    /// Times that a forward is carried without an answer until it is given up.
+    pub forward_attempts_max: u32,
+    /// What came of a forward is kept for its device for this long, in milliseconds.
+    pub answer_kept_ms_max: u64,
+    /// Parcels that one other relay may bring in a minute, and at once.
+    pub source_parcels_per_minute: u32,
+    /// Bytes of parcels that one other relay may bring in a minute, and at once.
+    pub source_bytes_per_minute: u32,
+    /// Other relays whose rates are held in memory.
+    pub sources_max: usize,
 }
 
 impl Default for Limits {
@@ -135,6 +160,18 @@ impl Default for Limits {
             silence_ms_max: 75_000,
             bundles_per_device_max: 4,
             bundle_unseen_days_max: 180,
+            forwards_per_minute: 6_000,
+            forwards_per_device_max: 1_000,
+            destinations_max: 4_096,
+            destination_links_max: 64,
+            destination_forwards_max: 100_000,
+            destination_bytes_max: 256 * MIB,
+            forward_age_ms_max: 3 * DAY_MS,
+            forward_attempts_max: 50,
+            answer_kept_ms_max: 7 * DAY_MS,
+            source_parcels_per_minute: 60_000,
+            source_bytes_per_minute: 512 * 1024 * 1024,
+            sources_max: 4_096,
         }
     }
 }

@@ -84,6 +84,41 @@ counters! {
     prekeys_served,
     /// Bundles handed out without a one-time prekey, because none was left.
     prekeys_missing,
+    /// Forwards taken from devices, for other relays.
+    forwards_taken,
+    /// Parcels carried to other relays, repeated ones included.
+    forwards_carried,
+    /// Forwards that the destination decided.
+    forwards_answered,
+    /// Forwards that were given up.
+    dead_letters,
+    /// Answers and dead letters forgotten because their device did not come for them.
+    answers_expired,
+    /// Attempts to reach another relay, or connections to one, that failed.
+    destination_failures,
+    /// Parcels of other relays that were decided.
+    parcels_decided,
+    /// Parcels of other relays that had been decided before: repeated after a lost answer, or replayed.
+    parcels_repeated,
+    /// Parcels of other relays that were not decided.
+    parcels_declined,
+}
+
+/// How it stands with another relay.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DestinationHealth {
+    /// The relay's key, the first eight hexadecimal digits.
+    pub relay: String,
+    /// Whether there is a connection.
+    pub connected: bool,
+    /// Forwards that wait for it.
+    pub waiting: u64,
+    /// Bytes of their parcels.
+    pub waiting_bytes: u64,
+    /// Failures since it last answered.
+    pub failures: u32,
+    /// Milliseconds from the last parcel that it answered to that answer; 0: none yet.
+    pub answer_ms: u64,
 }
 
 /// What is so right now.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | 3 | the disk quota counts all that is stored for somebody, until it is forgotten; sequences count what they remember |
 //! | 4 | a mailbox has a checkpoint, and is counted with it |
+//! | 5 | what waits for other relays, and what came from them |
 
 use crate::mailbox;
 use crate::store::format::{self, FORMAT};

@@ -1,4 +1,4 @@
-//! The one protocol of the swarm: a stream for each connection, handed to whoever owns the swarm.
+//! What the swarm does: a stream for each connection, handed to whoever owns the swarm.
 //!
 //! Deliberately thin: what an idle connection costs is mostly what its handler drags along.
 
@@ -9,21 +9,17 @@ use std::time::Duration;
 
 use libp2p::PeerId;
 use libp2p::core::transport::PortUse;
-use libp2p::core::upgrade::ReadyUpgrade;
 use libp2p::core::{Endpoint, Multiaddr};
 use libp2p::swarm::handler::{
     ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound,
 };
 use libp2p::swarm::{
     ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour,
-    Stream, StreamProtocol, StreamUpgradeError, SubstreamProtocol, THandler, THandlerInEvent,
-    THandlerOutEvent, ToSwarm,
+    Stream, StreamUpgradeError, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 
 use crate::gate::{Gate, GateLimits};
-
-/// The protocol's name on the wire.
-pub const PROTOCOL_NAME: StreamProtocol = StreamProtocol::new("/undertone/relay/1");
+use crate::protocol::{Offer, Protocol};
 
 type Refusal = StreamUpgradeError<Infallible>;
 
@@ -45,6 +41,8 @@ pub(crate) enum Event {
         peer: PeerId,
         /// Which connection.
         connection: ConnectionId,
+        /// What is spoken on the stream.
+        protocol: Protocol,
         /// The stream.
         stream: Stream,
     },
@@ -60,6 +58,7 @@ pub(crate) enum Event {
 /// Hands out one stream for each connection, and lets in no more connections than its gate allows.
 pub(crate) struct Behaviour {
     role: Role,
+    offer: Offer,
     gate: Gate,
     handshake: Duration,
     /// Bounded by the swarm: at most one event for each connection, taken at once.
@@ -68,13 +67,17 @@ pub(crate) struct Behaviour {
 
 impl Behaviour {
     /// For a dialler, which accepts nothing. A stream must be agreed upon within `handshake`.
-    pub(crate) fn dialler(handshake: Duration) -> Self {
-        Self { role: Role::Opens, gate: Gate::new(GateLimits::SHUT), handshake, events: VecDeque::new() }
+    pub(crate) fn dialler(protocol: Protocol, handshake: Duration) -> Self {
+        Self::new(Role::Opens, Offer::One(protocol), GateLimits::SHUT, handshake)
     }
 
-    /// For a listener.
+    /// For a listener, which speaks all there are.
     pub(crate) fn listener(limits: GateLimits, handshake: Duration) -> Self {
-        Self { role: Role::Accepts, gate: Gate::new(limits), handshake, events: VecDeque::new() }
+        Self::new(Role::Accepts, Offer::All, limits, handshake)
+    }
+
+    fn new(role: Role, offer: Offer, limits: GateLimits, handshake: Duration) -> Self {
+        Self { role, offer, gate: Gate::new(limits), handshake, events: VecDeque::new() }
     }
 
     fn handler(&self) -> Handler {
@@ -82,7 +85,7 @@ impl Behaviour {
             Role::Opens => State::MustOpen,
             Role::Accepts => State::Waiting,
         };
-        Handler { handshake: self.handshake, role: self.role, state }
+        Handler { handshake: self.handshake, role: self.role, offer: self.offer, state }
     }
 }
 
@@ -136,7 +139,7 @@ impl NetworkBehaviour for Behaviour {
         event: THandlerOutEvent<Self>,
     ) {
         self.events.push_back(match event {
-            Ok(stream) => Event::Opened { peer, connection, stream },
+            Ok((stream, protocol)) => Event::Opened { peer, connection, protocol, stream },
             Err(error) => Event::Refused { connection, error },
         });
     }
@@ -153,23 +156,24 @@ impl NetworkBehaviour for Behaviour {
 pub(crate) struct Handler {
     handshake: Duration,
     role: Role,
+    offer: Offer,
     state: State,
 }
 
 enum State {
     MustOpen,
     Waiting,
-    Ready(Result<Stream, Refusal>),
+    Ready(Result<(Stream, Protocol), Refusal>),
     Done,
 }
 
 impl Handler {
-    fn protocol(&self) -> SubstreamProtocol<ReadyUpgrade<StreamProtocol>> {
-        SubstreamProtocol::new(ReadyUpgrade::new(PROTOCOL_NAME), ()).with_timeout(self.handshake)
+    fn protocol(&self) -> SubstreamProtocol<Offer> {
+        SubstreamProtocol::new(self.offer, ()).with_timeout(self.handshake)
     }
 
     /// Keeps the first stream of the connection; dropping another one resets it.
-    fn opened(&mut self, by: Role, stream: Stream) {
+    fn opened(&mut self, by: Role, stream: (Stream, Protocol)) {
         if by == self.role && matches!(self.state, State::Waiting) {
             self.state = State::Ready(Ok(stream));
         }
@@ -178,9 +182,9 @@ impl Handler {
 
 impl ConnectionHandler for Handler {
     type FromBehaviour = Infallible;
-    type ToBehaviour = Result<Stream, Refusal>;
-    type InboundProtocol = ReadyUpgrade<StreamProtocol>;
-    type OutboundProtocol = ReadyUpgrade<StreamProtocol>;
+    type ToBehaviour = Result<(Stream, Protocol), Refusal>;
+    type InboundProtocol = Offer;
+    type OutboundProtocol = Offer;
     type InboundOpenInfo = ();
     type OutboundOpenInfo = ();
 

@@ -18,6 +18,7 @@ use crate::address::Address;
 use crate::behaviour::{Behaviour, Event};
 use crate::frame::Received;
 use crate::identity::{ForeignKey, Identity, relay_of, relay_peer};
+use crate::protocol::Protocol;
 use crate::pump::{CloseReason, Owner, pump};
 use crate::queue::{FrameQueue, FrameSender, QueueLimits, queue};
 use crate::swarm::{Setup, SetupError, build, root_cause};
@@ -29,6 +30,8 @@ const GOODBYE_WAIT: Duration = Duration::from_secs(1);
 /// How a link is opened, and what it may hold.
 #[derive(Debug, Clone)]
 pub struct DialOptions {
+    /// What is to be spoken.
+    pub protocol: Protocol,
     /// All from TCP to yamux must be done within this time, and then once more the protocol.
     pub handshake: Duration,
     /// What may wait to be sent.
@@ -42,6 +45,7 @@ pub struct DialOptions {
 impl Default for DialOptions {
     fn default() -> Self {
         Self {
+            protocol: Protocol::Device,
             handshake: Duration::from_secs(10),
             queue: QueueLimits { frames_max: 1024, bytes_max: 4 * 1024 * 1024 },
             inbox_frames_max: 32,
@@ -172,7 +176,7 @@ impl Dialling {
     ) -> Result<Self, SetupError> {
         let swarm = build(Setup {
             identity,
-            behaviour: Behaviour::dialler(options.handshake),
+            behaviour: Behaviour::dialler(options.protocol, options.handshake),
             dns: addresses.iter().any(Address::needs_dns),
             handshake: options.handshake,
             listen_backlog: 0,

@@ -53,6 +53,11 @@ pub(crate) fn relay_peer(relay: &RelayId) -> Result<PeerId, ForeignKey> {
     Ok(PeerId::from_public_key(&PublicKey::from(key)))
 }
 
+/// The relay whose key stands behind `/p2p/` in its addresses.
+pub fn relay_from_text(text: &str) -> Result<RelayId, ForeignKey> {
+    relay_of(&text.trim().parse().map_err(|_| ForeignKey)?)
+}
+
 /// The relay with this libp2p name.
 pub(crate) fn relay_of(peer: &PeerId) -> Result<RelayId, ForeignKey> {
     public_key(peer).map(RelayId::new)
@@ -85,6 +90,8 @@ mod tests {
         assert_eq!(relay_of(&peer), Ok(identity.relay_id()));
         assert_eq!(device_of(&peer), Ok(identity.device_id()));
         assert_eq!(relay_peer(&identity.relay_id()), Ok(peer));
+        assert_eq!(relay_from_text(&peer.to_string()), Ok(identity.relay_id()));
+        assert_eq!(relay_from_text("12D3"), Err(ForeignKey));
     }
 
     #[test]

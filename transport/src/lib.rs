@@ -1,7 +1,7 @@
 //! What nodes and relays share over libp2p: one long-lived stream of length-delimited frames per
 //! connection, over TCP or WebSocket, noise and yamux. `protocol/spec/wire.md` has the bytes.
 //!
-//! A device dials ([`dial`]), a relay listens ([`listen`]). This crate carries frames and proves keys;
+//! A device dials ([`dial`]), a relay listens ([`listen`]) and dials other relays. This crate carries frames and proves keys;
 //! what a frame means, when to dial again and who is silent for too long are decided by its callers.
 
 mod address;
@@ -11,6 +11,7 @@ mod frame;
 mod gate;
 mod identity;
 mod muxer;
+mod protocol;
 mod pump;
 mod queue;
 mod server;
@@ -22,11 +23,11 @@ mod tls;
 mod websocket;
 
 pub use address::{Address, AddressError, RelayAddress};
-pub use behaviour::PROTOCOL_NAME;
 pub use client::{DialError, DialOptions, LinkReceiver, dial};
 pub use frame::{FrameError, FrameReader, FrameWriter, PREFIX_BYTES, Received};
 pub use gate::GateLimits;
-pub use identity::{ForeignKey, Identity};
+pub use identity::{ForeignKey, Identity, relay_from_text};
+pub use protocol::Protocol;
 pub use pump::CloseReason;
 pub use queue::{CLOSE_WAIT, FrameSender, QueueLimits, SendError};
 pub use server::{LinkId, ListenError, ListenOptions, Listener, ServerEvent, Weight, listen};

@@ -18,6 +18,7 @@ use crate::behaviour::{Behaviour, Event};
 use crate::frame::Received;
 use crate::gate::GateLimits;
 use crate::identity::{Identity, device_of};
+use crate::protocol::Protocol;
 use crate::pump::{CloseReason, Owner, pump};
 use crate::queue::{FrameQueue, FrameSender, QueueLimits, queue};
 use crate::swarm::{Setup, SetupError, build, root_cause};
@@ -58,6 +59,8 @@ pub enum ServerEvent {
         link: LinkId,
         /// Whom noise proved at the other end.
         device: DeviceId,
+        /// What is spoken: devices and relays alike prove a key.
+        protocol: Protocol,
         /// What sends to it. Dropped, it closes the link.
         sender: FrameSender,
     },
@@ -240,8 +243,8 @@ impl Serving {
             SwarmEvent::Behaviour(Event::Opened { connection, .. }) if stopping => {
                 self.swarm.close_connection(connection);
             }
-            SwarmEvent::Behaviour(Event::Opened { peer, connection, stream }) => {
-                self.open(peer, connection, stream);
+            SwarmEvent::Behaviour(Event::Opened { peer, connection, protocol, stream }) => {
+                self.open(peer, connection, protocol, stream);
             }
             SwarmEvent::IncomingConnectionError { error, .. } => {
                 tracing::debug!(error = %root_cause(&error), "a connection was not taken");
@@ -256,7 +259,7 @@ impl Serving {
         }
     }
 
-    fn open(&mut self, peer: PeerId, connection: ConnectionId, stream: Stream) {
+    fn open(&mut self, peer: PeerId, connection: ConnectionId, protocol: Protocol, stream: Stream) {
         let Ok(device) = device_of(&peer) else {
             self.swarm.close_connection(connection);
             return;
@@ -266,7 +269,7 @@ impl Serving {
         let (sender, outgoing) = queue(self.queue);
         let owner = LinkOwner { link, hub: self.hub.clone() };
         self.links.spawn(async move {
-            serve(owner, device, stream, sender, outgoing).await;
+            serve(owner, (device, protocol), stream, sender, outgoing).await;
             connection
         });
     }
@@ -283,13 +286,13 @@ impl Serving {
 
 async fn serve(
     owner: LinkOwner,
-    device: DeviceId,
+    (device, protocol): (DeviceId, Protocol),
     stream: Stream,
     sender: FrameSender,
     outgoing: FrameQueue,
 ) {
     let LinkOwner { link, hub } = owner.clone();
-    if hub.events.send(ServerEvent::Connected { link, device, sender }).await.is_err() {
+    if hub.events.send(ServerEvent::Connected { link, device, protocol, sender }).await.is_err() {
         return;
     }
     let reason = pump(stream, outgoing, owner).await;

@@ -104,7 +104,7 @@ async fn frames_go_both_ways_in_order() {
     let mut relay = Relay::start(OPTIONS).await;
     let (to_relay, mut from_relay) = relay.dial(2).await.unwrap();
     let (link, device) = match relay.next().await {
-        ServerEvent::Connected { link, device, sender } => {
+        ServerEvent::Connected { link, device, sender, .. } => {
             // Small and large frames, so that batches are cut at different places.
             for seq in 0..300 {
                 sender.try_send(deliver(seq, (seq as usize * 97) % 9_000)).unwrap();
@@ -182,7 +182,7 @@ async fn of_64_concurrent_dials_none_is_lost() {
     let mut gone = 0;
     while gone < 64 {
         match relay.next_unsent().await {
-            ServerEvent::Connected { link, device, sender } => {
+            ServerEvent::Connected { link, device, sender, .. } => {
                 senders.insert(link, (device, sender));
             }
             ServerEvent::Frame { link, frame, .. } => {

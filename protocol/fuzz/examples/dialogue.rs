@@ -128,7 +128,7 @@ impl World {
         self.store.commit(batch).unwrap();
         self.said.extend(out.into_iter().filter_map(|output| match output {
             Output::Send { conn: CLIENT, frame, .. } => Some(frame),
-            Output::Send { .. } | Output::Close { .. } => None,
+            Output::Send { .. } | Output::Close { .. } | Output::Dial { .. } => None,
         }));
     }
 

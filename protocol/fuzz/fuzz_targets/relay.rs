@@ -144,7 +144,7 @@ impl World {
         self.store.commit(batch).expect("memory does not fail");
         let sent = out.iter().map(|output| match output {
             Output::Send { frame, .. } => frame.encoded_len(),
-            Output::Close { .. } => 0,
+            Output::Close { .. } | Output::Dial { .. } => 0,
         });
         assert!(sent.sum::<usize>() <= OUT_BYTES_MAX);
         out
@@ -164,7 +164,7 @@ impl World {
         let out = self.connect(9);
         assert!(out.iter().any(|output| match output {
             Output::Send { frame, .. } => matches!(frame.body, Some(Body::Welcome(_))),
-            Output::Close { .. } => false,
+            Output::Close { .. } | Output::Dial { .. } => false,
         }));
     }
 }

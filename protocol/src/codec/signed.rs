@@ -32,6 +32,12 @@ pub enum Label {
     Acknowledgement,
     /// A custody receipt, by the relay.
     Custody,
+    /// A routing key, by the relay.
+    RoutingKey,
+    /// A notice that a forward waits, by the relay that holds it.
+    Waiting,
+    /// A notice that a forward was given up, by the relay that held it.
+    DeadLetter,
 }
 
 impl Label {
@@ -50,6 +56,9 @@ impl Label {
             Self::Operation => "undertone v1 operation",
             Self::Acknowledgement => "undertone v1 acknowledgement",
             Self::Custody => "undertone v1 custody receipt",
+            Self::RoutingKey => "undertone v1 routing key",
+            Self::Waiting => "undertone v1 waiting",
+            Self::DeadLetter => "undertone v1 dead letter",
         }
     }
 

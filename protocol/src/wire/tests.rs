@@ -115,9 +115,36 @@ fn bodies() -> Vec<(&'static str, Body)> {
     ]
 }
 
+/// What goes from relay to relay, and what a device says of it.
+fn federation() -> Vec<(&'static str, Body)> {
+    let relay = RelayAddress { relay: bytes(1, 32), addresses: vec!["/ip4/192.0.2.1/tcp/4001".to_owned()] };
+    let signed = |byte| Some(Signed { body: bytes(byte, 10), signature: bytes(7, 64) });
+    let (forward_id, declined) = (bytes(5, 16), DeclinedCode::RetryAfter.into());
+    vec![
+        ("forward", Body::Forward(Forward { destination: Some(relay.clone()), parcel: bytes(9, 20) })),
+        ("waiting", Body::Waiting(Waiting { notice: signed(6) })),
+        (
+            "forwarded",
+            Body::Forwarded(Forwarded {
+                forward_id: forward_id.clone(),
+                salt: bytes(8, 16),
+                answer: bytes(9, 20),
+            }),
+        ),
+        ("dead_letter", Body::DeadLetter(DeadLetter { notice: signed(6) })),
+        ("forwards_taken", Body::ForwardsTaken(ForwardsTaken { forward_ids: vec![forward_id.clone()] })),
+        ("get_routing_key", Body::GetRoutingKey(GetRoutingKey { relay: Some(relay) })),
+        ("routing_key", Body::RoutingKey(RoutingKeyAnswer { key: signed(6) })),
+        ("carry", Body::Carry(Carry { parcels: vec![bytes(9, 20), bytes(10, 30)] })),
+        ("declined", Body::Declined(Declined { forward_id, code: declined, retry_after_ms: 5_000 })),
+    ]
+}
+
 /// Every frame that there is, by its number in `Frame`.
-const NUMBERS: [u32; 24] =
-    [2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 20, 21, 22, 23, 24, 30, 31, 32, 33, 34, 40, 41];
+const NUMBERS: [u32; 33] = [
+    2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 20, 21, 22, 23, 24, 30, 31, 32, 33, 34, 40, 41, 50, 51, 52, 53,
+    54, 55, 56, 57, 58,
+];
 
 /// The number of the first field: its key is a varint of `number << 3 | 2`.
 fn number(frame: &Frame) -> u32 {
@@ -130,7 +157,7 @@ fn number(frame: &Frame) -> u32 {
 fn the_stored_frames_are_what_we_encode() {
     let mut frames = serde_json::Map::new();
     let mut numbers = BTreeSet::new();
-    for (name, body) in bodies() {
+    for (name, body) in bodies().into_iter().chain(federation()) {
         let frame = Frame { request: 300, body: Some(body) };
         numbers.insert(number(&frame));
         let encoded = frame.encode_to_vec();

@@ -4,6 +4,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use crate::metrics::DestinationHealth;
+
 /// What is so right now? Answered by the thread that knows.
 pub(crate) type Question = oneshot::Sender<Snapshot>;
 
@@ -26,6 +28,9 @@ pub(crate) struct Snapshot {
     pub(crate) backlog_bytes: u64,
     /// Rate limiters held for delivery tokens.
     pub(crate) token_rates: usize,
+    /// Other relays that something waits for, or that there is a connection to: at most 32, the worst first.
+    #[serde(default)]
+    pub(crate) destinations: Vec<DestinationHealth>,
     /// Counters since the start, by name.
     pub(crate) counters: BTreeMap<String, u64>,
 }
@@ -55,6 +60,14 @@ impl fmt::Display for Status {
         writeln!(f, "stored           {} of {} bytes", self.now.stored_bytes, self.now.stored_bytes_max)?;
         writeln!(f, "waiting to leave {} bytes", self.now.backlog_bytes)?;
         writeln!(f, "token rates      {}", self.now.token_rates)?;
+        for relay in &self.now.destinations {
+            let state = if relay.connected { "connected" } else { "not connected" };
+            let DestinationHealth { relay, waiting, waiting_bytes, failures, answer_ms, .. } = relay;
+            writeln!(
+                f,
+                "relay {relay}   {state}, {waiting} waiting ({waiting_bytes} bytes), {failures} failures, {answer_ms} ms"
+            )?;
+        }
         for (name, count) in &self.now.counters {
             writeln!(f, "{name:<28} {count}")?;
         }

@@ -1,18 +1,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use undertone_protocol::ids::DeviceId;
+use undertone_protocol::ids::{DeviceId, RelayId};
 use undertone_protocol::time::Timestamp;
 
 use super::rates::{Rate, RateClock};
 use crate::conn::ConnId;
 use crate::limits::Limits;
 
+/// Whom Noise proved at the other end, and what it speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Device(DeviceId),
+    Relay(RelayId),
+}
+
 /// What the relay knows of a live connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// Whom Noise proved.
-    pub(crate) device: DeviceId,
+    pub(crate) peer: Peer,
     /// Whether the hello came.
     pub(crate) greeted: bool,
     backlog_bytes: u64,
@@ -20,6 +26,7 @@ pub(crate) struct Connection {
     pub(crate) publishes: Rate,
     pub(crate) requests: Rate,
     pub(crate) fetches: Rate,
+    pub(crate) forwards: Rate,
     last_heard: Timestamp,
     /// Where it stands in the deadlines; moved only when it comes due.
     deadline: Timestamp,
@@ -56,7 +63,7 @@ impl Connections {
     pub(crate) fn add(
         &mut self,
         conn: ConnId,
-        device: DeviceId,
+        peer: Peer,
         limits: &Limits,
         clock: &RateClock,
         now: Timestamp,
@@ -65,13 +72,14 @@ impl Connections {
             return false;
         }
         let connection = Connection {
-            device,
+            peer,
             greeted: false,
             backlog_bytes: 0,
             frames: Rate::per_minute(clock, limits.frames_per_minute),
             publishes: Rate::per_minute(clock, limits.publishes_per_minute),
             requests: Rate::per_minute(clock, limits.requests_per_minute),
             fetches: Rate::per_minute(clock, limits.bundle_fetches_per_minute),
+            forwards: Rate::per_minute(clock, limits.forwards_per_minute),
             last_heard: now,
             deadline: silent_at(now, limits),
         };

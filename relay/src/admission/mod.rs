@@ -16,7 +16,7 @@ mod tokens;
 
 pub(crate) use attaches::AttachRates;
 pub(crate) use checkpoint::{checkpoint, put_checkpoint};
-pub(crate) use connections::Connections;
+pub(crate) use connections::{Connections, Peer};
 pub(crate) use introductions::{Charged, put_introduction, take_use};
 pub(crate) use ownership::{Registering, register};
 pub(crate) use rates::{Rate, RateClock, TooFast};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
+use governor::{NotUntil, Quota, RateLimiter};
 use undertone_protocol::time::Timestamp;
 
 /// A limiter is as good as new when it was not used for this long: every quota is of a minute.
@@ -53,21 +53,34 @@ pub(crate) struct TooFast {
 pub(crate) struct Rate {
     limiter: RateLimiter<NotKeyed, InMemoryState, RateClock, NoOpMiddleware<Duration>>,
     clock: RateClock,
+    per_minute: u32,
 }
 
 impl Rate {
     /// A rate of 0 is taken as 1.
     pub(crate) fn per_minute(clock: &RateClock, count: u32) -> Self {
-        let quota = Quota::per_minute(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
-        Self { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), clock: clock.clone() }
+        let count = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        let limiter = RateLimiter::direct_with_clock(Quota::per_minute(count), clock.clone());
+        Self { limiter, clock: clock.clone(), per_minute: count.get() }
     }
 
     /// Takes one.
     pub(crate) fn take(&self) -> Result<(), TooFast> {
-        self.limiter.check().map_err(|not_until| {
-            let wait = not_until.wait_time_from(self.clock.now());
-            TooFast { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1) }
-        })
+        self.limiter.check().map_err(|not_until| self.too_fast(&not_until))
+    }
+
+    /// Takes several at once; as many as there are in a minute, if that is less.
+    pub(crate) fn take_many(&self, count: u32) -> Result<(), TooFast> {
+        let Some(count) = NonZeroU32::new(count.min(self.per_minute)) else { return Ok(()) };
+        match self.limiter.check_n(count) {
+            Ok(taken) => taken.map_err(|not_until| self.too_fast(&not_until)),
+            Err(_) => Err(TooFast { retry_after_ms: 60_000 }),
+        }
+    }
+
+    fn too_fast(&self, not_until: &NotUntil<Duration>) -> TooFast {
+        let wait = not_until.wait_time_from(self.clock.now());
+        TooFast { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1) }
     }
 }
 

@@ -10,10 +10,13 @@ use super::settings::{Config, Tls};
 const BUNDLE_UNSEEN_DAYS_MIN: i64 = 60;
 
 /// Numbers with a maximum of their own, or a minimum other than 1.
-const RANGES: [(&str, i64, i64); 8] = [
+const RANGES: [(&str, i64, i64); 11] = [
     ("limits.payload_bytes_max", 1, protocol::PAYLOAD_BYTES_MAX as i64),
     ("limits.envelope_ttl_ms_max", 60_000, protocol::ENVELOPE_TTL_MAX.as_millis() as i64),
     ("limits.disk_class_1_percent", 1, 100),
+    ("limits.forward_age_ms_max", 60_000, protocol::FORWARD_AGE_MAX.as_millis() as i64),
+    ("limits.answer_kept_ms_max", 60_000, i64::MAX),
+    ("limits.source_bytes_per_minute", protocol::FRAME_BYTES_MAX as i64, u32::MAX as i64),
     ("limits.bundle_unseen_days_max", BUNDLE_UNSEEN_DAYS_MIN, i64::MAX),
     ("limits.backlog_bytes_max", protocol::FRAME_BYTES_MAX as i64, i64::MAX),
     ("limits.backlog_total_bytes_max", protocol::FRAME_BYTES_MAX as i64, i64::MAX),
@@ -49,6 +52,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if config.tls != Tls::default() && config.tls.files().is_none() {
         return Err(ConfigError::HalfCertificate);
     }
+    config.federation.policy()?;
     let table = Table::try_from(config).map_err(|error| ConfigError::Syntax(error.to_string()))?;
     numbers("", &table)
 }

@@ -48,6 +48,11 @@ pub enum ConfigError {
          --certificate-chain and --private-key), or leave TLS to a proxy and listen on /ws"
     )]
     NoCertificate(String),
+    /// `relays` of [federation] has something that is no key.
+    #[error(
+        "[federation] `relays`: `{0}` is no relay's key: name what stands behind /p2p/ in its address, 12D3Koo.."
+    )]
+    RelayKey(String),
     /// One of the two files is missing.
     #[error("[tls] has one of `certificate_chain` and `private_key`: name both files, or none")]
     HalfCertificate,

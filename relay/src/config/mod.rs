@@ -10,4 +10,4 @@ mod tests;
 
 pub use error::ConfigError;
 pub use file::{TEMPLATE, load, parse};
-pub use settings::{Backend, Config, Network, Tls};
+pub use settings::{Backend, Config, Federation, Network, Tls};

@@ -2,6 +2,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use undertone_transport::relay_from_text;
+
+use super::error::ConfigError;
+use crate::federation::{Policy, PolicyKind};
 use crate::limits::Limits;
 use crate::limits::Registration;
 
@@ -18,12 +22,32 @@ pub struct Config {
     pub store: Backend,
     /// Who may open a mailbox.
     pub registration: Registration,
+    /// With which other relays there is anything to do.
+    pub federation: Federation,
     /// What is shown to whoever comes by TLS.
     pub tls: Tls,
     /// What the network side allows.
     pub network: Network,
     /// What everything else allows.
     pub limits: Limits,
+}
+
+/// With which other relays this one has to do, in both directions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Federation {
+    /// With all, with those in the list, or with all but those.
+    pub policy: PolicyKind,
+    /// Keys of relays, as they stand behind `/p2p/` in addresses.
+    pub relays: Vec<String>,
+}
+
+impl Federation {
+    /// The policy, if all keys are keys.
+    pub fn policy(&self) -> Result<Policy, ConfigError> {
+        let key = |text: &String| relay_from_text(text).map_err(|_| ConfigError::RelayKey(text.clone()));
+        Ok(Policy { kind: self.policy, relays: self.relays.iter().map(key).collect::<Result<_, _>>()? })
+    }
 }
 
 /// What holds mailboxes and bundles.
@@ -85,6 +109,7 @@ impl Default for Config {
             data_dir: "data".into(),
             store: Backend::Fjall,
             registration: Registration::default(),
+            federation: Federation::default(),
             tls: Tls::default(),
             network: Network::default(),
             limits: Limits::default(),

@@ -18,6 +18,7 @@ impl Relay {
     /// Forgets a connection, if it is live.
     pub(super) fn forget(&mut self, conn: ConnId) {
         self.sessions.detach(conn);
+        self.source.left(conn);
         if self.connections.remove(conn) {
             self.metrics.connections_closed += 1;
         }

@@ -11,11 +11,15 @@
 //!
 //! After [`Output::Close`] the shell flushes what was put out for that connection and closes it; frames
 //! that still come from it are ignored, and [`Input::Disconnected`] for it is welcome but not needed.
+//! [`Output::Dial`] is answered by [`Input::Dialled`], with a number of its own for the connection, or by
+//! [`Input::DialFailed`].
 //! The shell gives [`Input::Tick`] at or after [`Relay::next_tick`], which is asked again after every drain.
 
 mod backlog;
+mod carry;
 mod deliver;
 mod drain;
+mod forward;
 mod outgoing;
 mod publish;
 mod relay;

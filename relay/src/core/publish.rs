@@ -25,12 +25,12 @@ use crate::mailbox::{self, DurableClass, Enqueue, Enqueued, Known};
 use crate::store::{Overlay, Store, StoreError, usage};
 
 /// One payload and who is to get it, form checked.
-struct Parcel {
-    payload: Bytes,
-    hash: PayloadHash,
-    class: u8,
-    expiry: Timestamp,
-    claims: Vec<Claim>,
+pub(super) struct Parcel {
+    pub(super) payload: Bytes,
+    pub(super) hash: PayloadHash,
+    pub(super) class: u8,
+    pub(super) expiry: Timestamp,
+    pub(super) claims: Vec<Claim>,
 }
 
 /// What became of a parcel at one recipient.
@@ -68,7 +68,7 @@ impl Relay {
         Ok(self.receipt(publish_id, items))
     }
 
-    fn receipt(&self, publish_id: PublishId, items: Vec<wire::ItemResult>) -> wire::Published {
+    pub(super) fn receipt(&self, publish_id: PublishId, items: Vec<wire::ItemResult>) -> wire::Published {
         let receipt = wire::CustodyReceipt {
             version: PROTOCOL_VERSION,
             suite: u32::from(SUITE),
@@ -79,7 +79,7 @@ impl Relay {
         wire::Published { receipt: Some(signed.to_wire()) }
     }
 
-    fn parcel<S: Store + ?Sized>(
+    pub(super) fn parcel<S: Store + ?Sized>(
         &mut self,
         publish_id: PublishId,
         parcel: &Parcel,

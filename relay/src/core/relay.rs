@@ -1,14 +1,15 @@
 use ed25519_dalek::SigningKey;
 use rand_core::CryptoRng;
-use undertone_protocol::ids::{DeviceId, RelayId};
+use undertone_protocol::ids::RelayId;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::GoodbyeCode;
 
 use super::outgoing::goodbye;
 use super::sweeps::Sweeps;
 use super::types::{Input, Output};
-use crate::admission::{AttachRates, Connections, Rate, RateClock, TokenRates};
+use crate::admission::{AttachRates, Connections, Peer, Rate, RateClock, TokenRates};
 use crate::conn::ConnId;
+use crate::federation::{Arrivals, Event, Policy, Source};
 use crate::limits::{Limits, Registration};
 use crate::metrics::{Gauges, Metrics};
 use crate::session::Sessions;
@@ -27,6 +28,8 @@ pub struct Relay {
     pub(super) attach_rates: AttachRates,
     pub(super) connections: Connections,
     pub(super) sessions: Sessions,
+    pub(super) source: Source,
+    pub(super) arrivals: Arrivals,
     pub(super) metrics: Metrics,
     pub(super) sweeps: Sweeps,
 }
@@ -45,6 +48,8 @@ impl Relay {
             registrations: Rate::per_minute(&clock, limits.registrations_per_minute),
             token_rates: TokenRates::new(clock.clone()),
             attach_rates: AttachRates::new(clock.clone()),
+            source: Source::default(),
+            arrivals: Arrivals::new(clock.clone()),
             limits,
             registration,
             id: RelayId::new(key.verifying_key().to_bytes()),
@@ -56,6 +61,13 @@ impl Relay {
             metrics: Metrics::default(),
             sweeps: Sweeps::default(),
         }
+    }
+
+    /// With which other relays it has to do; with all, unless this says otherwise.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.arrivals.set_policy(policy);
+        self
     }
 
     /// The relay's id.
@@ -88,8 +100,8 @@ impl Relay {
         if self.sessions.any_ready() {
             return Some(Timestamp::ZERO);
         }
-        let silence = self.connections.next_deadline();
-        Some(silence.map_or(self.sweeps.next, |silence| silence.min(self.sweeps.next)))
+        let (silence, source) = (self.connections.next_deadline(), self.source.next_tick());
+        [silence, source, Some(self.sweeps.next)].into_iter().flatten().min()
     }
 
     /// Takes one input. The module says when the outputs may be released, and what an error means.
@@ -104,9 +116,20 @@ impl Relay {
         self.sweeps.note(now, self.sweep_interval());
         let before = out.len();
         match input {
-            Input::Connected { conn, device } => self.connected(conn, device, now, out),
+            Input::Connected { conn, device } => self.connected(conn, Peer::Device(device), now, out),
+            Input::RelayConnected { conn, relay } => self.connected(conn, Peer::Relay(relay), now, out),
+            Input::Dialled { relay, conn } => {
+                self.federation(Event::Dialled { relay, conn }, now, tx, out)?;
+            }
+            Input::DialFailed { relay } => self.federation(Event::DialFailed { relay }, now, tx, out)?,
+            Input::Frame { conn, frame } if self.source.has(conn) => {
+                self.federation(Event::Frame { conn, frame }, now, tx, out)?;
+            }
             Input::Frame { conn, frame } => self.frame(conn, frame, now, tx, out)?,
-            Input::Disconnected { conn } => self.forget(conn),
+            Input::Disconnected { conn } => {
+                self.forget(conn);
+                self.federation(Event::Gone { conn }, now, tx, out)?;
+            }
             Input::Sent { conn, bytes } => self.connections.taken(conn, bytes),
             Input::Tick => self.tick(now, tx, out)?,
         }
@@ -115,11 +138,11 @@ impl Relay {
         Ok(())
     }
 
-    fn connected(&mut self, conn: ConnId, device: DeviceId, now: Timestamp, out: &mut Vec<Output>) {
+    fn connected(&mut self, conn: ConnId, peer: Peer, now: Timestamp, out: &mut Vec<Output>) {
         if self.connections.len() >= self.limits.connections_max {
             self.metrics.connections_shed += 1;
             goodbye(conn, GoodbyeCode::Overloaded, "the relay has as many connections as it may", out);
-        } else if self.connections.add(conn, device, &self.limits, &self.clock, now) {
+        } else if self.connections.add(conn, peer, &self.limits, &self.clock, now) {
             self.metrics.connections_opened += 1;
         }
     }

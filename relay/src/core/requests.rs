@@ -1,6 +1,6 @@
 //! Frames that came in: who answers which.
 
-use undertone_protocol::ids::DeviceId;
+use undertone_protocol::ids::{DeviceId, RelayId};
 use undertone_protocol::limits::PROTOCOL_VERSION;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, GoodbyeCode, RefusalCode, frame::Body};
@@ -8,10 +8,12 @@ use undertone_protocol::wire::{self, GoodbyeCode, RefusalCode, frame::Body};
 use super::outgoing::send;
 use super::relay::Relay;
 use super::types::Output;
-use crate::admission::{self, Registering, TooFast};
+use crate::admission::{self, Peer, Registering, TooFast};
 use crate::answer::{Failed, Refused};
 use crate::bundles;
 use crate::conn::ConnId;
+use crate::federation::{self, Event};
+use crate::store::owner::Owner;
 use crate::store::{Overlay, Store, StoreError};
 
 impl Relay {
@@ -24,7 +26,7 @@ impl Relay {
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
         let Some(connection) = self.connections.get_mut(conn) else { return Ok(()) };
-        let (device, greeted) = (connection.device, connection.greeted);
+        let (peer, greeted) = (connection.peer, connection.greeted);
         let flooded = connection.frames.take().is_err();
         self.metrics.frames_in += 1;
         if flooded {
@@ -34,10 +36,16 @@ impl Relay {
         }
         self.connections.heard(conn, now);
         match frame.body {
-            Some(Body::Hello(hello)) if !greeted => self.hello(conn, frame.request, &hello, now, out),
+            Some(Body::Hello(hello)) if !greeted => {
+                self.hello(conn, frame.request, &hello, now, out);
+                if let Peer::Device(device) = peer {
+                    self.federation(Event::Greeted { conn, owner: Owner::of(&device) }, now, tx, out)?;
+                }
+            }
             _ if !greeted => self.broken(conn, "the first frame must be a hello", out),
             Some(Body::Goodbye(_)) => {
                 self.forget(conn);
+                self.federation(Event::Gone { conn }, now, tx, out)?;
                 out.push(Output::Close { conn });
             }
             Some(Body::Ping(ping)) => {
@@ -47,7 +55,10 @@ impl Relay {
             body => {
                 let request = frame.request;
                 let frame = wire::Frame { request, body };
-                let answer = self.request(conn, device, frame, now, tx, out);
+                let answer = match peer {
+                    Peer::Device(device) => self.request(conn, device, frame, now, tx, out),
+                    Peer::Relay(relay) => self.relay_request(conn, relay, frame, now, tx, out),
+                };
                 self.answer(conn, request, answer, out)?;
             }
         }
@@ -127,10 +138,47 @@ impl Relay {
                 return Ok(asked.then_some(Body::Done(wire::Done {})));
             }
             Some(Body::GetBundle(get)) => Body::Bundle(self.get_bundle(conn, &get, tx)?),
+            Some(Body::Forward(forward)) => {
+                self.forward(conn, device, frame.request, forward, now, tx, out)?;
+                return Ok(None);
+            }
+            Some(Body::ForwardsTaken(taken)) => {
+                self.forwards_taken(device, &taken, now, tx, out)?;
+                return Ok(asked.then_some(Body::Done(wire::Done {})));
+            }
             Some(body) => self.owner_request(conn, device, body, now, tx, out)?,
             None => return Err(Refused::unknown_request().into()),
         };
         Ok(Some(body))
+    }
+
+    /// What another relay asks.
+    fn relay_request<S: Store + ?Sized>(
+        &mut self,
+        conn: ConnId,
+        relay: RelayId,
+        frame: wire::Frame,
+        now: Timestamp,
+        tx: &mut Overlay<'_, S>,
+        out: &mut Vec<Output>,
+    ) -> Result<Option<Body>, Failed> {
+        match frame.body {
+            Some(Body::Carry(carry)) => {
+                self.carry(conn, relay, &carry, now, tx, out)?;
+                Ok(None)
+            }
+            Some(Body::GetRoutingKey(_)) => {
+                self.take_request(conn)?;
+                let key = federation::own_key(tx, &self.key, &self.limits, &mut *self.rng, now)?;
+                Ok(Some(Body::RoutingKey(wire::RoutingKeyAnswer { key: Some(key.signed.to_wire()) })))
+            }
+            _ => Err(Refused::unknown_request().into()),
+        }
+    }
+
+    fn take_request(&mut self, conn: ConnId) -> Result<(), Refused> {
+        let Some(connection) = self.connections.get_mut(conn) else { return Ok(()) };
+        connection.requests.take().map_err(|wait| too_fast("requests_per_minute", wait))
     }
 
     /// What a device asks about its own mailboxes and bundles.
@@ -143,9 +191,7 @@ impl Relay {
         tx: &mut Overlay<'_, S>,
         out: &mut Vec<Output>,
     ) -> Result<Body, Failed> {
-        if let Some(connection) = self.connections.get_mut(conn) {
-            connection.requests.take().map_err(|wait| too_fast("requests_per_minute", wait))?;
-        }
+        self.take_request(conn)?;
         let done = Body::Done(wire::Done {});
         Ok(match body {
             Body::Register(asked) => self.register(device, &asked, tx)?,
@@ -154,6 +200,7 @@ impl Relay {
                 self.put_checkpoint(conn, asked, tx)?;
                 done
             }
+            Body::GetRoutingKey(asked) => Body::RoutingKey(self.routing_key(device, asked, now, tx, out)?),
             Body::PutBundle(asked) => {
                 bundles::put_bundle(tx, &device, &asked, &self.limits, now)?;
                 self.metrics.bundles_stored += u64::from(!asked.bundle.is_empty());

@@ -7,6 +7,7 @@ use undertone_protocol::wire::GoodbyeCode;
 
 use super::relay::Relay;
 use super::types::Output;
+use crate::federation::Event;
 use crate::store::{Overlay, Store, StoreError};
 use crate::{admission, bundles, mailbox};
 
@@ -25,9 +26,9 @@ impl Relay {
             self.close(conn, GoodbyeCode::Silent, "nothing came for too long", out);
         }
         if now >= self.sweeps.next {
-            self.sweep(now, tx)?;
+            self.sweep(now, tx, out)?;
         }
-        Ok(())
+        self.federation(Event::Tick, now, tx, out)
     }
 
     /// One bounded step; the next follows at once while there is more to do.
@@ -35,6 +36,7 @@ impl Relay {
         &mut self,
         now: Timestamp,
         tx: &mut Overlay<'_, S>,
+        out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
         let budget = self.limits.sweep_entries_per_tick.max(1);
         let swept = mailbox::sweep(tx, self.sweeps.mailboxes_swept, now, budget)?;
@@ -43,14 +45,16 @@ impl Relay {
         }
         let (bundles_swept, more_bundles) = bundles::sweep(tx, &self.limits, now)?;
         let more_epochs = admission::sweep(tx, budget)?;
+        let more_forwards = self.sweep_federation(now, budget, tx, out)?;
         if now.since(self.sweeps.rates_forgotten) >= RATES_FORGOTTEN_EVERY {
             self.token_rates.forget_replenished(now);
             self.attach_rates.forget_replenished(now);
+            self.arrivals.forget_replenished(now);
             self.sweeps.rates_forgotten = now;
         }
         self.metrics.expired += swept.expired;
         self.metrics.bundles_swept += bundles_swept;
-        let more = swept.more || more_bundles || more_epochs;
+        let more = swept.more || more_bundles || more_epochs || more_forwards;
         self.sweeps.next = if more { now } else { now.after(self.sweep_interval()) };
         Ok(())
     }

@@ -1,4 +1,4 @@
-use undertone_protocol::ids::DeviceId;
+use undertone_protocol::ids::{DeviceId, RelayId};
 use undertone_protocol::wire;
 
 use crate::conn::ConnId;
@@ -12,6 +12,25 @@ pub enum Input {
         conn: ConnId,
         /// Whom the transport (Noise) proved at the other end.
         device: DeviceId,
+    },
+    /// Another relay has connected.
+    RelayConnected {
+        /// Its number.
+        conn: ConnId,
+        /// Whom the transport (Noise) proved at the other end.
+        relay: RelayId,
+    },
+    /// There is the connection that [`Output::Dial`] asked for.
+    Dialled {
+        /// To which relay.
+        relay: RelayId,
+        /// Its number.
+        conn: ConnId,
+    },
+    /// There is none.
+    DialFailed {
+        /// To which relay.
+        relay: RelayId,
     },
     /// A frame came. The shell has bounded its size by `FRAME_BYTES_MAX` and decoded it.
     Frame {
@@ -51,5 +70,12 @@ pub enum Output {
     Close {
         /// Which.
         conn: ConnId,
+    },
+    /// Connect to another relay.
+    Dial {
+        /// Which.
+        relay: RelayId,
+        /// Where it may be: text of clients, not checked.
+        addresses: Vec<String>,
     },
 }

@@ -1,33 +1,42 @@
 //! Holds the connections: events of the transport become inputs of the machine, outputs of the machine
 //! become frames in the queues of the transport. Nothing is parsed beyond the frame.
 
+mod dialler;
+
 use std::collections::BTreeMap;
 
+use undertone_protocol::ids::RelayId;
 use undertone_protocol::wire::{self, Frame, GoodbyeCode, frame::Body};
-use undertone_transport::{FrameSender, LinkId, SendError, ServerEvent, Weight};
+use undertone_transport::{FrameSender, LinkId, Protocol, SendError, ServerEvent, Weight};
+
+pub(crate) use dialler::{DialEvent, Dialler};
 
 use crate::core::{ConnId, Input, Output};
 
 /// The sending ends of all live connections.
-#[derive(Default)]
 pub(crate) struct Gateway {
     links: BTreeMap<ConnId, FrameSender>,
+    dialler: Dialler,
     slow_closed: u64,
     stopping: bool,
 }
 
 impl Gateway {
+    pub(crate) fn new(dialler: Dialler) -> Self {
+        Self { links: BTreeMap::new(), dialler, slow_closed: 0, stopping: false }
+    }
+
     /// What the machine is to be told; the weight is held until its input is handled.
     pub(crate) fn input(&mut self, event: ServerEvent) -> (Input, Option<Weight>) {
         match event {
-            ServerEvent::Connected { link, device, sender } => {
+            ServerEvent::Connected { link, device, protocol, sender } => {
                 let conn = conn_of(link);
-                if self.stopping {
-                    say_goodbye(&sender);
-                } else {
-                    self.links.insert(conn, sender);
+                self.keep(conn, sender);
+                let relay = RelayId::new(*device.as_bytes());
+                match protocol {
+                    Protocol::Device => (Input::Connected { conn, device }, None),
+                    Protocol::Federation => (Input::RelayConnected { conn, relay }, None),
                 }
-                (Input::Connected { conn, device }, None)
             }
             ServerEvent::Frame { link, frame, weight } => {
                 (Input::Frame { conn: conn_of(link), frame }, Some(weight))
@@ -42,6 +51,30 @@ impl Gateway {
         }
     }
 
+    /// What the machine is to be told of connections to other relays.
+    pub(crate) fn dialled(&mut self, event: DialEvent) -> Input {
+        match event {
+            DialEvent::Up { relay, conn, sender } => {
+                self.keep(conn, sender);
+                Input::Dialled { relay, conn }
+            }
+            DialEvent::Failed { relay } => Input::DialFailed { relay },
+            DialEvent::Frame { conn, frame } => Input::Frame { conn, frame },
+            DialEvent::Down { conn } => {
+                self.links.remove(&conn);
+                Input::Disconnected { conn }
+            }
+        }
+    }
+
+    fn keep(&mut self, conn: ConnId, sender: FrameSender) {
+        if self.stopping {
+            say_goodbye(&sender);
+        } else {
+            self.links.insert(conn, sender);
+        }
+    }
+
     /// Hands outputs to the connections, without waiting for any of them.
     pub(crate) fn release(&mut self, outputs: impl IntoIterator<Item = Output>) {
         for output in outputs {
@@ -49,6 +82,10 @@ impl Gateway {
                 Output::Send { conn, frame } => self.send(conn, frame),
                 // Dropping the sender flushes and closes.
                 Output::Close { conn } => drop(self.links.remove(&conn)),
+                Output::Dial { relay, addresses } if !self.stopping => {
+                    self.dialler.dial(relay, &addresses);
+                }
+                Output::Dial { .. } => {}
             }
         }
     }

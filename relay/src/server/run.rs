@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use rand_core::UnwrapErr;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use undertone_protocol::ids::Secret;
@@ -20,6 +21,7 @@ use crate::admin::{self, Question};
 use crate::config::{Backend, Config};
 use crate::core::Relay;
 use crate::data_dir::DataDir;
+use crate::gateway::Dialler;
 use crate::key;
 use crate::migration::migrate;
 use crate::store::{FjallOptions, FjallStore, MemoryStore, Store, StoreError};
@@ -102,12 +104,15 @@ impl Running {
         let (listener, events) = listen(&identity, &addresses?, options).await?;
         let addresses = with_key(&identity, &listener);
         let rng = Box::new(UnwrapErr(getrandom::SysRng));
-        let relay = Relay::new(config.limits.clone(), config.registration, key::signing_key(secret), rng);
+        let relay = Relay::new(config.limits.clone(), config.registration, key::signing_key(secret), rng)
+            .with_policy(config.federation.policy()?);
+        let handshake = Duration::from_millis(config.network.handshake_ms_max);
+        let (dialler, dials) = Dialler::new(Handle::current(), identity, handshake);
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
         let (stop, stopped) = oneshot::channel();
-        let inlets = Inlets { events, questions: asked, stop: stopped };
+        let inlets = Inlets { events, dials, questions: asked, stop: stopped };
         let drain = config.network.drain_events_max;
-        let ended = spawn(move || Driver::new(relay, store, inlets, drain))?;
+        let ended = spawn(move || Driver::new(relay, store, dialler, inlets, drain))?;
         Ok(Self { addresses, listener, certificate, questions, stop, ended })
     }
 

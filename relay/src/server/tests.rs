@@ -15,6 +15,7 @@ use undertone_transport::{
 
 use super::driver::{Driver, Inlets};
 use crate::core::Relay;
+use crate::gateway::Dialler;
 use crate::key;
 use crate::limits::{Limits, Registration};
 use crate::store::{Batch, MemoryStore, Store, StoreError};
@@ -63,7 +64,8 @@ async fn what_could_not_be_stored_is_not_answered() {
     let rng = Box::new(UnwrapErr(getrandom::SysRng));
     let relay = Relay::new(Limits::default(), Registration::Open, key::signing_key(&secret), rng);
     let store = Box::new(FullDisk(MemoryStore::new()));
-    let driver = Driver::new(relay, store, Inlets { events, questions, stop }, 16);
+    let (dialler, dials) = Dialler::new(tokio::runtime::Handle::current(), identity.clone(), HANG);
+    let driver = Driver::new(relay, store, dialler, Inlets { events, dials, questions, stop }, 16);
     let running = tokio::spawn(driver.run());
 
     let device = Identity::from_secret(&Secret::new([2; 32]));

@@ -6,7 +6,7 @@ use super::table::Table;
 use super::{Store, StoreError};
 
 /// The layout that this build reads and writes. It grows with every change that old builds can't read.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 /// The oldest layout that `migration` brings up to this one.
 pub(super) const FORMAT_OLDEST: u32 = 3;
 

@@ -13,15 +13,23 @@ pub(crate) struct Holdings {
     pub(crate) mailboxes: u32,
     #[prost(uint32, tag = "2")]
     pub(crate) bundles: u32,
+    /// Forwards that wait, and answers that were not taken.
+    #[prost(uint32, tag = "3")]
+    pub(crate) forwards: u32,
 }
 
 /// BLAKE3 of a device's key, under its own context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Owner([u8; 32]);
 
 impl Owner {
     pub(crate) fn of(device: &DeviceId) -> Self {
         Self(blake3::derive_key("undertone v1 relay owner", device.as_bytes()))
+    }
+
+    /// As it was stored.
+    pub(crate) const fn stored(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 
     pub(crate) const fn as_bytes(&self) -> &[u8; 32] {

@@ -50,10 +50,30 @@ pub(crate) enum Table {
     Commits = 19,
     /// mailbox → its device's checkpoint.
     Checkpoint = 20,
+    /// time → a routing key of this relay that was made then.
+    RoutingKey = 21,
+    /// relay → where it is, and what waits for it.
+    Destination = 22,
+    /// relay, number → the id of a forward that waits for it.
+    Outbox = 23,
+    /// forward id → the parcel.
+    Parcel = 24,
+    /// forward id → whose it is, and where it waits.
+    Forward = 25,
+    /// time, forward id: forwards by their end.
+    ForwardEnd = 26,
+    /// owner, forward id → what came of it, until its device has taken that.
+    Answer = 27,
+    /// time, owner, forward id: answers by the time they are forgotten.
+    AnswerEnd = 28,
+    /// a parcel's place → the answer that was given to it.
+    Decided = 29,
+    /// time, place: decided parcels by their end.
+    DecidedEnd = 30,
 }
 
 impl Table {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 31] = [
         Self::Format,
         Self::Usage,
         Self::Owner,
@@ -75,6 +95,16 @@ impl Table {
         Self::BundleSeen,
         Self::Commits,
         Self::Checkpoint,
+        Self::RoutingKey,
+        Self::Destination,
+        Self::Outbox,
+        Self::Parcel,
+        Self::Forward,
+        Self::ForwardEnd,
+        Self::Answer,
+        Self::AnswerEnd,
+        Self::Decided,
+        Self::DecidedEnd,
     ];
 
     /// The table that a key is of; `None` for a key that this build does not know.

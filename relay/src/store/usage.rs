@@ -26,6 +26,16 @@ pub(crate) const PAYLOAD_DISK_BYTES: u64 = 96;
 pub(crate) const BUNDLE_DISK_BYTES: u64 = 512;
 /// Bytes counted for a prekey beside its content.
 pub(crate) const PREKEY_DISK_BYTES: u64 = 128;
+/// Bytes counted for a routing key.
+pub(crate) const ROUTING_KEY_DISK_BYTES: u64 = 64;
+/// Bytes counted for a relay that something waits for: its record, with its addresses.
+pub(crate) const DESTINATION_DISK_BYTES: u64 = 2_304;
+/// Bytes counted for a forward beside its parcel.
+pub(crate) const FORWARD_DISK_BYTES: u64 = 384;
+/// Bytes counted for an answer that waits for its device, beside its record.
+pub(crate) const ANSWER_DISK_BYTES: u64 = 128;
+/// Bytes counted for a decided parcel beside its answer.
+pub(crate) const DECIDED_DISK_BYTES: u64 = 96;
 
 /// Totals over the whole store.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
@@ -94,6 +104,11 @@ pub(crate) fn counted(table: Table, value_bytes: u64) -> u64 {
         Table::Bundle => BUNDLE_DISK_BYTES,
         Table::BundleBlob => value_bytes,
         Table::Prekey => PREKEY_DISK_BYTES + value_bytes,
+        Table::RoutingKey => ROUTING_KEY_DISK_BYTES,
+        Table::Destination => DESTINATION_DISK_BYTES,
+        Table::Parcel => FORWARD_DISK_BYTES + value_bytes,
+        Table::Answer => ANSWER_DISK_BYTES + value_bytes,
+        Table::Decided => DECIDED_DISK_BYTES + value_bytes,
         Table::Format
         | Table::Usage
         | Table::Owner
@@ -104,6 +119,11 @@ pub(crate) fn counted(table: Table, value_bytes: u64) -> u64 {
         | Table::Expiry
         | Table::BundleSeen
         | Table::Commits
-        | Table::Checkpoint => 0,
+        | Table::Checkpoint
+        | Table::Outbox
+        | Table::Forward
+        | Table::ForwardEnd
+        | Table::AnswerEnd
+        | Table::DecidedEnd => 0,
     }
 }

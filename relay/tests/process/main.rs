@@ -8,5 +8,6 @@
 )]
 
 mod damage;
+mod federation;
 mod life;
 mod sides;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command as TokioCommand};
 use tokio::time::timeout;
-use undertone_protocol::ids::{DeviceId, Handle, MailboxId, PayloadHash, PublishId, Secret};
+use undertone_protocol::ids::{DeviceId, Handle, MailboxId, PayloadHash, PublishId, RelayId, Secret};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::{ProofInput, Step, TokenGrant};
 use undertone_protocol::wire::frame::Body;
@@ -34,7 +34,12 @@ pub(super) fn text(bytes: &[u8]) -> &str {
 }
 
 pub(super) fn init(dir: &Path) {
-    let made = program(dir, &["init", "--listen", "/ip4/127.0.0.1/tcp/0"]);
+    init_at(dir, 0);
+}
+
+/// One whose port stays when it is started anew.
+pub(super) fn init_at(dir: &Path, port: u16) {
+    let made = program(dir, &["init", "--listen", &format!("/ip4/127.0.0.1/tcp/{port}")]);
     assert!(made.status.success(), "{}", text(&made.stderr));
 }
 
@@ -116,6 +121,28 @@ impl Device {
         let answer = self.next().await.unwrap();
         assert_eq!(answer.request, self.requests, "{answer:?}");
         answer.body.unwrap()
+    }
+
+    /// Sends without waiting for what comes; the request's number.
+    pub(super) fn tell(&mut self, body: Body) -> u64 {
+        self.requests += 1;
+        // An error says that the relay is gone: the next frame says so too.
+        let _ = self.sender.try_send(Frame { request: self.requests, body: Some(body) });
+        self.requests
+    }
+
+    /// Sends what asks nothing.
+    pub(super) fn tell_nothing(&mut self, body: Body) {
+        let _ = self.sender.try_send(Frame { request: 0, body: Some(body) });
+    }
+
+    pub(super) const fn relay_id(&self) -> RelayId {
+        self.relay.relay
+    }
+
+    /// The relay's clock, as its welcome said.
+    pub(super) const fn now(&self) -> Timestamp {
+        self.now
     }
 
     pub(super) async fn next(&mut self) -> Result<Frame, CloseReason> {

@@ -158,6 +158,8 @@ impl World {
                     sent.push(RelayInput::Sent { conn, bytes });
                     self.relay_says(conn, frame);
                 }
+                // This world has one relay.
+                RelayOutput::Dial { relay, .. } => sent.push(RelayInput::DialFailed { relay }),
                 RelayOutput::Close { conn } => {
                     self.network.close(conn, self.now, &mut self.rng, &mut self.schedule);
                 }

@@ -334,6 +334,8 @@ impl Stage {
                         inputs.push(RelayInput::Sent { conn, bytes });
                         self.queue.push_back(Happening::ToNode { conn, frame });
                     }
+                    // This world has one relay.
+                    RelayOutput::Dial { relay, .. } => inputs.push(RelayInput::DialFailed { relay }),
                     RelayOutput::Close { conn } => self.queue.push_back(Happening::Closed { conn }),
                 }
             }

@@ -69,7 +69,7 @@ fn holds_as_signed(
     Ok(())
 }
 
-const LABELS: [Label; 12] = [
+const LABELS: [Label; 15] = [
     Label::Certificate,
     Label::DeviceList,
     Label::DeviceRevoke,
@@ -82,4 +82,7 @@ const LABELS: [Label; 12] = [
     Label::Operation,
     Label::Acknowledgement,
     Label::Custody,
+    Label::RoutingKey,
+    Label::Waiting,
+    Label::DeadLetter,
 ];

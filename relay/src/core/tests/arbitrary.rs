@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use prost::Message;
+use undertone_protocol::ids::RelayId;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::world::*;
@@ -113,6 +115,52 @@ fn body() -> impl Strategy<Value = Option<Body>> {
                 Some(Body::RevokeToken(wire::RevokeToken { mailbox, epoch, handles }))
             }
         ),
+        federation(),
+    ]
+}
+
+fn relay() -> impl Strategy<Value = Option<wire::RelayAddress>> {
+    let addresses = proptest::collection::vec(Just("/ip4/192.0.2.1/tcp/1".to_owned()), 0..6);
+    proptest::option::weighted(
+        0.9,
+        (blob(32), addresses).prop_map(|(relay, addresses)| wire::RelayAddress { relay, addresses }),
+    )
+}
+
+/// A parcel of the right form with anything in it, or any bytes.
+fn parcel() -> impl Strategy<Value = Bytes> {
+    let item = (blob(10), small(), number()).prop_map(|(payload, class, expiry_ms)| wire::ParcelItem {
+        payload,
+        class,
+        expiry_ms,
+    });
+    let end = prop_oneof![3 => Just(1_700_000_100_000), 1 => number()];
+    let parcel =
+        (blob(16), blob(8), blob(32), number(), end, blob(90), proptest::collection::vec(item, 0..3))
+            .prop_map(|(forward_id, routing_key, enc, counter, not_after_ms, route, items)| {
+                let parcel =
+                    wire::Parcel { forward_id, routing_key, enc, counter, not_after_ms, route, items };
+                Bytes::from(parcel.encode_to_vec())
+            });
+    prop_oneof![4 => parcel, 1 => blob(60)]
+}
+
+fn federation() -> impl Strategy<Value = Option<Body>> {
+    prop_oneof![
+        (relay(), parcel())
+            .prop_map(|(destination, parcel)| Some(Body::Forward(wire::Forward { destination, parcel }))),
+        proptest::collection::vec(parcel(), 0..4)
+            .prop_map(|parcels| Some(Body::Carry(wire::Carry { parcels }))),
+        relay().prop_map(|relay| Some(Body::GetRoutingKey(wire::GetRoutingKey { relay }))),
+        proptest::collection::vec(blob(16), 0..4)
+            .prop_map(|forward_ids| Some(Body::ForwardsTaken(wire::ForwardsTaken { forward_ids }))),
+        (blob(16), blob(16), blob(40)).prop_map(|(forward_id, salt, answer)| {
+            Some(Body::Forwarded(wire::Forwarded { forward_id, salt, answer }))
+        }),
+        (blob(16), 0i32..7, number()).prop_map(|(forward_id, code, retry_after_ms)| {
+            Some(Body::Declined(wire::Declined { forward_id, code, retry_after_ms }))
+        }),
+        Just(Some(Body::Welcome(wire::Welcome { version: 1, now_ms: 0 }))),
     ]
 }
 
@@ -121,6 +169,9 @@ fn body() -> impl Strategy<Value = Option<Body>> {
 enum Event {
     Frame(u8, u64, Option<Body>),
     Connected(u8),
+    /// A relay came, or was dialled.
+    Relay(u8, bool),
+    DialFailed,
     Disconnected(u8),
     Publish(Bytes, u32),
     Pass(u64),
@@ -128,9 +179,11 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        12 => (0u8..4, 0u64..2, body()).prop_map(|(conn, request, body)| Event::Frame(conn, request, body)),
+        12 => (0u8..8, 0u64..2, body()).prop_map(|(conn, request, body)| Event::Frame(conn, request, body)),
         1 => (0u8..4).prop_map(Event::Connected),
-        1 => (0u8..4).prop_map(Event::Disconnected),
+        2 => (4u8..8, any::<bool>()).prop_map(|(conn, dialled)| Event::Relay(conn, dialled)),
+        1 => Just(Event::DialFailed),
+        1 => (0u8..8).prop_map(Event::Disconnected),
         3 => (blob(10), 0u32..3).prop_map(|(payload, class)| Event::Publish(payload, class)),
         1 => prop_oneof![0u64..80_000, 0u64..2_000_000_000].prop_map(Event::Pass),
     ]
@@ -143,6 +196,9 @@ fn input(world: &mut World, event: Event) -> Input {
             Input::Frame { conn: id(conn), frame: wire::Frame { request, body } }
         }
         Event::Connected(conn) => Input::Connected { conn: id(conn), device: device(conn % 2 + 1) },
+        Event::Relay(conn, true) => Input::Dialled { relay: RelayId::new([1; 32]), conn: id(conn) },
+        Event::Relay(conn, false) => Input::RelayConnected { relay: RelayId::new([2; 32]), conn: id(conn) },
+        Event::DialFailed => Input::DialFailed { relay: RelayId::new([1; 32]) },
         Event::Disconnected(conn) => Input::Disconnected { conn: id(conn) },
         Event::Publish(payload, class) => {
             let expiry = world.now.after(Duration::from_secs(3_600));

@@ -3,6 +3,7 @@ mod bundles;
 mod checkpoints;
 mod disk;
 mod fan_out;
+mod federation;
 mod frames;
 mod publish;
 mod recorded;

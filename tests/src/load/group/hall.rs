@@ -212,6 +212,7 @@ impl Hall {
                         inputs.push(RelayInput::Sent { conn, bytes: frame.encoded_len() as u64 });
                         self.give(conn, frame)?;
                     }
+                    RelayOutput::Dial { .. } => bail!("there is one relay"),
                     RelayOutput::Close { conn } => bail!("the relay closed {conn:?}"),
                 }
             }

@@ -1,0 +1,53 @@
+use ed25519_dalek::SigningKey;
+use rand_core::CryptoRng;
+use undertone_protocol::ids::{PublishId, RelayId};
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire::{Frame, frame::Body};
+
+use crate::conn::ConnId;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::store::owner::Owner;
+
+/// What happens to [`super::Source`].
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// There is a connection to another relay, as was asked for.
+    Dialled { relay: RelayId, conn: ConnId },
+    /// There is none.
+    DialFailed { relay: RelayId },
+    /// A frame came on such a connection.
+    Frame { conn: ConnId, frame: Frame },
+    /// A connection is gone: one to a relay, or one of a device.
+    Gone { conn: ConnId },
+    /// A device said hello, and may have answers to take.
+    Greeted { conn: ConnId, owner: Owner },
+    /// A device has taken these answers.
+    Taken { owner: Owner, forwards: Vec<PublishId> },
+    /// Time has passed.
+    Tick,
+}
+
+/// What [`super::Source`] wants done, once what it wrote is durable.
+#[derive(Debug)]
+pub(crate) enum Act {
+    Send { conn: ConnId, frame: Frame },
+    Close { conn: ConnId },
+    Dial { relay: RelayId, addresses: Vec<String> },
+}
+
+/// What the machine decides by, beside the store.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) limits: &'a Limits,
+    pub(crate) key: &'a SigningKey,
+    pub(crate) rng: &'a mut dyn CryptoRng,
+    pub(crate) metrics: &'a mut Metrics,
+    pub(crate) acts: &'a mut Vec<Act>,
+}
+
+impl Cx<'_> {
+    pub(super) fn send(&mut self, conn: ConnId, request: u64, body: Body) {
+        self.acts.push(Act::Send { conn, frame: Frame { request, body: Some(body) } });
+    }
+}

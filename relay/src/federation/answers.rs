@@ -1,0 +1,133 @@
+//! What came of forwards, kept until their devices have taken it.
+
+use bytes::Bytes;
+use prost::Message;
+use undertone_protocol::ids::PublishId;
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire::{self, frame::Body};
+
+use crate::store::owner::{self, Owner};
+use crate::store::table::{Key, KeyReader, Table};
+use crate::store::usage::{self, ANSWER_DISK_BYTES};
+use crate::store::{Overlay, Store, StoreError};
+
+const WHAT: &str = "answer";
+
+#[derive(Clone, PartialEq, Message)]
+struct Record {
+    /// As the destination gave it.
+    #[prost(message, optional, tag = "1")]
+    forwarded: Option<wire::Forwarded>,
+    /// As this relay signed it.
+    #[prost(message, optional, tag = "2")]
+    dead_letter: Option<wire::DeadLetter>,
+    #[prost(uint64, tag = "3")]
+    end_ms: u64,
+}
+
+/// What came of a forward.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Answer {
+    Forwarded(wire::Forwarded),
+    DeadLetter(wire::DeadLetter),
+}
+
+impl Answer {
+    pub(super) fn into_body(self) -> Body {
+        match self {
+            Self::Forwarded(forwarded) => Body::Forwarded(forwarded),
+            Self::DeadLetter(dead) => Body::DeadLetter(dead),
+        }
+    }
+}
+
+fn key(owner: &Owner, forward: &PublishId) -> Key {
+    Table::Answer.key().part(owner.as_bytes()).part(forward.as_bytes())
+}
+
+fn end_key(end_ms: u64, owner: &Owner, forward: &PublishId) -> Key {
+    Table::AnswerEnd.key().u64(end_ms).part(owner.as_bytes()).part(forward.as_bytes())
+}
+
+fn disk_bytes(record_bytes: usize) -> u64 {
+    ANSWER_DISK_BYTES + u64::try_from(record_bytes).unwrap_or(u64::MAX)
+}
+
+/// Keeps one. It takes the place of its forward, in the quota and in what its device has, and is smaller.
+pub(super) fn put<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    owner: &Owner,
+    forward: &PublishId,
+    answer: Answer,
+    end: Timestamp,
+) -> Result<(), StoreError> {
+    let mut record = Record { end_ms: end.as_ms(), ..Record::default() };
+    match answer {
+        Answer::Forwarded(forwarded) => record.forwarded = Some(forwarded),
+        Answer::DeadLetter(dead) => record.dead_letter = Some(dead),
+    }
+    usage::change(tx, |usage| usage.disk_bytes += disk_bytes(record.encoded_len()))?;
+    tx.write(key(owner, forward), &record);
+    tx.put(end_key(record.end_ms, owner, forward), Bytes::new());
+    Ok(())
+}
+
+/// One that waits.
+pub(super) fn get<S: Store + ?Sized>(
+    tx: &Overlay<'_, S>,
+    owner: &Owner,
+    forward: &PublishId,
+) -> Result<Option<Answer>, StoreError> {
+    let Some(record) = tx.read::<Record>(WHAT, &key(owner, forward))? else { return Ok(None) };
+    let forwarded = record.forwarded.map(Answer::Forwarded);
+    Ok(forwarded.or(record.dead_letter.map(Answer::DeadLetter)))
+}
+
+/// All that wait for a device, at most `limit`.
+pub(super) fn waiting<S: Store + ?Sized>(
+    tx: &Overlay<'_, S>,
+    owner: &Owner,
+    limit: usize,
+) -> Result<Vec<PublishId>, StoreError> {
+    let prefix = Table::Answer.key().part(owner.as_bytes());
+    let found = tx.range(prefix.as_ref(), prefix.after_prefix().as_ref(), limit)?;
+    let ids = found.into_iter().map(|(key, _)| {
+        let id = key.last_chunk().ok_or(StoreError::Corrupt { what: WHAT })?;
+        Ok(PublishId::new(*id))
+    });
+    ids.collect()
+}
+
+/// Forgets one; whether it was there.
+pub(super) fn remove<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    owner: &Owner,
+    forward: &PublishId,
+) -> Result<bool, StoreError> {
+    let key = key(owner, forward);
+    let Some(record) = tx.read::<Record>(WHAT, &key)? else { return Ok(false) };
+    usage::release(tx, disk_bytes(record.encoded_len()))?;
+    owner::change(tx, owner.as_bytes(), |holdings| holdings.forwards = holdings.forwards.saturating_sub(1))?;
+    tx.delete(key);
+    tx.delete(end_key(record.end_ms, owner, forward));
+    Ok(true)
+}
+
+/// Forgets those whose devices did not come for them: whether there is more, and how many.
+pub(super) fn sweep<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    now: Timestamp,
+    budget: usize,
+) -> Result<(bool, u64), StoreError> {
+    let (from, to) = (Table::AnswerEnd.key(), Table::AnswerEnd.key().u64(now.as_ms()));
+    let due = tx.range(from.as_ref(), to.as_ref(), budget)?;
+    let (more, mut expired) = (due.len() >= budget, 0);
+    for (end, _) in due {
+        let mut parts = KeyReader::new(WHAT, &end);
+        parts.u64()?;
+        let (owner, forward) = (Owner::stored(parts.part()?), PublishId::new(parts.part()?));
+        expired += u64::from(remove(tx, &owner, &forward)?);
+        tx.delete(end);
+    }
+    Ok((more, expired))
+}

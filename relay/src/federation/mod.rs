@@ -1,0 +1,40 @@
+//! Relay to relay (`spec/federation.md`): what devices hand in for other relays, and what other relays bring.
+//!
+//! Two parts that share nothing but the store. [`Source`] is the machine of what leaves: a durable outbox for each
+//! destination, one link to each that something waits for, and the answers that wait for their devices. [`Arrivals`]
+//! opens what comes; whether a recipient gets it is decided as for a publish.
+
+mod act;
+mod answers;
+mod arrivals;
+mod decided;
+mod keys;
+mod link;
+mod outbox;
+mod policy;
+mod senders;
+mod source;
+
+pub(crate) use act::{Act, Cx, Event};
+pub(crate) use arrivals::{Arrivals, Arrived, Opened, declined};
+pub(crate) use decided::{decided, disk_bytes, remember};
+pub(crate) use keys::own_key;
+pub use policy::{Policy, PolicyKind};
+pub(crate) use source::{Handed, Source};
+
+use undertone_protocol::time::Timestamp;
+
+use crate::store::{Overlay, Store, StoreError};
+
+/// Removes what ended: decided parcels, answers that nobody took, old routing keys. Whether there is more, and how
+/// many answers were among it.
+pub(crate) fn sweep<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    now: Timestamp,
+    budget: usize,
+) -> Result<(bool, u64), StoreError> {
+    let more_decided = decided::sweep(tx, now, budget)?;
+    let (more_answers, expired) = answers::sweep(tx, now, budget)?;
+    keys::sweep(tx, now)?;
+    Ok((more_decided || more_answers, expired))
+}

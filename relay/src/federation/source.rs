@@ -1,0 +1,282 @@
+//! What leaves for other relays.
+
+mod carrying;
+mod settling;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use undertone_protocol::federation::{Parcel, Waiting};
+use undertone_protocol::ids::RelayId;
+use undertone_protocol::keys::RelayAddress;
+use undertone_protocol::limits::FORWARD_AGE_MAX;
+use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire;
+
+use super::act::{Act, Cx, Event};
+use super::answers;
+use super::link::Link;
+use super::outbox;
+use super::senders::Senders;
+use crate::answer::{Failed, Refused};
+use crate::conn::ConnId;
+use crate::metrics::DestinationHealth;
+use crate::store::owner::{self, Owner};
+use crate::store::{Overlay, Store, StoreError};
+
+/// What a client is told to wait while another relay is asked for its key, in milliseconds.
+const KEY_WAIT_MS: u64 = 500;
+/// A known key is asked for anew when it is so old.
+const KEY_FRESH: Duration = Duration::from_secs(24 * 3600);
+/// Where all connections are in use.
+const LINKS_FULL_WAIT: Duration = Duration::from_secs(1);
+
+/// The machine of what leaves: an outbox for each destination, and a link to each that something waits for.
+///
+/// Every input goes through [`Source::handle`], or through a question of a client; what it wants done is in [`Cx`],
+/// to be done once what it wrote is durable. It is to be given [`Event::Tick`] at [`Source::next_tick`].
+#[derive(Debug, Default)]
+pub(crate) struct Source {
+    links: BTreeMap<RelayId, Link>,
+    conns: BTreeMap<ConnId, RelayId>,
+    keys: BTreeMap<RelayId, KnownKey>,
+    senders: Senders,
+    /// Whether the links to all that something waits for were made, after a start.
+    loaded: bool,
+    jitter: u64,
+}
+
+/// The routing key of another relay.
+#[derive(Debug)]
+struct KnownKey {
+    signed: wire::Signed,
+    not_after: Timestamp,
+    came_at: Timestamp,
+}
+
+/// A forward as a client hands it in, form checked.
+pub(crate) struct Handed {
+    pub(crate) conn: ConnId,
+    pub(crate) owner: Owner,
+    pub(crate) destination: RelayAddress,
+    /// The parcel's exact bytes.
+    pub(crate) bytes: Bytes,
+    pub(crate) parcel: Parcel,
+}
+
+impl Source {
+    /// When it next wants a tick.
+    pub(crate) fn next_tick(&self) -> Option<Timestamp> {
+        if !self.loaded {
+            return Some(Timestamp::ZERO);
+        }
+        self.links.values().filter_map(Link::due).min()
+    }
+
+    /// Whether a connection is one to another relay.
+    pub(crate) fn has(&self, conn: ConnId) -> bool {
+        self.conns.contains_key(&conn)
+    }
+
+    /// A device's connection is over.
+    pub(crate) fn left(&mut self, conn: ConnId) {
+        self.senders.gone(conn);
+    }
+
+    /// Takes one input.
+    pub(crate) fn handle<S: Store + ?Sized>(
+        &mut self,
+        event: Event,
+        cx: &mut Cx<'_>,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<(), StoreError> {
+        match event {
+            Event::Dialled { relay, conn } => {
+                self.dialled(relay, conn, cx);
+                Ok(())
+            }
+            Event::DialFailed { relay } if self.links.get(&relay).is_some_and(Link::is_dialling) => {
+                self.failed(&relay, cx, tx)
+            }
+            // It was given up before.
+            Event::DialFailed { .. } => Ok(()),
+            Event::Frame { conn, frame } => self.frame(conn, frame, cx, tx),
+            Event::Gone { conn } => self.gone(conn, cx, tx),
+            Event::Greeted { conn, owner } if owner::holdings(tx, owner.as_bytes())?.forwards > 0 => {
+                self.senders.arrive(owner, conn, cx, tx)
+            }
+            Event::Greeted { .. } => Ok(()),
+            Event::Taken { owner, forwards } => {
+                for forward in &forwards {
+                    answers::remove(tx, &owner, forward)?;
+                }
+                self.senders.taken(&owner, &forwards, cx, tx)
+            }
+            Event::Tick => self.tick(cx, tx),
+        }
+    }
+
+    /// Takes a forward; the same again gets the same answer. `None`: it was answered already, and that is given again.
+    pub(crate) fn take<S: Store + ?Sized>(
+        &mut self,
+        handed: &Handed,
+        cx: &mut Cx<'_>,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<Waiting, Failed> {
+        let (id, relay) = (handed.parcel.forward_id, handed.destination.relay);
+        if let Some(known) = outbox::forward(tx, &id)? {
+            if known.owner()? != handed.owner || !known.is_for(&relay) {
+                return Err(Refused::malformed("another forward has this id").into());
+            }
+            return Ok(Waiting { forward_id: id, until: known.until() });
+        }
+        if answers::get(tx, &handed.owner, &id)?.is_some() {
+            return Ok(Waiting { forward_id: id, until: cx.now });
+        }
+        let until = self.admit(handed, cx, tx)?;
+        let addresses = &handed.destination.addresses;
+        let new =
+            outbox::New { id, relay, addresses, owner: handed.owner, until, parcel: handed.bytes.clone() };
+        outbox::add(tx, new, cx.limits)?;
+        cx.metrics.forwards_taken += 1;
+        Ok(Waiting { forward_id: id, until })
+    }
+
+    /// What follows from a forward, behind its answer.
+    pub(crate) fn taken<S: Store + ?Sized>(
+        &mut self,
+        handed: &Handed,
+        cx: &mut Cx<'_>,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<(), StoreError> {
+        self.senders.arrive(handed.owner, handed.conn, cx, tx)?;
+        if answers::get(tx, &handed.owner, &handed.parcel.forward_id)?.is_some() {
+            return self.senders.again(&handed.owner, handed.parcel.forward_id, cx, tx);
+        }
+        self.pump(&handed.destination.relay, cx, tx)
+    }
+
+    /// Until when it waits, if it may.
+    fn admit<S: Store + ?Sized>(
+        &self,
+        handed: &Handed,
+        cx: &Cx<'_>,
+        tx: &Overlay<'_, S>,
+    ) -> Result<Timestamp, Failed> {
+        let wait = cx.limits.full_retry_after_ms;
+        if handed.parcel.not_after <= cx.now {
+            return Err(Refused::malformed("a forward whose time is over").into());
+        }
+        let holdings = owner::holdings(tx, handed.owner.as_bytes())?;
+        if holdings.forwards >= cx.limits.forwards_per_device_max {
+            return Err(Refused::retry_after("forwards_per_device_max", wait).into());
+        }
+        if !self.links.contains_key(&handed.destination.relay)
+            && self.links.len() >= cx.limits.destinations_max
+        {
+            return Err(Refused::retry_after("destinations_max", wait).into());
+        }
+        let age = Duration::from_millis(cx.limits.forward_age_ms_max).min(FORWARD_AGE_MAX);
+        Ok(handed.parcel.not_after.min(cx.now.after(age)))
+    }
+
+    /// The routing key of another relay. It is asked for where it is not known: then the client comes again.
+    pub(crate) fn routing_key<S: Store + ?Sized>(
+        &mut self,
+        asked: RelayAddress,
+        cx: &mut Cx<'_>,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<wire::RoutingKeyAnswer, Failed> {
+        let relay = asked.relay;
+        let known = self.keys.get(&relay).filter(|known| known.not_after > cx.now);
+        let answer = known.map(|known| wire::RoutingKeyAnswer { key: Some(known.signed.clone()) });
+        if known.is_none_or(|known| known.came_at.after(KEY_FRESH) <= cx.now) {
+            if !self.links.contains_key(&relay) && self.links.len() >= cx.limits.destinations_max {
+                return Err(Refused::retry_after("destinations_max", cx.limits.full_retry_after_ms).into());
+            }
+            self.link(relay, cx).key_wanted = Some(asked.addresses);
+            self.pump(&relay, cx, tx)?;
+        }
+        answer.ok_or_else(|| {
+            let retry_at = self.links.get(&relay).and_then(Link::retry_at);
+            let wait = retry_at.map_or(Duration::ZERO, |retry_at| retry_at.since(cx.now));
+            let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(KEY_WAIT_MS);
+            Refused::retry_after("the other relay is asked", wait).into()
+        })
+    }
+
+    fn link(&mut self, relay: RelayId, cx: &mut Cx<'_>) -> &mut Link {
+        self.links.entry(relay).or_insert_with(|| {
+            if self.jitter == 0 {
+                self.jitter = cx.rng.next_u64();
+            }
+            self.jitter = self.jitter.wrapping_add(1);
+            Link::new(cx.now, self.jitter)
+        })
+    }
+
+    fn tick<S: Store + ?Sized>(
+        &mut self,
+        cx: &mut Cx<'_>,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<(), StoreError> {
+        if !self.loaded {
+            self.loaded = true;
+            for relay in outbox::destinations(tx, cx.limits.destinations_max)? {
+                self.link(relay, cx);
+                self.pump(&relay, cx, tx)?;
+            }
+        }
+        let is_due = |link: &Link| link.due().is_some_and(|due| due <= cx.now);
+        let due: Vec<RelayId> =
+            self.links.iter().filter(|(_, link)| is_due(link)).map(|(relay, _)| *relay).collect();
+        for relay in due {
+            let Some(link) = self.links.get_mut(&relay) else { continue };
+            if link.is_late(cx.now) {
+                self.failed(&relay, cx, tx)?;
+            } else if link.is_idle(cx.now) {
+                self.close(&relay, cx);
+            } else {
+                self.pump(&relay, cx, tx)?;
+            }
+        }
+        // Whoever is not needed, and may be tried again at once, need not be remembered.
+        let now = cx.now;
+        self.links.retain(|_, link| link.wanted || link.retry_at().is_none_or(|retry_at| retry_at > now));
+        self.keys.retain(|_, known| known.not_after > now);
+        Ok(())
+    }
+
+    /// How it stands with other relays: those that the most waits for, at most `limit`.
+    pub(crate) fn health<S: Store + ?Sized>(
+        &self,
+        tx: &Overlay<'_, S>,
+        limit: usize,
+    ) -> Result<Vec<DestinationHealth>, StoreError> {
+        let mut all = Vec::with_capacity(self.links.len());
+        for (relay, link) in &self.links {
+            let record = outbox::destination(tx, relay)?.unwrap_or_default();
+            all.push(DestinationHealth {
+                relay: relay.short(),
+                connected: link.is_up(),
+                waiting: record.forwards,
+                waiting_bytes: record.bytes,
+                failures: link.failures,
+                answer_ms: link.answer_ms,
+            });
+        }
+        all.sort_by_key(|health| std::cmp::Reverse((health.waiting, health.failures)));
+        all.truncate(limit);
+        Ok(all)
+    }
+
+    fn close(&mut self, relay: &RelayId, cx: &mut Cx<'_>) {
+        let Some(link) = self.links.get_mut(relay) else { return };
+        if let Some(conn) = link.up().map(|up| up.conn) {
+            self.conns.remove(&conn);
+            cx.acts.push(Act::Close { conn });
+        }
+        link.ended(cx.now);
+    }
+}
