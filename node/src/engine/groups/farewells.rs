@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, OperationHash, UserId};
 use undertone_protocol::limits::{LARGE_GROUP_MEMBERS, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX};
-use undertone_protocol::membership::{Action, GroupUpdate, Person, Proof, Role, SignedOperation, Verdict};
+use undertone_protocol::membership::{
+    Action, GroupUpdate, Operation, Person, Proof, Role, SignedOperation, Verdict,
+};
 
 use super::let_in::{did_let_in, let_in, undone_by};
 use super::meeting;
@@ -72,9 +74,15 @@ pub(super) fn tell_gone(
         return;
     }
     let Some(document) = ctx.groups.document(group) else { return };
-    let puts_out = |action: &Action| matches!(action, Action::Remove { user: gone, .. } if gone == user);
+    let devices = &ctx.agenda.devices;
+    let puts_out = |made: &Operation| match &made.action {
+        Action::Remove { user: gone, .. } => gone == user,
+        // The device that left may be gone too, and have told no other one.
+        Action::Leave { .. } => devices.get(&made.device) == Some(user),
+        _ => false,
+    };
     let beyond = document.since(known).filter(|(hash, _)| document.verdict(hash) == Some(Verdict::Counts));
-    let beyond = beyond.map(|(hash, made)| (hash, puts_out(&made.operation.action)));
+    let beyond = beyond.map(|(hash, made)| (hash, puts_out(&made.operation)));
     let (removals, others): (Vec<_>, Vec<_>) = beyond.partition(|(_, puts_out)| *puts_out);
     let somebody_forked = document.proofs().next().is_some();
     let mut removals: Vec<OperationHash> = removals.into_iter().map(|(hash, _)| hash).collect();

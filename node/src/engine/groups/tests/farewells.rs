@@ -16,6 +16,24 @@ fn somebody_who_did_nothing_goes_silently() {
     });
 }
 
+/// The one that left may have been lost since.
+#[test]
+fn another_device_of_somebody_who_left_is_told_that_they_did() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let known = ctx.groups.heads(&group.id);
+        changes(ctx, &group, 1, Action::Leave { successor: None });
+        let leave = ctx.groups.heads(&group.id);
+        let (user, other) = (identity(1).user(), device(60).device());
+        ctx.agenda.updates.clear();
+        tell_gone(ctx, &group.id, &user, &other, &leave);
+        assert_eq!(told(ctx, &group), [], "it knows");
+        tell_gone(ctx, &group.id, &user, &other, &known);
+        let update = ctx.agenda.updates.get(&(group.id, other)).unwrap();
+        assert_eq!(update.named.iter().copied().collect::<Vec<_>>(), leave);
+    });
+}
+
 /// Nobody else may be able to tell them.
 #[test]
 fn whoever_leaves_still_welcomes_whom_they_let_in() {
