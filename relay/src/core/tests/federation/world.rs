@@ -117,7 +117,7 @@ impl Net {
 
     /// A has the sender with a mailbox of its own; B has mailbox 1, whose owner is attached.
     pub(super) fn with(limits: Limits) -> Self {
-        let limits = Limits { sweep_interval_ms: 5_000, ..limits };
+        let limits = Limits { sweep_interval_ms: 20_000, ..limits };
         let mut net = Self {
             a: Side::new(5, limits.clone()),
             b: Side::new(6, limits),
