@@ -127,7 +127,7 @@ fn what_can_t_be_delivered_in_time_becomes_a_dead_letter() {
     assert_eq!(notice.until, net.now.after(HOUR), "the relay's own bound, not the sender's");
     net.pass(HOUR - Duration::from_secs(5));
     assert!(net.said_a().is_empty());
-    net.pass(Duration::from_secs(10));
+    net.pass(Duration::from_secs(40));
     let said = net.said_a();
     assert_eq!(dead(&said[0], net.a.relay.id()), (key.forward_id, DeadLetterReason::Expired));
     assert_eq!(net.a.relay.metrics().dead_letters, 1);

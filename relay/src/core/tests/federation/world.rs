@@ -117,7 +117,7 @@ impl Net {
 
     /// A has the sender with a mailbox of its own; B has mailbox 1, whose owner is attached.
     pub(super) fn with(limits: Limits) -> Self {
-        let limits = Limits { sweep_interval_ms: 5_000, ..limits };
+        let limits = Limits { sweep_interval_ms: 20_000, ..limits };
         let mut net = Self {
             a: Side::new(5, limits.clone()),
             b: Side::new(6, limits),
@@ -175,9 +175,9 @@ impl Net {
         let (mut a, mut b) = (VecDeque::from(a), VecDeque::from(b));
         loop {
             let (more_a, more_b) = if let Some(output) = a.pop_front() {
-                self.from_a(output)
+                self.out_of_a(output)
             } else if let Some(output) = b.pop_front() {
-                (self.from_b(output), Vec::new())
+                (self.out_of_b(output), Vec::new())
             } else {
                 return;
             };
@@ -186,7 +186,7 @@ impl Net {
         }
     }
 
-    fn from_a(&mut self, output: Output) -> (Vec<Output>, Vec<Output>) {
+    fn out_of_a(&mut self, output: Output) -> (Vec<Output>, Vec<Output>) {
         match output {
             Output::Send { conn, frame } if conn.get() < LINKS => {
                 self.a.said.push((conn, frame));
@@ -200,7 +200,7 @@ impl Net {
                         return (self.kill_b(), Vec::new());
                     }
                 }
-                (Vec::new(), self.to_b(conn, frame))
+                (Vec::new(), self.bring_to_b(conn, frame))
             }
             Output::Close { conn } if self.link == Some(conn) => {
                 self.link = None;
@@ -212,7 +212,7 @@ impl Net {
         }
     }
 
-    fn to_b(&mut self, conn: ConnId, frame: Frame) -> Vec<Output> {
+    fn bring_to_b(&mut self, conn: ConnId, frame: Frame) -> Vec<Output> {
         if self.link != Some(conn) {
             return Vec::new();
         }
@@ -233,7 +233,7 @@ impl Net {
         (self.a.step(Input::Dialled { relay, conn }, self.now), from_b)
     }
 
-    fn from_b(&mut self, output: Output) -> Vec<Output> {
+    fn out_of_b(&mut self, output: Output) -> Vec<Output> {
         match output {
             Output::Send { conn, frame } if conn.get() < LINKS => {
                 self.b.said.push((conn, frame));
