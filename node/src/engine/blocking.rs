@@ -4,7 +4,7 @@ use undertone_protocol::entry::BlockedFrom;
 use undertone_protocol::ids::Handle;
 
 use super::context::Context;
-use super::{acknowledging, introductions, membership, own, resend, revocations, views};
+use super::{acknowledging, groups, introductions, membership, own, resend, revocations, views};
 use crate::command::{CommandError, ErrorKind, quoted};
 use crate::event::Event;
 use crate::store::{Block, Contact, ContactState, Purpose, StoreError};
@@ -121,9 +121,12 @@ pub(super) fn let_in(
     if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
         introductions::answer(ctx, &mut contact);
         // They could not say that they can't read something, so all that they did not acknowledge goes again.
-        for device in own::authorised(ctx, &contact) {
-            resend::all(ctx, &contact, &device)?;
+        let devices = own::authorised(ctx, &contact);
+        for device in &devices {
+            resend::all(ctx, &contact, device)?;
         }
+        // What they said anew of how to reach them had no such effect while they were blocked.
+        groups::tell_again(ctx, &contact.user, &devices.into_iter().collect())?;
         ctx.agenda.seal.insert(ctx.me.direct(&contact.user));
         acknowledging::make_due(ctx, &ctx.me.direct(&contact.user))?;
     }

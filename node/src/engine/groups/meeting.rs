@@ -289,8 +289,7 @@ pub(super) fn new_member(ctx: &mut Context<'_>, group: ConversationId, user: Use
 }
 
 /// A contact says anew how to reach them. Where they never spoke in a group they may not know it, and ask when they hear
-/// of it; and what others said of how to reach them is as old as what this user knew. What welcomed them may have been
-/// refused. Nor did they hear what was told of the group while this user was blocked: these of their devices are told again.
+/// of it; and what others said of how to reach them is as old as what this user knew.
 pub(in crate::engine) fn introduce_again(
     ctx: &mut Context<'_>,
     user: &UserId,
@@ -298,14 +297,28 @@ pub(in crate::engine) fn introduce_again(
 ) -> Result<(), StoreError> {
     for group in ctx.tx.groups_of(user)? {
         let Some(mut member) = ctx.tx.member(&group, user)?.filter(Member::is_in) else { continue };
-        for device in devices {
-            ctx.agenda.updates.entry((group, *device)).or_default();
-        }
         if member.introduced.is_empty() {
             member.grants.clear();
             member.introduction_due = true;
             ctx.tx.put_member(&member)?;
             ctx.agenda.meet.insert((group, *user));
+        }
+    }
+    tell_again(ctx, user, devices)
+}
+
+/// One of two blocks the other no more: what was told of a group meanwhile was not heard, or was refused as what
+/// welcomed them may have been. These of their devices are told again.
+pub(in crate::engine) fn tell_again(
+    ctx: &mut Context<'_>,
+    user: &UserId,
+    devices: &BTreeSet<DeviceId>,
+) -> Result<(), StoreError> {
+    for group in ctx.tx.groups_of(user)? {
+        if ctx.tx.member(&group, user)?.is_some_and(|member| member.is_in()) {
+            for device in devices {
+                ctx.agenda.updates.entry((group, *device)).or_default();
+            }
         }
     }
     welcome_again(ctx, user)

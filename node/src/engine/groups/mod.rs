@@ -30,7 +30,7 @@ pub(super) use entries::admit_entry;
 pub(super) use farewells::{tell_late, tell_removed};
 pub(super) use judging::judge_entry;
 pub(super) use meeting::{
-    admit as admit_introduction, introduce_again, welcome_again, welcome_due as welcome,
+    admit as admit_introduction, introduce_again, tell_again, welcome_again, welcome_due as welcome,
 };
 pub(super) use seeking::not_reached;
 pub(super) use telling::next_deadline;

@@ -25,7 +25,7 @@ use super::{
     welcome, welcome_again,
 };
 use crate::engine::agenda::Side;
-use crate::engine::blocking::shut_out;
+use crate::engine::blocking::{shut_out, unblock};
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
 use crate::engine::direct::{self, Bearer};
@@ -378,6 +378,24 @@ fn who_says_anew_how_to_reach_them_is_told_of_common_groups() {
         gives(ctx, &group, 1, 7);
         ctx.agenda.updates.clear();
         introduce_again(ctx, &identity(1).user(), &[device(1).device()].into()).unwrap();
+        assert_eq!(told(ctx, &group), [device(1).device()]);
+    });
+}
+
+/// They may have said so while they were blocked, and what welcomed them was refused before.
+#[test]
+fn who_is_unblocked_is_welcomed_again() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let user = identity(1).user();
+        let known = ctx.tx.contact(&user).unwrap().unwrap();
+        shut_out(ctx, known, Block { was: BlockedFrom::Accepted, since: START }).unwrap();
+        let member = ctx.tx.member(&group.id, &user).unwrap().unwrap();
+        ctx.tx.put_member(&Member { welcome_due: false, ..member }).unwrap();
+        ctx.agenda.updates.clear();
+        let blocked = ctx.tx.contact(&user).unwrap().unwrap();
+        unblock(ctx, blocked).unwrap().unwrap();
+        assert!(ctx.tx.member(&group.id, &user).unwrap().unwrap().welcome_due);
         assert_eq!(told(ctx, &group), [device(1).device()]);
     });
 }
