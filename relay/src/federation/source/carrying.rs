@@ -55,6 +55,10 @@ impl Source {
     ) -> Result<(), StoreError> {
         let Some(up) = self.links.get_mut(relay).and_then(|link| link.up()) else { return Ok(()) };
         let mut batch = Batch::default();
+        // A queue that was empty counts from the beginning, and what is not on its way may stand anywhere.
+        if up.in_flight.is_empty() {
+            up.cursor = 0;
+        }
         for (number, id) in outbox::next(tx, relay, up.cursor, parcels)? {
             let parcel = outbox::parcel(tx, &id)?;
             let size = parcel.len();
