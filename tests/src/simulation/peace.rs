@@ -19,8 +19,8 @@ use super::reference;
 use super::user::{Peer, User};
 use super::world::World;
 
-/// How long it may take to come to rest.
-const REST_MAX: Duration = Duration::from_secs(3_600);
+/// How long it may take to come to rest: longer than a device waits for what a revoked one wrote in a group, an hour.
+const REST_MAX: Duration = Duration::from_secs(4_500);
 /// All that waits for an acknowledgement has expired after so many days.
 const EXPIRED_DAYS: u32 = 23;
 /// How often users greet each other after months, until all comes to rest.

@@ -5,27 +5,33 @@ use std::collections::BTreeSet;
 use undertone_protocol::ids::{ConversationId, EntryId, UserId};
 
 use crate::engine::context::Context;
-use crate::engine::{outgoing, progress};
+use crate::engine::{outgoing, progress, routes};
 use crate::store::{Group, OutboxHead, OutboxState, Purpose, Standing, StoreError};
 
 /// Items looked at in one go.
 const PAGE: usize = 128;
 
 /// Somebody is out: what was on its way to them may come, but nothing here waits for it. What no relay took yet still
-/// goes: they were in when it was written.
+/// goes, if there is a way: they were in when it was written.
 pub(super) fn settle(ctx: &mut Context<'_>, group: &ConversationId, user: &UserId) -> Result<(), StoreError> {
     let mut entries = BTreeSet::new();
     let list = ctx.tx.contact(user)?.and_then(|contact| contact.device_list);
+    let ways = routes::grants_of(ctx, Some(group), user)?;
     for listed in list.iter().flat_map(|list| &list.devices) {
         let device = listed.certificate.device;
+        let has_way = ways.iter().any(|grant| grant.device == device);
         let mut after_id = 0;
         loop {
             let page = ctx.tx.outbox_to(&device, after_id, PAGE)?;
             let Some((last, _)) = page.last() else { break };
             after_id = last.id;
             for (head, state) in page {
-                let waits = !matches!(state, OutboxState::Pending { .. } | OutboxState::Acknowledged);
-                if waits && conversation_of(ctx, &head)? == Some(*group) {
+                let is_over = match state {
+                    OutboxState::Acknowledged => false,
+                    OutboxState::Pending { .. } => !has_way,
+                    OutboxState::Custody { .. } | OutboxState::Failed | OutboxState::LeftOut => true,
+                };
+                if is_over && conversation_of(ctx, &head)? == Some(*group) {
                     outgoing::settled(ctx, &head, &device)?;
                     entries.extend(entry_of(&head));
                 }
@@ -67,9 +73,12 @@ pub(in crate::engine) fn is_over(
 }
 
 fn conversation_of(ctx: &Context<'_>, item: &OutboxHead) -> Result<Option<ConversationId>, StoreError> {
-    match entry_of(item) {
-        Some(entry) => Ok(ctx.tx.delivery(&entry)?.map(|delivery| delivery.conversation)),
-        None => Ok(None),
+    match item.purpose {
+        Purpose::Entry(entry) | Purpose::Key(entry) => {
+            Ok(ctx.tx.delivery(&entry)?.map(|delivery| delivery.conversation))
+        }
+        Purpose::Group(group) | Purpose::Acknowledgement(group) | Purpose::History(group) => Ok(Some(group)),
+        _ => Ok(None),
     }
 }
 

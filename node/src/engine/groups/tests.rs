@@ -400,6 +400,26 @@ fn who_is_unblocked_is_welcomed_again() {
     });
 }
 
+/// It would wait for ever: nobody says any more how they are reached.
+#[test]
+fn what_can_not_get_to_somebody_who_went_is_waited_for_no_longer() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        gives(ctx, &group, 2, 7);
+        for seed in 1..3 {
+            let (user, to) = (identity(seed).user(), device(seed).device());
+            let payload = Bytes::from_static(b"sealed");
+            outgoing::put(ctx, &user, &[to], Purpose::Group(group.id), 0, payload).unwrap();
+        }
+        for seed in 1..3 {
+            operate(ctx, &group, Action::Remove { user: identity(seed).user(), cut: None }).unwrap().unwrap();
+        }
+        let is_over: Vec<bool> =
+            (1..3).map(|seed| ctx.tx.outbox_to(&device(seed).device(), 0, 10).unwrap().is_empty()).collect();
+        assert_eq!(is_over, [true, false], "by a way that is known it still goes");
+    });
+}
+
 /// Else what they did would wait for ever at whoever asks: nothing is held without its author's certificate.
 #[test]
 fn who_asks_is_told_whose_the_operations_are_of_those_who_never_were_in() {
