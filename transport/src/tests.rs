@@ -310,7 +310,7 @@ async fn an_oversize_frame_ends_the_link() {
     let device = identity(2);
     let mut dialler = swarm::build(swarm::Setup {
         identity: &device,
-        behaviour: behaviour::Behaviour::dialler(HANG),
+        behaviour: behaviour::Behaviour::dialler(Protocol::Device, HANG),
         dns: false,
         handshake: HANG,
         listen_backlog: 0,
