@@ -34,6 +34,7 @@ enum Role {
 
 /// What the swarm's owner is told.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for each connection, and taken at once")]
 pub(crate) enum Event {
     /// A connection has its stream.
     Opened {
