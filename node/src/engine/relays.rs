@@ -4,7 +4,7 @@
 use prost::bytes::Bytes;
 use undertone_protocol::ids::{RelayId, Secret};
 use undertone_protocol::keys::RelayAddress;
-use undertone_protocol::limits::{ENVELOPE_TTL_MAX, HOME_RELAYS_MAX, RETIRED_RELAY_LIFE};
+use undertone_protocol::limits::{ENVELOPE_TTL_MAX, HOME_RELAY_WAIT, HOME_RELAYS_MAX, RETIRED_RELAY_LIFE};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
@@ -70,7 +70,8 @@ pub(super) fn retire(
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     for mut home in staying(ctx)?.into_iter().filter(which) {
-        if home.announced {
+        // Others may know one that was left out.
+        if home.announced || home.generation.is_some() {
             home.retired = Some(Retired { since: ctx.now, untold: ctx.now });
             ctx.tx.put_home_relay(&home)?;
         } else {
@@ -134,8 +135,10 @@ pub(super) fn untold(ctx: &Context<'_>) -> Result<usize, StoreError> {
     Ok(untold)
 }
 
-/// Ends those that were given up and that nobody can hold for a home relay any more.
+/// Leaves out those that can't be reached, and ends those that were given up and that nobody can hold for a home relay any
+/// more.
 pub(super) fn sweep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) -> Result<(), StoreError> {
+    leave_out_unreachable(ctx, links)?;
     let homes = ctx.tx.home_relays()?;
     if homes.iter().all(HomeRelay::stays) {
         return Ok(());
@@ -155,6 +158,29 @@ pub(super) fn sweep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs)
         }
     }
     Ok(())
+}
+
+/// Others are told of a home relay no more that could not be reached for long while another one could: it may have died with
+/// what it held, and whoever hears that sends it again. When it is back they are told of it like of one that was added.
+fn leave_out_unreachable(ctx: &mut Context<'_>, links: &Links) -> Result<(), StoreError> {
+    let mut offered = staying(ctx)?;
+    offered.retain(|home| home.announced);
+    if !offered.iter().any(|home| links.is_ready(&home.address.relay)) {
+        return Ok(());
+    }
+    let is_gone = |home: &HomeRelay| {
+        let since = links.unreachable_since(&home.address.relay);
+        since.is_some_and(|since| ctx.now >= since.after(HOME_RELAY_WAIT))
+    };
+    offered.retain(is_gone);
+    if offered.is_empty() {
+        return Ok(());
+    }
+    for home in offered {
+        tracing::info!(relay = %home.address.relay.short(), "a home relay that can't be reached is left out");
+        ctx.tx.put_home_relay(&HomeRelay { announced: false, ..home })?;
+    }
+    tell_all(ctx)
 }
 
 fn end(untold: Timestamp) -> Timestamp {
