@@ -46,6 +46,8 @@ pub struct Faults {
     pub corrupt: u32,
     /// The last user's device is hostile: how often it alters what it says.
     pub hostile: u32,
+    /// Where there are several relays, a device gets another home relay or gives one up.
+    pub moves: u32,
 }
 
 /// Time that passes while everybody is away.
@@ -82,6 +84,7 @@ impl Faults {
         shuffle: 0,
         corrupt: 0,
         hostile: 0,
+        moves: 0,
     };
 
     /// Some mixture of faults, from gentle to harsh. What loosens the checks is left out of many worlds.
@@ -158,6 +161,7 @@ impl Faults {
             Self { shuffle: 0, ..self },
             Self { corrupt: 0, ..self },
             Self { hostile: 0, ..self },
+            Self { moves: 0, ..self },
         ];
         all.into_iter().filter(|fewer| *fewer != self).collect()
     }
