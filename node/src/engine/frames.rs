@@ -78,7 +78,8 @@ fn answered(
 ) -> Result<(), StoreError> {
     match (asked, answer) {
         (Asked::Register, Body::Registered(registered)) => {
-            home::registered(ctx, links, &relay, &registered, out)
+            let has_forgotten = home::registered(ctx, links, &relay, &registered, out)?;
+            if has_forgotten { relays::forgotten(ctx, &relay) } else { Ok(()) }
         }
         (Asked::Attach, Body::Attached(attached)) => {
             if let Some(link) = links.get_mut(&relay) {

@@ -160,11 +160,23 @@ pub(super) fn sweep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs)
     Ok(())
 }
 
-/// Others are told of a home relay no more that could not be reached for long while another one could: it may have died with
-/// what it held, and whoever hears that sends it again. When it is back they are told of it like of one that was added.
+/// A relay lost its disk, and what it held: it is left out, if there is another one, until it has the bundle again.
+pub(super) fn forgotten(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
+    let (forgotten, others): (Vec<_>, Vec<_>) =
+        announced(ctx)?.into_iter().partition(|home| home.address.relay == *relay);
+    if others.is_empty() { Ok(()) } else { leave_out(ctx, forgotten) }
+}
+
+/// Those that stay, and that others are told of.
+fn announced(ctx: &Context<'_>) -> Result<Vec<HomeRelay>, StoreError> {
+    let mut homes = staying(ctx)?;
+    homes.retain(|home| home.announced);
+    Ok(homes)
+}
+
+/// A home relay that could not be reached for long while another one could may have died with what it held: it is left out.
 fn leave_out_unreachable(ctx: &mut Context<'_>, links: &Links) -> Result<(), StoreError> {
-    let mut offered = staying(ctx)?;
-    offered.retain(|home| home.announced);
+    let mut offered = announced(ctx)?;
     if !offered.iter().any(|home| links.is_ready(&home.address.relay)) {
         return Ok(());
     }
@@ -173,11 +185,17 @@ fn leave_out_unreachable(ctx: &mut Context<'_>, links: &Links) -> Result<(), Sto
         since.is_some_and(|since| ctx.now >= since.after(HOME_RELAY_WAIT))
     };
     offered.retain(is_gone);
-    if offered.is_empty() {
+    leave_out(ctx, offered)
+}
+
+/// Others are told of these home relays no more: whoever hears that sends again what they held. When they are back, and have
+/// the bundle, they are told of like such that were added.
+fn leave_out(ctx: &mut Context<'_>, homes: Vec<HomeRelay>) -> Result<(), StoreError> {
+    if homes.is_empty() {
         return Ok(());
     }
-    for home in offered {
-        tracing::info!(relay = %home.address.relay.short(), "a home relay that can't be reached is left out");
+    for home in homes {
+        tracing::info!(relay = %home.address.relay.short(), "a home relay is left out: what it held may be lost");
         ctx.tx.put_home_relay(&HomeRelay { announced: false, ..home })?;
     }
     tell_all(ctx)

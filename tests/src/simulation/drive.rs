@@ -226,11 +226,11 @@ impl World {
         self.step_relay(index, vec![RelayInput::Tick])
     }
 
-    /// What nodes believe to be in custody at the relays that are there is; what lost devices wait for, or should, is
+    /// What nodes believe to be in custody at the relays that have their disks is; what lost devices wait for, or should, is
     /// nobody's care.
     pub(super) fn custody_is_true(&mut self) -> Result<(), Failed> {
         let lost = self.lost()?;
-        for relay in self.relays.all.iter().filter(|relay| !relay.is_lost) {
+        for relay in self.relays.all.iter().filter(|relay| !relay.is_lost && !relay.has_forgotten) {
             let held = (relay.address().relay, &relay.disk as &dyn Store);
             watch::custody_is_true(&mut self.nodes, &lost, &self.lies.spoilt, held, self.now)?;
         }

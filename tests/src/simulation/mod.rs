@@ -34,7 +34,7 @@
 //! of the same fork. Not looked at here: disappearing entries.
 //!
 //! In worlds that are asked for (`WorldOptions::with_relays`) there are two to four relays (`relays`): each device has one to
-//! three of them, some devices don't reach one for a while, one is down for minutes, and one is lost for ever with its disk. In every other one devices get other home relays, and give some up. All
+//! three of them, some devices don't reach one for a while, one is down for minutes, and one is lost for ever, or its disk is. In every other one devices get other home relays, and give some up. All
 //! of the above holds there, too.
 
 mod answers;
@@ -55,6 +55,7 @@ mod lies;
 mod many;
 mod network;
 mod node;
+mod outages;
 mod peace;
 mod people;
 mod reference;

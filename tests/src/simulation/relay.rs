@@ -24,6 +24,8 @@ pub(super) struct SimRelay {
     pub(super) tick_at: Option<Timestamp>,
     /// Whether it is gone for ever, with its disk.
     pub(super) is_lost: bool,
+    /// Whether it lost its disk.
+    pub(super) has_forgotten: bool,
     /// How often a mailbox was full, while the machines before this one lived.
     full: u64,
 }
@@ -41,6 +43,7 @@ impl SimRelay {
             rng,
             tick_at: None,
             is_lost: false,
+            has_forgotten: false,
             full: 0,
         }
     }
@@ -69,6 +72,13 @@ impl SimRelay {
         self.full = self.full();
         self.machine = None;
         self.tick_at = None;
+    }
+
+    /// Its process ends, and it loses its disk.
+    pub(super) fn forget(&mut self) {
+        self.stop();
+        self.disk = MemoryStore::new();
+        self.has_forgotten = true;
     }
 
     /// One group commit. A crash takes what was not committed; `None`: it died before it sent.

@@ -154,8 +154,8 @@ impl World {
     fn new(options: WorldOptions, trace: Trace) -> Result<Self, Failed> {
         let Drawn { mut rng, jumps, mut ill_will, faults } = Drawn::of(options.seed);
         let several = options.relays.is_some_and(|relays| relays > 1);
-        let moves = if several { Relays::moves(options.seed) } else { 0 };
-        let faults = options.faults.unwrap_or(Faults { moves, ..faults });
+        let faults = if several { Relays::with_faults(options.seed, faults) } else { faults };
+        let faults = options.faults.unwrap_or(faults);
         let has_group = wants_group(&options, &faults);
         let limits = limits(&faults);
         let relay = SimRelay::new(limits.clone(), fork(&mut rng));

@@ -175,6 +175,23 @@ fn one_that_can_not_be_reached_for_long_is_left_out_until_it_is_back() {
     });
 }
 
+#[test]
+fn one_that_has_forgotten_all_is_left_out_until_it_has_the_bundle_again() {
+    on_a_device(|ctx| {
+        let (mut links, user, first) = (links(ctx), friend(ctx), first(ctx));
+        forgotten(ctx, &first).unwrap();
+        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first], false), "there is no other");
+        add(ctx, &mut links, 0);
+        bundle_stored(ctx, &key(0)).unwrap();
+        told(ctx, &user);
+        forgotten(ctx, &first).unwrap();
+        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![key(0)], true));
+        told(ctx, &user);
+        bundle_stored(ctx, &first).unwrap();
+        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first, key(0)], true));
+    });
+}
+
 /// Or it would be kept for ever, as somebody's device never comes back.
 #[test]
 fn nobody_who_can_not_be_told_keeps_a_relay() {
