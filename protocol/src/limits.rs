@@ -51,6 +51,8 @@ pub const ENVELOPE_TTL_MAX: Duration = Duration::from_secs(21 * 24 * 3600);
 pub const DEDUP_AFTER_DELETION: Duration = Duration::from_secs(24 * 3600);
 /// What a relay holds goes out again by another one when it can't be reached for so long.
 pub const CUSTODIAN_WAIT: Duration = Duration::from_secs(600);
+/// What a relay does not answer, or has no room for, for so long goes by another one.
+pub const FALL_OVER_WAIT: Duration = Duration::from_secs(5);
 /// After the last custody ended without an acknowledgement, a message shows as expired this much later.
 pub const EXPIRY_GRACE: Duration = Duration::from_secs(24 * 3600);
 
@@ -90,6 +92,8 @@ pub const DRAINED_AFTER: Duration = Duration::from_secs(600);
 pub const DEVICES_PER_USER_MAX: usize = 32;
 /// Home relays of one device; as many again may be given up.
 pub const HOME_RELAYS_MAX: usize = 8;
+/// Others are told of a home relay no more that could not be reached for so long.
+pub const HOME_RELAY_WAIT: Duration = Duration::from_secs(1_800);
 /// A home relay that was given up is fetched from for so long after the last contact was told.
 pub const RETIRED_RELAY_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Addresses of one relay.

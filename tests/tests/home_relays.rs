@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use undertone::command::{CountView, HomeRelayView, MessageView};
 use undertone_protocol::keys::Invitation;
-use undertone_tests::processes::{Person, Relay, Stage, until};
+use undertone_tests::processes::{Person, Relay, Stage, freeze, thaw, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-process");
 /// How soon something goes another way when a relay is gone.
@@ -148,6 +148,79 @@ fn of_two_relays_one_may_die() -> Tested {
     let texts = ["by the first", "and back by it", "by the second", "and back", "still there"];
     shows(&alice, &bob, &texts)?;
     shows(&bob, &alice, &texts)
+}
+
+/// Two friends, each at both relays.
+fn at_both(stage: &Stage, other: &Relay) -> anyhow::Result<(Person, Person)> {
+    let (alice, bob) = stage.friends("Alice", "Bob")?;
+    for person in [&alice, &bob] {
+        let _: Vec<HomeRelayView> = person.json(&["relay", "add", other.address()])?;
+        until_done(person, &["ready", "ready"])?;
+    }
+    // With that each has what was told before it.
+    write(&alice, &bob, "before")?;
+    write(&bob, &alice, "and back")?;
+    Ok((alice, bob))
+}
+
+/// All that was said stands there, each once.
+fn is_complete(person: &Person, other: &Person, said: &[String]) -> Tested {
+    let mut wanted = said.to_vec();
+    wanted.sort();
+    until(&format!("{} shows all with {}", person.name, other.name), || {
+        let mut found = texts(person, &other.name)?;
+        found.sort();
+        let mut once = found.clone();
+        once.dedup();
+        ensure!(once == found, "something shows twice: {found:?}");
+        Ok((found == wanted).then_some(()))
+    })
+}
+
+#[test]
+fn a_relay_that_is_killed_in_mid_conversation_loses_nothing() -> Tested {
+    let mut stage = Stage::new(PROGRAM)?;
+    let other = another(&stage)?;
+    let (alice, bob) = at_both(&stage, &other)?;
+    let mut said = vec!["before".to_owned(), "and back".to_owned()];
+    for n in 0..24 {
+        if n == 12 {
+            stage.relay.kill()?;
+        }
+        for (from, to) in [(&alice, &bob), (&bob, &alice)] {
+            let text = format!("{n} from {}", from.name);
+            from.send(&to.name, &text)?;
+            said.push(text);
+        }
+    }
+    is_complete(&alice, &bob, &said)?;
+    is_complete(&bob, &alice, &said)?;
+    for (person, to) in [(&alice, "Bob"), (&bob, "Alice")] {
+        person.until_history(to, "all is delivered", |history| {
+            let mut mine = history.iter().filter(|message| message.mine);
+            mine.all(|message| message.state == "delivered" || message.state == "read")
+        })?;
+    }
+    Ok(())
+}
+
+/// Nothing says that it is gone: only no answer comes.
+#[test]
+fn a_relay_that_hangs_is_passed_by() -> Tested {
+    let stage = Stage::new(PROGRAM)?;
+    let other = another(&stage)?;
+    let (alice, bob) = at_both(&stage, &other)?;
+    let relay = stage.relay.process_id()?;
+    freeze(relay)?;
+    let begun = Instant::now();
+    let passed = write(&alice, &bob, "past it").and_then(|()| write(&bob, &alice, "back past it"));
+    let took = begun.elapsed();
+    thaw(relay)?;
+    passed?;
+    ensure!(took < SOON, "it took {took:?}");
+    let said = ["before", "and back", "past it", "back past it"].map(str::to_owned);
+    is_complete(&alice, &bob, &said)?;
+    is_complete(&bob, &alice, &said)
 }
 
 fn texts(person: &Person, name: &str) -> anyhow::Result<Vec<String>> {

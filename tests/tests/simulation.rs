@@ -1,5 +1,5 @@
 //! The simulated world over many seeds, and the worlds of `tests/scenarios`.
-//! `SEED=n RUST_LOG=undertone=debug cargo test -p undertone-tests --test simulation one_seed -- --nocapture` replays a seed,
+//! `SEED=n RUST_LOG=undertone=debug cargo test -p undertone-tests --test simulation one_seed -- --nocapture` replays a seed, with `RELAYS=1` the world of several relays,
 //! `SCENARIO=name … one_scenario …` a scenario. What does not hold prints a capsule: a smaller world to keep as a scenario.
 
 #![expect(clippy::panic, reason = "a test may panic")]
@@ -7,10 +7,11 @@
 use std::time::{Duration, Instant};
 
 use undertone_tests::simulation::{
-    Capsule, CryptoKind, Faults, Report, Scenario, World, WorldOptions, explore,
+    Capsule, CryptoKind, Failed, Faults, Report, Scenario, World, WorldOptions, explore,
 };
 
 const SEEDS: u64 = 2_000;
+const SEEDS_WITH_RELAYS: u64 = 400;
 /// How long a world that does not hold may take to be made smaller.
 const SHRINK: Duration = Duration::from_secs(60);
 
@@ -23,7 +24,8 @@ fn run(options: WorldOptions) -> Report {
 #[test]
 fn many_troubled_worlds() {
     let begun = Instant::now();
-    let explored = explore(0..SEEDS, 3, |options, failed| println!("seed {}: {failed}", options.seed));
+    let explored =
+        explore(0..SEEDS, 3, WorldOptions::of, |options, failed| println!("seed {}: {failed}", options.seed));
     let took = begun.elapsed().as_secs_f64();
     let total = explored.total;
     println!("{total:?}\n{took:.1} s, {:.1} worlds a second", (total.worlds as f64) / took);
@@ -41,6 +43,22 @@ fn many_troubled_worlds() {
     assert!(total.corrupted > 1_000 && total.hostile > 80, "{total:?}");
     assert!(total.cheated_groups > 80 && total.cheats_in > 40 && total.cheats_forked > 30, "{total:?}");
     assert!(total.groups > 180 && total.operations > 600 && total.group_messages > 8_000, "{total:?}");
+}
+
+/// Invariants 1, 5, 6 and 10: any one of a device's home relays may die.
+#[test]
+fn many_worlds_with_several_relays() {
+    let failed = |options: &WorldOptions, failed: &Failed| println!("seed {}: {failed}", options.seed);
+    let options = |seed| WorldOptions::of(seed).with_relays();
+    let explored = explore(0..SEEDS_WITH_RELAYS, 3, options, failed);
+    let total = explored.total;
+    println!("{total:?}");
+    if let Some((options, failed)) = explored.failed.first() {
+        panic!("{}", Capsule::shrink(*options, failed.clone(), SHRINK));
+    }
+    assert_eq!(total.worlds, SEEDS_WITH_RELAYS);
+    assert!(total.relays_lost > 200 && total.partitions > 600 && total.outages > 300, "{total:?}");
+    assert!(total.moves > 200, "{total:?}");
 }
 
 /// The worlds that something was found in once, each with what it was.
@@ -82,7 +100,9 @@ fn a_capsule_gives_the_same_world() {
 fn one_seed() {
     log();
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(8);
-    println!("{:?}", run(WorldOptions::of(seed)));
+    let options = WorldOptions::of(seed);
+    let options = if std::env::var_os("RELAYS").is_some() { options.with_relays() } else { options };
+    println!("{:?}", run(options));
 }
 
 /// That of `SCENARIO`, a name in `tests/scenarios`; the first one without.

@@ -69,7 +69,7 @@ fn described(relay: &HomeRelayView, running: bool) -> String {
     };
     let state = match (relay.state.as_str(), relay.ends_ms) {
         ("retiring", Some(ends)) => format!("; given up, and forgotten after {}", show::time(ends)),
-        ("adding", _) => "; not in use yet".to_owned(),
+        ("adding", _) => "; not in use now".to_owned(),
         _ => String::new(),
     };
     let left = if relay.left.is_empty() {

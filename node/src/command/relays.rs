@@ -13,7 +13,8 @@ pub struct HomeRelayView {
     pub addresses: Vec<String>,
     /// Lower is preferred.
     pub priority: u32,
-    /// `ready`; `adding`: others are not told of it before it has all that they need; `retiring`: it was given up.
+    /// `ready`; `adding`: others are not told of it before it has all that they need, or since it could not be reached for
+    /// long; `retiring`: it was given up.
     pub state: String,
     /// Whether the connection is up and greeted.
     pub connected: bool,

@@ -10,6 +10,7 @@ use undertone_protocol::log::Frontier;
 use undertone_protocol::time::Timestamp;
 
 use super::looks::Looks;
+use super::refusals::Refusals;
 use crate::store::Failure;
 
 /// What the engine remembers so that it need not search: what [`super::Engine::settle`] has to look at, and
@@ -24,6 +25,8 @@ pub(super) struct Agenda {
     pub(super) fetch: BTreeSet<UserId>,
     /// Whether something may be in the outbox that could go out.
     pub(super) publish: bool,
+    /// Mailboxes of others that do not take what is sent there.
+    pub(super) refusals: Refusals,
     /// Behind which outbox item the next sweep looks for old ones.
     pub(super) swept_to: u64,
     /// When it is looked again whether a relay that holds something can be reached.
@@ -244,6 +247,7 @@ impl Agenda {
             *at = at.before(by);
         }
         self.looks.set_back(by);
+        self.refusals.set_back(by);
     }
 
     /// These tags are expected from now on.

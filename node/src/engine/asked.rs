@@ -35,6 +35,8 @@ pub(super) enum Asked {
 pub(super) struct InFlight {
     pub(super) publish_id: PublishId,
     pub(super) items: Vec<InFlightItem>,
+    /// Whether some device has other mailboxes, too.
+    pub(super) has_others: bool,
 }
 
 /// One item of a publish on its way: which outbox item, for which devices, in the route's order.

@@ -20,7 +20,7 @@ const CUSTODIANS_MAX: usize = 4_096;
 const LOOK: Duration = Duration::from_secs(240);
 
 /// Calls the relays that hold something for devices with other mailboxes. What lies at one that can't be reached for
-/// long goes out again.
+/// long, or where a device has no mailbox any more, goes out again.
 pub(super) fn look(ctx: &mut Context<'_>, links: &mut Links) -> Result<(), StoreError> {
     ctx.agenda.custodians_at = None;
     let mut known: BTreeMap<UserId, Vec<DeliveryGrant>> = BTreeMap::new();
@@ -32,7 +32,14 @@ pub(super) fn look(ctx: &mut Context<'_>, links: &mut Links) -> Result<(), Store
         let grants = grants.iter().filter(|grant| grant.device == device);
         let (there, elsewhere): (Vec<_>, Vec<_>) =
             grants.partition(|grant| grant.mailbox.relay.relay == relay);
-        let Some(there) = there.first().filter(|_| !elsewhere.is_empty()) else { continue };
+        if elsewhere.is_empty() {
+            continue;
+        }
+        // Where it has no mailbox any more it may not fetch.
+        let Some(there) = there.first() else {
+            outgoing::not_fetched(ctx, &device, &relay)?;
+            continue;
+        };
         let gone = links.unreachable_since(&relay);
         if gone.is_some_and(|since| ctx.now >= since.after(CUSTODIAN_WAIT)) {
             tracing::info!(relay = %relay.short(), "what a relay holds that can't be reached goes out again");

@@ -37,19 +37,21 @@ pub(super) struct Draft {
 pub(super) struct Recipient {
     pub(super) device: DeviceId,
     pub(super) grant: DeliveryGrant,
+    /// Whether there are others.
+    pub(super) has_others: bool,
     /// How much of a frame it takes.
     bytes: usize,
 }
 
 impl Recipient {
-    pub(super) fn new(device: DeviceId, grant: DeliveryGrant) -> Self {
+    pub(super) fn new(device: DeviceId, grant: DeliveryGrant, has_others: bool) -> Self {
         let recipient = wire::Recipient {
             mailbox: grant.mailbox.mailbox.to_wire(),
             epoch: grant.mailbox.epoch,
             path: grant.token.path().iter().map(|step| step.to_wire()).collect(),
             proof: Bytes::from_static(PROOF),
         };
-        Self { device, grant, bytes: RECIPIENT_LENGTH_BYTES + recipient.encoded_len() }
+        Self { device, grant, has_others, bytes: RECIPIENT_LENGTH_BYTES + recipient.encoded_len() }
     }
 }
 

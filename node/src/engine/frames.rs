@@ -57,7 +57,7 @@ pub(super) fn frame(
         }
         Body::Deliver(deliver) => inbox::delivered(ctx, links, &relay, deliver, out)?,
         answer => {
-            let Some(asked) = links.answered(&relay, frame.request) else {
+            let Some(asked) = links.answered(&relay, frame.request, ctx.now) else {
                 tracing::debug!(relay = %relay.short(), "an answer to nothing that was asked");
                 return Ok(());
             };
@@ -78,7 +78,8 @@ fn answered(
 ) -> Result<(), StoreError> {
     match (asked, answer) {
         (Asked::Register, Body::Registered(registered)) => {
-            home::registered(ctx, links, &relay, &registered, out)
+            let has_forgotten = home::registered(ctx, links, &relay, &registered, out)?;
+            if has_forgotten { relays::forgotten(ctx, &relay) } else { Ok(()) }
         }
         (Asked::Attach, Body::Attached(attached)) => {
             if let Some(link) = links.get_mut(&relay) {
@@ -99,7 +100,7 @@ fn answered(
         (Asked::Revoke(path), Body::Done(_)) => revocations::confirmed(ctx, &relay, path),
         (Asked::FetchBundle(want), Body::Bundle(answer)) => bundles::fetched(ctx, fetches, &want, &answer),
         (Asked::Publish(publish), Body::Published(published)) => {
-            if let Err(reason) = outcomes::published(ctx, &relay, &publish, published)? {
+            if let Err(reason) = outcomes::published(ctx, links, &relay, &publish, published)? {
                 drop_link(ctx, links, &relay, &reason, out);
             }
             Ok(())
@@ -133,7 +134,7 @@ fn refused(
             fetches.pause(relay, retry_after, want.user, ctx.now);
         }
         Asked::FetchBundle(want) => return bundles::refused(ctx, fetches, &want),
-        Asked::Publish(publish) => return outcomes::put_off(ctx, &publish, retry_after),
+        Asked::Publish(publish) => return outcomes::put_off(ctx, links, relay, &publish, retry_after),
         Asked::Shut => {}
         // One that does not know how drops it when nobody asked for it for long.
         Asked::RemoveBundle if refusal.code() != wire::RefusalCode::RetryAfter => {

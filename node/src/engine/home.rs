@@ -32,22 +32,23 @@ fn register(ctx: &Context<'_>, links: &mut Links, home: &HomeRelay, out: &mut Ou
     links.ask(&home.address.relay, Asked::Register, Body::Register(register), ctx.now, out);
 }
 
-/// The relay has the mailbox. Another generation than last time means that it had forgotten everything.
+/// The relay has the mailbox. Another generation than last time means that it had forgotten everything: says so.
 pub(super) fn registered(
     ctx: &mut Context<'_>,
     links: &mut Links,
     relay: &RelayId,
     registered: &wire::Registered,
     out: &mut Outputs,
-) -> Result<(), StoreError> {
-    let Some(mut home) = ctx.tx.home_relay(relay)? else { return Ok(()) };
+) -> Result<bool, StoreError> {
+    let Some(mut home) = ctx.tx.home_relay(relay)? else { return Ok(false) };
     let Ok(generation) = Generation::from_slice(&registered.generation) else {
         drop_link(ctx, links, relay, "the relay broke the protocol: a generation that is none", out);
-        return Ok(());
+        return Ok(false);
     };
+    let has_forgotten = home.generation.is_some_and(|known| known != generation);
     if home.generation != Some(generation) {
         // A new mailbox stands in no link yet, but in those that say so.
-        if home.generation.is_some() {
+        if has_forgotten {
             introductions_forgotten(ctx, relay)?;
         }
         home.generation = Some(generation);
@@ -61,7 +62,7 @@ pub(super) fn registered(
     let due = contacts.into_iter().filter(|contact| contact.introduction_due);
     ctx.agenda.introduce.extend(due.map(|contact| contact.user));
     attach(ctx, links, &home, generation, out);
-    Ok(())
+    Ok(has_forgotten)
 }
 
 /// The relay has another secret of the mailbox than this store, so nothing that this device issued lets anybody in. It

@@ -7,7 +7,8 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use undertone_protocol::ids::RelayId;
 use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::limits::{
-    ANSWER_WAIT_MAX, DRAINED_AFTER, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX, SILENCE_MAX,
+    ANSWER_WAIT_MAX, DRAINED_AFTER, FALL_OVER_WAIT, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX,
+    SILENCE_MAX,
 };
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
@@ -27,6 +28,13 @@ const GOOD_AFTER: Duration = Duration::from_secs(3);
 const IDLE_MAX: Duration = Duration::from_secs(300);
 /// The same where others wait for their turn.
 const IDLE_CROWDED_MAX: Duration = Duration::from_secs(10);
+/// A relay that takes longer to answer publishes is slow; that it did is forgotten after a while.
+const SLOW_FROM: Duration = Duration::from_secs(2);
+const LATENCY_LIFE: Duration = Duration::from_secs(600);
+/// Latencies that differ by less count as one.
+const LATENCY_STEP_MS: u128 = 100;
+/// For so long after a loss others are preferred.
+const SHAKY_FOR: Duration = Duration::from_secs(60);
 const REQUESTS_PENDING_MAX: usize = 256;
 /// A relay that refused something is left alone for so long, unless it says itself how long.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -52,6 +60,18 @@ enum State {
     Connecting { give_up_at: Timestamp },
     Greeting,
     Ready { since: Timestamp },
+}
+
+/// How well a relay serves that is there. The best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Health {
+    Good,
+    /// It takes long to answer publishes.
+    Slow,
+    /// The connection was lost a moment ago.
+    Shaky,
+    /// It has not answered a publish for long.
+    Stuck,
 }
 
 /// How a connection fares when it is looked at.
@@ -89,6 +109,10 @@ pub(super) struct Link {
     since: Timestamp,
     /// Since when it is ready, or is not.
     changed: Timestamp,
+    /// When it was last lost.
+    lost: Option<Timestamp>,
+    /// How long publishes took to be answered, the later the more, and when the last was.
+    latency: Option<(Duration, Timestamp)>,
     /// What comes in, on a home link.
     pub(super) intakes: Intakes,
     /// When something was last delivered, or could have been from.
@@ -115,6 +139,8 @@ impl Link {
             used: now,
             since: now,
             changed: now,
+            lost: None,
+            latency: None,
             intakes: Intakes::default(),
             delivered: now,
         }
@@ -129,7 +155,9 @@ impl Link {
             State::Ready { since } => Some(since),
         };
         let asked = self.asked.values_mut().map(|(_, at)| at);
-        let optional = [&mut self.paused_until, &mut self.batch_made, &mut self.checkpoint.due];
+        let optional =
+            [&mut self.paused_until, &mut self.batch_made, &mut self.checkpoint.due, &mut self.lost];
+        let measured = self.latency.as_mut().map(|(_, at)| at);
         let always = [
             &mut self.heard,
             &mut self.said,
@@ -139,7 +167,12 @@ impl Link {
             &mut self.delivered,
             &mut self.checkpoint.not_before,
         ];
-        let all = state.into_iter().chain(asked).chain(optional.into_iter().flatten()).chain(always);
+        let all = state
+            .into_iter()
+            .chain(asked)
+            .chain(optional.into_iter().flatten())
+            .chain(measured)
+            .chain(always);
         for at in all {
             *at = at.before(by);
         }
@@ -257,6 +290,7 @@ impl Link {
         let was_ready = self.is_ready();
         if was_ready {
             self.changed = now;
+            self.lost = Some(now);
         }
         if matches!(self.state, State::Ready { since } if now >= since.after(GOOD_AFTER)) {
             self.backoff = backoff(self.jitter);
@@ -361,8 +395,52 @@ impl Link {
     }
 
     /// What an answer answers; `None` when nothing of that number was asked.
-    pub(super) fn answered(&mut self, request: u64) -> Option<Asked> {
-        self.asked.remove(&request).map(|(asked, _)| asked)
+    pub(super) fn answered(&mut self, request: u64, now: Timestamp) -> Option<Asked> {
+        let (asked, at) = self.asked.remove(&request)?;
+        if matches!(asked, Asked::Publish(_)) {
+            let took = now.since(at);
+            let before = self.latency.filter(|(_, measured)| now < measured.after(LATENCY_LIFE));
+            let smoothed = before.map_or(took, |(before, _)| (before * 3 + took) / 4);
+            self.latency = Some((smoothed, now));
+        }
+        Some(asked)
+    }
+
+    /// How well it serves, and in how many steps of a tenth of a second it answers; `None`: it is not there.
+    pub(super) fn health(&self, now: Timestamp) -> Option<(Health, u128)> {
+        if !self.is_ready() {
+            return None;
+        }
+        let latency = self.latency.filter(|(_, measured)| now < measured.after(LATENCY_LIFE));
+        let latency = latency.map_or(Duration::ZERO, |(latency, _)| latency);
+        let health = if self.is_stuck(now) {
+            Health::Stuck
+        } else if self.lost.is_some_and(|lost| now < lost.after(SHAKY_FOR)) {
+            Health::Shaky
+        } else if latency >= SLOW_FROM {
+            Health::Slow
+        } else {
+            Health::Good
+        };
+        Some((health, latency.as_millis() / LATENCY_STEP_MS))
+    }
+
+    /// Whether a publish was not answered for long.
+    pub(super) fn is_stuck(&self, now: Timestamp) -> bool {
+        self.stuck().any(|(_, at)| at <= now)
+    }
+
+    /// When the next publish that may go another way is unanswered for long.
+    pub(super) fn next_stuck(&self, now: Timestamp) -> Option<Timestamp> {
+        self.stuck().filter(|(publish, at)| publish.has_others && *at > now).map(|(_, at)| at).min()
+    }
+
+    /// The publishes that are not answered, and when that was for long.
+    fn stuck(&self) -> impl Iterator<Item = (&InFlight, Timestamp)> {
+        self.asked.values().filter_map(|(asked, at)| match asked {
+            Asked::Publish(publish) => Some((publish, at.after(FALL_OVER_WAIT))),
+            _ => None,
+        })
     }
 
     pub(super) const fn heard(&mut self, now: Timestamp) {

@@ -31,8 +31,8 @@ const WAITING_LOOK: Duration = Duration::from_secs(10);
 /// All connections.
 pub(super) struct Links {
     links: BTreeMap<RelayId, Link>,
-    /// Outbox items that are on their way, per device.
-    in_flight: BTreeSet<(u64, DeviceId)>,
+    /// Outbox items that are on their way, per device, and the relays that were asked to take them.
+    in_flight: BTreeSet<(u64, DeviceId, RelayId)>,
     /// Relays that wait for a place, in the order in which they will have it.
     waiting: VecDeque<RelayAddress>,
     /// When it is looked whether there is one.
@@ -151,8 +151,21 @@ impl Links {
         self.links.get(relay).is_some_and(Link::is_ready)
     }
 
-    pub(super) fn is_in_flight(&self, outbox: u64, device: DeviceId) -> bool {
-        self.in_flight.contains(&(outbox, device))
+    /// The relays that were asked to take an item for a device and have not answered.
+    pub(super) fn carrying(&self, outbox: u64, device: DeviceId) -> Vec<RelayId> {
+        let [first, last] = [[0; 32], [u8::MAX; 32]].map(RelayId::new);
+        let carrying = self.in_flight.range((outbox, device, first)..=(outbox, device, last));
+        carrying.map(|(_, _, relay)| *relay).collect()
+    }
+
+    /// Whether a relay has not answered a publish for long.
+    pub(super) fn is_stuck(&self, relay: &RelayId, now: Timestamp) -> bool {
+        self.links.get(relay).is_some_and(|link| link.is_stuck(now))
+    }
+
+    /// When the next publish that is not answered is not waited for alone any more.
+    pub(super) fn next_stuck(&self, now: Timestamp) -> Option<Timestamp> {
+        self.links.values().filter_map(|link| link.next_stuck(now)).min()
     }
 
     /// The transport is there: greet. It may stand in the place of one that nobody said is gone: what was asked there is
@@ -191,7 +204,7 @@ impl Links {
         }
         let (was_ready, publishes) = link.down(reason, now);
         for publish in publishes {
-            land(&mut self.in_flight, &publish);
+            land(&mut self.in_flight, relay, &publish);
         }
         was_ready
     }
@@ -220,17 +233,17 @@ impl Links {
         let Some(link) = self.links.get_mut(relay).filter(|link| link.can_ask(&asked)) else { return false };
         if let Asked::Publish(publish) = &asked {
             for item in &publish.items {
-                self.in_flight.extend(item.devices.iter().map(|device| (item.outbox, *device)));
+                self.in_flight.extend(item.devices.iter().map(|device| (item.outbox, *device, *relay)));
             }
         }
         link.ask(*relay, asked, body, now, out)
     }
 
     /// What an answer answers; `None` when nothing of that number was asked.
-    pub(super) fn answered(&mut self, relay: &RelayId, request: u64) -> Option<Asked> {
-        let asked = self.links.get_mut(relay)?.answered(request)?;
+    pub(super) fn answered(&mut self, relay: &RelayId, request: u64, now: Timestamp) -> Option<Asked> {
+        let asked = self.links.get_mut(relay)?.answered(request, now)?;
         if let Asked::Publish(publish) = &asked {
-            land(&mut self.in_flight, publish);
+            land(&mut self.in_flight, relay, publish);
         }
         Some(asked)
     }
@@ -301,10 +314,10 @@ pub(super) fn drop_link(
     ctx.agenda.publish = true;
 }
 
-fn land(in_flight: &mut BTreeSet<(u64, DeviceId)>, publish: &InFlight) {
+fn land(in_flight: &mut BTreeSet<(u64, DeviceId, RelayId)>, relay: &RelayId, publish: &InFlight) {
     for item in &publish.items {
         for device in &item.devices {
-            in_flight.remove(&(item.outbox, *device));
+            in_flight.remove(&(item.outbox, *device, *relay));
         }
     }
 }

@@ -16,6 +16,7 @@
 // In import order: a module imports only from those above it.
 mod clock;
 mod looks;
+mod refusals;
 
 mod agenda;
 mod documents;
@@ -30,6 +31,7 @@ mod link;
 mod links;
 mod names;
 mod routes;
+mod ways;
 mod outgoing;
 mod custodians;
 mod own;

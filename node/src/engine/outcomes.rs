@@ -5,21 +5,26 @@ use std::time::Duration;
 
 use undertone_protocol::codec::Signed;
 use undertone_protocol::delivery::{Next, retry_delay};
-use undertone_protocol::ids::{DeviceId, EntryId, RelayId, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, RelayId, UserId};
 use undertone_protocol::receipts::{CustodyReceipt, Denial, Outcome, Tick};
 use undertone_protocol::time::Timestamp;
+use undertone_protocol::token::TokenGrant;
 use undertone_protocol::wire;
 
 use super::asked::InFlight;
 use super::circle::Circle;
 use super::context::Context;
 use super::groups::{self, departures};
+use super::links::Links;
 use super::ticks::{fail, raise_tick};
-use super::{healing, outgoing, progress, resend, revocations, routes, views};
+use super::{healing, outgoing, progress, resend, revocations, routes, views, ways};
 use crate::event::Event;
 use crate::store::{
     Contact, ContactState, Failure, OutboxHead, OutboxRecipient, OutboxState, Purpose, StoreError,
 };
+
+/// So often something goes on to the next mailbox without a wait: as often as a device has mailboxes.
+const TRIES_AT_ONCE: u32 = 8;
 
 /// Looks at items that wait for fewer devices than before.
 pub(super) fn conclude_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
@@ -34,6 +39,7 @@ pub(super) fn conclude_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 /// A custody receipt came. The inner error says how the relay broke the protocol.
 pub(super) fn published(
     ctx: &mut Context<'_>,
+    links: &Links,
     relay: &RelayId,
     publish: &InFlight,
     published: wire::Published,
@@ -68,10 +74,16 @@ pub(super) fn published(
                 (OutboxState::Custody { .. }, _) if outgoing::is_known_key(ctx, head.as_ref(), device)? => {
                     (OutboxState::Acknowledged, None)
                 }
-                step => step,
+                (state, failed) => {
+                    let answer = Answer { relay, token, attempts, group: group.as_ref() };
+                    let goes_on = elsewhere(ctx, links, &recipient, &answer, (state, failed))?;
+                    goes_on.map_or((state, failed), |state| (state, None))
+                }
             };
             steps.push((*device, state));
-            if let Some(Failure::Denied(denial)) = failed {
+            if let Outcome::Denied(denial) = outcome
+                && state != OutboxState::Acknowledged
+            {
                 let (me, item) = (ctx.me.device.short(), item.outbox);
                 tracing::debug!(me, item, to = %device.short(), ?denial, "a relay refused");
                 ask_siblings(ctx, &recipient)?;
@@ -93,22 +105,79 @@ pub(super) fn published(
 /// The relay took nothing of a publish, just now or ever: it is tried again ever more rarely.
 pub(super) fn put_off(
     ctx: &mut Context<'_>,
+    links: &Links,
+    relay: &RelayId,
     publish: &InFlight,
     retry_after: Duration,
 ) -> Result<(), StoreError> {
     ctx.agenda.publish = true;
     for item in &publish.items {
         let mut steps = Vec::with_capacity(item.devices.len());
-        for device in &item.devices {
+        let group = match ctx.tx.outbox_head(item.outbox)? {
+            Some(head) => routes::group_of(ctx, &head.purpose)?,
+            None => continue,
+        };
+        for (device, token) in item.devices.iter().zip(&item.tokens) {
             let recipient = ctx.tx.outbox_recipient(item.outbox, device)?;
-            let Some((_, attempts)) = recipient.and_then(pending) else { continue };
+            let Some((recipient, attempts)) = recipient.and_then(pending) else { continue };
             let not_before = ctx.now.after(retry_delay(attempts, retry_after));
             let state = OutboxState::Pending { attempts: attempts.saturating_add(1), not_before };
-            steps.push((*device, state));
+            let answer = Answer { relay, token, attempts, group: group.as_ref() };
+            let goes_on = elsewhere(ctx, links, &recipient, &answer, (state, None))?;
+            steps.push((*device, goes_on.unwrap_or(state)));
         }
         ctx.tx.set_outbox_recipients(item.outbox, &steps)?;
     }
     Ok(())
+}
+
+/// What a relay answered for one recipient.
+struct Answer<'a> {
+    relay: &'a RelayId,
+    token: &'a TokenGrant,
+    /// How often it was tried before.
+    attempts: u32,
+    /// The group that it is of.
+    group: Option<&'a ConversationId>,
+}
+
+/// Takes note of how a mailbox took something. If it does not for longer than seconds, or ever, and the device has another
+/// mailbox that may: how it goes on.
+fn elsewhere(
+    ctx: &mut Context<'_>,
+    links: &Links,
+    to: &OutboxRecipient,
+    answer: &Answer<'_>,
+    step: (OutboxState, Option<Failure>),
+) -> Result<Option<OutboxState>, StoreError> {
+    let Answer { relay, token, attempts, group } = *answer;
+    let refusals = &mut ctx.agenda.refusals;
+    match step {
+        (OutboxState::Custody { .. }, _) => {
+            refusals.took(to.device, *relay);
+            return Ok(None);
+        }
+        (OutboxState::Pending { not_before, .. }, _) => {
+            if !refusals.full(to.device, *relay, not_before, ctx.now) {
+                return Ok(None);
+            }
+        }
+        (_, Some(Failure::Denied(denial))) if ways::falls_over(denial) => {
+            refusals.denied(to.device, *relay, token.clone(), ctx.now);
+        }
+        _ => return Ok(None),
+    }
+    let grants = routes::grants_of(ctx, group, &to.user)?;
+    let when = ways::another(ctx, links, &grants, &to.device, relay);
+    Ok(when.map(|when| {
+        // Beyond so many tries it was at each of them.
+        let late = if attempts < TRIES_AT_ONCE {
+            ctx.now
+        } else {
+            ctx.now.after(retry_delay(attempts, Duration::ZERO))
+        };
+        OutboxState::Pending { attempts: attempts.saturating_add(1), not_before: when.max(late) }
+    }))
 }
 
 /// One that is still waited for, and how often it was tried.

@@ -5,6 +5,7 @@ use undertone_protocol::ids::{ConversationId, DeviceId, EntryId, RelayId, UserId
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
+use super::routes;
 use crate::store::{NodeTx, OutboxHead, OutboxItem, OutboxRecipient, OutboxState, Purpose, StoreError};
 
 /// Items that go out one by one.
@@ -123,7 +124,7 @@ pub(super) fn forget_all(
 }
 
 /// A device has no mailbox any more at a relay that holds something for it: it goes out again, as it is, to those that the
-/// device has.
+/// device has. To somebody who is blocked nothing goes but what is of a group.
 pub(super) fn not_fetched(
     ctx: &mut Context<'_>,
     device: &DeviceId,
@@ -136,12 +137,21 @@ pub(super) fn not_fetched(
         let Some(last) = page.last() else { return Ok(()) };
         after_id = last.0.id;
         for (head, state) in page {
-            if matches!(state, OutboxState::Custody { relay: custodian, .. } if custodian == *relay) {
+            let is_there =
+                matches!(state, OutboxState::Custody { relay: custodian, .. } if custodian == *relay);
+            if is_there && !is_shut_out(ctx, &head, device)? {
                 ctx.tx.set_outbox_recipients(head.id, &[(*device, pending)])?;
                 ctx.agenda.publish = true;
             }
         }
     }
+}
+
+/// Whether an item is for somebody who is blocked, and of no group.
+fn is_shut_out(ctx: &Context<'_>, head: &OutboxHead, device: &DeviceId) -> Result<bool, StoreError> {
+    let Some(to) = ctx.tx.outbox_recipient(head.id, device)? else { return Ok(false) };
+    let is_blocked = ctx.tx.contact(&to.user)?.is_some_and(|contact| contact.state.is_blocked());
+    Ok(is_blocked && routes::group_of(ctx, &head.purpose)?.is_none())
 }
 
 /// Whether some message in the outbox is so far on its way to a device.

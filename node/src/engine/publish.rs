@@ -18,6 +18,7 @@ use super::drafts::{Draft, Recipient, publishes};
 use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
+use super::ways::{self, Way};
 use super::{outcomes, resend, routes};
 use crate::store::{PendingItem, PendingRecipient, Purpose, StoreError};
 
@@ -106,6 +107,7 @@ pub(super) fn publish(
             send(ctx, links, relay, drafts, out);
         }
     }
+    walk.retry_at = walk.retry_at.into_iter().chain(links.next_stuck(ctx.now)).min();
     Ok(())
 }
 
@@ -173,12 +175,18 @@ impl Stage {
                 wake = wake.into_iter().chain([*not_before]).min();
                 continue;
             }
-            if links.is_in_flight(item.id, *device) {
+            // What a relay does not answer for long goes another way, too, if there is one.
+            let carrying = links.carrying(item.id, *device);
+            if !carrying.iter().all(|relay| links.is_stuck(relay, ctx.now)) {
                 continue;
             }
-            if let Some(grant) = self.grant(ctx, links, (group, *user), device)? {
-                let relay = grant.mailbox.relay.relay;
-                by_relay.entry(relay).or_default().push(Recipient::new(*device, grant));
+            match self.way(ctx, links, (group, *user), device, &carrying)? {
+                Way::By { grant, has_others } => {
+                    let relay = grant.mailbox.relay.relay;
+                    let recipient = Recipient::new(*device, grant, has_others);
+                    by_relay.entry(relay).or_default().push(recipient);
+                }
+                Way::Later(again) => wake = wake.into_iter().chain(again).min(),
             }
         }
         for (relay, recipients) in by_relay {
@@ -189,41 +197,26 @@ impl Stage {
         Ok(wake)
     }
 
-    /// The way to a device, if something can go there now.
-    fn grant(
+    /// The way to a device, if something can go there now, but by relays that have it already.
+    fn way(
         &mut self,
         ctx: &Context<'_>,
         links: &mut Links,
         (group, user): (Option<ConversationId>, UserId),
         device: &DeviceId,
-    ) -> Result<Option<DeliveryGrant>, StoreError> {
+        but: &[RelayId],
+    ) -> Result<Way, StoreError> {
         let grants = match self.grants.entry((group, user)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => unknown.insert(routes::grants_of(ctx, group.as_ref(), &user)?),
         };
-        let Some(grant) = route(ctx, links, grants, device) else { return Ok(None) };
+        let way = ways::way(ctx, links, grants, device, but);
+        let Way::By { grant, .. } = &way else { return Ok(way) };
         let relay = grant.mailbox.relay.relay;
         let takes = || links.get(&relay).is_some_and(Link::takes_publishes);
-        Ok(self.takes.entry(relay).or_insert_with(takes).then_some(grant))
+        let takes = *self.takes.entry(relay).or_insert_with(takes);
+        Ok(if takes { way } else { Way::Later(None) })
     }
-}
-
-/// The way to a device: its preferred relay among those that are up; else its preferred one is called.
-fn route(
-    ctx: &Context<'_>,
-    links: &mut Links,
-    grants: &[DeliveryGrant],
-    device: &DeviceId,
-) -> Option<DeliveryGrant> {
-    let grants = grants.iter().filter(|grant| grant.device == *device);
-    let up = grants.clone().filter(|grant| links.is_ready(&grant.mailbox.relay.relay));
-    if let Some(best) = up.min_by_key(|grant| grant.mailbox.priority) {
-        return Some(best.clone());
-    }
-    for grant in grants {
-        links.want(&grant.mailbox.relay, false, ctx.now);
-    }
-    None
 }
 
 fn send(ctx: &mut Context<'_>, links: &mut Links, relay: RelayId, drafts: Vec<Draft>, out: &mut Outputs) {
@@ -233,7 +226,8 @@ fn send(ctx: &mut Context<'_>, links: &mut Links, relay: RelayId, drafts: Vec<Dr
     }
     let publish_id = PublishId::random(ctx.rng);
     let expiry = ctx.now.after(ENVELOPE_TTL_MAX);
-    let mut in_flight = InFlight { publish_id, items: Vec::with_capacity(drafts.len()) };
+    let has_others = drafts.iter().flat_map(|draft| &draft.recipients).any(|recipient| recipient.has_others);
+    let mut in_flight = InFlight { publish_id, items: Vec::with_capacity(drafts.len()), has_others };
     let mut items = Vec::with_capacity(drafts.len());
     for Draft { outbox, payload, class, recipients, .. } in drafts {
         let payload_hash = PayloadHash::of(&payload);

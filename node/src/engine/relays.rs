@@ -4,7 +4,7 @@
 use prost::bytes::Bytes;
 use undertone_protocol::ids::{RelayId, Secret};
 use undertone_protocol::keys::RelayAddress;
-use undertone_protocol::limits::{ENVELOPE_TTL_MAX, HOME_RELAYS_MAX, RETIRED_RELAY_LIFE};
+use undertone_protocol::limits::{ENVELOPE_TTL_MAX, HOME_RELAY_WAIT, HOME_RELAYS_MAX, RETIRED_RELAY_LIFE};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
@@ -70,7 +70,8 @@ pub(super) fn retire(
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     for mut home in staying(ctx)?.into_iter().filter(which) {
-        if home.announced {
+        // Others may know one that was left out.
+        if home.announced || home.generation.is_some() {
             home.retired = Some(Retired { since: ctx.now, untold: ctx.now });
             ctx.tx.put_home_relay(&home)?;
         } else {
@@ -134,8 +135,10 @@ pub(super) fn untold(ctx: &Context<'_>) -> Result<usize, StoreError> {
     Ok(untold)
 }
 
-/// Ends those that were given up and that nobody can hold for a home relay any more.
+/// Leaves out those that can't be reached, and ends those that were given up and that nobody can hold for a home relay any
+/// more.
 pub(super) fn sweep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) -> Result<(), StoreError> {
+    leave_out_unreachable(ctx, links)?;
     let homes = ctx.tx.home_relays()?;
     if homes.iter().all(HomeRelay::stays) {
         return Ok(());
@@ -155,6 +158,47 @@ pub(super) fn sweep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs)
         }
     }
     Ok(())
+}
+
+/// A relay lost its disk, and what it held: it is left out, if there is another one, until it has the bundle again.
+pub(super) fn forgotten(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
+    let (forgotten, others): (Vec<_>, Vec<_>) =
+        announced(ctx)?.into_iter().partition(|home| home.address.relay == *relay);
+    if others.is_empty() { Ok(()) } else { leave_out(ctx, forgotten) }
+}
+
+/// Those that stay, and that others are told of.
+fn announced(ctx: &Context<'_>) -> Result<Vec<HomeRelay>, StoreError> {
+    let mut homes = staying(ctx)?;
+    homes.retain(|home| home.announced);
+    Ok(homes)
+}
+
+/// A home relay that could not be reached for long while another one could may have died with what it held: it is left out.
+fn leave_out_unreachable(ctx: &mut Context<'_>, links: &Links) -> Result<(), StoreError> {
+    let mut offered = announced(ctx)?;
+    if !offered.iter().any(|home| links.is_ready(&home.address.relay)) {
+        return Ok(());
+    }
+    let is_gone = |home: &HomeRelay| {
+        let since = links.unreachable_since(&home.address.relay);
+        since.is_some_and(|since| ctx.now >= since.after(HOME_RELAY_WAIT))
+    };
+    offered.retain(is_gone);
+    leave_out(ctx, offered)
+}
+
+/// Others are told of these home relays no more: whoever hears that sends again what they held. When they are back, and have
+/// the bundle, they are told of like such that were added.
+fn leave_out(ctx: &mut Context<'_>, homes: Vec<HomeRelay>) -> Result<(), StoreError> {
+    if homes.is_empty() {
+        return Ok(());
+    }
+    for home in homes {
+        tracing::info!(relay = %home.address.relay.short(), "a home relay is left out: what it held may be lost");
+        ctx.tx.put_home_relay(&HomeRelay { announced: false, ..home })?;
+    }
+    tell_all(ctx)
 }
 
 fn end(untold: Timestamp) -> Timestamp {

@@ -1,5 +1,5 @@
 //! Runs many simulated worlds on all processors:
-//! `cargo run --release -p undertone-tests --bin explore -- --seeds 1000 [--from 0] [--hostile] [--group] [--failures 10]
+//! `cargo run --release -p undertone-tests --bin explore -- --seeds 1000 [--from 0] [--hostile] [--group] [--relays] [--failures 10]
 //! [--minutes 60] [--shrink-s 60]`.
 
 use std::process::ExitCode;
@@ -24,6 +24,9 @@ struct Args {
     /// Leaves out the worlds in which there is no group.
     #[arg(long)]
     group: bool,
+    /// Makes worlds with several relays.
+    #[arg(long)]
+    relays: bool,
     /// Begins no more worlds after so many minutes.
     #[arg(long)]
     minutes: Option<u64>,
@@ -43,6 +46,10 @@ fn main() -> ExitCode {
         .init();
     let begun = Instant::now();
     let last = AtomicU64::new(args.from);
+    let options = |seed| {
+        let options = WorldOptions::of(seed);
+        if args.relays { options.with_relays() } else { options }
+    };
     let is_wanted = |seed: &u64| {
         let world = WorldOptions::of(*seed);
         (!args.hostile || world.is_hostile()) && (!args.group || World::has_group(world))
@@ -53,7 +60,7 @@ fn main() -> ExitCode {
     let seeds = (0..count).zip(seeds).map(|(_, seed)| seed).take_while(is_early);
     let seeds = seeds.inspect(|seed| last.store(*seed, Ordering::Relaxed));
     let explored =
-        explore(seeds, args.failures, |options, failed| println!("seed {}: {failed}", options.seed));
+        explore(seeds, args.failures, options, |options, failed| println!("seed {}: {failed}", options.seed));
     let took = begun.elapsed().as_secs_f64();
     println!("{:?}", explored.total);
     let (held, not) = (explored.total.worlds, explored.failed.len());

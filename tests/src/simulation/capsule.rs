@@ -64,7 +64,8 @@ impl fmt::Display for Capsule {
             writeln!(f, "{line}")?;
         }
         let test = "cargo test -p undertone-tests --test simulation";
-        writeln!(f, "\nreplay as found: SEED={seed} {test} one_seed -- --nocapture")?;
+        let several = if self.scenario.world.relays.is_some() { " RELAYS=1" } else { "" };
+        writeln!(f, "\nreplay as found: SEED={seed}{several} {test} one_seed -- --nocapture")?;
         write!(f, "replay the file: SCENARIO={name} {test} one_scenario -- --nocapture")
     }
 }
@@ -83,6 +84,11 @@ impl Shrinking {
         while self.shorter() {}
         for users in 2..self.best.users.unwrap_or(0) {
             if self.try_one(WorldOptions { users: Some(users), ..self.best }) {
+                break;
+            }
+        }
+        for relays in 1..self.best.relays.unwrap_or(1) {
+            if self.try_one(WorldOptions { relays: Some(relays), ..self.best }) {
                 break;
             }
         }

@@ -85,7 +85,7 @@ impl World {
         devices.into_iter().filter(|node| !self.revoked.contains(node)).collect()
     }
 
-    fn tell_node(&mut self, user: usize, node: usize, command: Command) -> Result<(), Failed> {
+    pub(super) fn tell_node(&mut self, user: usize, node: usize, command: Command) -> Result<(), Failed> {
         let Some(someone) = self.users.get_mut(user) else { return Ok(()) };
         let ask = someone.ask(command);
         self.step_node(node, vec![Input::Ask(ask)])

@@ -1,13 +1,16 @@
 //! How the world does what the machines want, and lets them die where the seed says so.
 
 use undertone::engine::{DownReason, Input, NetOutput, Notice, Outputs};
+use undertone_protocol::ids::RelayId;
 use undertone_protocol::wire::Frame;
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
+use undertone_relay::store::Store;
 
 use super::failed::Failed;
 use super::faults;
 use super::network::{Direction, Happening, delay};
 use super::node::{Node, Stepped};
+use super::relay::SimRelay;
 use super::watch::{self, Around};
 use super::world::{START, World};
 
@@ -29,9 +32,7 @@ impl World {
                 if let Some(out) = out {
                     self.send_node(index, out)?;
                 }
-                if let Some(conn) = self.network.conn_of(index) {
-                    self.network.died(conn, Direction::ToNode, self.now, &mut self.rng, &mut self.schedule);
-                }
+                self.node_died(index);
                 let again = self.now.after(delay(&mut self.rng) * 20);
                 self.schedule.at(again, Happening::NodeStart { node: index });
             }
@@ -43,24 +44,45 @@ impl World {
     fn send_node(&mut self, index: usize, out: Outputs) -> Result<(), Failed> {
         for output in out.net {
             match output {
-                NetOutput::Connect(_) => {
-                    self.schedule
-                        .at(self.now.after(delay(&mut self.rng)), Happening::Dialled { node: index });
+                NetOutput::Connect(address) => {
+                    if let Some(relay) = self.relays.index(&address.relay) {
+                        let at = self.now.after(delay(&mut self.rng));
+                        self.schedule.at(at, Happening::Dialled { node: index, relay });
+                    }
                 }
-                NetOutput::Disconnect(_) => {
-                    if let Some(conn) = self.network.conn_of(index) {
+                NetOutput::Disconnect(relay) => {
+                    if let Some(conn) = self.conn_to(index, &relay) {
                         self.network.close(conn, self.now, &mut self.rng, &mut self.schedule);
                     }
                 }
-                NetOutput::Send { frame, .. } => {
+                NetOutput::Send { relay, frame } => {
                     self.listener.hear(&frame)?;
-                    if let Some(conn) = self.network.conn_of(index) {
+                    if let Some(conn) = self.conn_to(index, &relay) {
                         self.carry(conn, Direction::ToRelay, frame);
                     }
                 }
             }
         }
         self.told(index, out.notices)
+    }
+
+    fn conn_to(&self, node: usize, relay: &RelayId) -> Option<ConnId> {
+        self.network.conn_of(node, self.relays.index(relay)?)
+    }
+
+    /// A node's process is gone, with its connections.
+    pub(super) fn node_died(&mut self, index: usize) {
+        for relay in 0..self.relays.all.len() {
+            if let Some(conn) = self.network.conn_of(index, relay) {
+                self.network.died(conn, Direction::ToNode, self.now, &mut self.rng, &mut self.schedule);
+            }
+        }
+    }
+
+    pub(super) fn reaches_node(&mut self, conn: ConnId, frame: Frame) -> Result<(), Failed> {
+        let Some((node, relay)) = self.network.node_of(conn) else { return Ok(()) };
+        let Some(relay) = self.relays.id(relay) else { return Ok(()) };
+        self.step_node(node, vec![Input::Frame { relay, frame }])
     }
 
     fn watch(&mut self, index: usize, notices: &[Notice], started: bool) -> Result<(), Failed> {
@@ -102,61 +124,64 @@ impl World {
         self.step_node(index, vec![Input::Tick])
     }
 
-    pub(super) fn dialled(&mut self, index: usize) -> Result<(), Failed> {
+    pub(super) fn dialled(&mut self, index: usize, relay: usize) -> Result<(), Failed> {
         let alive = self.nodes.get(index).filter(|node| node.engine.is_some());
-        let Some(device) = alive.map(|node| node.device) else { return Ok(()) };
-        let relay = self.relay_id;
-        if self.relay.machine.is_none() {
+        let (Some(device), Some(id)) = (alive.map(|node| node.device), self.relays.id(relay)) else {
+            return Ok(());
+        };
+        if !self.relays.answers(index, relay, self.now) {
             let reason = DownReason("connection refused".to_owned());
-            return self.step_node(index, vec![Input::LinkDown { relay, reason }]);
+            return self.step_node(index, vec![Input::LinkDown { relay: id, reason }]);
         }
-        if let Some(old) = self.network.conn_of(index) {
+        if let Some(old) = self.network.conn_of(index, relay) {
             self.network.cut(old, self.now, &mut self.rng, &mut self.schedule);
         }
-        let conn = self.network.connect(index, self.now);
-        self.step_relay(vec![RelayInput::Connected { conn, device }])?;
+        let conn = self.network.connect(index, relay, self.now);
+        self.step_relay(relay, vec![RelayInput::Connected { conn, device }])?;
         if self.network.node_of(conn).is_some() {
-            self.step_node(index, vec![Input::LinkUp { relay }])?;
+            self.step_node(index, vec![Input::LinkUp { relay: id }])?;
         }
         Ok(())
     }
 
-    pub(super) fn node_sees_end(&mut self, conn: ConnId, index: usize) -> Result<(), Failed> {
+    pub(super) fn node_sees_end(&mut self, conn: ConnId, index: usize, relay: usize) -> Result<(), Failed> {
         // A newer connection is there already: what ended is no news.
-        if self.network.conn_of(index).is_some_and(|current| current != conn) {
+        if self.network.conn_of(index, relay).is_some_and(|current| current != conn) {
             return Ok(());
         }
+        let Some(relay) = self.relays.id(relay) else { return Ok(()) };
         let reason = DownReason("the connection ended".to_owned());
-        self.step_node(index, vec![Input::LinkDown { relay: self.relay_id, reason }])
+        self.step_node(index, vec![Input::LinkDown { relay, reason }])
     }
 
-    pub(super) fn step_relay(&mut self, inputs: Vec<RelayInput>) -> Result<(), Failed> {
+    pub(super) fn step_relay(&mut self, index: usize, inputs: Vec<RelayInput>) -> Result<(), Failed> {
         let crash = faults::crash(&mut self.rng, &self.faults);
-        if self.relay.machine.is_none() {
+        let Some(relay) = self.relays.all.get_mut(index).filter(|relay| relay.machine.is_some()) else {
             return Ok(());
-        }
-        let out = self.relay.step(inputs, self.now, crash)?;
-        self.send_relay(out.unwrap_or_default())?;
-        if self.relay.machine.is_none() {
+        };
+        let out = relay.step(inputs, self.now, crash)?;
+        self.send_relay(index, out.unwrap_or_default())?;
+        if self.relays.all.get(index).is_some_and(|relay| relay.machine.is_none()) {
             self.report.crashes += 1;
-            for conn in self.network.all() {
+            for conn in self.network.all_of(index) {
                 self.network.died(conn, Direction::ToRelay, self.now, &mut self.rng, &mut self.schedule);
             }
-            self.schedule.at(self.now.after(delay(&mut self.rng) * 20), Happening::RelayStart);
+            let again = self.now.after(delay(&mut self.rng) * 20);
+            self.schedule.at(again, Happening::RelayStart { relay: index });
         } else {
-            self.wake_relay();
+            self.wake_relay(index);
         }
         Ok(())
     }
 
-    fn send_relay(&mut self, out: Vec<RelayOutput>) -> Result<(), Failed> {
+    fn send_relay(&mut self, index: usize, out: Vec<RelayOutput>) -> Result<(), Failed> {
         let mut sent = Vec::new();
         for output in out {
             match output {
                 RelayOutput::Send { conn, frame } => {
                     let bytes = u64::try_from(prost::Message::encoded_len(&frame)).unwrap_or(u64::MAX);
                     sent.push(RelayInput::Sent { conn, bytes });
-                    self.relay_says(conn, frame);
+                    self.relay_says(index, conn, frame);
                 }
                 // This world has one relay.
                 RelayOutput::Dial { relay, .. } => sent.push(RelayInput::DialFailed { relay }),
@@ -166,15 +191,15 @@ impl World {
             }
         }
         // The sockets of this world take everything at once.
-        if !sent.is_empty() && self.relay.machine.is_some() {
-            self.step_relay(sent)?;
-        }
-        Ok(())
+        let lives = self.relays.all.get(index).is_some_and(|relay| relay.machine.is_some());
+        if lives && !sent.is_empty() { self.step_relay(index, sent) } else { Ok(()) }
     }
 
-    /// What the relay's machine sends goes out, if the relay behaves.
-    fn relay_says(&mut self, conn: ConnId, frame: Frame) {
-        self.lies.witness(&self.relay_id, &frame);
+    /// What a relay's machine sends goes out, if the relay behaves.
+    fn relay_says(&mut self, index: usize, conn: ConnId, frame: Frame) {
+        if let Some(relay) = self.relays.id(index) {
+            self.lies.witness(&relay, &frame);
+        }
         let (now, late) = self.lies.instead(conn, frame, &self.faults);
         if let Some(frame) = now {
             self.carry(conn, Direction::ToNode, frame);
@@ -184,32 +209,43 @@ impl World {
         }
     }
 
-    fn wake_relay(&mut self) {
-        let Some(at) = self.relay.machine.as_ref().and_then(Relay::next_tick) else { return };
+    fn wake_relay(&mut self, index: usize) {
+        let Some(relay) = self.relays.all.get_mut(index) else { return };
+        let Some(at) = relay.machine.as_ref().and_then(Relay::next_tick) else { return };
         let at = at.max(self.now);
-        if self.relay.tick_at.is_none_or(|pending| pending > at) {
-            self.relay.tick_at = Some(at);
-            self.schedule.at(at, Happening::RelayTick);
+        if relay.tick_at.is_none_or(|pending| pending > at) {
+            relay.tick_at = Some(at);
+            self.schedule.at(at, Happening::RelayTick { relay: index });
         }
     }
 
-    pub(super) fn relay_tick(&mut self) -> Result<(), Failed> {
-        if self.relay.tick_at.is_none_or(|at| at > self.now) {
+    pub(super) fn relay_tick(&mut self, index: usize) -> Result<(), Failed> {
+        let Some(relay) = self.relays.all.get_mut(index) else { return Ok(()) };
+        if relay.tick_at.is_none_or(|at| at > self.now) {
             return Ok(());
         }
-        self.relay.tick_at = None;
-        self.step_relay(vec![RelayInput::Tick])
+        relay.tick_at = None;
+        self.step_relay(index, vec![RelayInput::Tick])
     }
 
-    /// What nodes believe to be in custody is; what lost devices wait for, or should, is nobody's care.
+    /// What nodes believe to be in custody at the relays that have their disks is; what lost devices wait for, or should, is
+    /// nobody's care.
     pub(super) fn custody_is_true(&mut self) -> Result<(), Failed> {
         let lost = self.lost()?;
-        watch::custody_is_true(&mut self.nodes, &lost, &self.lies.spoilt, &self.relay.disk, self.now)
+        for relay in self.relays.all.iter().filter(|relay| !relay.is_lost && !relay.has_forgotten) {
+            let held = (relay.address().relay, &relay.disk as &dyn Store);
+            watch::custody_is_true(&mut self.nodes, &lost, &self.lies.spoilt, held, self.now)?;
+        }
+        Ok(())
     }
 
-    pub(super) fn start_relay(&mut self) -> Result<(), Failed> {
-        self.relay.start();
+    /// A relay starts that is not lost. Of several one may be up already.
+    pub(super) fn start_relay(&mut self, index: usize) -> Result<(), Failed> {
+        let several = self.relays.are_several();
+        let is_down = |relay: &&mut SimRelay| !relay.is_lost && (relay.machine.is_none() || !several);
+        let Some(relay) = self.relays.all.get_mut(index).filter(is_down) else { return Ok(()) };
+        relay.start();
         self.custody_is_true()?;
-        self.step_relay(vec![RelayInput::Tick])
+        self.step_relay(index, vec![RelayInput::Tick])
     }
 }

@@ -46,6 +46,10 @@ pub struct Faults {
     pub corrupt: u32,
     /// The last user's device is hostile: how often it alters what it says.
     pub hostile: u32,
+    /// Where there are several relays, a device gets another home relay or gives one up.
+    pub moves: u32,
+    /// The one of several relays that is lost for ever comes back, but without its disk.
+    pub forgets: bool,
 }
 
 /// Time that passes while everybody is away.
@@ -82,6 +86,8 @@ impl Faults {
         shuffle: 0,
         corrupt: 0,
         hostile: 0,
+        moves: 0,
+        forgets: false,
     };
 
     /// Some mixture of faults, from gentle to harsh. What loosens the checks is left out of many worlds.
@@ -158,6 +164,8 @@ impl Faults {
             Self { shuffle: 0, ..self },
             Self { corrupt: 0, ..self },
             Self { hostile: 0, ..self },
+            Self { moves: 0, ..self },
+            Self { forgets: false, ..self },
         ];
         all.into_iter().filter(|fewer| *fewer != self).collect()
     }
@@ -173,6 +181,7 @@ impl Faults {
             skew_s_max: self.skew_s_max,
             hostile: self.hostile,
             clock_jumps: self.clock_jumps,
+            forgets: self.forgets,
             gap: self.gap,
             mailbox_messages_max: self.mailbox_messages_max,
             ..Self::NONE

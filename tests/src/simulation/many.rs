@@ -22,11 +22,12 @@ pub struct Explored {
     pub failed: Vec<(WorldOptions, Failed)>,
 }
 
-/// Runs the world of each seed, on all processors and about in this order. `failed` is called at once, in any order, for each world
+/// Runs the world that `options` makes of each seed, on all processors and about in this order. `failed` is called at once, in any order, for each world
 /// where something does not hold; after as many as `failures_max` no other world is begun.
 pub fn explore(
     seeds: impl Iterator<Item = u64> + Send,
     failures_max: usize,
+    options: impl Fn(u64) -> WorldOptions + Sync,
     failed: impl Fn(&WorldOptions, &Failed) + Sync,
 ) -> Explored {
     let seeds = Mutex::new(seeds);
@@ -38,7 +39,7 @@ pub fn explore(
         while failures.load(Ordering::Relaxed) < enough
             && let Some(seed) = next()
         {
-            let options = WorldOptions::of(seed);
+            let options = options(seed);
             let _watched = Watched::world(seed);
             match World::run(options) {
                 Ok(report) => explored.total += report,

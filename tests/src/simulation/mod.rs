@@ -31,7 +31,11 @@
 //! `Membership`, all who are in hold the same operations, and show what the rules make of them; `Entitled`, nobody holds
 //! what was written to a group in which they were not. Where a member cheats (`group::cheated`), that holds for the others, and
 //! what these wrote is complete at each of them; of what the cheat wrote each shows what counts of what they hold, and all know
-//! of the same fork. Not looked at here: disappearing entries, more relays than one.
+//! of the same fork. Not looked at here: disappearing entries.
+//!
+//! In worlds that are asked for (`WorldOptions::with_relays`) there are two to four relays (`relays`): each device has one to
+//! three of them, some devices don't reach one for a while, one is down for minutes, and one is lost for ever, or its disk is. In every other one devices get other home relays, and give some up. All
+//! of the above holds there, too.
 
 mod answers;
 mod asking;
@@ -51,10 +55,12 @@ mod lies;
 mod many;
 mod network;
 mod node;
+mod outages;
 mod peace;
 mod people;
 mod reference;
 mod relay;
+mod relays;
 mod report;
 mod scenario;
 mod seen;

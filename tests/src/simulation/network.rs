@@ -13,25 +13,27 @@ use super::faults::{Faults, happens};
 #[derive(Debug)]
 pub(super) enum Happening {
     /// A dialled connection is there, or is refused when the relay is down.
-    Dialled { node: usize },
-    /// A frame reaches the relay.
+    Dialled { node: usize, relay: usize },
+    /// A frame reaches its relay.
     ToRelay { conn: ConnId, frame: Frame },
     /// A frame reaches a node.
     ToNode { conn: ConnId, frame: Frame },
     /// A connection that was closed in order ends.
     Closed { conn: ConnId },
     /// An end of a connection learns that it is gone.
-    NodeSeesEnd { conn: ConnId, node: usize },
-    /// The relay learns that a connection is gone.
-    RelaySeesEnd { conn: ConnId },
+    NodeSeesEnd { conn: ConnId, node: usize, relay: usize },
+    /// A relay learns that a connection is gone.
+    RelaySeesEnd { conn: ConnId, relay: usize },
     /// A node's machine wanted to be woken.
     NodeTick { node: usize },
-    /// The relay's machine wanted to be woken.
-    RelayTick,
+    /// A relay's machine wanted to be woken.
+    RelayTick { relay: usize },
     /// A dead node starts again.
     NodeStart { node: usize },
-    /// The dead relay starts again.
-    RelayStart,
+    /// A dead relay starts again.
+    RelayStart { relay: usize },
+    /// Something happens to one of several relays.
+    RelayTrouble,
     /// A user does something.
     User { user: usize },
     /// A node's clock jumps ahead.
@@ -76,6 +78,7 @@ pub(super) struct Network {
 #[derive(Debug)]
 struct Wire {
     node: usize,
+    relay: usize,
     to_relay: Timestamp,
     to_node: Timestamp,
     /// Whether the process at this end lives. What a dead one had written still arrives at the other.
@@ -91,26 +94,32 @@ pub(super) enum Direction {
 }
 
 impl Network {
-    pub(super) fn connect(&mut self, node: usize, now: Timestamp) -> ConnId {
+    pub(super) fn connect(&mut self, node: usize, relay: usize, now: Timestamp) -> ConnId {
         self.count += 1;
         let conn = ConnId::new(self.count);
-        self.conns
-            .insert(conn, Wire { node, to_relay: now, to_node: now, node_lives: true, relay_lives: true });
+        let wire = Wire { node, relay, to_relay: now, to_node: now, node_lives: true, relay_lives: true };
+        self.conns.insert(conn, wire);
         conn
     }
 
-    /// The node at one end, if its process lives.
-    pub(super) fn node_of(&self, conn: ConnId) -> Option<usize> {
-        self.conns.get(&conn).filter(|wire| wire.node_lives).map(|wire| wire.node)
+    /// The node at one end, if its process lives, and the relay at the other.
+    pub(super) fn node_of(&self, conn: ConnId) -> Option<(usize, usize)> {
+        self.conns.get(&conn).filter(|wire| wire.node_lives).map(|wire| (wire.node, wire.relay))
     }
 
-    /// Whether the relay's process at the other end lives.
-    pub(super) fn reaches_relay(&self, conn: ConnId) -> bool {
-        self.conns.get(&conn).is_some_and(|wire| wire.relay_lives)
+    /// The relay at the other end, if its process lives.
+    pub(super) fn relay_of(&self, conn: ConnId) -> Option<usize> {
+        self.conns.get(&conn).filter(|wire| wire.relay_lives).map(|wire| wire.relay)
     }
 
-    pub(super) fn conn_of(&self, node: usize) -> Option<ConnId> {
-        let of_node = self.conns.iter().filter(|(_, wire)| wire.node == node && wire.node_lives);
+    /// All connections to a relay.
+    pub(super) fn all_of(&self, relay: usize) -> Vec<ConnId> {
+        self.conns.iter().filter(|(_, wire)| wire.relay == relay).map(|(conn, _)| *conn).collect()
+    }
+
+    pub(super) fn conn_of(&self, node: usize, relay: usize) -> Option<ConnId> {
+        let is_it = |wire: &Wire| wire.node == node && wire.relay == relay && wire.node_lives;
+        let of_node = self.conns.iter().filter(|(_, wire)| is_it(wire));
         of_node.map(|(conn, _)| *conn).next_back()
     }
 
@@ -145,8 +154,9 @@ impl Network {
         schedule: &mut Schedule,
     ) {
         if let Some(wire) = self.conns.remove(&conn) {
-            schedule.at(now.after(delay(rng)), Happening::NodeSeesEnd { conn, node: wire.node });
-            schedule.at(now.after(delay(rng)), Happening::RelaySeesEnd { conn });
+            let Wire { node, relay, .. } = wire;
+            schedule.at(now.after(delay(rng)), Happening::NodeSeesEnd { conn, node, relay });
+            schedule.at(now.after(delay(rng)), Happening::RelaySeesEnd { conn, relay });
         }
     }
 

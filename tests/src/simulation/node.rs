@@ -97,7 +97,7 @@ impl Node {
     pub(super) fn create(
         name: &'static str,
         origin: Origin,
-        relay: RelayAddress,
+        relays: Vec<RelayAddress>,
         mut rng: ChaCha20Rng,
         real_crypto: bool,
         skew: Skew,
@@ -111,7 +111,7 @@ impl Node {
         let new = NewAccount {
             name: named(name)?,
             device_name: named(if first { "desktop" } else { name })?,
-            relays: vec![relay],
+            relays,
             origin,
         };
         let mut account_rng = ChaCha20Rng::seed_from_u64(rng.next_u64());

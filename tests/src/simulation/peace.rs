@@ -38,6 +38,7 @@ impl World {
             self.relay_behaves();
         }
         self.users.iter_mut().for_each(User::calm_down);
+        self.relays_recover()?;
         for node in 0..self.nodes.len() {
             self.come_back(node);
         }
@@ -220,17 +221,20 @@ impl World {
     }
 
     fn judge(&mut self) -> Result<(), Failed> {
-        self.report.full = self.relay.full();
+        self.report.full = self.relays.full();
         let users: Vec<UserId> = self.users.iter().map(|user| user.id).collect();
-        checks::relay_is_blind(&self.relay.disk, &users)?;
+        for relay in &self.relays.all {
+            checks::relay_is_blind(&relay.disk, &users)?;
+        }
         self.custody_is_true()?;
-        // Of what a full mailbox put off, later messages came first; what a new device sends before it is heard of
-        // can't be opened, and comes again another way.
+        // Of what a full mailbox put off, later messages came first; and so they do by another relay than the one where the
+        // key lies. What a new device sends before it is heard of can't be opened, and comes again another way.
         let may_be_shut = self.report.wedged + self.report.blocked + self.report.full > 0
             || self.faults.is_long()
             || self.lied
             || self.hostile.is_some()
-            || self.nodes.len() > self.users.len();
+            || self.nodes.len() > self.users.len()
+            || self.relays.are_several();
         for node in self.nodes.iter_mut().filter(|node| node.cheat.is_none()) {
             bounds::hold_at_rest(node)?;
         }

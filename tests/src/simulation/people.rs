@@ -22,6 +22,9 @@ impl World {
         let pause = delay(&mut self.rng) * 40;
         self.schedule.at(self.now.after(pause), Happening::User { user });
         self.tend_devices(user)?;
+        if happens(&mut self.relays.rng, self.faults.moves) {
+            self.tend_relays(user)?;
+        }
         if self.has_group && one_in(&mut self.rng, 2) {
             return match self.at_hand(user)? {
                 Some(index) => self.acts_in_group(user, index),
@@ -73,11 +76,13 @@ impl World {
     fn drain(&mut self, index: usize) -> Result<(), Failed> {
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let homes = node.disk.transaction(|tx| tx.home_relays())?;
-        let Some(locator) = homes.first().map(|home| home.locator) else { return Ok(()) };
+        let Some(home) = homes.first() else { return Ok(()) };
+        let (locator, relay) = (home.locator, self.relays.index(&home.address.relay));
+        let Some(relay) = relay else { return Ok(()) };
         self.report.drained += 1;
         // No wire has this number.
         let conn = ConnId::new(u64::MAX - self.report.drained);
-        self.step_relay(stranger(conn, &locator))
+        self.step_relay(relay, stranger(conn, &locator))
     }
 
     /// What a user is told must hold from then on.

@@ -11,6 +11,9 @@ use undertone_relay::store::{MemoryStore, Overlay, Store};
 use super::failed::Failed;
 use super::faults::Crash;
 
+/// Where every relay is: they are told apart by their keys.
+pub(super) const ADDRESS: &str = "/ip4/127.0.0.1/tcp/1";
+
 /// The relay: a disk, and a machine while it lives.
 pub(super) struct SimRelay {
     pub(super) disk: MemoryStore,
@@ -19,6 +22,10 @@ pub(super) struct SimRelay {
     pub(super) limits: Limits,
     rng: ChaCha20Rng,
     pub(super) tick_at: Option<Timestamp>,
+    /// Whether it is gone for ever, with its disk.
+    pub(super) is_lost: bool,
+    /// Whether it lost its disk.
+    pub(super) has_forgotten: bool,
     /// How often a mailbox was full, while the machines before this one lived.
     full: u64,
 }
@@ -28,7 +35,17 @@ impl SimRelay {
         let mut seed = [0; 32];
         rng.fill_bytes(&mut seed);
         let key = SigningKey::from_bytes(&seed);
-        Self { disk: MemoryStore::new(), machine: None, key, limits, rng, tick_at: None, full: 0 }
+        Self {
+            disk: MemoryStore::new(),
+            machine: None,
+            key,
+            limits,
+            rng,
+            tick_at: None,
+            is_lost: false,
+            has_forgotten: false,
+            full: 0,
+        }
     }
 
     /// How often a mailbox was full.
@@ -40,7 +57,7 @@ impl SimRelay {
     pub(super) fn address(&self) -> RelayAddress {
         RelayAddress {
             relay: RelayId::new(self.key.verifying_key().to_bytes()),
-            addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+            addresses: vec![ADDRESS.to_owned()],
         }
     }
 
@@ -48,6 +65,20 @@ impl SimRelay {
         let rng = ChaCha20Rng::seed_from_u64(self.rng.next_u64());
         self.machine =
             Some(Relay::new(self.limits.clone(), Registration::Open, self.key.clone(), Box::new(rng)));
+    }
+
+    /// Its process ends.
+    pub(super) fn stop(&mut self) {
+        self.full = self.full();
+        self.machine = None;
+        self.tick_at = None;
+    }
+
+    /// Its process ends, and it loses its disk.
+    pub(super) fn forget(&mut self) {
+        self.stop();
+        self.disk = MemoryStore::new();
+        self.has_forgotten = true;
     }
 
     /// One group commit. A crash takes what was not committed; `None`: it died before it sent.
@@ -67,9 +98,7 @@ impl SimRelay {
         }
         let batch = overlay.into_batch();
         if crash.is_some() {
-            self.full = self.full();
-            self.machine = None;
-            self.tick_at = None;
+            self.stop();
         }
         if crash == Some(Crash::BeforeCommit) {
             return Ok(None);

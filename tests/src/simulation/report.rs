@@ -47,6 +47,14 @@ pub struct Report {
     pub shuffled: u64,
     /// Frames that it altered.
     pub corrupted: u64,
+    /// Relays that were lost for ever.
+    pub relays_lost: u64,
+    /// How often some devices did not reach a relay.
+    pub partitions: u64,
+    /// How often a relay was down for long.
+    pub outages: u64,
+    /// How often a device was to get another home relay, or to give one up.
+    pub moves: u64,
     /// Worlds where what the relay had spoilt took until it expired to be made good.
     pub late: u64,
     /// Worlds with a hostile device.
@@ -89,6 +97,10 @@ impl AddAssign for Report {
         self.replayed += other.replayed;
         self.shuffled += other.shuffled;
         self.corrupted += other.corrupted;
+        self.relays_lost += other.relays_lost;
+        self.partitions += other.partitions;
+        self.outages += other.outages;
+        self.moves += other.moves;
         self.late += other.late;
         self.hostile += other.hostile;
         self.groups += other.groups;

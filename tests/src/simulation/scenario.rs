@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::drawn::Drawn;
 use super::failed::Failed;
 use super::faults::Faults;
+use super::relays::Relays;
 
 /// Of one in so many seeds the world uses the real cryptography.
 const REAL_CRYPTO_ONE_IN: u64 = 8;
@@ -28,6 +29,9 @@ pub struct WorldOptions {
     /// Whether there is a group; `None`: the seed decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<bool>,
+    /// How many relays, 1 to 4; `None`: one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relays: Option<usize>,
     /// How long faults go on, in seconds, time that flies not counted; `None`: ten minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble_s: Option<u64>,
@@ -52,7 +56,21 @@ impl WorldOptions {
     pub const fn of(seed: u64) -> Self {
         let is_real = seed % REAL_CRYPTO_ONE_IN == REAL_CRYPTO_ONE_IN - 1;
         let crypto = if is_real { CryptoKind::Real } else { CryptoKind::Model };
-        Self { seed, crypto, users: None, devices_max: None, group: None, trouble_s: None, faults: None }
+        Self {
+            seed,
+            crypto,
+            users: None,
+            devices_max: None,
+            group: None,
+            relays: None,
+            trouble_s: None,
+            faults: None,
+        }
+    }
+
+    /// The same with several relays, of which each device has one to three, and which have troubles of their own.
+    pub fn with_relays(self) -> Self {
+        Self { relays: Some(Relays::several(self.seed)), ..self }
     }
 
     /// Whether a device of this world cheats.

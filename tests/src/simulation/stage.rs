@@ -64,7 +64,7 @@ impl Stage {
         relay.start();
         let address = relay.address();
         let nodes = names.iter().map(|name| {
-            Node::create(name, Origin::New, address.clone(), fork(), real_crypto, Skew::NONE, START)
+            Node::create(name, Origin::New, vec![address.clone()], fork(), real_crypto, Skew::NONE, START)
         });
         let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
         let mut stage = Self {
@@ -92,8 +92,8 @@ impl Stage {
     /// One more device, running: a new one of some user, or that of a user who starts anew. Gives its number.
     pub fn add(&mut self, name: &'static str, origin: Origin) -> Result<usize, Failed> {
         let rng = ChaCha20Rng::seed_from_u64(self.rng.next_u64());
-        let address = self.relay.address();
-        self.nodes.push(Node::create(name, origin, address, rng, self.real_crypto, Skew::NONE, self.now)?);
+        let homes = vec![self.relay.address()];
+        self.nodes.push(Node::create(name, origin, homes, rng, self.real_crypto, Skew::NONE, self.now)?);
         self.events.push(Vec::new());
         let node = self.nodes.len().saturating_sub(1);
         self.start(node)?;

@@ -6,7 +6,7 @@ use undertone::engine::Notice;
 use undertone::event::Event;
 use undertone::store::{Contact, Delivery, NodeStore, NodeTx, OutboxItem, OutboxState, Purpose, StoreError};
 use undertone_protocol::crypto::{ENC_BYTES, PayloadKind, classify};
-use undertone_protocol::ids::{DeviceId, PayloadHash, UserId};
+use undertone_protocol::ids::{DeviceId, PayloadHash, RelayId, UserId};
 use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::time::Timestamp;
@@ -294,16 +294,16 @@ fn custody_is_vouched(node: &mut Node, vouched: &BTreeSet<PayloadHash>) -> Resul
     Ok(())
 }
 
-/// What a node believes to be in custody is at the relay, or is with the device that it is for, or was `spoilt` by a
+/// What a node believes to be in custody at a relay is there, or is with the device that it is for, or was `spoilt` by a
 /// relay that lies.
 pub(super) fn custody_is_true(
     nodes: &mut [Node],
     lost: &BTreeSet<usize>,
     spoilt: &BTreeSet<PayloadHash>,
-    relay: &dyn Store,
+    (relay, disk): (RelayId, &dyn Store),
     now: Timestamp,
 ) -> Result<(), Failed> {
-    let everything = all(relay)?;
+    let everything = all(disk)?;
     // A payload is kept under its hash alone; other keys that end in a hash are longer.
     let held = everything.iter().filter(|(key, _)| key.len() < 32 + 8);
     let known: BTreeSet<&[u8]> =
@@ -311,7 +311,7 @@ pub(super) fn custody_is_true(
     for index in (0..nodes.len()).filter(|index| !lost.contains(index)) {
         let Some(node) = nodes.get_mut(index).filter(|node| node.cheat.is_none()) else { continue };
         let name = node.name;
-        for (hash, device) in in_custody(node, now)? {
+        for (hash, device) in in_custody(node, &relay, now)? {
             if spoilt.contains(&hash) || known.contains(hash.as_bytes().as_slice()) {
                 continue;
             }
@@ -330,14 +330,19 @@ pub(super) fn custody_is_true(
     Ok(())
 }
 
-fn in_custody(node: &mut Node, now: Timestamp) -> Result<Vec<(PayloadHash, DeviceId)>, StoreError> {
+fn in_custody(
+    node: &mut Node,
+    at: &RelayId,
+    now: Timestamp,
+) -> Result<Vec<(PayloadHash, DeviceId)>, StoreError> {
     let user = node.user;
     node.disk.transaction(|tx| {
         let mut held = Vec::new();
         for item in messages_out(&user, tx)? {
             let hash = PayloadHash::of(&item.payload);
             for recipient in &item.recipients {
-                if matches!(recipient.state, OutboxState::Custody { held_until, .. } if held_until > now) {
+                let OutboxState::Custody { relay, held_until } = recipient.state else { continue };
+                if relay == *at && held_until > now {
                     held.push((hash, recipient.device));
                 }
             }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use undertone::engine::{Input, Origin};
-use undertone_protocol::ids::RelayId;
 use undertone_protocol::testing::VerifiedOnce;
 use undertone_protocol::time::Timestamp;
 use undertone_relay::core::Input as RelayInput;
@@ -18,10 +17,11 @@ use super::drawn::Drawn;
 use super::failed::{Check, Failed};
 use super::faults::{Faults, Gap, below, happens, one_in};
 use super::lies::Lies;
-use super::network::{Direction, Happening, Network, Schedule, delay};
+use super::network::{Happening, Network, Schedule, delay};
 use super::node::{Cheat, Node, Skew};
 use super::reference::Bodies;
 use super::relay::SimRelay;
+use super::relays::Relays;
 use super::report::Report;
 use super::scenario::{CryptoKind, WorldOptions};
 use super::trace::{Trace, named};
@@ -51,7 +51,7 @@ const GROUP_OF_CHEATS_ONE_IN: u32 = 2;
 const ADMINISTERS_MAX: u32 = 5;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Two to four users with one to three devices each, and one relay.
+/// Two to four users with one to three devices each, and one to four relays.
 pub struct World {
     pub(super) rng: ChaCha20Rng,
     jumps: ChaCha20Rng,
@@ -69,8 +69,9 @@ pub struct World {
     pub(super) schedule: Schedule,
     pub(super) network: Network,
     pub(super) listener: Listener,
-    pub(super) relay: SimRelay,
-    pub(super) relay_id: RelayId,
+    pub(super) relays: Relays,
+    /// Whether things happen to relays, where there are several.
+    pub(super) relays_are_troubled: bool,
     pub(super) nodes: Vec<Node>,
     pub(super) users: Vec<User>,
     pub(super) circle: Circle,
@@ -142,15 +143,23 @@ impl World {
         self.report.shuffled = told.shuffled;
         self.report.corrupted = told.corrupted;
         self.report.hostile = u64::from(self.hostile.is_some());
+        let troubles = self.relays.report;
+        self.report.relays_lost = troubles.lost;
+        self.report.partitions = troubles.partitions;
+        self.report.outages = troubles.outages;
+        self.report.moves = troubles.changes;
         self.report
     }
 
     fn new(options: WorldOptions, trace: Trace) -> Result<Self, Failed> {
         let Drawn { mut rng, jumps, mut ill_will, faults } = Drawn::of(options.seed);
+        let several = options.relays.is_some_and(|relays| relays > 1);
+        let faults = if several { Relays::with_faults(options.seed, faults) } else { faults };
         let faults = options.faults.unwrap_or(faults);
         let has_group = wants_group(&options, &faults);
-        let relay = SimRelay::new(limits(&faults), fork(&mut rng));
-        let relay_id = relay.address().relay;
+        let limits = limits(&faults);
+        let relay = SimRelay::new(limits.clone(), fork(&mut rng));
+        let relays = Relays::new(options.seed, options.relays.unwrap_or(1), relay, &limits);
         let mut world = Self {
             options,
             now: START,
@@ -163,8 +172,8 @@ impl World {
             schedule: Schedule::default(),
             network: Network::default(),
             listener: Listener::default(),
-            relay,
-            relay_id,
+            relays,
+            relays_are_troubled: true,
             nodes: Vec::new(),
             users: Vec::new(),
             circle: Circle::default(),
@@ -176,8 +185,8 @@ impl World {
             rng,
             jumps,
         };
-        world.relay.start();
         world.populate()?;
+        world.plan_relay_trouble();
         for user in 0..world.users.len() {
             world.schedule.at(START, Happening::User { user });
         }
@@ -244,7 +253,8 @@ impl World {
         let skew = skew(&mut self.rng, self.faults.skew_max());
         let rng = fork(&mut self.rng);
         let real_crypto = self.options.crypto == CryptoKind::Real;
-        let mut node = Node::create(name, origin, self.relay.address(), rng, real_crypto, skew, self.now)?;
+        let homes = self.relays.homes();
+        let mut node = Node::create(name, origin, homes, rng, real_crypto, skew, self.now)?;
         node.cheat = cheat;
         self.nodes.push(node);
         let index = self.nodes.len().saturating_sub(1);
@@ -342,9 +352,7 @@ impl World {
         let Some(node) = self.nodes.get_mut(index) else { return };
         node.stop();
         node.away = true;
-        if let Some(conn) = self.network.conn_of(index) {
-            self.network.died(conn, Direction::ToNode, self.now, &mut self.rng, &mut self.schedule);
-        }
+        self.node_died(index);
     }
 
     pub(super) fn come_back(&mut self, index: usize) {
@@ -374,27 +382,25 @@ impl World {
         self.now = self.now.max(when);
         self.trace.note(START, self.now, || described(&happening));
         match happening {
-            Happening::Dialled { node } => self.dialled(node),
-            Happening::ToRelay { conn, frame } => {
-                if self.network.reaches_relay(conn) {
-                    self.step_relay(vec![RelayInput::Frame { conn, frame }])?;
-                }
-                Ok(())
-            }
-            Happening::ToNode { conn, frame } => match self.network.node_of(conn) {
-                Some(node) => self.step_node(node, vec![Input::Frame { relay: self.relay_id, frame }]),
+            Happening::Dialled { node, relay } => self.dialled(node, relay),
+            Happening::ToRelay { conn, frame } => match self.network.relay_of(conn) {
+                Some(relay) => self.step_relay(relay, vec![RelayInput::Frame { conn, frame }]),
                 None => Ok(()),
             },
+            Happening::ToNode { conn, frame } => self.reaches_node(conn, frame),
             Happening::Closed { conn } => {
                 self.network.cut(conn, self.now, &mut self.rng, &mut self.schedule);
                 Ok(())
             }
-            Happening::NodeSeesEnd { conn, node } => self.node_sees_end(conn, node),
-            Happening::RelaySeesEnd { conn } => self.step_relay(vec![RelayInput::Disconnected { conn }]),
+            Happening::NodeSeesEnd { conn, node, relay } => self.node_sees_end(conn, node, relay),
+            Happening::RelaySeesEnd { conn, relay } => {
+                self.step_relay(relay, vec![RelayInput::Disconnected { conn }])
+            }
             Happening::NodeTick { node } => self.node_tick(node),
-            Happening::RelayTick => self.relay_tick(),
+            Happening::RelayTick { relay } => self.relay_tick(relay),
             Happening::NodeStart { node } => self.start_node(node),
-            Happening::RelayStart => self.start_relay(),
+            Happening::RelayStart { relay } => self.start_relay(relay),
+            Happening::RelayTrouble => self.relay_trouble(),
             Happening::User { user } => self.user_acts(user),
             Happening::ClockJumps { node } => self.clock_jumps(node),
             Happening::ClockIsSet { node } => self.clock_is_set(node),
@@ -413,7 +419,7 @@ fn described(happening: &Happening) -> Option<String> {
     match happening {
         Happening::ToRelay { conn, frame } => Some(format!("to the relay on {conn:?}: {}", named(frame)?)),
         Happening::ToNode { conn, frame } => Some(format!("from the relay on {conn:?}: {}", named(frame)?)),
-        Happening::NodeTick { .. } | Happening::RelayTick | Happening::User { .. } => None,
+        Happening::NodeTick { .. } | Happening::RelayTick { .. } | Happening::User { .. } => None,
         other => Some(format!("{other:?}")),
     }
 }

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use undertone_protocol::entry::BlockedFrom;
 use undertone_protocol::ids::{DeviceId, Handle, MailboxId, RelayId, Secret};
 use undertone_protocol::keys::{MailboxAddress, Name, RelayAddress};
 use undertone_protocol::time::Timestamp;
@@ -7,7 +8,7 @@ use undertone_protocol::token::{Step, TokenGrant};
 use super::super::tests::{START, on_a_device};
 use super::super::types::Outputs;
 use super::*;
-use crate::store::{Contact, ContactState, OutboxItem, OutboxRecipient, OutboxState, Purpose};
+use crate::store::{Block, Contact, ContactState, OutboxItem, OutboxRecipient, OutboxState, Purpose};
 
 const DEVICE: DeviceId = DeviceId::new([7; 32]);
 
@@ -128,5 +129,31 @@ fn where_a_device_has_no_other_mailbox_it_stays() {
         assert!(links.get(&relay(11)).is_none(), "it is not called for nothing");
         links.down(&relay(11), "nobody listens there", START);
         assert!(!goes_again(ctx, &mut links, at(60)));
+    });
+}
+
+#[test]
+fn where_a_device_has_no_mailbox_any_more_it_does_not_stay() {
+    on_a_device(|ctx| {
+        held(ctx, &[12]);
+        let mut links = links(ctx);
+        assert!(goes_again(ctx, &mut links, START));
+    });
+}
+
+#[test]
+fn what_is_for_somebody_who_is_blocked_stays_until_they_are_not() {
+    on_a_device(|ctx| {
+        held(ctx, &[11, 12]);
+        let mut links = links(ctx);
+        let contact = ctx.tx.contact(&UserId::new([7; 32])).unwrap().unwrap();
+        let block = Block { was: BlockedFrom::Accepted, since: START };
+        let blocked = Contact { state: ContactState::Blocked(block), ..contact.clone() };
+        ctx.tx.put_contact(&blocked).unwrap();
+        links.want(&grant(11).mailbox.relay, false, START);
+        links.down(&relay(11), "nobody listens there", START);
+        assert!(!goes_again(ctx, &mut links, at(10)));
+        ctx.tx.put_contact(&contact).unwrap();
+        assert!(goes_again(ctx, &mut links, at(20)));
     });
 }

@@ -22,7 +22,7 @@ fn recipient(n: usize, steps: usize) -> Recipient {
     let relay = RelayAddress { relay: RelayId::new([1; 32]), addresses: Vec::new() };
     let mailbox = MailboxAddress { relay, mailbox: MailboxId::new([9; 16]), epoch: u32::MAX, priority: 0 };
     let device = DeviceId::new(id);
-    Recipient::new(device, DeliveryGrant { device, mailbox, token })
+    Recipient::new(device, DeliveryGrant { device, mailbox, token }, false)
 }
 
 fn draft(outbox: u64, group: u64, bytes: usize, recipients: Vec<Recipient>) -> Draft {

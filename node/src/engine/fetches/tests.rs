@@ -64,7 +64,7 @@ fn asked(links: &Links, n: u8) -> usize {
 
 /// A relay's answer to its first question, by its number.
 fn want(links: &mut Links, n: u8, request: u64) -> BundleWant {
-    match links.answered(&relay(n).relay, request) {
+    match links.answered(&relay(n).relay, request, START) {
         Some(Asked::FetchBundle(want)) => want,
         other => panic!("it was asked {other:?}"),
     }

@@ -26,7 +26,9 @@ fn of_many_invitations_a_few_are_asked_at_once() {
         assert_eq!(asks(ctx, &mut links), INTRODUCTIONS_ASKED_MAX);
         assert_eq!(asks(ctx, &mut links), 0);
         for request in 1..=100 {
-            let Some(Asked::PutIntroduction(handle)) = links.answered(&relay, request) else { panic!() };
+            let Some(Asked::PutIntroduction(handle)) = links.answered(&relay, request, ctx.now) else {
+                panic!()
+            };
             introduction_stored(ctx, &relay, &handle).unwrap();
             assert!(asks(ctx, &mut links) <= 1);
         }

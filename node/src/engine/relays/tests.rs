@@ -144,6 +144,54 @@ fn one_that_was_given_up_ends_two_weeks_after_the_last_contact_was_told() {
     });
 }
 
+/// The first home relay is gone for so many minutes, and the second one is there.
+fn gone_for(ctx: &mut Context<'_>, links: &mut Links, minutes: u64) {
+    ctx.now = START.after(Duration::from_secs(60 * minutes));
+    sweep(ctx, links, &mut Outputs::default()).unwrap();
+}
+
+#[test]
+fn one_that_can_not_be_reached_for_long_is_left_out_until_it_is_back() {
+    on_a_device(|ctx| {
+        let (mut links, user, first) = (links(ctx), friend(ctx), first(ctx));
+        add(ctx, &mut links, 0);
+        bundle_stored(ctx, &first).unwrap();
+        bundle_stored(ctx, &key(0)).unwrap();
+        told(ctx, &user);
+        links.down(&first, "nobody listens there", START);
+        gone_for(ctx, &mut links, 90);
+        assert_eq!(offers(ctx), [first, key(0)], "it is this device that is away");
+        links.up(&key(0), START, &mut Outputs::default());
+        assert!(links.greeted(&key(0), START));
+        gone_for(ctx, &mut links, 29);
+        assert_eq!((offers(ctx).len(), is_due(ctx, &user)), (2, false));
+        gone_for(ctx, &mut links, 30);
+        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![key(0)], true));
+        told(ctx, &user);
+        gone_for(ctx, &mut links, 40);
+        assert!(!is_due(ctx, &user), "once");
+        bundle_stored(ctx, &first).unwrap();
+        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first, key(0)], true));
+    });
+}
+
+#[test]
+fn one_that_has_forgotten_all_is_left_out_until_it_has_the_bundle_again() {
+    on_a_device(|ctx| {
+        let (mut links, user, first) = (links(ctx), friend(ctx), first(ctx));
+        forgotten(ctx, &first).unwrap();
+        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first], false), "there is no other");
+        add(ctx, &mut links, 0);
+        bundle_stored(ctx, &key(0)).unwrap();
+        told(ctx, &user);
+        forgotten(ctx, &first).unwrap();
+        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![key(0)], true));
+        told(ctx, &user);
+        bundle_stored(ctx, &first).unwrap();
+        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first, key(0)], true));
+    });
+}
+
 /// Or it would be kept for ever, as somebody's device never comes back.
 #[test]
 fn nobody_who_can_not_be_told_keeps_a_relay() {

@@ -77,7 +77,8 @@ pub struct HomeRelay {
     pub prekeys_unconfirmed: Vec<Bytes>,
     /// What was received and committed, for classes 0 and 1.
     pub received: [Received; 2],
-    /// Whether others are told of it: one that is added later has to have a mailbox and the bundle first.
+    /// Whether others are told of it: one that is added later has to have a mailbox and the bundle first, and one that could
+    /// not be reached for long is left out until it has them again.
     pub announced: bool,
     /// Whether the user gave it up; `None`: it stays.
     pub retired: Option<Retired>,
