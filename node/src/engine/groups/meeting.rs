@@ -14,7 +14,6 @@ use undertone_protocol::membership::{GroupUpdate, Person};
 use undertone_protocol::token::Step;
 use undertone_protocol::wire::pairwise::Body;
 
-use super::let_in::did_let_in;
 use super::{rounds, views};
 use crate::engine::addresses::{self, Changes};
 use crate::engine::circle::{Circle, name_of};
@@ -286,68 +285,6 @@ pub(super) fn tell_names_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 pub(super) fn new_member(ctx: &mut Context<'_>, group: ConversationId, user: UserId) -> Member {
     let token = Handle::random(ctx.rng);
     Member::new(group, user, token, u64::MAX)
-}
-
-/// A contact says anew how to reach them. Where they never spoke in a group they may not know it, and ask when they hear
-/// of it; and what others said of how to reach them is as old as what this user knew.
-pub(in crate::engine) fn introduce_again(
-    ctx: &mut Context<'_>,
-    user: &UserId,
-    devices: &BTreeSet<DeviceId>,
-) -> Result<(), StoreError> {
-    for group in ctx.tx.groups_of(user)? {
-        let Some(mut member) = ctx.tx.member(&group, user)?.filter(Member::is_in) else { continue };
-        if member.introduced.is_empty() {
-            member.grants.clear();
-            member.introduction_due = true;
-            ctx.tx.put_member(&member)?;
-            ctx.agenda.meet.insert((group, *user));
-        }
-    }
-    tell_again(ctx, user, devices)
-}
-
-/// One of two blocks the other no more: what was told of a group meanwhile was not heard, or was refused as what
-/// welcomed them may have been. These of their devices are told again.
-pub(in crate::engine) fn tell_again(
-    ctx: &mut Context<'_>,
-    user: &UserId,
-    devices: &BTreeSet<DeviceId>,
-) -> Result<(), StoreError> {
-    for group in ctx.tx.groups_of(user)? {
-        if ctx.tx.member(&group, user)?.is_some_and(|member| member.is_in()) {
-            for device in devices {
-                ctx.agenda.updates.entry((group, *device)).or_default();
-            }
-        }
-    }
-    welcome_again(ctx, user)
-}
-
-/// Somebody could not read something: whom this user let in, and did not hear of since, may not know the group.
-pub(in crate::engine) fn welcome_again(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
-    for group in ctx.tx.groups_of(user)? {
-        let is_unheard = ctx.tx.member(&group, user)?.is_some_and(|member| member.introduced.is_empty());
-        let is_in = ctx.groups.view(&group).is_some_and(|view| view.is_in(user));
-        if is_unheard && is_in && did_let_in(ctx, &group, user) {
-            welcome_due(ctx, &group, user)?;
-        }
-    }
-    Ok(())
-}
-
-/// Somebody was added by this user: they are told all of the group.
-pub(in crate::engine) fn welcome_due(
-    ctx: &mut Context<'_>,
-    group: &ConversationId,
-    user: &UserId,
-) -> Result<(), StoreError> {
-    if let Some(mut member) = ctx.tx.member(group, user)? {
-        member.welcome_due = true;
-        ctx.tx.put_member(&member)?;
-        ctx.agenda.meet.insert((*group, *user));
-    }
-    Ok(())
 }
 
 /// Takes tokens back that are due. Once a day, and soon after a start, introduces this device to whom it did not hear of, and

@@ -10,6 +10,8 @@ mod rounds;
 mod seeking;
 mod views;
 
+mod again;
+
 mod meeting;
 
 mod farewells;
@@ -25,13 +27,12 @@ mod changes;
 mod own_devices;
 
 pub(super) use absence::was_out_meanwhile;
+pub(super) use again::{introduce_again, tell_again, welcome_again, welcome_due as welcome};
 pub(super) use changes::{create, cut_of, may, operate};
 pub(super) use entries::admit_entry;
 pub(super) use farewells::{tell_late, tell_removed};
 pub(super) use judging::judge_entry;
-pub(super) use meeting::{
-    admit as admit_introduction, introduce_again, tell_again, welcome_again, welcome_due as welcome,
-};
+pub(super) use meeting::admit as admit_introduction;
 pub(super) use seeking::not_reached;
 pub(super) use telling::next_deadline;
 pub(super) use updates::{ask, heard_of, received as update_received};

@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use prost::bytes::Bytes;
 use undertone_protocol::codec::Signed;
-use undertone_protocol::entry::{BlockedFrom, Content, EntryBody, EntryHeader, SignedEntry, Text};
+use undertone_protocol::entry::{Content, EntryBody, EntryHeader, SignedEntry, Text};
 use undertone_protocol::ids::{
-    ConversationId, CurveKey, DeviceId, Handle, MailboxId, OperationHash, RelayId, Secret, UserId,
+    ConversationId, CurveKey, DeviceId, Handle, MailboxId, RelayId, Secret, UserId,
 };
 use undertone_protocol::keys::{
     Certificate, DeliveryGrant, DeviceKey, DeviceList, DeviceRevoke, DeviceRevokeFields, IdentityKey,
@@ -25,14 +25,14 @@ use super::{
     welcome, welcome_again,
 };
 use crate::engine::agenda::Side;
-use crate::engine::blocking::{shut_out, unblock};
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
 use crate::engine::direct::{self, Bearer};
 use crate::engine::tests::{START, has_another, on_a_device};
 use crate::engine::{healing, names, outgoing, shown, writing};
-use crate::store::{Block, ContactState, Delivery, Group, Member, OutboxState, Purpose, Standing};
+use crate::store::{ContactState, Delivery, Group, Member, OutboxState, Purpose, Standing};
 
+mod blocks;
 mod elsewhere;
 mod farewells;
 mod forged;
@@ -200,28 +200,6 @@ fn a_stranger_who_writes_in_a_group_does_not_bring_it() {
     });
 }
 
-/// What they told just before may have been lost, and then nobody would know the group.
-#[test]
-fn a_contact_who_was_blocked_is_still_heard_of_a_group_that_they_brought_before() {
-    on_a_device(|ctx| {
-        contact(ctx, 1);
-        listed(ctx, 1);
-        heard_of(ctx, &header(1, GROUP)).unwrap();
-        let user = identity(1).user();
-        let known = ctx.tx.contact(&user).unwrap().unwrap();
-        shut_out(ctx, known, Block { was: BlockedFrom::Accepted, since: START }).unwrap();
-        ctx.agenda.updates.clear();
-        let heads = vec![OperationHash::new([9; 32])];
-        for group in [GROUP, ConversationId::new([4; 32])] {
-            let update = GroupUpdate { heads: heads.clone(), ..GroupUpdate::of(group) };
-            update_received(ctx, &user, &device(1).device(), update.to_wire()).unwrap();
-        }
-        let asks: Vec<_> =
-            ctx.agenda.updates.iter().filter(|(_, update)| update.asks).map(|(key, _)| key.0).collect();
-        assert_eq!(asks, [GROUP]);
-    });
-}
-
 /// A group of this user's, with so many others, each an admin.
 fn club(ctx: &mut Context<'_>, others: std::ops::Range<u8>) -> Group {
     let group = create(ctx, Name::new("Club").unwrap()).unwrap().unwrap();
@@ -367,36 +345,6 @@ fn another_own_device_is_asked_for_who_can_not_be_reached() {
         seek_due(ctx).unwrap();
         let wants = ctx.agenda.updates.get(&(group.id, sibling)).map(|update| update.wants.clone());
         assert_eq!(wants, Some([identity(1).user()].into()));
-    });
-}
-
-/// While this user was blocked they heard nothing of it.
-#[test]
-fn who_says_anew_how_to_reach_them_is_told_of_common_groups() {
-    on_a_device(|ctx| {
-        let group = club(ctx, 1..3);
-        gives(ctx, &group, 1, 7);
-        ctx.agenda.updates.clear();
-        introduce_again(ctx, &identity(1).user(), &[device(1).device()].into()).unwrap();
-        assert_eq!(told(ctx, &group), [device(1).device()]);
-    });
-}
-
-/// They may have said so while they were blocked, and what welcomed them was refused before.
-#[test]
-fn who_is_unblocked_is_welcomed_again() {
-    on_a_device(|ctx| {
-        let group = club(ctx, 1..3);
-        let user = identity(1).user();
-        let known = ctx.tx.contact(&user).unwrap().unwrap();
-        shut_out(ctx, known, Block { was: BlockedFrom::Accepted, since: START }).unwrap();
-        let member = ctx.tx.member(&group.id, &user).unwrap().unwrap();
-        ctx.tx.put_member(&Member { welcome_due: false, ..member }).unwrap();
-        ctx.agenda.updates.clear();
-        let blocked = ctx.tx.contact(&user).unwrap().unwrap();
-        unblock(ctx, blocked).unwrap().unwrap();
-        assert!(ctx.tx.member(&group.id, &user).unwrap().unwrap().welcome_due);
-        assert_eq!(told(ctx, &group), [device(1).device()]);
     });
 }
 
