@@ -48,7 +48,7 @@ pub enum ConfigError {
          --certificate-chain and --private-key), or leave TLS to a proxy and listen on /ws"
     )]
     NoCertificate(String),
-    /// `relays` of [federation] has something that is no key.
+    /// `relays` of `[federation]` has something that is no key.
     #[error(
         "[federation] `relays`: `{0}` is no relay's key: name what stands behind /p2p/ in its address, 12D3Koo.."
     )]
