@@ -11,7 +11,7 @@ use undertone_tests::simulation::{
 };
 
 const SEEDS: u64 = 2_000;
-const SEEDS_WITH_RELAYS: u64 = 300;
+const SEEDS_WITH_RELAYS: u64 = 400;
 /// How long a world that does not hold may take to be made smaller.
 const SHRINK: Duration = Duration::from_secs(60);
 

@@ -75,7 +75,9 @@ impl World {
             // Acknowledgements that expired are told with the next message.
             // What somebody who cheats told some alone, the others hear of with what these write next.
             let cheated = self.hostile.is_some() && self.has_group;
-            let greet = (self.faults.is_long() || self.lied || cheated) && (greets == 0 || !quiet);
+            // So do they of what a device told only those who are out of the group, before it was revoked.
+            let revoked = self.has_group && !self.revoked.is_empty();
+            let greet = (self.faults.is_long() || self.lied || cheated || revoked) && (greets == 0 || !quiet);
             if greet && (quiet || self.now > begun.after(GREET_EVERY * (greets + 1))) && greets < GREETS_MAX {
                 greets += 1;
                 self.everybody_greets()?;
@@ -87,7 +89,8 @@ impl World {
                 }
                 self.report = report;
                 // What own devices tell each other, and what members hand on of who is gone, may be on its way.
-                let comes = [Check::ReadTicks, Check::Settled, Check::Membership];
+                // And whoever is asked here does what is due by then.
+                let comes = [Check::ReadTicks, Check::Settled, Check::Membership, Check::Rest];
                 // So may what whoever cheats says now, and what proves that they do.
                 let of_cheat = [Check::Converged, Check::Reference];
                 let late = |failed: &Failed| {
