@@ -41,6 +41,8 @@ pub(super) struct Agenda {
     pub(super) behind: BTreeSet<(ConversationId, DeviceId)>,
     /// Home relays that should be asked how many one-time prekeys are left.
     pub(super) prekeys: BTreeSet<RelayId>,
+    /// When a home relay last said that it had forgotten all, and was left out for that.
+    pub(super) forgotten: BTreeMap<RelayId, Timestamp>,
     /// All conversations: finding the contact of one must not cost a look at all.
     pub(super) directory: BTreeMap<ConversationId, Side>,
     /// Whose device each is that some list names, revoked ones included.
@@ -243,6 +245,7 @@ impl Agenda {
         let updated =
             updated.chain(self.greeted.values_mut()).chain(self.seek.values_mut().map(|(at, _)| at));
         let updated = updated.chain(self.renamed.values_mut()).chain(&mut self.custodians_at);
+        let updated = updated.chain(self.forgotten.values_mut());
         for at in by_device.chain(again).chain(looks).chain(offered).chain(updated) {
             *at = at.before(by);
         }

@@ -1,7 +1,7 @@
 //! What was asked of a relay and is not answered yet.
 
 use undertone_protocol::ids::{DeviceId, Handle, PayloadHash, PublishId, UserId};
-use undertone_protocol::keys::BundleAccess;
+use undertone_protocol::keys::{BundleAccess, BundleFields};
 use undertone_protocol::token::TokenGrant;
 
 /// A bundle that was asked for.
@@ -18,7 +18,8 @@ pub(super) enum Asked {
     Attach,
     /// With the number that it says.
     PutCheckpoint(u64),
-    PutBundle,
+    /// With what it says.
+    PutBundle(Box<BundleFields>),
     /// With its prekeys.
     RemoveBundle,
     /// That a mailbox takes nothing more.

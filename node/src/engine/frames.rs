@@ -92,9 +92,9 @@ fn answered(
             checkpoints::stored(links, &relay, next);
             Ok(())
         }
-        (Asked::PutBundle, Body::Done(_)) => relays::bundle_stored(ctx, &relay),
+        (Asked::PutBundle(said), Body::Done(_)) => relays::bundle_stored(ctx, &relay, &said),
         (Asked::Shut, Body::Registered(_)) => Ok(()),
-        (Asked::RemoveBundle, Body::Done(_)) => relays::forget(ctx, links, &relay, out),
+        (Asked::RemoveBundle, Body::Done(_)) => relays::cleared(ctx, links, &relay, out),
         (Asked::PutPrekeys, Body::PrekeysLeft(left)) => home::prekeys_left(ctx, links, &relay, &left),
         (Asked::PutIntroduction(handle), Body::Done(_)) => home::introduction_stored(ctx, &relay, &handle),
         (Asked::Revoke(path), Body::Done(_)) => revocations::confirmed(ctx, &relay, path),
@@ -138,7 +138,7 @@ fn refused(
         Asked::Shut => {}
         // One that does not know how drops it when nobody asked for it for long.
         Asked::RemoveBundle if refusal.code() != wire::RefusalCode::RetryAfter => {
-            return relays::forget(ctx, links, relay, out);
+            return relays::cleared(ctx, links, relay, out);
         }
         asked => {
             if matches!(asked, Asked::PutPrekeys) {

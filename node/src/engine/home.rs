@@ -7,6 +7,7 @@ use undertone_protocol::keys::{
     Bundle, BundleFields, MailboxAddress, Prekey, RelayAddress, SealedBlob, seal_blob,
 };
 use undertone_protocol::limits::PREKEY_BATCH;
+use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::agenda::Kept;
@@ -22,14 +23,20 @@ use crate::store::{HomeRelay, Received, StoreError};
 /// while of hundreds at once none might be.
 const INTRODUCTIONS_ASKED_MAX: usize = 8;
 
-/// Asks for this device's mailbox.
-fn register(ctx: &Context<'_>, links: &mut Links, home: &HomeRelay, out: &mut Outputs) {
+/// Tells a relay the mailbox's secret: `asked` says what for.
+pub(super) fn register(
+    ctx: &Context<'_>,
+    links: &mut Links,
+    home: &HomeRelay,
+    asked: Asked,
+    out: &mut Outputs,
+) -> bool {
     let register = wire::Register {
         mailbox: home.mailbox.to_wire(),
         secret: Bytes::copy_from_slice(home.secret.expose()),
         epoch: home.epoch,
     };
-    links.ask(&home.address.relay, Asked::Register, Body::Register(register), ctx.now, out);
+    links.ask(&home.address.relay, asked, Body::Register(register), ctx.now, out)
 }
 
 /// The relay has the mailbox. Another generation than last time means that it had forgotten everything: says so.
@@ -115,10 +122,11 @@ pub(super) fn upkeep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs
             continue;
         }
         if link.needs_mailbox() {
-            register(ctx, links, &home, out);
+            register(ctx, links, &home, Asked::Register, out);
             continue;
         }
-        if home.generation.is_none() || link.is_asking(|asked| matches!(asked, Asked::Register)) {
+        if home.generation.is_none() || link.is_asking(|asked| matches!(asked, Asked::Register | Asked::Shut))
+        {
             continue;
         }
         put_bundle(ctx, links, &home, out)?;
@@ -139,26 +147,31 @@ fn put_bundle(
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     let relay = home.address.relay;
-    let asking =
-        links.get(&relay).is_some_and(|link| link.is_asking(|asked| matches!(asked, Asked::PutBundle)));
+    let asking = links.is_asking(&relay, |asked| matches!(asked, Asked::PutBundle(_) | Asked::RemoveBundle));
     // Before it is linked the device has no identity to be found by.
     if home.bundle_stored || asking || ctx.me.is_linking() {
         return Ok(());
     }
+    let fields = bundle_of(ctx, ctx.now)?;
+    let bundle = Bundle::issue(&ctx.me.key, fields.clone());
+    let bundle_key = &ctx.me.account.bundle_key;
+    let sealed = seal_blob(SealedBlob::Bundle, &bundle.signed, bundle_key, &home.locator, ctx.rng);
+    let put = wire::PutBundle { locator: home.locator.to_wire(), bundle: sealed };
+    links.ask(&relay, Asked::PutBundle(Box::new(fields)), Body::PutBundle(put), ctx.now, out);
+    Ok(())
+}
+
+/// What this device's bundle says now.
+pub(super) fn bundle_of(ctx: &Context<'_>, issued: Timestamp) -> Result<BundleFields, StoreError> {
     let account = &ctx.me.account;
-    let fields = BundleFields {
+    Ok(BundleFields {
         certificate: account.certificate.clone(),
         device_list: account.device_list.clone(),
         xwing_key: Bytes::copy_from_slice(ctx.me.xwing.public().as_bytes()),
         fallback_prekey: account.fallback_prekey,
         mailboxes: offered(ctx)?.iter().map(mailbox_address).collect(),
-        issued: ctx.now,
-    };
-    let bundle = Bundle::issue(&ctx.me.key, fields);
-    let sealed = seal_blob(SealedBlob::Bundle, &bundle.signed, &account.bundle_key, &home.locator, ctx.rng);
-    let put = wire::PutBundle { locator: home.locator.to_wire(), bundle: sealed };
-    links.ask(&relay, Asked::PutBundle, Body::PutBundle(put), ctx.now, out);
-    Ok(())
+        issued,
+    })
 }
 
 /// A mailbox that is to be. Nothing is reused from one relay to another.
@@ -219,9 +232,7 @@ fn put_introductions(
         }
         let handle = invitation.handle;
         let asking = |asked: &Asked| matches!(asked, Asked::PutIntroduction(other) if *other == handle);
-        if !invitation.unconfirmed.contains(&relay)
-            || links.get(&relay).is_some_and(|link| link.is_asking(asking))
-        {
+        if !invitation.unconfirmed.contains(&relay) || links.is_asking(&relay, asking) {
             continue;
         }
         let put = wire::PutIntroduction {
@@ -239,7 +250,7 @@ fn put_introductions(
 /// Uploads the batch that is not confirmed, or just asks how many are left. False when it can't be asked now.
 fn put_prekeys(ctx: &mut Context<'_>, links: &mut Links, home: &HomeRelay, out: &mut Outputs) -> bool {
     let relay = home.address.relay;
-    if links.get(&relay).is_some_and(|link| link.is_asking(|asked| matches!(asked, Asked::PutPrekeys))) {
+    if links.is_asking(&relay, |asked| matches!(asked, Asked::PutPrekeys)) {
         return false;
     }
     let put = wire::PutPrekeys {

@@ -76,6 +76,7 @@ impl Links {
     }
 
     fn add(&mut self, address: RelayAddress, home: bool, now: Timestamp) {
+        self.waiting.retain(|other| other.relay != address.relay);
         self.jitter = self.jitter.wrapping_add(1);
         self.links.insert(address.relay, Link::new(address, home, now, self.jitter));
     }
@@ -151,6 +152,11 @@ impl Links {
         self.links.get(relay).is_some_and(Link::is_ready)
     }
 
+    /// Whether such a question is on its way to a relay.
+    pub(super) fn is_asking(&self, relay: &RelayId, same: impl Fn(&Asked) -> bool) -> bool {
+        self.links.get(relay).is_some_and(|link| link.is_asking(same))
+    }
+
     /// The relays that were asked to take an item for a device and have not answered.
     pub(super) fn carrying(&self, outbox: u64, device: DeviceId) -> Vec<RelayId> {
         let [first, last] = [[0; 32], [u8::MAX; 32]].map(RelayId::new);
@@ -199,7 +205,8 @@ impl Links {
     /// The transport is gone. Says whether the link had been ready.
     pub(super) fn down(&mut self, relay: &RelayId, reason: &str, now: Timestamp) -> bool {
         let Some(link) = self.links.get_mut(relay) else { return false };
-        if self.unreachable.len() < UNREACHABLE_MAX {
+        // A home relay always has room: contacts, who choose the others, must not keep it from being left out.
+        if link.home || self.unreachable.len() < UNREACHABLE_MAX {
             self.unreachable.entry(*relay).or_insert(now);
         }
         let (was_ready, publishes) = link.down(reason, now);

@@ -1,16 +1,15 @@
 //! Home relays that come and go. One that is added has a mailbox and the bundle before anybody is told of it; one that
 //! is given up is fetched from until nobody can hold it for one any more (`spec/identity.md`, "Home relays").
 
-use prost::bytes::Bytes;
 use undertone_protocol::ids::{RelayId, Secret};
-use undertone_protocol::keys::RelayAddress;
+use undertone_protocol::keys::{BundleFields, RelayAddress};
 use undertone_protocol::limits::{ENVELOPE_TTL_MAX, HOME_RELAY_WAIT, HOME_RELAYS_MAX, RETIRED_RELAY_LIFE};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::asked::Asked;
 use super::context::Context;
-use super::home::new_mailbox;
+use super::home::{bundle_of, new_mailbox, register};
 use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
@@ -45,9 +44,16 @@ pub(super) fn change(
     priority: Option<u32>,
 ) -> Result<bool, StoreError> {
     let priority = priority.unwrap_or(home.priority);
-    let changed = HomeRelay { address, priority, retired: None, ..home.clone() };
+    let relay = home.address.relay;
+    // One that is being cleared is told of again when it has the bundle again.
+    let announced = home.announced && !links.is_asking(&relay, |asked| matches!(asked, Asked::RemoveBundle));
+    let changed = HomeRelay { address, priority, retired: None, announced, ..home.clone() };
     if changed == *home {
         return Ok(false);
+    }
+    if !home.stays() {
+        // Since it was given up none were made for it.
+        ctx.agenda.prekeys.insert(relay);
     }
     links.readdress(&changed.address, ctx.now);
     ctx.tx.put_home_relay(&changed)?;
@@ -90,9 +96,17 @@ pub(super) fn retire(
     if staying(ctx)?.iter().any(|home| home.announced) { tell_all(ctx) } else { Ok(()) }
 }
 
-/// A relay has the bundle. If it was added, others can reach this device there from now on: they are told.
-pub(super) fn bundle_stored(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
+/// A relay has the bundle that said this. If it was added, others can reach this device there from now on: they are told.
+/// One that is not the newest any more counts as none, and another follows it.
+pub(super) fn bundle_stored(
+    ctx: &mut Context<'_>,
+    relay: &RelayId,
+    said: &BundleFields,
+) -> Result<(), StoreError> {
     let Some(mut home) = ctx.tx.home_relay(relay)? else { return Ok(()) };
+    if bundle_of(ctx, said.issued)? != *said {
+        return Ok(());
+    }
     let is_new = !home.announced;
     home.bundle_stored = true;
     home.announced = true;
@@ -107,18 +121,11 @@ fn tell_all(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         ctx.tx.put_home_relay(&home)?;
     }
     own_list::introduce_to_all(ctx)?;
-    for group in ctx.tx.groups()? {
-        for mut member in ctx.tx.members(&group.id)?.into_iter().filter(Member::is_in) {
-            member.introduction_due = true;
-            ctx.tx.put_member(&member)?;
-            ctx.agenda.meet.insert((group.id, member.user));
-        }
-    }
-    Ok(())
+    own_list::introduce_to_members(ctx)
 }
 
-/// How many were not told yet of the mailboxes that there are now: contacts, with the user's other devices as one, and
-/// members of groups.
+/// How many were not told yet of the mailboxes that there are now: contacts, with the user's other devices as one, members
+/// of groups, and what waits to be told in a group.
 pub(super) fn untold(ctx: &Context<'_>) -> Result<usize, StoreError> {
     let mut untold = 0;
     for contact in ctx.tx.contacts()? {
@@ -131,6 +138,8 @@ pub(super) fn untold(ctx: &Context<'_>) -> Result<usize, StoreError> {
     for group in ctx.tx.groups()?.iter().filter(|group| group.standing == Standing::In) {
         let members = ctx.tx.members(&group.id)?;
         untold += members.iter().filter(|member| member.is_in() && member.introduction_due).count();
+        let items = ctx.tx.outbox_heads_of(&Purpose::Group(group.id))?;
+        untold += items.iter().filter(|item| item.counts.is_pending()).count();
     }
     Ok(untold)
 }
@@ -160,11 +169,17 @@ pub(super) fn sweep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs)
     Ok(())
 }
 
-/// A relay lost its disk, and what it held: it is left out, if there is another one, until it has the bundle again.
+/// A relay lost its disk, and what it held: it is left out, if there is another one, until it has the bundle again. One that
+/// says so again and again must not make everybody move again and again.
 pub(super) fn forgotten(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
     let (forgotten, others): (Vec<_>, Vec<_>) =
         announced(ctx)?.into_iter().partition(|home| home.address.relay == *relay);
-    if others.is_empty() { Ok(()) } else { leave_out(ctx, forgotten) }
+    let lately = ctx.agenda.forgotten.get(relay).is_some_and(|at| ctx.now < at.after(HOME_RELAY_WAIT));
+    if others.is_empty() || lately {
+        return Ok(());
+    }
+    ctx.agenda.forgotten.insert(*relay, ctx.now);
+    leave_out(ctx, forgotten)
 }
 
 /// Those that stay, and that others are told of.
@@ -206,7 +221,7 @@ fn end(untold: Timestamp) -> Timestamp {
 }
 
 /// Takes the bundle with its prekeys off a relay that can be reached, and shuts the mailbox; it is forgotten when it
-/// answered.
+/// answered. After a start it may not be known yet whether it can be.
 fn clear(
     ctx: &mut Context<'_>,
     links: &mut Links,
@@ -214,25 +229,37 @@ fn clear(
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     let relay = home.address.relay;
-    let is_asking =
-        links.get(&relay).is_some_and(|link| link.is_asking(|asked| matches!(asked, Asked::RemoveBundle)));
-    if is_asking {
+    if home.generation.is_none() || links.unreachable_since(&relay).is_some() {
+        return forget(ctx, links, &relay, out);
+    }
+    let is_asking = links.is_asking(&relay, |asked| matches!(asked, Asked::RemoveBundle));
+    if is_asking || !links.is_ready(&relay) {
         return Ok(());
     }
-    if home.generation.is_some() && links.is_ready(&relay) {
-        // With another secret it takes nothing more: whoever still sends there is told so.
-        let register = wire::Register {
-            mailbox: home.mailbox.to_wire(),
-            secret: Bytes::copy_from_slice(Secret::random(ctx.rng).expose()),
-            epoch: home.epoch.saturating_add(1),
-        };
-        links.ask(&relay, Asked::Shut, Body::Register(register), ctx.now, out);
-        let remove = wire::PutBundle { locator: home.locator.to_wire(), ..wire::PutBundle::default() };
-        if links.ask(&relay, Asked::RemoveBundle, Body::PutBundle(remove), ctx.now, out) {
-            return Ok(());
-        }
+    // With another secret it takes nothing more: whoever still sends there is told so. Should it be added again before it
+    // answered, this is the mailbox's secret.
+    let secret = Secret::random(ctx.rng);
+    let shut = HomeRelay { secret, epoch: home.epoch.saturating_add(1), ..home.clone() };
+    ctx.tx.put_home_relay(&shut)?;
+    register(ctx, links, &shut, Asked::Shut, out);
+    let remove = wire::PutBundle { locator: home.locator.to_wire(), ..wire::PutBundle::default() };
+    links.ask(&relay, Asked::RemoveBundle, Body::PutBundle(remove), ctx.now, out);
+    Ok(())
+}
+
+/// A relay has neither bundle nor prekeys of this device any more. If it was added again meanwhile it gets them anew.
+pub(super) fn cleared(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    relay: &RelayId,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    let Some(home) = ctx.tx.home_relay(relay)? else { return Ok(()) };
+    if !home.stays() {
+        return forget(ctx, links, relay, out);
     }
-    forget(ctx, links, &relay, out)
+    ctx.agenda.prekeys.insert(*relay);
+    ctx.tx.put_home_relay(&HomeRelay { bundle_stored: false, ..home })
 }
 
 /// There is nothing of this device at a relay any more that it has to know of.
@@ -252,6 +279,7 @@ pub(super) fn forget(
         }
     }
     ctx.agenda.prekeys.remove(relay);
+    ctx.agenda.forgotten.remove(relay);
     links.give_up(relay, ctx.now, out);
     // It may be where contacts are.
     ctx.agenda.publish = true;

@@ -7,9 +7,9 @@ use undertone_protocol::wire::{self, frame::Body};
 use super::asked::Asked;
 use super::context::Context;
 use super::links::{Links, drop_link};
-use super::own;
 use super::types::Outputs;
-use crate::store::{Contact, ContactState, HomeRelay, Member, Revocation, StoreError};
+use super::{own, own_list};
+use crate::store::{Contact, ContactState, HomeRelay, Revocation, StoreError};
 
 /// Revocations that one relay is told at a time.
 const TELL_MAX: usize = 16;
@@ -76,7 +76,7 @@ pub(super) fn tell(
     let relay = home.address.relay;
     for path in ctx.tx.revocations_due(&relay, TELL_MAX)? {
         let asking = |asked: &Asked| matches!(asked, Asked::Revoke(other) if *other == path);
-        if links.get(&relay).is_some_and(|link| link.is_asking(asking)) {
+        if links.is_asking(&relay, asking) {
             continue;
         }
         let revoke = wire::RevokeToken {
@@ -116,13 +116,7 @@ pub(super) fn new_epoch(
             ctx.tx.put_contact(&contact)?;
         }
     }
-    for group in ctx.tx.groups()? {
-        for mut member in ctx.tx.members(&group.id)?.into_iter().filter(Member::is_in) {
-            member.introduction_due = true;
-            ctx.tx.put_member(&member)?;
-            ctx.agenda.meet.insert((group.id, member.user));
-        }
-    }
+    own_list::introduce_to_members(ctx)?;
     // It registers again as it connects.
     drop_link(ctx, links, relay, "the mailbox starts a new epoch", out);
     Ok(())

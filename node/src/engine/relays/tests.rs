@@ -6,12 +6,15 @@ use undertone_transport::RelayAddress as KeyedAddress;
 
 use super::super::answers::Reply;
 use super::super::home::offered;
+use super::super::links::MAX_LINKS;
 use super::super::relay_commands;
 use super::super::tests::{START, on_a_device};
 use super::super::types::NetOutput;
 use super::*;
-use crate::command::ErrorKind;
+use crate::command::{ErrorKind, relay_addresses};
 use crate::store::Contact;
+
+mod ending;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -66,6 +69,24 @@ fn add(ctx: &mut Context<'_>, links: &mut Links, n: u8) {
     assert!(matches!(relay_commands::add(ctx, links, &address(n), None), Ok(Ok(Reply::Later(_)))));
 }
 
+/// The relay has a mailbox of this device.
+fn registered(ctx: &mut Context<'_>, relay: &RelayId) {
+    let home = ctx.tx.home_relay(relay).unwrap().unwrap();
+    ctx.tx.put_home_relay(&HomeRelay { generation: Some(Generation::new([1; 8])), ..home }).unwrap();
+}
+
+/// The relay confirms the newest bundle.
+fn stored(ctx: &mut Context<'_>, relay: &RelayId) {
+    let said = bundle_of(ctx, ctx.now).unwrap();
+    bundle_stored(ctx, relay, &said).unwrap();
+}
+
+/// The connection to the relay is up and greeted.
+fn ready(ctx: &Context<'_>, links: &mut Links, relay: &RelayId) {
+    links.up(relay, ctx.now, &mut Outputs::default());
+    assert!(links.greeted(relay, ctx.now));
+}
+
 fn refusal(answer: Result<Result<Reply, crate::command::CommandError>, StoreError>) -> ErrorKind {
     match answer.unwrap() {
         Err(error) => error.kind,
@@ -86,12 +107,12 @@ fn nobody_is_told_of_a_relay_before_it_has_the_bundle() {
         let before = ctx.tx.home_relay(&first).unwrap().unwrap();
         assert!(added.mailbox != before.mailbox && added.secret != before.secret);
         assert!(added.locator != before.locator && added.priority > before.priority);
-        bundle_stored(ctx, &key(0)).unwrap();
+        stored(ctx, &key(0));
         assert_eq!(offers(ctx), [first, key(0)]);
         assert!(is_due(ctx, &user));
         // That the bundle is stored again is no news.
         told(ctx, &user);
-        bundle_stored(ctx, &key(0)).unwrap();
+        stored(ctx, &key(0));
         assert!(!is_due(ctx, &user));
     });
 }
@@ -108,7 +129,7 @@ fn those_that_are_given_up_serve_until_another_one_is_ready() {
         ctx.now = START.after(DAY * 90);
         sweep(ctx, &mut links, &mut out).unwrap();
         assert_eq!(offers(ctx), [first]);
-        bundle_stored(ctx, &key(0)).unwrap();
+        stored(ctx, &key(0));
         assert_eq!(offers(ctx), [key(0)]);
         assert!(is_due(ctx, &user));
         // Another one in its place before it was ready: nobody ever heard of it.
@@ -117,30 +138,6 @@ fn those_that_are_given_up_serve_until_another_one_is_ready() {
         assert_eq!(ctx.tx.home_relay(&key(1)).unwrap(), None);
         assert!(links.get(&key(1)).is_none());
         assert_eq!(offers(ctx), [first, key(0)]);
-    });
-}
-
-#[test]
-fn one_that_was_given_up_ends_two_weeks_after_the_last_contact_was_told() {
-    on_a_device(|ctx| {
-        let (mut links, user) = (links(ctx), friend(ctx));
-        let (first, mut out) = (first(ctx), Outputs::default());
-        add(ctx, &mut links, 0);
-        bundle_stored(ctx, &key(0)).unwrap();
-        told(ctx, &user);
-        relay_commands::remove(ctx, &mut links, &first.to_hex()[..8], &mut out).unwrap().map(drop).unwrap();
-        assert_eq!(offers(ctx), [key(0)]);
-        assert!(is_due(ctx, &user));
-        let is_there = |ctx: &mut Context<'_>, links: &mut Links, days: u32| {
-            ctx.now = START.after(DAY * days);
-            sweep(ctx, links, &mut Outputs::default()).unwrap();
-            ctx.tx.home_relay(&first).unwrap().is_some()
-        };
-        assert!(is_there(ctx, &mut links, 10));
-        told(ctx, &user);
-        assert!(is_there(ctx, &mut links, 23));
-        assert!(!is_there(ctx, &mut links, 24));
-        assert!(links.get(&first).is_none());
     });
 }
 
@@ -155,8 +152,8 @@ fn one_that_can_not_be_reached_for_long_is_left_out_until_it_is_back() {
     on_a_device(|ctx| {
         let (mut links, user, first) = (links(ctx), friend(ctx), first(ctx));
         add(ctx, &mut links, 0);
-        bundle_stored(ctx, &first).unwrap();
-        bundle_stored(ctx, &key(0)).unwrap();
+        stored(ctx, &first);
+        stored(ctx, &key(0));
         told(ctx, &user);
         links.down(&first, "nobody listens there", START);
         gone_for(ctx, &mut links, 90);
@@ -170,7 +167,7 @@ fn one_that_can_not_be_reached_for_long_is_left_out_until_it_is_back() {
         told(ctx, &user);
         gone_for(ctx, &mut links, 40);
         assert!(!is_due(ctx, &user), "once");
-        bundle_stored(ctx, &first).unwrap();
+        stored(ctx, &first);
         assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first, key(0)], true));
     });
 }
@@ -182,64 +179,66 @@ fn one_that_has_forgotten_all_is_left_out_until_it_has_the_bundle_again() {
         forgotten(ctx, &first).unwrap();
         assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first], false), "there is no other");
         add(ctx, &mut links, 0);
-        bundle_stored(ctx, &key(0)).unwrap();
+        stored(ctx, &key(0));
         told(ctx, &user);
         forgotten(ctx, &first).unwrap();
         assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![key(0)], true));
         told(ctx, &user);
-        bundle_stored(ctx, &first).unwrap();
+        stored(ctx, &first);
         assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first, key(0)], true));
     });
 }
 
-/// Or it would be kept for ever, as somebody's device never comes back.
 #[test]
-fn nobody_who_can_not_be_told_keeps_a_relay() {
+fn a_bundle_that_is_not_the_newest_any_more_counts_as_none() {
     on_a_device(|ctx| {
-        let mut links = links(ctx);
-        friend(ctx);
-        let (first, mut out) = (first(ctx), Outputs::default());
+        let (mut links, first) = (links(ctx), first(ctx));
+        stored(ctx, &first);
+        let before = bundle_of(ctx, ctx.now).unwrap();
         add(ctx, &mut links, 0);
-        bundle_stored(ctx, &key(0)).unwrap();
-        relay_commands::remove(ctx, &mut links, &first.to_hex(), &mut out).unwrap().map(drop).unwrap();
-        for day in 1..=36 {
-            ctx.now = START.after(DAY * day);
-            sweep(ctx, &mut links, &mut out).unwrap();
-            assert_eq!(ctx.tx.home_relay(&first).unwrap().is_some(), day < 34, "day {day}");
-        }
+        stored(ctx, &key(0));
+        bundle_stored(ctx, &first, &before).unwrap();
+        assert!(!ctx.tx.home_relay(&first).unwrap().unwrap().bundle_stored, "it lacks the new mailbox");
+        stored(ctx, &first);
+        assert!(ctx.tx.home_relay(&first).unwrap().unwrap().bundle_stored);
     });
 }
 
 #[test]
-fn one_that_answers_is_cleared_before_it_is_forgotten() {
+fn one_that_forgets_again_and_again_moves_nobody_again_and_again() {
+    on_a_device(|ctx| {
+        let (mut links, user, first) = (links(ctx), friend(ctx), first(ctx));
+        add(ctx, &mut links, 0);
+        stored(ctx, &key(0));
+        forgotten(ctx, &first).unwrap();
+        stored(ctx, &first);
+        told(ctx, &user);
+        ctx.now = START.after(HOME_RELAY_WAIT - Duration::from_secs(1));
+        forgotten(ctx, &first).unwrap();
+        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first, key(0)], false));
+        ctx.now = START.after(HOME_RELAY_WAIT);
+        forgotten(ctx, &first).unwrap();
+        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![key(0)], true));
+    });
+}
+
+#[test]
+fn one_that_waited_for_its_turn_stays_a_home_relay_when_that_comes() {
     on_a_device(|ctx| {
         let mut links = links(ctx);
-        let (first, mut out) = (first(ctx), Outputs::default());
+        let at = |n: u8| RelayAddress { relay: RelayId::new([n; 32]), addresses: Vec::new() };
+        for n in 0..u8::try_from(MAX_LINKS).unwrap() {
+            links.want(&at(100 + n), false, START);
+        }
+        let waits = relay_addresses(&address(0)).unwrap().remove(0);
+        links.want(&waits, false, START);
+        assert!(links.get(&key(0)).is_none());
         add(ctx, &mut links, 0);
-        bundle_stored(ctx, &key(0)).unwrap();
-        relay_commands::remove(ctx, &mut links, &first.to_hex(), &mut out).unwrap().map(drop).unwrap();
-        let mut home = ctx.tx.home_relay(&first).unwrap().unwrap();
-        home.generation = Some(Generation::new([1; 8]));
-        ctx.tx.put_home_relay(&home).unwrap();
-        ctx.now = START.after(DAY * 15);
-        links.up(&first, ctx.now, &mut out);
-        assert!(links.get_mut(&first).unwrap().greeted(ctx.now));
-        let asked = |ctx: &mut Context<'_>, links: &mut Links| {
-            let mut out = Outputs::default();
-            sweep(ctx, links, &mut out).unwrap();
-            let frames = out.net.into_iter().filter_map(|output| match output {
-                NetOutput::Send { frame, .. } => frame.body,
-                _ => None,
-            });
-            frames.collect::<Vec<_>>()
-        };
-        let frames = asked(ctx, &mut links);
-        assert!(matches!(&frames[..], [Body::Register(shut), Body::PutBundle(put)]
-            if shut.epoch == home.epoch + 1 && shut.secret != home.secret.expose()[..] && put.bundle.is_empty()));
-        assert!(asked(ctx, &mut links).is_empty(), "once");
-        assert!(ctx.tx.home_relay(&first).unwrap().is_some());
-        forget(ctx, &mut links, &first, &mut out).unwrap();
-        assert_eq!(ctx.tx.home_relays().unwrap().len(), 1);
+        for n in 0..3 {
+            links.give_up(&RelayId::new([100 + n; 32]), START, &mut Outputs::default());
+        }
+        links.tick(START, &mut Outputs::default());
+        assert!(links.get(&key(0)).is_some_and(|link| link.home));
     });
 }
 
@@ -285,9 +284,9 @@ fn one_that_comes_back_stays_and_one_that_moved_is_called_where_it_is() {
         let (mut links, user) = (links(ctx), friend(ctx));
         let mut out = Outputs::default();
         add(ctx, &mut links, 0);
-        bundle_stored(ctx, &key(0)).unwrap();
+        stored(ctx, &key(0));
         add(ctx, &mut links, 1);
-        bundle_stored(ctx, &key(1)).unwrap();
+        stored(ctx, &key(1));
         let name = address(0).remove(0);
         relay_commands::remove(ctx, &mut links, &name, &mut out).unwrap().map(drop).unwrap();
         assert!(!offers(ctx).contains(&key(0)));
