@@ -11,6 +11,7 @@ use undertone_protocol::time::Timestamp;
 
 use super::looks::Looks;
 use super::refusals::Refusals;
+use super::routing::Routing;
 use crate::store::Failure;
 
 /// What the engine remembers so that it need not search: what [`super::Engine::settle`] has to look at, and
@@ -25,6 +26,8 @@ pub(super) struct Agenda {
     pub(super) fetch: BTreeSet<UserId>,
     /// Whether something may be in the outbox that could go out.
     pub(super) publish: bool,
+    /// Ways over two relays.
+    pub(super) routing: Routing,
     /// Mailboxes of others that do not take what is sent there.
     pub(super) refusals: Refusals,
     /// Behind which outbox item the next sweep looks for old ones.
@@ -251,6 +254,7 @@ impl Agenda {
         }
         self.looks.set_back(by);
         self.refusals.set_back(by);
+        self.routing.set_back(by);
     }
 
     /// These tags are expected from now on.

@@ -1,8 +1,9 @@
 //! What was asked of a relay and is not answered yet.
 
-use undertone_protocol::ids::{DeviceId, Handle, PayloadHash, PublishId, UserId};
+use undertone_protocol::ids::{Handle, PublishId, RelayId, UserId};
 use undertone_protocol::keys::{BundleAccess, BundleFields};
-use undertone_protocol::token::TokenGrant;
+
+use crate::store::SentItem;
 
 /// A bundle that was asked for.
 #[derive(Debug, Clone)]
@@ -29,23 +30,24 @@ pub(super) enum Asked {
     Revoke(Vec<Handle>),
     FetchBundle(BundleWant),
     Publish(InFlight),
+    /// What is for another relay.
+    Forward(PublishId),
+    /// Another relay's.
+    RoutingKey(RelayId),
+}
+
+impl Asked {
+    /// Whether it is something for others, that takes long to decide.
+    pub(super) const fn is_upload(&self) -> bool {
+        matches!(self, Self::Publish(_) | Self::Forward(_))
+    }
 }
 
 /// A publish on its way.
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) publish_id: PublishId,
-    pub(super) items: Vec<InFlightItem>,
+    pub(super) items: Vec<SentItem>,
     /// Whether some device has other mailboxes, too.
     pub(super) has_others: bool,
-}
-
-/// One item of a publish on its way: which outbox item, for which devices, in the route's order.
-#[derive(Debug)]
-pub(super) struct InFlightItem {
-    pub(super) outbox: u64,
-    pub(super) payload_hash: PayloadHash,
-    pub(super) devices: Vec<DeviceId>,
-    /// By which tokens, in the same order.
-    pub(super) tokens: Vec<TokenGrant>,
 }

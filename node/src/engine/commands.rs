@@ -352,7 +352,7 @@ fn retry(ctx: &mut Context<'_>, circle: Circle) -> Result<Answer, StoreError> {
     let mut messages = 0;
     for delivery in ctx.tx.deliveries_unread(&conversation)? {
         // What is too large would only be refused again.
-        if matches!(delivery.failed, Some(Failure::Denied(_) | Failure::Expired)) {
+        if matches!(delivery.failed, Some(Failure::Denied(_) | Failure::Expired | Failure::Unreachable)) {
             resend::again(ctx, delivery)?;
             messages += 1;
         }

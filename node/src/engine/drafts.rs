@@ -3,16 +3,21 @@
 
 use prost::Message;
 use prost::bytes::Bytes;
-use undertone_protocol::ids::DeviceId;
+use undertone_protocol::ids::{DeviceId, PayloadHash, PublishId, RelayId};
 use undertone_protocol::keys::DeliveryGrant;
 use undertone_protocol::limits::{
-    FRAME_BYTES_MAX, PUBLISH_ITEMS_MAX, PUBLISH_PAYLOAD_BYTES_MAX, PUBLISH_RECIPIENTS_MAX,
+    FRAME_BYTES_MAX, PARCEL_BYTES_MAX, PUBLISH_ITEMS_MAX, PUBLISH_PAYLOAD_BYTES_MAX, PUBLISH_RECIPIENTS_MAX,
 };
 use undertone_protocol::time::Timestamp;
+use undertone_protocol::token::ProofInput;
 use undertone_protocol::wire;
 
-use crate::store::{PendingItem, Purpose};
+use crate::store::{PendingItem, Purpose, SentItem};
 
+/// How much a publish may have.
+pub(super) const PUBLISH_BYTES_MAX: usize = FRAME_BYTES_MAX;
+/// How much a forward may have: its route is padded, by an eighth at most (Padmé).
+pub(super) const FORWARD_BYTES_MAX: usize = PARCEL_BYTES_MAX / 9 * 8;
 /// A frame without its items: request number, publish id, and the lengths around them.
 const FRAME_BYTES: usize = 48;
 /// An item without payload and recipients: class, expiry, and the lengths around all of it.
@@ -55,7 +60,27 @@ impl Recipient {
     }
 }
 
+/// A draft with the proofs for one publish or forward.
+pub(super) struct Proved {
+    /// What its answer is about.
+    pub(super) sent: SentItem,
+    pub(super) payload: Bytes,
+    pub(super) class: u8,
+    pub(super) route: Vec<wire::Recipient>,
+}
+
 impl Draft {
+    /// Proves that this device may deliver it, under this id, to this relay, to be kept no longer than this.
+    pub(super) fn prove(self, publish_id: PublishId, relay: RelayId, expiry: Timestamp) -> Proved {
+        let Self { outbox, payload, class, recipients, .. } = self;
+        let payload_hash = PayloadHash::of(&payload);
+        let input = ProofInput { publish_id, payload_hash, relay, expiry };
+        let route = recipients.iter().map(|recipient| prove(&recipient.grant, &input)).collect();
+        let used = recipients.into_iter().map(|recipient| (recipient.device, recipient.grant.token));
+        let (devices, tokens) = used.unzip();
+        Proved { sent: SentItem { outbox, payload_hash, devices, tokens }, payload, class, route }
+    }
+
     pub(super) fn new(item: &PendingItem, recipients: Vec<Recipient>) -> Self {
         let PendingItem { id, group, purpose, class, created, .. } = *item;
         Self { outbox: id, group, purpose, created, class, payload: item.payload.clone(), recipients }
@@ -67,14 +92,14 @@ impl Draft {
     }
 
     /// In parts, each of which fits a publish of its own; one if it fits as it is.
-    fn cut(mut self) -> Vec<Self> {
+    fn cut(mut self, bytes_max: usize) -> Vec<Self> {
         let item = Load::of_item(self.payload.len());
         let mut parts = Vec::new();
         let mut load = item;
         let mut part = Vec::new();
         for recipient in std::mem::take(&mut self.recipients) {
             let with = load.and(Load { route_bytes: recipient.bytes, ..Load::default() });
-            if !part.is_empty() && (part.len() == PUBLISH_RECIPIENTS_MAX || !with.fits()) {
+            if !part.is_empty() && (part.len() == PUBLISH_RECIPIENTS_MAX || !with.fits(bytes_max)) {
                 parts.push(self.part(std::mem::take(&mut part)));
                 load = item;
             }
@@ -89,6 +114,10 @@ impl Draft {
         let Self { outbox, group, purpose, created, class, .. } = *self;
         Self { outbox, group, purpose, created, class, payload: self.payload.clone(), recipients }
     }
+}
+
+fn prove(grant: &DeliveryGrant, input: &ProofInput) -> wire::Recipient {
+    grant.token.prove(input).to_recipient(grant.mailbox.mailbox, grant.mailbox.epoch, grant.token.path())
 }
 
 /// How much of a publish something takes.
@@ -112,27 +141,27 @@ impl Load {
         }
     }
 
-    const fn fits(self) -> bool {
+    const fn fits(self, bytes_max: usize) -> bool {
         let frame = FRAME_BYTES + self.items * ITEM_BYTES + self.payload_bytes + self.route_bytes;
         self.items <= PUBLISH_ITEMS_MAX
             && self.payload_bytes <= PUBLISH_PAYLOAD_BYTES_MAX
-            && frame <= FRAME_BYTES_MAX
+            && frame <= bytes_max
     }
 }
 
-/// Cuts the items for one relay into publishes within the limits. A group stays together if one publish takes it; a
+/// Cuts the items for one relay into publishes within the limits, of at most so many bytes. A group stays together if one publish takes it; a
 /// larger one is cut, and so are the recipients of an item that are too many for one: the order still holds.
-pub(super) fn publishes(drafts: Vec<Draft>) -> Vec<Vec<Draft>> {
-    let mut publishes = Publishes::default();
+pub(super) fn publishes(drafts: Vec<Draft>, bytes_max: usize) -> Vec<Vec<Draft>> {
+    let mut publishes = Publishes { bytes_max, done: Vec::new(), current: Vec::new(), load: Load::default() };
     let mut drafts = drafts.into_iter().peekable();
     while let Some(first) = drafts.next() {
         let group = first.group;
-        let mut together = first.cut();
+        let mut together = first.cut(bytes_max);
         while let Some(next) = drafts.next_if(|draft| draft.group == group) {
-            together.extend(next.cut());
+            together.extend(next.cut(bytes_max));
         }
         let load = together.iter().fold(Load::default(), |load, draft| load.and(draft.load()));
-        if !publishes.load.and(load).fits() {
+        if !publishes.load.and(load).fits(bytes_max) {
             publishes.end();
         }
         for draft in together {
@@ -143,8 +172,8 @@ pub(super) fn publishes(drafts: Vec<Draft>) -> Vec<Vec<Draft>> {
     publishes.done
 }
 
-#[derive(Default)]
 struct Publishes {
+    bytes_max: usize,
     done: Vec<Vec<Draft>>,
     current: Vec<Draft>,
     load: Load,
@@ -153,7 +182,7 @@ struct Publishes {
 impl Publishes {
     fn add(&mut self, draft: Draft) {
         let load = draft.load();
-        if !self.load.and(load).fits() {
+        if !self.load.and(load).fits(self.bytes_max) {
             self.end();
         }
         self.load = self.load.and(load);

@@ -11,6 +11,7 @@ use super::bundles;
 use super::checkpoints;
 use super::context::Context;
 use super::fetches::Fetches;
+use super::forwards;
 use super::home;
 use super::inbox;
 use super::links::{Links, drop_link};
@@ -56,6 +57,8 @@ pub(super) fn frame(
             }
         }
         Body::Deliver(deliver) => inbox::delivered(ctx, links, &relay, deliver, out)?,
+        Body::Forwarded(answer) => forwards::answered(ctx, links, &relay, &answer, out)?,
+        Body::DeadLetter(letter) => forwards::given_up(ctx, links, &relay, letter, out)?,
         answer => {
             let Some(asked) = links.answered(&relay, frame.request, ctx.now) else {
                 tracing::debug!(relay = %relay.short(), "an answer to nothing that was asked");
@@ -79,7 +82,11 @@ fn answered(
     match (asked, answer) {
         (Asked::Register, Body::Registered(registered)) => {
             let has_forgotten = home::registered(ctx, links, &relay, &registered, out)?;
-            if has_forgotten { relays::forgotten(ctx, &relay) } else { Ok(()) }
+            if has_forgotten {
+                forwards::lost(ctx, &relay)?;
+                relays::forgotten(ctx, &relay)?;
+            }
+            Ok(())
         }
         (Asked::Attach, Body::Attached(attached)) => {
             if let Some(link) = links.get_mut(&relay) {
@@ -103,6 +110,13 @@ fn answered(
             if let Err(reason) = outcomes::published(ctx, links, &relay, &publish, published)? {
                 drop_link(ctx, links, &relay, &reason, out);
             }
+            Ok(())
+        }
+        (Asked::Forward(id), Body::Waiting(waiting)) => {
+            forwards::waits(ctx, links, &relay, &id, waiting, out)
+        }
+        (Asked::RoutingKey(of), Body::RoutingKey(answer)) => {
+            forwards::key_found(ctx, links, &relay, &of, answer, out);
             Ok(())
         }
         (asked, Body::Refusal(refusal)) => refused(ctx, links, fetches, &relay, asked, &refusal, out),
@@ -135,6 +149,8 @@ fn refused(
         }
         Asked::FetchBundle(want) => return bundles::refused(ctx, fetches, &want),
         Asked::Publish(publish) => return outcomes::put_off(ctx, links, relay, &publish, retry_after),
+        Asked::Forward(id) => return forwards::refused(ctx, relay, &id, refusal),
+        Asked::RoutingKey(of) => forwards::key_refused(ctx, relay, &of, refusal),
         Asked::Shut => {}
         // One that does not know how drops it when nobody asked for it for long.
         Asked::RemoveBundle if refusal.code() != wire::RefusalCode::RetryAfter => {

@@ -367,16 +367,15 @@ impl Link {
 
     /// Whether something can be asked.
     pub(super) fn can_ask(&self, asked: &Asked) -> bool {
-        self.is_ready()
-            && self.requests_left() > 0
-            && (!matches!(asked, Asked::Publish(_)) || self.takes_publishes())
+        self.is_ready() && self.requests_left() > 0 && (!asked.is_upload() || self.takes_publishes())
     }
 
     /// Whether it is ready, and one more publish may be on its way. First of all a home relay says what it knows of this
     /// device: by that the store may turn out to be an old copy.
     pub(super) fn takes_publishes(&self) -> bool {
-        let publishes = self.asked.values().filter(|(asked, _)| matches!(asked, Asked::Publish(_)));
-        self.is_ready() && !self.is_asking_for_mailbox() && publishes.count() < PUBLISHES_IN_FLIGHT_MAX
+        self.is_ready()
+            && !self.is_asking_for_mailbox()
+            && self.count_asked(Asked::is_upload) < PUBLISHES_IN_FLIGHT_MAX
     }
 
     /// Whether such a question is on its way already.
@@ -397,7 +396,7 @@ impl Link {
     /// What an answer answers; `None` when nothing of that number was asked.
     pub(super) fn answered(&mut self, request: u64, now: Timestamp) -> Option<Asked> {
         let (asked, at) = self.asked.remove(&request)?;
-        if matches!(asked, Asked::Publish(_)) {
+        if asked.is_upload() {
             let took = now.since(at);
             let before = self.latency.filter(|(_, measured)| now < measured.after(LATENCY_LIFE));
             let smoothed = before.map_or(took, |(before, _)| (before * 3 + took) / 4);
@@ -432,15 +431,14 @@ impl Link {
 
     /// When the next publish that may go another way is unanswered for long.
     pub(super) fn next_stuck(&self, now: Timestamp) -> Option<Timestamp> {
-        self.stuck().filter(|(publish, at)| publish.has_others && *at > now).map(|(_, at)| at).min()
+        let may_go = |asked: &Asked| matches!(asked, Asked::Publish(publish) if publish.has_others);
+        self.stuck().filter(|(asked, at)| may_go(asked) && *at > now).map(|(_, at)| at).min()
     }
 
-    /// The publishes that are not answered, and when that was for long.
-    fn stuck(&self) -> impl Iterator<Item = (&InFlight, Timestamp)> {
-        self.asked.values().filter_map(|(asked, at)| match asked {
-            Asked::Publish(publish) => Some((publish, at.after(FALL_OVER_WAIT))),
-            _ => None,
-        })
+    /// The publishes and forwards that are not answered, and when that was for long.
+    fn stuck(&self) -> impl Iterator<Item = (&Asked, Timestamp)> {
+        let uploads = self.asked.values().filter(|(asked, _)| asked.is_upload());
+        uploads.map(|(asked, at)| (asked, at.after(FALL_OVER_WAIT)))
     }
 
     pub(super) const fn heard(&mut self, now: Timestamp) {

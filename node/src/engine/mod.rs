@@ -17,6 +17,7 @@
 mod clock;
 mod looks;
 mod refusals;
+mod routing;
 
 mod agenda;
 mod documents;
@@ -99,6 +100,7 @@ mod sweep;
 
 mod checkpoints;
 mod drafts;
+mod forwards;
 mod publish;
 mod records;
 

@@ -20,7 +20,7 @@ use super::ticks::{fail, raise_tick};
 use super::{healing, outgoing, progress, resend, revocations, routes, views, ways};
 use crate::event::Event;
 use crate::store::{
-    Contact, ContactState, Failure, OutboxHead, OutboxRecipient, OutboxState, Purpose, StoreError,
+    Contact, ContactState, Failure, OutboxHead, OutboxRecipient, OutboxState, Purpose, SentItem, StoreError,
 };
 
 /// So often something goes on to the next mailbox without a wait: as often as a device has mailboxes.
@@ -48,9 +48,21 @@ pub(super) fn published(
         Ok(receipt) => receipt,
         Err(reason) => return Ok(Err(format!("the relay's custody receipt is no good: {reason}"))),
     };
+    settle(ctx, links, relay, &publish.items, receipt)?;
+    Ok(Ok(()))
+}
+
+/// A relay said what it did with each of these: straight, or over another one.
+pub(super) fn settle(
+    ctx: &mut Context<'_>,
+    links: &Links,
+    relay: &RelayId,
+    items: &[SentItem],
+    receipt: CustodyReceipt,
+) -> Result<(), StoreError> {
     ctx.agenda.publish = true;
-    let making_room = making_room(publish, &receipt);
-    for (item, outcome) in publish.items.iter().zip(receipt.items) {
+    let making_room = making_room(items, &receipt);
+    for (item, outcome) in items.iter().zip(receipt.items) {
         let mut steps = Vec::with_capacity(item.devices.len());
         let mut failure = None;
         let message = departures::message_of(ctx, item.outbox)?;
@@ -99,7 +111,46 @@ pub(super) fn published(
             conclude(ctx, &head, failure)?;
         }
     }
-    Ok(Ok(()))
+    Ok(())
+}
+
+/// A relay could not be reached for as long as another one tried. A message has failed where the device has no other mailbox;
+/// what goes on without anybody's doing is tried again.
+pub(super) fn unreachable(
+    ctx: &mut Context<'_>,
+    links: &Links,
+    relay: &RelayId,
+    items: &[SentItem],
+) -> Result<(), StoreError> {
+    for item in items {
+        let Some(head) = ctx.tx.outbox_head(item.outbox)? else { continue };
+        let group = routes::group_of(ctx, &head.purpose)?;
+        let is_message = matches!(head.purpose, Purpose::Entry(_) | Purpose::Key(_));
+        let (mut steps, mut failure) = (Vec::with_capacity(item.devices.len()), None);
+        for device in &item.devices {
+            let recipient = ctx.tx.outbox_recipient(item.outbox, device)?;
+            let Some((recipient, attempts)) = recipient.and_then(pending) else { continue };
+            let grants = routes::grants_of(ctx, group.as_ref(), &recipient.user)?;
+            let other = ways::another(ctx, links, &grants, device, relay);
+            let state = match other {
+                None if is_message => {
+                    failure = Some(Failure::Unreachable);
+                    OutboxState::Failed
+                }
+                other => {
+                    let not_before =
+                        other.unwrap_or_else(|| ctx.now.after(retry_delay(attempts, Duration::ZERO)));
+                    OutboxState::Pending { attempts: attempts.saturating_add(1), not_before }
+                }
+            };
+            steps.push((*device, state));
+        }
+        ctx.tx.set_outbox_recipients(item.outbox, &steps)?;
+        if let Some(head) = ctx.tx.outbox_head(item.outbox)? {
+            conclude(ctx, &head, failure)?;
+        }
+    }
+    Ok(())
 }
 
 /// The relay took nothing of a publish, just now or ever: it is tried again ever more rarely.
@@ -204,18 +255,25 @@ fn verify(relay: &RelayId, publish: &InFlight, published: wire::Published) -> Re
     let signed =
         Signed::required("publish answer", "receipt", published.receipt).map_err(|e| e.to_string())?;
     let receipt = CustodyReceipt::verify(&signed, relay).map_err(|e| e.to_string())?;
-    let matches = receipt.publish_id == publish.publish_id
-        && receipt.items.len() == publish.items.len()
-        && receipt.items.iter().zip(&publish.items).all(|(outcome, item)| {
+    if receipt.publish_id == publish.publish_id && fits(&receipt, &publish.items) {
+        Ok(receipt)
+    } else {
+        Err("it is for something else".to_owned())
+    }
+}
+
+/// Whether a receipt is for these items.
+pub(super) fn fits(receipt: &CustodyReceipt, items: &[SentItem]) -> bool {
+    receipt.items.len() == items.len()
+        && receipt.items.iter().zip(items).all(|(outcome, item)| {
             outcome.payload_hash == item.payload_hash && outcome.recipients.len() == item.devices.len()
-        });
-    if matches { Ok(receipt) } else { Err("it is for something else".to_owned()) }
+        })
 }
 
 /// Devices for which the relay took something: they fetch. Where a mailbox had no room for all at once, what is left
 /// is tried again as if for the first time, or a few messages would pass in ten minutes.
-fn making_room(publish: &InFlight, receipt: &CustodyReceipt) -> BTreeSet<DeviceId> {
-    let outcomes = publish.items.iter().zip(&receipt.items);
+fn making_room(items: &[SentItem], receipt: &CustodyReceipt) -> BTreeSet<DeviceId> {
+    let outcomes = items.iter().zip(&receipt.items);
     let outcomes = outcomes.flat_map(|(item, outcome)| item.devices.iter().zip(&outcome.recipients));
     let taken = outcomes.filter(|(_, outcome)| matches!(outcome, Outcome::Stored { .. }));
     taken.map(|(device, _)| *device).collect()
@@ -352,7 +410,7 @@ fn conclude_introduction(
     // A first text went along.
     for delivery in ctx.tx.deliveries_unread(&ctx.me.direct(user))? {
         if delivery.sealed
-            && delivery.tick == Tick::Queued
+            && delivery.tick < Tick::Sent
             && ctx.tx.outbox_heads_of(&Purpose::Entry(delivery.entry))?.is_empty()
         {
             raise_tick(ctx, &delivery.entry, Tick::Sent)?;

@@ -5,21 +5,21 @@ use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use undertone_protocol::delivery::retry_delay;
-use undertone_protocol::ids::{ConversationId, DeviceId, PayloadHash, PublishId, RelayId, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, PublishId, RelayId, UserId};
 use undertone_protocol::keys::DeliveryGrant;
 use undertone_protocol::limits::{ENVELOPE_TTL_MAX, SEALED_LIFE};
 use undertone_protocol::time::Timestamp;
-use undertone_protocol::token::ProofInput;
 use undertone_protocol::wire::{self, frame::Body};
 
-use super::asked::{Asked, InFlight, InFlightItem};
+use super::asked::{Asked, InFlight};
 use super::context::Context;
-use super::drafts::{Draft, Recipient, publishes};
+use super::drafts::{Draft, FORWARD_BYTES_MAX, PUBLISH_BYTES_MAX, Proved, Recipient, publishes};
 use super::link::Link;
 use super::links::Links;
+use super::routing::Topic;
 use super::types::Outputs;
-use super::ways::{self, Way};
-use super::{outcomes, resend, routes};
+use super::ways::{self, Tried, Way};
+use super::{forwards, outcomes, resend, routes};
 use crate::store::{PendingItem, PendingRecipient, Purpose, StoreError};
 
 /// Items read in one go.
@@ -102,12 +102,23 @@ pub(super) fn publish(
     }
     let mut drafts = stage.drafts;
     leave_to_seal_anew(ctx, walk, &mut drafts)?;
-    for (relay, drafts) in drafts {
-        for drafts in publishes(drafts) {
-            send(ctx, links, relay, drafts, out);
+    for (course, drafts) in drafts {
+        match (course.via, course.topic) {
+            (Some(via), Some(topic)) => {
+                for drafts in publishes(drafts, FORWARD_BYTES_MAX) {
+                    forwards::send(ctx, links, (course.relay, via, topic), drafts, out)?;
+                }
+            }
+            _ => {
+                for drafts in publishes(drafts, PUBLISH_BYTES_MAX) {
+                    send(ctx, links, course.relay, drafts, out);
+                }
+            }
         }
     }
-    walk.retry_at = walk.retry_at.into_iter().chain(links.next_stuck(ctx.now)).min();
+    forwards::ask_for_keys(ctx, links, out);
+    let opens = links.next_stuck(ctx.now).into_iter().chain(ctx.agenda.routing.next_deadline(ctx.now));
+    walk.retry_at = walk.retry_at.into_iter().chain(opens).min();
     Ok(())
 }
 
@@ -115,7 +126,7 @@ pub(super) fn publish(
 fn leave_to_seal_anew(
     ctx: &mut Context<'_>,
     walk: &mut Walk,
-    drafts: &mut BTreeMap<RelayId, Vec<Draft>>,
+    drafts: &mut BTreeMap<Course, Vec<Draft>>,
 ) -> Result<(), StoreError> {
     let is_late = |draft: &&Draft| ctx.now.since(draft.created) >= SEALED_LIFE;
     let late: Vec<Purpose> = drafts.values().flatten().filter(is_late).map(|draft| draft.purpose).collect();
@@ -140,6 +151,17 @@ fn leave_to_seal_anew(
     Ok(())
 }
 
+/// Where something goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Course {
+    /// The relay that takes it.
+    relay: RelayId,
+    /// The home relay that it goes over; `None`: straight.
+    via: Option<RelayId>,
+    /// What it is about, where it goes over another relay.
+    topic: Option<Topic>,
+}
+
 /// The mailboxes of users, as members of a group or as contacts.
 type Grants = BTreeMap<(Option<ConversationId>, UserId), Vec<DeliveryGrant>>;
 
@@ -149,7 +171,7 @@ struct Stage {
     grants: Grants,
     /// Whether a relay takes publishes.
     takes: BTreeMap<RelayId, bool>,
-    drafts: BTreeMap<RelayId, Vec<Draft>>,
+    drafts: BTreeMap<Course, Vec<Draft>>,
     drafts_count: usize,
     recipients_count: usize,
 }
@@ -162,11 +184,11 @@ impl Stage {
     /// Assigns an item's pending recipients to relays. Gives the moment when one that must wait may be tried.
     fn draft(
         &mut self,
-        ctx: &Context<'_>,
+        ctx: &mut Context<'_>,
         links: &mut Links,
         item: PendingItem,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let mut by_relay: BTreeMap<RelayId, Vec<Recipient>> = BTreeMap::new();
+        let mut by_course: BTreeMap<Course, Vec<Recipient>> = BTreeMap::new();
         let mut wake = None;
         let group = routes::group_of(ctx, &item.purpose)?;
         for PendingRecipient { device, user, not_before } in &item.recipients {
@@ -175,44 +197,42 @@ impl Stage {
                 wake = wake.into_iter().chain([*not_before]).min();
                 continue;
             }
-            // What a relay does not answer for long goes another way, too, if there is one.
-            let carrying = links.carrying(item.id, *device);
-            if !carrying.iter().all(|relay| links.is_stuck(relay, ctx.now)) {
-                continue;
-            }
-            match self.way(ctx, links, (group, *user), device, &carrying)? {
-                Way::By { grant, has_others } => {
-                    let relay = grant.mailbox.relay.relay;
+            // What is not answered for long goes another way, too, if there is one.
+            let Some(tried) = Tried::of(ctx, links, item.id, *device) else { continue };
+            match self.way(ctx, links, (group, *user), device, &tried)? {
+                Way::By { grant, via, has_others } => {
+                    let topic = via.map(|_| group.map_or(Topic::User(*user), Topic::Group));
+                    let course = Course { relay: grant.mailbox.relay.relay, via, topic };
                     let recipient = Recipient::new(*device, grant, has_others);
-                    by_relay.entry(relay).or_default().push(recipient);
+                    by_course.entry(course).or_default().push(recipient);
                 }
                 Way::Later(again) => wake = wake.into_iter().chain(again).min(),
             }
         }
-        for (relay, recipients) in by_relay {
+        for (course, recipients) in by_course {
             self.drafts_count += 1;
             self.recipients_count += recipients.len();
-            self.drafts.entry(relay).or_default().push(Draft::new(&item, recipients));
+            self.drafts.entry(course).or_default().push(Draft::new(&item, recipients));
         }
         Ok(wake)
     }
 
-    /// The way to a device, if something can go there now, but by relays that have it already.
+    /// The way to a device, if something can go there now, but those that were tried.
     fn way(
         &mut self,
-        ctx: &Context<'_>,
+        ctx: &mut Context<'_>,
         links: &mut Links,
         (group, user): (Option<ConversationId>, UserId),
         device: &DeviceId,
-        but: &[RelayId],
+        tried: &Tried,
     ) -> Result<Way, StoreError> {
         let grants = match self.grants.entry((group, user)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => unknown.insert(routes::grants_of(ctx, group.as_ref(), &user)?),
         };
-        let way = ways::way(ctx, links, grants, device, but);
-        let Way::By { grant, .. } = &way else { return Ok(way) };
-        let relay = grant.mailbox.relay.relay;
+        let way = ways::way(ctx, links, grants, device, tried);
+        let Way::By { grant, via, .. } = &way else { return Ok(way) };
+        let relay = via.unwrap_or(grant.mailbox.relay.relay);
         let takes = || links.get(&relay).is_some_and(Link::takes_publishes);
         let takes = *self.takes.entry(relay).or_insert_with(takes);
         Ok(if takes { way } else { Way::Later(None) })
@@ -229,13 +249,9 @@ fn send(ctx: &mut Context<'_>, links: &mut Links, relay: RelayId, drafts: Vec<Dr
     let has_others = drafts.iter().flat_map(|draft| &draft.recipients).any(|recipient| recipient.has_others);
     let mut in_flight = InFlight { publish_id, items: Vec::with_capacity(drafts.len()), has_others };
     let mut items = Vec::with_capacity(drafts.len());
-    for Draft { outbox, payload, class, recipients, .. } in drafts {
-        let payload_hash = PayloadHash::of(&payload);
-        let input = ProofInput { publish_id, payload_hash, relay, expiry };
-        let route = recipients.iter().map(|recipient| prove(&recipient.grant, &input)).collect();
-        let used = recipients.into_iter().map(|recipient| (recipient.device, recipient.grant.token));
-        let (devices, tokens) = used.unzip();
-        in_flight.items.push(InFlightItem { outbox, payload_hash, devices, tokens });
+    for draft in drafts {
+        let Proved { sent, payload, class, route } = draft.prove(publish_id, relay, expiry);
+        in_flight.items.push(sent);
         items.push(wire::PublishItem {
             payload,
             class: u32::from(class),
@@ -247,10 +263,6 @@ fn send(ctx: &mut Context<'_>, links: &mut Links, relay: RelayId, drafts: Vec<Dr
     }
     let publish = wire::Publish { publish_id: publish_id.to_wire(), items };
     links.ask(&relay, Asked::Publish(in_flight), Body::Publish(publish), ctx.now, out);
-}
-
-fn prove(grant: &DeliveryGrant, input: &ProofInput) -> wire::Recipient {
-    grant.token.prove(input).to_recipient(grant.mailbox.mailbox, grant.mailbox.epoch, grant.token.path())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::links::Links;
 use super::types::Outputs;
 use super::{own, own_list};
 use crate::command::HomeRelayView;
-use crate::store::{ContactState, HomeRelay, Member, Purpose, Retired, Standing, StoreError};
+use crate::store::{ContactState, HomeRelay, Purpose, Retired, Standing, StoreError};
 
 /// Revocations, and invitations, that are counted of what is left to do.
 const COUNTED_MAX: usize = 1_000;

@@ -288,7 +288,7 @@ fn is_refused(delivery: &Delivery) -> bool {
     match delivery.failed {
         Some(Failure::Denied(denial)) => denial != Denial::Epoch,
         Some(Failure::TooLarge { .. } | Failure::Copied) => true,
-        Some(Failure::Expired) | None => false,
+        Some(Failure::Expired | Failure::Unreachable) | None => false,
     }
 }
 

@@ -16,9 +16,9 @@ use super::publish::{self, Walk};
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
-    acknowledging, bundles, checkpoints, commands, custodians, forks, frames, groups, healing, history, home,
-    inbox, introductions, keys, linking, losses, own_list, receipts, records, relays, resend, sealing, sweep,
-    vanishing,
+    acknowledging, bundles, checkpoints, commands, custodians, forks, forwards, frames, groups, healing,
+    history, home, inbox, introductions, keys, linking, losses, own_list, receipts, records, relays, resend,
+    sealing, sweep, vanishing,
 };
 use crate::event::Event;
 use crate::store::{Contact, ContactState, NodeTx, StoreError};
@@ -177,6 +177,7 @@ impl Engine {
             sweep::sweep(&mut ctx)?;
             home::sweep(&mut ctx)?;
             linking::sweep(&mut ctx)?;
+            forwards::sweep(&mut ctx)?;
             groups::sweep(&mut ctx)?;
             history::look_for_lost(ctx.me, &*ctx.tx, ctx.agenda, now)?;
         }
@@ -311,6 +312,7 @@ fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreE
     let mut agenda = Agenda { publish: true, receipts: true, quarantine: true, ..Agenda::default() };
     inbox::count_quarantine(tx, &mut agenda)?;
     agenda.vanishes_at = tx.next_expiry()?;
+    tx.forwards()?.iter().for_each(|forward| agenda.routing.note(forward));
     agenda.note_devices(me.user, &me.account.device_list);
     for contact in tx.contacts()? {
         if let Some(list) = &contact.device_list {

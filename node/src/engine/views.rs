@@ -73,6 +73,10 @@ fn first_text(ctx: &Context<'_>, contact: &Contact) -> Result<Option<String>, St
 /// Why a message does not get further.
 pub(super) fn failure(failure: Failure) -> String {
     match failure {
+        Failure::Unreachable => {
+            "unreachable: your relay could not reach the contact's relay in two days; try again with `undertone retry`"
+                .to_owned()
+        }
         Failure::Expired => "expired: no device of the contact fetched it in time".to_owned(),
         Failure::Denied(denial) => format!("denied: {}", warnings::denied(denial)),
         Failure::TooLarge { bytes_max } => format!("too large: the relay takes {bytes_max} bytes"),

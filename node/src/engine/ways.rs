@@ -2,15 +2,17 @@
 //! not take goes another way, if there is one (`spec/receipts.md`, "Several mailboxes").
 
 use undertone_protocol::ids::{DeviceId, RelayId};
-use undertone_protocol::keys::DeliveryGrant;
+use undertone_protocol::keys::{DeliveryGrant, RelayAddress};
 use undertone_protocol::limits::CUSTODIAN_WAIT;
 use undertone_protocol::receipts::Denial;
 use undertone_protocol::time::Timestamp;
 
+use super::asked::Asked;
 use super::context::Context;
 use super::link::Health;
 use super::links::Links;
 use super::refusals::Standing;
+use super::routing::{FORWARDS_PER_RELAY_MAX, PRIVATE_WAIT};
 
 /// Whether the other mailboxes of a device may take what one denied. Where a link is used up, or anything is over, it is
 /// so at all of them.
@@ -22,6 +24,8 @@ pub(super) const fn falls_over(denial: Denial) -> bool {
 pub(super) enum Way {
     By {
         grant: DeliveryGrant,
+        /// The home relay that it goes over; `None`: straight.
+        via: Option<RelayId>,
         /// Whether the device has other mailboxes that were not asked.
         has_others: bool,
     },
@@ -29,18 +33,102 @@ pub(super) enum Way {
     Later(Option<Timestamp>),
 }
 
-/// The way to a device, but by relays that have it already: of the mailboxes that take something, that of the healthiest
-/// relay that is up. Others are called where none is up, or none is healthy. Where none takes anything the one that is best
-/// otherwise is asked again.
+/// Where something is on its way to a device already.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    /// Relays that were asked to take it, or for which a home relay holds it.
+    relays: Vec<RelayId>,
+    /// Relays for which a home relay holds it for so long that the straight way is tried, too.
+    late: Vec<RelayId>,
+    /// Home relays that do not answer.
+    vias: Vec<RelayId>,
+}
+
+impl Tried {
+    /// Where an item is on its way to a device. `None`: nothing else is tried yet.
+    pub(super) fn of(ctx: &Context<'_>, links: &Links, outbox: u64, device: DeviceId) -> Option<Self> {
+        let mut tried = Self { relays: links.carrying(outbox, device), ..Self::default() };
+        if !tried.relays.iter().all(|relay| links.is_stuck(relay, ctx.now)) {
+            return None;
+        }
+        for forward in ctx.agenda.routing.carrying(outbox, device) {
+            let asks = |asked: &Asked| matches!(asked, Asked::Forward(id) if *id == forward.forward);
+            if !forward.waits && !links.is_asking(&forward.via, asks) {
+                // It was never confirmed: nobody may have it.
+                continue;
+            }
+            if !forward.is_slow(ctx.now) {
+                return None;
+            }
+            match (forward.waits, forward.late_at() <= ctx.now) {
+                (true, true) => tried.late.push(forward.relay),
+                (true, false) => tried.relays.push(forward.relay),
+                (false, _) => tried.vias.push(forward.via),
+            }
+        }
+        Some(tried)
+    }
+}
+
+/// How a relay is reached.
+enum Reach {
+    /// Over this home relay, or straight, and how well that serves.
+    Now(Option<RelayId>, (Health, u128)),
+    /// A way over two relays may be there soon: it is waited for until then.
+    Soon(Timestamp),
+    /// Not.
+    No,
+}
+
+/// How a relay is reached: over a home relay that is another one, where there is such a way (`spec/federation.md`); else
+/// straight.
+fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &Tried) -> Reach {
+    let (relay, now) = (address.relay, ctx.now);
+    let straight = || match links.get(&relay).and_then(|link| link.health(now)) {
+        Some(health) => Reach::Now(None, health),
+        None => Reach::No,
+    };
+    if tried.late.contains(&relay) {
+        return straight();
+    }
+    let routing = &mut ctx.agenda.routing;
+    let serves =
+        |via: &RelayId| *via != relay && !tried.vias.contains(via) && routing.serves(via, &relay, now);
+    let homes = links.iter().filter(|(via, link)| link.home && serves(via));
+    let (ready, others): (Vec<_>, Vec<_>) = homes.partition(|(_, link)| link.is_attached());
+    let best = ready.iter().filter_map(|(via, link)| Some((link.health(now)?, **via))).min();
+    let Some(((health, latency), via)) = best else {
+        // One that was just called may be there soon.
+        let soon = others.iter().filter(|(_, link)| link.problem.is_none());
+        let soon =
+            soon.map(|(_, link)| link.changed().after(PRIVATE_WAIT)).filter(|until| *until > now).min();
+        return soon.map_or_else(straight, Reach::Soon);
+    };
+    let (waiting, oldest) = routing.queue(&relay);
+    let oldest = oldest.copied();
+    if waiting >= FORWARDS_PER_RELAY_MAX {
+        let until = oldest.map(|oldest| oldest.late_at()).filter(|until| *until > now);
+        return until.map_or_else(straight, Reach::Soon);
+    }
+    if !routing.has_key(address, now) {
+        return routing.key_awaited(&relay, now).map_or_else(straight, Reach::Soon);
+    }
+    let is_slow = oldest.is_some_and(|oldest| oldest.is_slow(now));
+    Reach::Now(Some(via), (if is_slow { Health::Stuck } else { health }, latency))
+}
+
+/// The way to a device, but those that were tried: of the mailboxes that take something, that of the healthiest relay that
+/// can be reached over two relays, or else straight. For that relays are called where none is up, or none is healthy. Where
+/// none takes anything the one that is best otherwise is asked again.
 pub(super) fn way(
-    ctx: &Context<'_>,
+    ctx: &mut Context<'_>,
     links: &mut Links,
     grants: &[DeliveryGrant],
     device: &DeviceId,
-    but: &[RelayId],
+    tried: &Tried,
 ) -> Way {
     let relay = |grant: &DeliveryGrant| grant.mailbox.relay.relay;
-    let ways = grants.iter().filter(|grant| grant.device == *device && !but.contains(&relay(grant)));
+    let ways = grants.iter().filter(|grant| grant.device == *device && !tried.relays.contains(&relay(grant)));
     let mut ways: Vec<(Standing, &DeliveryGrant)> =
         ways.map(|grant| (ctx.agenda.refusals.standing(grant, ctx.now), grant)).collect();
     let has_others = ways.len() > 1;
@@ -48,17 +136,28 @@ pub(super) fn way(
     if ways.iter().any(|(standing, _)| *standing == Standing::Open) {
         ways.retain(|(standing, _)| *standing == Standing::Open);
     }
-    let up = ways.iter().filter_map(|(standing, grant)| {
-        let (health, latency) = links.get(&relay(grant))?.health(ctx.now)?;
-        Some(((*standing, health, grant.mailbox.priority, latency), *grant))
-    });
-    let best = up.min_by_key(|(rank, _)| *rank);
-    if best.is_none_or(|((_, health, ..), _)| health > Health::Good) {
+    let (mut private, mut straight, mut soon) = (Vec::new(), Vec::new(), None);
+    for (standing, grant) in &ways {
+        match reach(ctx, links, &grant.mailbox.relay, tried) {
+            Reach::Now(via, (health, latency)) => {
+                let rank = (*standing, health, grant.mailbox.priority, latency);
+                if via.is_some() { &mut private } else { &mut straight }.push((rank, via, *grant));
+            }
+            Reach::Soon(until) => soon = soon.into_iter().chain([until]).min(),
+            Reach::No => {}
+        }
+    }
+    let is_private = !private.is_empty();
+    let best = if is_private { private } else { straight }.into_iter().min_by_key(|(rank, ..)| *rank);
+    if !is_private && let Some(soon) = soon {
+        return Way::Later(Some(again.map_or(soon, |again| again.min(soon))));
+    }
+    if !is_private && best.as_ref().is_none_or(|((_, health, ..), ..)| *health > Health::Good) {
         for (_, grant) in &ways {
             links.want(&grant.mailbox.relay, false, ctx.now);
         }
     }
-    best.map_or(Way::Later(again), |(_, grant)| Way::By { grant: grant.clone(), has_others })
+    best.map_or(Way::Later(again), |(_, via, grant)| Way::By { grant: grant.clone(), via, has_others })
 }
 
 /// When something that a relay did not take for a device may go to another mailbox of the device: now, to one that takes

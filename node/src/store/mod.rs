@@ -17,11 +17,13 @@ pub use records::{
     Account, Acknowledged, AcknowledgedBy, Block, Contact, ContactState, Cut, CutReason, Delivery, Failure,
     Fault, Gap, Group, HomeRelay, Member, OlmSession, OutboxCounts, OutboxHead, OutboxItem, OutboxRecipient,
     OutboxState, OwnReceipts, PeerDevice, PendingItem, PendingRecipient, Purpose, Quarantined, Received,
-    ReceiverKey, Retired, Revocation, SenderKey, Standing, StoredEntry, StoredInvitation, SupersededKey,
+    ReceiverKey, Retired, Revocation, SenderKey, SentItem, Standing, StoredEntry, StoredForward,
+    StoredInvitation, SupersededKey,
 };
 pub use sqlite::{OpenError, SqliteStore};
 pub use transaction::{
-    AccountTx, GroupsTx, InboxTx, LogTx, NodeTx, OutboxTx, PairwiseTx, PeopleTx, ReceiptsTx, SenderKeysTx,
+    AccountTx, ForwardsTx, GroupsTx, InboxTx, LogTx, NodeTx, OutboxTx, PairwiseTx, PeopleTx, ReceiptsTx,
+    SenderKeysTx,
 };
 
 /// What to do when the database is damaged. A backup is an older store: nothing may go out of it.

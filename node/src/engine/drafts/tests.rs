@@ -42,23 +42,23 @@ fn groups(publishes: &[Vec<Draft>]) -> Vec<Vec<u64>> {
 #[test]
 fn a_group_stays_together() {
     let drafts = (0..15).map(|group| small(group, 10)).chain([small(99, 10), small(99, 10)]).collect();
-    assert_eq!(groups(&publishes(drafts)), [(0..15).collect::<Vec<_>>(), vec![99, 99]]);
+    assert_eq!(groups(&publishes(drafts, PUBLISH_BYTES_MAX)), [(0..15).collect::<Vec<_>>(), vec![99, 99]]);
 }
 
 #[test]
 fn bytes_are_bounded_and_order_holds() {
-    let publishes = publishes((0..6).map(|group| small(group, 60 * 1024)).collect());
+    let publishes = publishes((0..6).map(|group| small(group, 60 * 1024)).collect(), PUBLISH_BYTES_MAX);
     assert_eq!(groups(&publishes), [vec![0, 1], vec![2, 3], vec![4, 5]]);
 }
 
 #[test]
 fn a_message_to_a_large_group_is_one_upload() {
     let to = |count| (0..count).map(|n| recipient(n, 2)).collect();
-    assert_eq!(publishes(vec![draft(1, 1, 16 * 1024, to(1_024))]).len(), 1);
+    assert_eq!(publishes(vec![draft(1, 1, 16 * 1024, to(1_024))], PUBLISH_BYTES_MAX).len(), 1);
     // One more does not fit an item; but it fits the same publish.
-    assert_eq!(groups(&publishes(vec![draft(1, 1, 1_000, to(1_025))])), [vec![1, 1]]);
+    assert_eq!(groups(&publishes(vec![draft(1, 1, 1_000, to(1_025))], PUBLISH_BYTES_MAX)), [vec![1, 1]]);
     // Three devices each.
-    assert_eq!(publishes(vec![draft(1, 1, 16 * 1024, to(3_072))]).len(), 3);
+    assert_eq!(publishes(vec![draft(1, 1, 16 * 1024, to(3_072))], PUBLISH_BYTES_MAX).len(), 3);
 }
 
 /// A draft's payload and how many steps each recipient's token has.
@@ -99,8 +99,8 @@ fn encoded_bytes(drafts: &[Draft]) -> usize {
     let relay = RelayId::new([1; 32]);
     let expiry = Timestamp::from_ms(u64::MAX).before(ENVELOPE_TTL_MAX);
     let items = drafts.iter().map(|draft| {
-        let payload_hash = undertone_protocol::ids::PayloadHash::of(&draft.payload);
-        let input = undertone_protocol::token::ProofInput { publish_id, payload_hash, relay, expiry };
+        let payload_hash = PayloadHash::of(&draft.payload);
+        let input = ProofInput { publish_id, payload_hash, relay, expiry };
         let prove = |to: &Recipient| {
             let (mailbox, token) = (&to.grant.mailbox, &to.grant.token);
             token.prove(&input).to_recipient(mailbox.mailbox, mailbox.epoch, token.path())
@@ -131,7 +131,7 @@ proptest! {
 
     #[test]
     fn every_publish_is_within_the_limits(shapes in shapes()) {
-        for publish in publishes(make(&shapes)) {
+        for publish in publishes(make(&shapes), PUBLISH_BYTES_MAX) {
             prop_assert!(!publish.is_empty() && publish.len() <= PUBLISH_ITEMS_MAX);
             let payloads: usize = publish.iter().map(|draft| draft.payload.len()).sum();
             prop_assert!(payloads <= PUBLISH_PAYLOAD_BYTES_MAX);
@@ -148,7 +148,7 @@ proptest! {
 
     #[test]
     fn nothing_is_lost_and_the_order_holds(shapes in shapes()) {
-        let published = publishes(make(&shapes));
+        let published = publishes(make(&shapes), PUBLISH_BYTES_MAX);
         prop_assert_eq!(all_of(published.iter().flatten()), all_of(make(&shapes).iter()));
         for draft in published.iter().flatten() {
             let (group, bytes, _) = &shapes[usize::try_from(draft.outbox - 1).unwrap()];
@@ -158,18 +158,18 @@ proptest! {
 
     #[test]
     fn nothing_is_cut_that_fits(shapes in shapes()) {
-        let published = publishes(make(&shapes));
+        let published = publishes(make(&shapes), PUBLISH_BYTES_MAX);
         let parts: Vec<&Draft> = published.iter().flatten().collect();
         for pair in parts.windows(2).filter(|pair| pair[0].outbox == pair[1].outbox) {
             let is_full = pair[0].recipients.len() == PUBLISH_RECIPIENTS_MAX;
-            prop_assert!(is_full || !with_one_more(pair[0], &pair[1].recipients[0]).fits());
+            prop_assert!(is_full || !with_one_more(pair[0], &pair[1].recipients[0]).fits(PUBLISH_BYTES_MAX));
         }
         let originals = make(&shapes);
         for group in originals.chunk_by(|a, b| a.group == b.group) {
             let is_narrow = group.iter().all(|draft| draft.recipients.len() <= PUBLISH_RECIPIENTS_MAX);
             let load = load(group.iter());
             let of_group = |drafts: &&Vec<Draft>| drafts.iter().any(|draft| draft.group == group[0].group);
-            if is_narrow && load.fits() {
+            if is_narrow && load.fits(PUBLISH_BYTES_MAX) {
                 prop_assert_eq!(published.iter().filter(of_group).count(), 1);
             }
         }
@@ -180,7 +180,7 @@ proptest! {
             let is_within = before.iter().any(|draft| draft.group == next.group);
             let of_next = published.iter().flatten().filter(|draft| draft.group == next.group);
             let more = if is_within { next.load() } else { load(of_next) };
-            prop_assert!(!load(before.iter()).and(more).fits());
+            prop_assert!(!load(before.iter()).and(more).fits(PUBLISH_BYTES_MAX));
         }
     }
 }

@@ -50,8 +50,8 @@ fn connected(ctx: &mut Context<'_>, to: &[u8]) -> Links {
 }
 
 /// The relay that it goes to.
-fn goes(ctx: &Context<'_>, links: &mut Links, grants: &[DeliveryGrant]) -> Option<RelayId> {
-    match way(ctx, links, grants, &DEVICE, &[]) {
+fn goes(ctx: &mut Context<'_>, links: &mut Links, grants: &[DeliveryGrant]) -> Option<RelayId> {
+    match way(ctx, links, grants, &DEVICE, &Tried::default()) {
         Way::By { grant, .. } => Some(grant.mailbox.relay.relay),
         Way::Later(_) => None,
     }
@@ -125,7 +125,8 @@ fn one_that_does_not_answer_is_avoided_and_the_others_are_called() {
         assert!(links.get(&relay(12)).is_some(), "it is called");
         connect(&mut links, 12, ctx.now);
         assert_eq!(goes(ctx, &mut links, &grants()), Some(relay(12)));
-        let left_out = way(ctx, &mut links, &grants(), &DEVICE, &[relay(11), relay(12)]);
+        let tried = Tried { relays: vec![relay(11), relay(12)], ..Tried::default() };
+        let left_out = way(ctx, &mut links, &grants(), &DEVICE, &tried);
         assert!(matches!(left_out, Way::Later(None)));
     });
 }
@@ -143,7 +144,8 @@ fn one_that_is_full_for_longer_than_seconds_is_left_aside_until_it_may_have_room
         assert_eq!(goes(ctx, &mut links, &grants()), Some(relay(12)));
         // It is waited for where there is no other.
         links.down(&relay(12), "gone", ctx.now);
-        assert!(matches!(way(ctx, &mut links, &grants(), &DEVICE, &[]), Way::Later(Some(at)) if at == until));
+        let later = way(ctx, &mut links, &grants(), &DEVICE, &Tried::default());
+        assert!(matches!(later, Way::Later(Some(at)) if at == until));
         assert_eq!(goes(ctx, &mut links, &grants()[..1]), Some(relay(11)));
         ctx.now = until;
         assert_eq!(goes(ctx, &mut links, &grants()), Some(relay(11)));

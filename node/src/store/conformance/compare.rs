@@ -41,6 +41,7 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
         expired(t(u64::MAX), 2);
         next_expiry();
         outbox_len();
+        forwards();
         outbox_last();
         quarantine(ALL);
         quarantine(2);

@@ -6,6 +6,7 @@ mod changes;
 mod compare;
 mod cuts;
 mod fixtures;
+mod forwards;
 mod groups;
 mod inbox;
 mod log;
@@ -174,6 +175,7 @@ cases! {
     outbox::a_recipient_is_taken_out,
     outbox::items_of_a_purpose_come_by_device,
     outbox::what_is_there_is_told,
+    forwards::forwards_are_kept_until_they_are_answered,
     inbox::handled_payloads_are_forgotten_in_time,
     inbox::handled_payloads_are_bounded,
     inbox::quarantine_is_bounded,

@@ -75,7 +75,7 @@ pub(super) fn own_receipts_start_at_the_default() -> Case {
     }
 }
 
-const FAILURES: [Failure; 10] = [
+const FAILURES: [Failure; 11] = [
     Failure::Expired,
     Failure::Denied(Denial::UnknownMailbox),
     Failure::Denied(Denial::Epoch),
@@ -86,6 +86,7 @@ const FAILURES: [Failure; 10] = [
     Failure::Denied(Denial::Rights),
     Failure::TooLarge { bytes_max: u32::MAX },
     Failure::Copied,
+    Failure::Unreachable,
 ];
 
 /// Numbers 1 to 5 by tick, all sealed; 6 to 15 by failure, 16 and 17 whole, all not sealed.

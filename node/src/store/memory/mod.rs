@@ -1,6 +1,7 @@
 //! The store in memory: for simulations, where it is the disk that loses what was not committed.
 
 mod account;
+mod forwards;
 mod groups;
 mod inbox;
 mod log;

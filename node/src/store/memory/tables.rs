@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use undertone_protocol::crypto::{AccountState, InboundChannel, OutboundChannel};
 use undertone_protocol::entry::ActKind;
 use undertone_protocol::ids::{
-    ChannelHash, ConversationId, DeviceId, EntryId, Handle, PayloadHash, RelayId, SessionId, Tag, UserId,
+    ChannelHash, ConversationId, DeviceId, EntryId, Handle, PayloadHash, PublishId, RelayId, SessionId, Tag,
+    UserId,
 };
 use undertone_protocol::log::{FrontierItem, OrderKey};
 use undertone_protocol::receipts::Acknowledgement;
@@ -13,7 +14,7 @@ use super::table::Table;
 use crate::store::{
     Account, Acknowledged, AcknowledgedBy, Contact, Cut, Delivery, Gap, Group, HomeRelay, Member, OlmSession,
     OutboxItem, OwnReceipts, PeerDevice, Quarantined, ReceiverKey, Revocation, SenderKey, StoredEntry,
-    StoredInvitation,
+    StoredForward, StoredInvitation,
 };
 
 /// A channel from a device.
@@ -104,6 +105,7 @@ tables! {
     own_receipts: ConversationId => OwnReceipts,
     deliveries: EntryId => Delivery,
     outbox: u64 => OutboxItem,
+    forwards: PublishId => StoredForward,
     seen: PayloadHash => Timestamp,
     quarantine: PayloadHash => Quarantined,
     counters: Counter => u64,

@@ -2,6 +2,7 @@
 
 mod account;
 mod encryption;
+mod forwards;
 mod groups;
 mod inbox;
 mod log;
@@ -11,6 +12,7 @@ mod receipts;
 
 pub use account::{Account, Fault, HomeRelay, Received, Retired, SupersededKey};
 pub use encryption::{OlmSession, ReceiverKey, SenderKey};
+pub use forwards::{SentItem, StoredForward};
 pub use groups::{Group, Member, Standing};
 pub use inbox::Quarantined;
 pub use log::{Cut, CutReason, Gap, StoredEntry};

@@ -38,6 +38,8 @@ pub enum Failure {
         /// What it takes.
         bytes_max: u32,
     },
+    /// The recipient's relay could not be reached for as long as a home relay tried.
+    Unreachable,
     /// A copy of this device's store wrote an entry with its number, or a lower one: it counts nowhere.
     Copied,
 }

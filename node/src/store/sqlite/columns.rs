@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row};
 use undertone_protocol::codec::{Malformed, Signed};
 use undertone_protocol::ids::{
     ChannelHash, ConversationId, CurveKey, DeviceId, EntryId, Generation, Handle, Locator, MailboxId,
-    PayloadHash, RelayId, Secret, SessionId, UserId, WrongLength,
+    PayloadHash, PublishId, RelayId, Secret, SessionId, UserId, WrongLength,
 };
 use undertone_protocol::log::SeqRange;
 use undertone_protocol::receipts::Denial;
@@ -82,6 +82,7 @@ ids!(
     Locator,
     MailboxId,
     PayloadHash,
+    PublishId,
     RelayId,
     Secret,
     SessionId,

@@ -11,6 +11,7 @@ mod columns;
 mod cuts;
 mod entries;
 mod error;
+mod forwards;
 mod gaps;
 mod groups;
 mod inbox;

@@ -236,6 +236,7 @@ fn put_delivery(connection: &Connection, delivery: &Delivery) -> Result<(), Stor
         Some(Failure::Denied(reason)) => (Some(2), denial(reason)),
         Some(Failure::TooLarge { bytes_max }) => (Some(3), i64::from(bytes_max)),
         Some(Failure::Copied) => (Some(4), 0),
+        Some(Failure::Unreachable) => (Some(5), 0),
     };
     run(
         connection,
@@ -318,6 +319,7 @@ fn failure_from(number: i64, row: &Row<'_>) -> Result<Failure, StoreError> {
         2 => Failure::Denied(denial_from(row.get(6)?, DELIVERY)?),
         3 => Failure::TooLarge { bytes_max: row.get(6)? },
         4 => Failure::Copied,
+        5 => Failure::Unreachable,
         _ => return Err(damaged(DELIVERY, format!("unknown failure {number}"))),
     })
 }

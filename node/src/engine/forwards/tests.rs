@@ -1,0 +1,414 @@
+use ed25519_dalek::SigningKey;
+use prost::bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use undertone_protocol::federation::{CircuitKeys, Parcel, RoutingSecret};
+use undertone_protocol::ids::{DeviceId, EntryId, Generation, Handle, MailboxId, Secret, UserId};
+use undertone_protocol::keys::{DeliveryGrant, MailboxAddress, Name};
+use undertone_protocol::limits::{CUSTODIAN_WAIT, FALL_OVER_WAIT};
+use undertone_protocol::receipts::{CustodyReceipt, Denial, ItemOutcome, Outcome};
+use undertone_protocol::token::{Step, TokenGrant};
+
+use super::*;
+use crate::engine::outgoing;
+use crate::engine::publish::{Walk, publish};
+use crate::engine::routing::PRIVATE_WAIT;
+use crate::engine::tests::{START, on_a_device};
+use crate::engine::types::NetOutput;
+use crate::store::{Contact, ContactState, Delivery, Failure, HomeRelay, OutboxState};
+
+const ENTRY: EntryId = EntryId::new([7; 32]);
+const BOB: UserId = UserId::new([3; 32]);
+const DEVICE: DeviceId = DeviceId::new([4; 32]);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// This device, its home relay, and the relay where Bob lives, which it never meets.
+struct World {
+    home: SigningKey,
+    destination: SigningKey,
+    routing: RoutingSecret,
+    rng: ChaCha20Rng,
+    links: Links,
+    walk: Walk,
+}
+
+fn id_of(key: &SigningKey) -> RelayId {
+    RelayId::new(key.verifying_key().to_bytes())
+}
+
+fn address_of(key: &SigningKey) -> RelayAddress {
+    RelayAddress { relay: id_of(key), addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()] }
+}
+
+fn grant(relay: RelayAddress) -> DeliveryGrant {
+    let mailbox = MailboxAddress { relay, mailbox: MailboxId::new([1; 16]), epoch: 1, priority: 0 };
+    let token = TokenGrant::issue(&Secret::new([2; 32]), Step::named(Handle::new([3; 8])));
+    DeliveryGrant { device: DEVICE, mailbox, token }
+}
+
+impl World {
+    /// The home relay is there, and a message to Bob is sealed.
+    fn new(ctx: &mut Context<'_>) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(5);
+        let routing = RoutingSecret::random(&mut rng);
+        let [home, destination] = [5, 6].map(|seed| SigningKey::from_bytes(&[seed; 32]));
+        let mut world =
+            Self { home, destination, routing, rng, links: Links::new(ctx.rng), walk: Walk::default() };
+        let first = ctx.tx.home_relays().unwrap().remove(0);
+        ctx.tx.delete_home_relay(&first.address.relay).unwrap();
+        let generation = Some(Generation::new([1; 8]));
+        ctx.tx.put_home_relay(&HomeRelay { address: address_of(&world.home), generation, ..first }).unwrap();
+        world.links.want(&address_of(&world.home), true, ctx.now);
+        world.connect(ctx);
+        write(ctx, &address_of(&world.destination));
+        world
+    }
+
+    fn connect(&mut self, ctx: &mut Context<'_>) {
+        let home = id_of(&self.home);
+        self.links.up(&home, ctx.now, &mut Outputs::default());
+        let link = self.links.get_mut(&home).unwrap();
+        assert!(link.greeted(ctx.now));
+        link.attached(ctx.now);
+        ctx.agenda.publish = true;
+    }
+
+    /// What is said to the home relay now, with the request numbers.
+    fn said(&mut self, ctx: &mut Context<'_>) -> Vec<(u64, Body)> {
+        let mut out = Outputs::default();
+        publish(ctx, &mut self.links, &mut self.walk, &mut out).unwrap();
+        out.net.into_iter().filter_map(|output| self.to_home(output)).collect()
+    }
+
+    fn to_home(&self, output: NetOutput) -> Option<(u64, Body)> {
+        match output {
+            NetOutput::Send { relay, frame } => {
+                assert_eq!(relay, id_of(&self.home));
+                Some((frame.request, frame.body?))
+            }
+            _ => None,
+        }
+    }
+
+    /// It is asked for the destination's key, and gives it.
+    fn gives_key(&mut self, ctx: &mut Context<'_>) {
+        let said = self.said(ctx);
+        let [(request, Body::GetRoutingKey(asked))] = &said[..] else { panic!("{said:?}") };
+        assert_eq!(asked.relay, Some(address_of(&self.destination).to_wire()));
+        let key = RoutingKey::issue(&self.destination, &self.routing, ctx.now);
+        self.answers(
+            ctx,
+            *request,
+            Body::RoutingKey(wire::RoutingKeyAnswer { key: Some(key.signed.to_wire()) }),
+        );
+    }
+
+    /// The home relay answers something; gives what is said then.
+    fn answers(&mut self, ctx: &mut Context<'_>, request: u64, body: Body) -> Vec<(u64, Body)> {
+        let mut out = Outputs::default();
+        let mut fetches = crate::engine::fetches::Fetches::default();
+        let frame = wire::Frame { request, body: Some(body) };
+        crate::engine::frames::frame(ctx, &mut self.links, &mut fetches, id_of(&self.home), frame, &mut out)
+            .unwrap();
+        out.net.into_iter().filter_map(|output| self.to_home(output)).collect()
+    }
+
+    /// What is handed over now: the request, and the parcel.
+    fn handed(&mut self, ctx: &mut Context<'_>) -> (u64, Parcel) {
+        let said = self.said(ctx);
+        let [(request, Body::Forward(forward))] = &said[..] else { panic!("{said:?}") };
+        assert_eq!(forward.destination, Some(address_of(&self.destination).to_wire()));
+        (*request, Parcel::read(&forward.parcel).unwrap())
+    }
+
+    /// The same, from the beginning.
+    fn handed_over(&mut self, ctx: &mut Context<'_>) -> (u64, Parcel) {
+        self.gives_key(ctx);
+        self.handed(ctx)
+    }
+
+    fn waits(&mut self, ctx: &mut Context<'_>, request: u64, parcel: &Parcel) {
+        let waiting = Waiting { forward_id: parcel.forward_id, until: parcel.not_after };
+        let notice = Some(waiting.sign(&self.home).to_wire());
+        assert!(self.answers(ctx, request, Body::Waiting(wire::Waiting { notice })).is_empty());
+    }
+
+    /// The destination's answer, with the same outcome for all.
+    fn decided(&mut self, parcel: &Parcel, outcome: Outcome) -> wire::Forwarded {
+        let relay = id_of(&self.destination);
+        let circuit = CircuitKeys::receive(&self.routing, &relay, &parcel.enc).unwrap();
+        let routes = circuit.open_route(parcel).unwrap();
+        let items = parcel.items.iter().zip(&routes).map(|(item, route)| ItemOutcome {
+            payload_hash: item.hash,
+            recipients: vec![outcome; route.len()],
+        });
+        let receipt = CustodyReceipt { publish_id: parcel.forward_id, items: items.collect() };
+        circuit.seal_answer(parcel, &receipt.sign(&self.destination), &mut self.rng).unwrap()
+    }
+
+    fn brings(&mut self, ctx: &mut Context<'_>, body: Body, of: &Parcel) {
+        let said = self.answers(ctx, 0, body);
+        assert!(matches!(&said[..], [(0, Body::ForwardsTaken(taken))]
+            if taken.forward_ids == [of.forward_id.to_wire()]));
+    }
+
+    fn dead_letter(&mut self, ctx: &mut Context<'_>, of: &Parcel, reason: DeadLetterReason) {
+        let letter = DeadLetter { forward_id: of.forward_id, reason }.sign(&self.home);
+        self.brings(ctx, Body::DeadLetter(wire::DeadLetter { notice: Some(letter.to_wire()) }), of);
+    }
+
+    fn meets_the_destination(&self) -> bool {
+        self.links.get(&id_of(&self.destination)).is_some()
+    }
+}
+
+fn write(ctx: &mut Context<'_>, relay: &RelayAddress) {
+    let name = Name::new("Bob").unwrap();
+    let mut contact = Contact::new(BOB, name, ContactState::Accepted, Handle::new([1; 8]), START);
+    contact.grants = vec![grant(relay.clone())];
+    ctx.tx.put_contact(&contact).unwrap();
+    let conversation = ctx.me.direct(&BOB);
+    let delivery =
+        Delivery { entry: ENTRY, conversation, seq: 1, sealed: true, tick: Tick::Queued, failed: None };
+    ctx.tx.put_delivery(&delivery).unwrap();
+    outgoing::put(ctx, &BOB, &[DEVICE], Purpose::Entry(ENTRY), 1, Bytes::from_static(b"sealed")).unwrap();
+}
+
+fn delivery(ctx: &Context<'_>) -> (Tick, Option<Failure>) {
+    let delivery = ctx.tx.delivery(&ENTRY).unwrap().unwrap();
+    (delivery.tick, delivery.failed)
+}
+
+fn state(ctx: &Context<'_>) -> OutboxState {
+    ctx.tx.outbox_recipient(1, &DEVICE).unwrap().unwrap().state
+}
+
+fn stored() -> Outcome {
+    Outcome::Stored { held_until: START.after(SECOND * 3_600) }
+}
+
+fn refusal(code: wire::RefusalCode) -> Body {
+    Body::Refusal(wire::Refusal { code: code.into(), ..wire::Refusal::default() })
+}
+
+#[test]
+fn what_is_for_another_relay_goes_over_a_home_relay_and_that_one_is_never_met() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        let (request, parcel) = world.handed_over(ctx);
+        assert!(parcel.not_after <= START.after(SEALED_LIFE), "no envelope outlives its key");
+        assert_eq!(ctx.tx.forwards().unwrap().len(), 1, "it is kept before it goes out");
+        assert_eq!(world.said(ctx), [], "once");
+        world.waits(ctx, request, &parcel);
+        assert_eq!(delivery(ctx), (Tick::Waiting, None));
+        assert_eq!(world.said(ctx), []);
+        let answer = world.decided(&parcel, stored());
+        world.brings(ctx, Body::Forwarded(answer.clone()), &parcel);
+        assert_eq!(delivery(ctx), (Tick::Sent, None));
+        let held =
+            matches!(state(ctx), OutboxState::Custody { relay, .. } if relay == id_of(&world.destination));
+        assert!(held && ctx.tx.forwards().unwrap().is_empty());
+        assert!(!world.meets_the_destination());
+        // It may come again: the home relay did not hear that it came.
+        world.brings(ctx, Body::Forwarded(answer), &parcel);
+    });
+}
+
+#[test]
+fn an_answer_counts_that_comes_before_the_word_that_it_waits_and_after_a_start() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        let (request, parcel) = world.handed_over(ctx);
+        world.waits(ctx, request, &parcel);
+        // The process dies, and the next one knows what is on its way.
+        ctx.agenda.routing = crate::engine::routing::Routing::default();
+        ctx.tx.forwards().unwrap().iter().for_each(|forward| ctx.agenda.routing.note(forward));
+        world.links.down(&id_of(&world.home), "it died", ctx.now);
+        world.connect(ctx);
+        assert_eq!(world.said(ctx), []);
+        let answer = world.decided(&parcel, stored());
+        world.brings(ctx, Body::Forwarded(answer), &parcel);
+        assert_eq!(delivery(ctx).0, Tick::Sent);
+    });
+}
+
+#[test]
+fn one_that_nobody_confirmed_goes_again_when_the_connection_is_lost() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        let (_, first) = world.handed_over(ctx);
+        world.links.down(&id_of(&world.home), "lost", ctx.now);
+        ctx.now = ctx.now.after(SECOND);
+        world.connect(ctx);
+        let (_, second) = world.handed(ctx);
+        assert!(first.forward_id != second.forward_id && first.counter != second.counter);
+        // The first may have got there all the same.
+        let answer = world.decided(&first, stored());
+        world.brings(ctx, Body::Forwarded(answer), &first);
+        assert_eq!(delivery(ctx).0, Tick::Sent);
+    });
+}
+
+#[test]
+fn what_the_destination_denies_has_failed() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        let (request, parcel) = world.handed_over(ctx);
+        world.waits(ctx, request, &parcel);
+        let answer = world.decided(&parcel, Outcome::Denied(Denial::Revoked));
+        world.brings(ctx, Body::Forwarded(answer), &parcel);
+        assert_eq!(delivery(ctx).1, Some(Failure::Denied(Denial::Revoked)));
+    });
+}
+
+#[test]
+fn a_message_that_a_home_relay_gave_up_has_failed() {
+    for reason in [DeadLetterReason::Expired, DeadLetterReason::Attempts] {
+        on_a_device(|ctx| {
+            let mut world = World::new(ctx);
+            let (request, parcel) = world.handed_over(ctx);
+            world.waits(ctx, request, &parcel);
+            world.dead_letter(ctx, &parcel, reason);
+            assert_eq!(delivery(ctx), (Tick::Waiting, Some(Failure::Unreachable)));
+            assert_eq!(state(ctx), OutboxState::Failed);
+            assert!(ctx.tx.forwards().unwrap().is_empty());
+        });
+    }
+}
+
+#[test]
+fn a_key_that_the_destination_does_not_know_any_more_is_asked_for_again() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        let (request, parcel) = world.handed_over(ctx);
+        world.waits(ctx, request, &parcel);
+        world.routing = RoutingSecret::random(&mut world.rng);
+        world.dead_letter(ctx, &parcel, DeadLetterReason::Key);
+        let (_, again) = world.handed_over(ctx);
+        assert_eq!(again.routing_key, world.routing.id());
+        assert!(!world.meets_the_destination());
+    });
+}
+
+#[test]
+fn where_there_is_no_way_over_two_relays_the_straight_one_serves() {
+    let cases: [(&str, fn(&mut World, &mut Context<'_>)); 5] = [
+        ("the home relay forwards nothing there", |world, ctx| {
+            let (request, _) = world.handed_over(ctx);
+            world.answers(ctx, request, refusal(wire::RefusalCode::Closed));
+        }),
+        ("it gives no key", |world, ctx| {
+            let [(request, _)] = world.said(ctx)[..] else { panic!() };
+            world.answers(ctx, request, refusal(wire::RefusalCode::Closed));
+        }),
+        ("it has no key in time", |world, ctx| {
+            let [(request, _)] = world.said(ctx)[..] else { panic!() };
+            world.answers(ctx, request, refusal(wire::RefusalCode::RetryAfter));
+            assert!(world.said(ctx).is_empty() && !world.meets_the_destination());
+            ctx.now = ctx.now.after(PRIVATE_WAIT);
+        }),
+        ("the destination takes nothing from it", |world, ctx| {
+            let (request, parcel) = world.handed_over(ctx);
+            world.waits(ctx, request, &parcel);
+            world.dead_letter(ctx, &parcel, DeadLetterReason::Refused);
+        }),
+        ("its answer is none", |world, ctx| {
+            let (request, parcel) = world.handed_over(ctx);
+            world.waits(ctx, request, &parcel);
+            let answer = world.decided(&parcel, stored());
+            let answer = wire::Forwarded { answer: Bytes::from_static(&[7; 64]), ..answer };
+            world.brings(ctx, Body::Forwarded(answer), &parcel);
+        }),
+    ];
+    for (why, happens) in cases {
+        on_a_device(|ctx| {
+            let mut world = World::new(ctx);
+            happens(&mut world, ctx);
+            ctx.agenda.publish = true;
+            world.said(ctx);
+            assert!(world.meets_the_destination(), "{why}");
+            assert_eq!(delivery(ctx).1, None, "{why}");
+        });
+    }
+}
+
+#[test]
+fn what_is_not_answered_for_ten_minutes_goes_the_straight_way_too() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        let (request, parcel) = world.handed_over(ctx);
+        world.waits(ctx, request, &parcel);
+        for wait in [FALL_OVER_WAIT, CUSTODIAN_WAIT - SECOND] {
+            ctx.now = START.after(wait);
+            ctx.agenda.publish = true;
+            assert_eq!(world.said(ctx), []);
+            assert!(!world.meets_the_destination(), "{wait:?}");
+        }
+        assert_eq!(world.walk.next_deadline(), Some(START.after(CUSTODIAN_WAIT)), "it is woken for that");
+        ctx.now = START.after(CUSTODIAN_WAIT);
+        assert_eq!(world.said(ctx), []);
+        assert!(world.meets_the_destination());
+    });
+}
+
+#[test]
+fn where_the_device_has_another_mailbox_that_one_is_used_after_seconds() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        let mut contact = ctx.tx.contact(&BOB).unwrap().unwrap();
+        contact.grants.push(grant(address_of(&world.home)));
+        ctx.tx.put_contact(&contact).unwrap();
+        let (request, parcel) = world.handed_over(ctx);
+        world.waits(ctx, request, &parcel);
+        ctx.now = START.after(FALL_OVER_WAIT);
+        let said = world.said(ctx);
+        assert!(matches!(&said[..], [(_, Body::Publish(_))]), "{said:?}");
+    });
+}
+
+#[test]
+fn what_a_home_relay_held_that_lost_its_disk_goes_again() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        let (request, parcel) = world.handed_over(ctx);
+        world.waits(ctx, request, &parcel);
+        lost(ctx, &id_of(&world.home)).unwrap();
+        let (_, again) = world.handed(ctx);
+        assert!(again.forward_id != parcel.forward_id);
+    });
+}
+
+#[test]
+fn one_of_which_nothing_is_heard_is_forgotten_and_goes_again() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        let (request, parcel) = world.handed_over(ctx);
+        world.waits(ctx, request, &parcel);
+        ctx.now = parcel.not_after.after(GRACE - SECOND);
+        sweep(ctx).unwrap();
+        assert_eq!(ctx.tx.forwards().unwrap().len(), 1);
+        ctx.now = parcel.not_after.after(GRACE);
+        sweep(ctx).unwrap();
+        assert!(ctx.tx.forwards().unwrap().is_empty() && ctx.agenda.publish);
+    });
+}
+
+#[test]
+fn what_a_home_relay_says_that_it_may_not_ends_the_connection() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        let (request, parcel) = world.handed_over(ctx);
+        let forged = Waiting { forward_id: parcel.forward_id, until: START }.sign(&world.destination);
+        world.answers(ctx, request, Body::Waiting(wire::Waiting { notice: Some(forged.to_wire()) }));
+        assert!(!world.links.is_ready(&id_of(&world.home)));
+        assert_eq!(delivery(ctx).0, Tick::Queued);
+        world.connect(ctx);
+        let (request, parcel) = world.handed(ctx);
+        world.waits(ctx, request, &parcel);
+        let letter = DeadLetter { forward_id: parcel.forward_id, reason: DeadLetterReason::Expired };
+        let forged = letter.sign(&world.destination);
+        world.answers(ctx, 0, Body::DeadLetter(wire::DeadLetter { notice: Some(forged.to_wire()) }));
+        assert!(!world.links.is_ready(&id_of(&world.home)));
+        assert_eq!(delivery(ctx), (Tick::Waiting, None));
+    });
+}
