@@ -163,9 +163,7 @@ impl World {
         self.send_relay(index, out.unwrap_or_default())?;
         if self.relays.all.get(index).is_some_and(|relay| relay.machine.is_none()) {
             self.report.crashes += 1;
-            for conn in self.network.all_of(index) {
-                self.network.died(conn, Direction::ToRelay, self.now, &mut self.rng, &mut self.schedule);
-            }
+            self.hang_up_all_of(index);
             let again = self.now.after(delay(&mut self.rng) * 20);
             self.schedule.at(again, Happening::RelayStart { relay: index });
         } else {
@@ -183,10 +181,10 @@ impl World {
                     sent.push(RelayInput::Sent { conn, bytes });
                     self.relay_says(index, conn, frame);
                 }
-                // This world has one relay.
-                RelayOutput::Dial { relay, .. } => sent.push(RelayInput::DialFailed { relay }),
+                RelayOutput::Dial { relay, .. } => self.relay_dials(index, relay),
                 RelayOutput::Close { conn } => {
                     self.network.close(conn, self.now, &mut self.rng, &mut self.schedule);
+                    self.trunks.end(conn, self.now, &mut self.relays.rng, &mut self.schedule);
                 }
             }
         }
@@ -199,6 +197,11 @@ impl World {
     fn relay_says(&mut self, index: usize, conn: ConnId, frame: Frame) {
         if let Some(relay) = self.relays.id(index) {
             self.lies.witness(&relay, &frame);
+        }
+        if self.trunks.relay_of(conn).is_some() {
+            let (rng, schedule) = (&mut self.relays.rng, &mut self.schedule);
+            self.trunks.carry(conn, frame, self.now, rng, &self.faults, schedule);
+            return;
         }
         let (now, late) = self.lies.instead(conn, frame, &self.faults);
         if let Some(frame) = now {

@@ -9,7 +9,8 @@ use prost::Message;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use undertone_protocol::codec::Signed;
-use undertone_protocol::ids::{PayloadHash, RelayId};
+use undertone_protocol::federation::Parcel;
+use undertone_protocol::ids::{PayloadHash, PublishId, RelayId};
 use undertone_protocol::receipts::{CustodyReceipt, Outcome};
 use undertone_protocol::wire::{self, Frame, frame::Body};
 use undertone_relay::core::ConnId;
@@ -31,6 +32,8 @@ pub(super) struct Lies {
     rng: ChaCha20Rng,
     past: BTreeMap<ConnId, VecDeque<Frame>>,
     spare: VecDeque<Bytes>,
+    /// What is in the parcels that one relay carried to another.
+    carried: BTreeMap<PublishId, Vec<PayloadHash>>,
     /// Payloads that its machine signed for, whatever became of the receipt.
     pub(super) vouched: BTreeSet<PayloadHash>,
     /// Payloads that reached somebody altered: the machine takes them for delivered.
@@ -56,14 +59,27 @@ impl Lies {
             rng: ChaCha20Rng::seed_from_u64(seed),
             past: BTreeMap::new(),
             spare: VecDeque::new(),
+            carried: BTreeMap::new(),
             vouched: BTreeSet::new(),
             spoilt: BTreeSet::new(),
             told: Told::default(),
         }
     }
 
-    /// What its machine signs for.
+    /// What its machine signs for. What it answers to a forward is sealed: then it is all that it was for.
     pub(super) fn witness(&mut self, relay: &RelayId, frame: &Frame) {
+        match &frame.body {
+            Some(Body::Carry(carry)) => {
+                let parcels = carry.parcels.iter().filter_map(|bytes| Parcel::read(bytes).ok());
+                let of = |parcel: Parcel| parcel.items.iter().map(|item| item.hash).collect();
+                self.carried.extend(parcels.map(|parcel| (parcel.forward_id, of(parcel))));
+            }
+            Some(Body::Forwarded(answer)) => {
+                let id = PublishId::from_slice(&answer.forward_id).ok();
+                self.vouched.extend(id.and_then(|id| self.carried.get(&id)).into_iter().flatten());
+            }
+            _ => {}
+        }
         let Some(Body::Published(wire::Published { receipt: Some(receipt) })) = &frame.body else { return };
         let receipt = Signed::from_wire(receipt.clone()).ok();
         let Some(receipt) = receipt.and_then(|signed| CustodyReceipt::verify(&signed, relay).ok()) else {

@@ -67,6 +67,7 @@ mod seen;
 mod sent;
 mod stage;
 mod trace;
+mod trunks;
 mod user;
 mod watch;
 mod world;

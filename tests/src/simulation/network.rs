@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
+use undertone_protocol::ids::RelayId;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::Frame;
 use undertone_relay::core::ConnId;
@@ -22,6 +23,10 @@ pub(super) enum Happening {
     Closed { conn: ConnId },
     /// An end of a connection learns that it is gone.
     NodeSeesEnd { conn: ConnId, node: usize, relay: usize },
+    /// A relay's call to another one is there, or is refused.
+    RelayDialled { from: usize, to: RelayId },
+    /// The other end of a connection between relays is gone.
+    TrunkEnds { conn: ConnId },
     /// A relay learns that a connection is gone.
     RelaySeesEnd { conn: ConnId, relay: usize },
     /// A node's machine wanted to be woken.
@@ -94,9 +99,14 @@ pub(super) enum Direction {
 }
 
 impl Network {
-    pub(super) fn connect(&mut self, node: usize, relay: usize, now: Timestamp) -> ConnId {
+    /// A number that no connection has yet.
+    pub(super) fn number(&mut self) -> ConnId {
         self.count += 1;
-        let conn = ConnId::new(self.count);
+        ConnId::new(self.count)
+    }
+
+    pub(super) fn connect(&mut self, node: usize, relay: usize, now: Timestamp) -> ConnId {
+        let conn = self.number();
         let wire = Wire { node, relay, to_relay: now, to_node: now, node_lives: true, relay_lives: true };
         self.conns.insert(conn, wire);
         conn

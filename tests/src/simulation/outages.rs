@@ -76,9 +76,15 @@ impl World {
         self.tell_node(user, index, command)
     }
 
-    /// Some devices don't reach a relay for a while.
+    /// Some devices, and some relays, don't reach a relay for a while.
     fn partition(&mut self, relay: usize, until: Timestamp) {
         self.relays.report.partitions += 1;
+        for other in 0..self.relays.all.len() {
+            if one_in(&mut self.relays.rng, 2) {
+                self.relays.set_apart(relay, other, until);
+                self.trunks_break(relay);
+            }
+        }
         for node in 0..self.nodes.len() {
             if one_in(&mut self.relays.rng, 2) {
                 continue;
@@ -117,7 +123,9 @@ impl World {
         }
     }
 
-    fn hang_up_all_of(&mut self, relay: usize) {
+    /// A relay died: all its connections end.
+    pub(super) fn hang_up_all_of(&mut self, relay: usize) {
+        self.trunks_break(relay);
         for conn in self.network.all_of(relay) {
             self.network.died(conn, Direction::ToRelay, self.now, &mut self.rng, &mut self.schedule);
         }
@@ -127,6 +135,7 @@ impl World {
     pub(super) fn relays_recover(&mut self) -> Result<(), Failed> {
         self.relays_are_troubled = false;
         self.relays.apart.clear();
+        self.relays.far_apart.clear();
         self.relay_is_lost();
         if self.relays.are_several() {
             for relay in 0..self.relays.all.len() {

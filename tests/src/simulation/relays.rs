@@ -33,6 +33,8 @@ pub(super) struct Relays {
     pub(super) doomed: Option<usize>,
     /// Which devices, by node, don't reach which relays, and until when.
     pub(super) apart: BTreeMap<(usize, usize), Timestamp>,
+    /// Which relays don't reach each other, the lower number first, and until when.
+    pub(super) far_apart: BTreeMap<(usize, usize), Timestamp>,
     pub(super) report: Troubles,
 }
 
@@ -61,6 +63,7 @@ impl Relays {
             rng,
             doomed: is_lost.then_some(doomed),
             apart: BTreeMap::new(),
+            far_apart: BTreeMap::new(),
             report: Troubles::default(),
         }
     }
@@ -116,6 +119,17 @@ impl Relays {
         reaches && self.all.get(relay).is_some_and(|relay| relay.machine.is_some())
     }
 
+    /// Whether a relay gets an answer when it calls another one.
+    pub(super) fn answer_each_other(&self, from: usize, to: usize, now: Timestamp) -> bool {
+        let reaches = self.far_apart.get(&pair(from, to)).is_none_or(|until| *until <= now);
+        reaches && self.all.get(to).is_some_and(|relay| relay.machine.is_some())
+    }
+
+    /// Two relays don't reach each other before then.
+    pub(super) fn set_apart(&mut self, one: usize, other: usize, until: Timestamp) {
+        self.far_apart.insert(pair(one, other), until);
+    }
+
     /// How often a mailbox was full.
     pub(super) fn full(&self) -> u64 {
         self.all.iter().map(SimRelay::full).sum()
@@ -125,4 +139,8 @@ impl Relays {
     pub(super) fn seconds(&mut self, max: u64) -> Duration {
         Duration::from_secs(1 + self.rng.next_u64() % max)
     }
+}
+
+fn pair(one: usize, other: usize) -> (usize, usize) {
+    (one.min(other), one.max(other))
 }

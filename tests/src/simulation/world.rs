@@ -8,7 +8,7 @@ use rand_core::{Rng, SeedableRng};
 use undertone::engine::{Input, Origin};
 use undertone_protocol::testing::VerifiedOnce;
 use undertone_protocol::time::Timestamp;
-use undertone_relay::core::Input as RelayInput;
+use undertone_relay::core::{ConnId, Input as RelayInput};
 use undertone_relay::limits::Limits;
 
 use super::checks;
@@ -25,6 +25,7 @@ use super::relays::Relays;
 use super::report::Report;
 use super::scenario::{CryptoKind, WorldOptions};
 use super::trace::{Trace, named};
+use super::trunks::Trunks;
 use super::user::User;
 use super::watch::Listener;
 
@@ -68,6 +69,7 @@ pub struct World {
     pub(super) trace: Trace,
     pub(super) schedule: Schedule,
     pub(super) network: Network,
+    pub(super) trunks: Trunks,
     pub(super) listener: Listener,
     pub(super) relays: Relays,
     /// Whether things happen to relays, where there are several.
@@ -171,6 +173,7 @@ impl World {
             trace,
             schedule: Schedule::default(),
             network: Network::default(),
+            trunks: Trunks::default(),
             listener: Listener::default(),
             relays,
             relays_are_troubled: true,
@@ -372,6 +375,11 @@ impl World {
         Ok(())
     }
 
+    /// The relay at an end of a connection, if it lives.
+    fn relay_of(&self, conn: ConnId) -> Option<usize> {
+        self.network.relay_of(conn).or_else(|| self.trunks.relay_of(conn))
+    }
+
     /// The next thing happens.
     pub(super) fn next(&mut self) -> Result<(), Failed> {
         self.report.steps += 1;
@@ -383,7 +391,7 @@ impl World {
         self.trace.note(START, self.now, || described(&happening));
         match happening {
             Happening::Dialled { node, relay } => self.dialled(node, relay),
-            Happening::ToRelay { conn, frame } => match self.network.relay_of(conn) {
+            Happening::ToRelay { conn, frame } => match self.relay_of(conn) {
                 Some(relay) => self.step_relay(relay, vec![RelayInput::Frame { conn, frame }]),
                 None => Ok(()),
             },
@@ -396,6 +404,8 @@ impl World {
             Happening::RelaySeesEnd { conn, relay } => {
                 self.step_relay(relay, vec![RelayInput::Disconnected { conn }])
             }
+            Happening::RelayDialled { from, to } => self.relay_dialled(from, to),
+            Happening::TrunkEnds { conn } => self.trunk_ends(conn),
             Happening::NodeTick { node } => self.node_tick(node),
             Happening::RelayTick { relay } => self.relay_tick(relay),
             Happening::NodeStart { node } => self.start_node(node),

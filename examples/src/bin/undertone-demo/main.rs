@@ -1,10 +1,11 @@
-//! Two people, then a group of five, one relay each time, and what goes wrong in between: real processes, in a
-//! temporary directory.
+//! Two people, then a group of five, one relay each time; then two people at different relays, of which one dies for good. And
+//! what goes wrong in between: real processes, in a temporary directory.
 //!
 //! `undertone-demo` plays the story (`--json`: one object a line). It starts itself anew as
 //! `undertone-demo relay ..` and `undertone-demo node ..`, which are the command lines of the relay and of
 //! the node, so nothing else has to be built.
 
+mod apart;
 mod checks;
 mod circle;
 mod club;
@@ -22,8 +23,8 @@ use anyhow::{Context, bail};
 
 use crate::tell::Teller;
 
-/// Both acts together take about a minute; this long only if something hangs.
-const STORY_MAX: Duration = Duration::from_secs(120);
+/// All acts together take about a minute and a half; this long only if something hangs.
+const STORY_MAX: Duration = Duration::from_secs(180);
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1).peekable();
@@ -54,7 +55,7 @@ fn play(json: bool) -> anyhow::Result<()> {
     runtime.block_on(async {
         // Dropping the story, however it ends, ends its processes and removes its directory.
         tokio::select! {
-            played = both(Teller::new(json)) => played,
+            played = all(Teller::new(json)) => played,
             elapsed = tokio::time::sleep(STORY_MAX) => {
                 let () = elapsed;
                 bail!("the story is not over after {} s: something hangs", STORY_MAX.as_secs())
@@ -67,9 +68,10 @@ fn play(json: bool) -> anyhow::Result<()> {
     })
 }
 
-async fn both(teller: Teller) -> anyhow::Result<()> {
+async fn all(teller: Teller) -> anyhow::Result<()> {
     story::play(teller).await?;
-    club::play(teller).await
+    club::play(teller).await?;
+    apart::play(teller).await
 }
 
 /// Waits for Ctrl-C or a request to end.

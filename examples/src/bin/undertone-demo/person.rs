@@ -105,6 +105,12 @@ impl Person {
         Ok(id)
     }
 
+    /// Takes another home relay.
+    pub(crate) async fn add_relay(&self, address: &str) -> anyhow::Result<()> {
+        self.command::<Value>(&["relay", "add", address]).await?;
+        Ok(())
+    }
+
     /// Makes a link.
     pub(crate) async fn invite(&self) -> anyhow::Result<String> {
         let invitation: InvitationView = self.command(&["invite"]).await?;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
+use serde_json::Value;
 
 use crate::process::{Process, run};
 
@@ -56,9 +57,29 @@ impl Relay {
         Ok(id)
     }
 
-    /// Asks it to stop.
+    /// kill -9, and its disk is gone. Gives the id of the process that was killed.
+    pub(crate) async fn lose(&mut self) -> anyhow::Result<u32> {
+        let id = self.kill().await?;
+        fs::remove_dir_all(&self.dir)?;
+        Ok(id)
+    }
+
+    /// Asks it to stop, if it runs.
     pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
-        self.process.take().context("the relay does not run")?.stop().await
+        match self.process.take() {
+            Some(process) => process.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    /// What it counted since it started.
+    pub(crate) async fn count(&self, what: &str) -> anyhow::Result<u64> {
+        let config = self.dir.join("relay.toml");
+        let args = ["relay", "status", "--json", "--config"].map(OsStr::new);
+        let status = run("relay status", &[args.as_slice(), &[config.as_os_str()]].concat()).await?;
+        let status: Value = serde_json::from_str(&status)?;
+        let count = status.pointer(&format!("/counters/{what}")).and_then(Value::as_u64);
+        count.with_context(|| format!("the relay does not count {what}"))
     }
 
     /// Its users know its port: from now on it listens there.

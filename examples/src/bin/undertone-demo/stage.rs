@@ -8,9 +8,15 @@ use crate::person::Person;
 use crate::relay::Relay;
 use crate::tell::Teller;
 
-/// The relay and the two people. Dropped, it ends their processes and then removes their directory.
+/// The directory of the relays.
+const RELAYS: &str = "relays";
+
+/// Relays and the two people. Dropped, it ends their processes and then removes their directory.
 pub(crate) struct Stage {
+    /// Where both live; or Alice alone, where there are others.
     pub(crate) relay: Relay,
+    /// Where Bob lives, if he does not live at Alice's.
+    pub(crate) others: Vec<Relay>,
     pub(crate) alice: Person,
     pub(crate) bob: Person,
     pub(crate) teller: Teller,
@@ -20,12 +26,37 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    /// Both live at one relay.
     pub(crate) async fn new(teller: Teller) -> anyhow::Result<Self> {
+        Self::with(0, teller).await
+    }
+
+    /// Bob lives at so many relays, and Alice at another one.
+    pub(crate) async fn apart(relays: usize, teller: Teller) -> anyhow::Result<Self> {
+        Self::with(relays, teller).await
+    }
+
+    async fn with(others: usize, teller: Teller) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("undertone-demo-").tempdir()?;
-        let relay = Relay::new(dir.path().join("relay")).await?;
+        let place = |n: usize| dir.path().join(RELAYS).join(n.to_string());
+        let relay = Relay::new(place(0)).await?;
+        let mut bobs = Vec::new();
+        for n in 1..=others {
+            bobs.push(Relay::new(place(n)).await?);
+        }
         let alice = Person::new(dir.path(), "Alice", "Bob", relay.address(), teller).await?;
-        let bob = Person::new(dir.path(), "Bob", "Alice", relay.address(), teller).await?;
-        Ok(Self { relay, alice, bob, teller, plaintexts: 0, dir })
+        let mut homes = bobs.iter().map(Relay::address);
+        let first = homes.next().unwrap_or(relay.address());
+        let bob = Person::new(dir.path(), "Bob", "Alice", first, teller).await?;
+        for home in homes {
+            bob.add_relay(home).await?;
+        }
+        Ok(Self { relay, others: bobs, alice, bob, teller, plaintexts: 0, dir })
+    }
+
+    /// All relays.
+    pub(crate) fn relays(&mut self) -> impl Iterator<Item = &mut Relay> {
+        std::iter::once(&mut self.relay).chain(&mut self.others)
     }
 
     /// Takes in what both nodes tell, until something is so.
@@ -41,13 +72,13 @@ impl Stage {
         Ok(())
     }
 
-    /// Searches the relay's disk for all that was written.
-    pub(crate) fn search_relay(&mut self) -> anyhow::Result<()> {
+    /// Searches the relays' disks for all that was written.
+    pub(crate) fn search_relays(&mut self) -> anyhow::Result<()> {
         let texts = [self.alice.wrote.as_slice(), &self.bob.wrote].concat();
-        let searched = plaintext_in(&self.dir.path().join("relay"), &texts)?;
+        let searched = plaintext_in(&self.dir.path().join(RELAYS), &texts)?;
         self.plaintexts += searched.found;
         self.teller.note(&format!(
-            "the relay's disk: {} files with {} bytes were searched for {} texts, {} were found",
+            "on the relays' disks: {} files with {} bytes were searched for {} texts, {} were found",
             searched.files,
             searched.bytes,
             texts.len(),

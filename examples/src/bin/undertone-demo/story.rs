@@ -48,7 +48,7 @@ pub(crate) async fn play(teller: Teller) -> anyhow::Result<()> {
     end(stage).await
 }
 
-async fn meet(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) async fn meet(stage: &mut Stage) -> anyhow::Result<()> {
     stage.alice.start().await?;
     stage.bob.start().await?;
     stage.until("both are connected", |stage| stage.alice.connected && stage.bob.connected).await?;
@@ -69,7 +69,7 @@ async fn offline(stage: &mut Stage) -> anyhow::Result<()> {
     }
     stage.until("the relay has it all", |stage| stage.alice.all_reached("sent")).await?;
     // Now it holds messages that nobody fetched yet.
-    stage.search_relay()?;
+    stage.search_relays()?;
     stage.teller.scene("Bob writes too, with neither node nor relay; then he comes back");
     stage.relay.stop().await?;
     stage.until("Alice sees that the relay is gone", |stage| !stage.alice.connected).await?;
@@ -111,12 +111,12 @@ async fn alice_killed(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// Everything that was written has arrived, and whoever wrote it knows.
-async fn settled(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) async fn settled(stage: &mut Stage) -> anyhow::Result<()> {
     let settled = |stage: &Stage| stage.alice.all_reached("delivered") && stage.bob.all_reached("delivered");
     stage.until("everything is delivered", settled).await
 }
 
-async fn read(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) async fn read(stage: &mut Stage) -> anyhow::Result<()> {
     settled(stage).await?;
     stage.teller.scene("Both read what they got, and the ticks turn");
     stage.alice.read().await?;
@@ -125,7 +125,7 @@ async fn read(stage: &mut Stage) -> anyhow::Result<()> {
     stage.until("everything is read", read).await
 }
 
-async fn end(mut stage: Stage) -> anyhow::Result<()> {
+pub(crate) async fn end(mut stage: Stage) -> anyhow::Result<()> {
     let teller = stage.teller;
     teller.scene("The conversation, as Alice has it");
     let (alice, bob) = (stage.alice.history().await?, stage.bob.history().await?);
@@ -135,8 +135,10 @@ async fn end(mut stage: Stage) -> anyhow::Result<()> {
     }
     stage.alice.stop().await?;
     stage.bob.stop().await?;
-    stage.relay.stop().await?;
-    stage.search_relay()?;
+    for relay in stage.relays() {
+        relay.stop().await?;
+    }
+    stage.search_relays()?;
 
     let wrote = [stage.alice.wrote.as_slice(), &stage.bob.wrote];
     let Compared { sent, delivered, read, lost, duplicates, same_order } = compare(&alice, &bob, wrote);

@@ -70,6 +70,7 @@ impl World {
         let link = self.links.get_mut(&home).unwrap();
         assert!(link.greeted(ctx.now));
         link.attached(ctx.now);
+        self.links.told();
         ctx.agenda.publish = true;
     }
 

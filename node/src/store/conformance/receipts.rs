@@ -89,7 +89,7 @@ const FAILURES: [Failure; 11] = [
     Failure::Unreachable,
 ];
 
-/// Numbers 1 to 5 by tick, all sealed; 6 to 15 by failure, 16 and 17 whole, all not sealed.
+/// Numbers 1 to 5 by tick, all sealed; 6 to 16 by failure, 17 and 18 whole, all not sealed.
 fn deliveries() -> Vec<Delivery> {
     let ticks = [Tick::Queued, Tick::Waiting, Tick::Sent, Tick::Delivered, Tick::Read];
     let mut deliveries: Vec<Delivery> =
@@ -117,12 +117,12 @@ pub(super) fn deliveries_are_told_apart() -> Case {
             }
             let unread: Vec<Delivery> = all.iter().filter(|one| one.tick != Tick::Read).cloned().collect();
             assert_eq!(tx.deliveries_unread(&conversation(1)).unwrap(), unread);
-            let waiting = [(1, 2), (6, 17)].map(|(from, through)| SeqRange { from, through });
+            let waiting = [(1, 2), (6, 18)].map(|(from, through)| SeqRange { from, through });
             assert_eq!(tx.deliveries_waiting(&conversation(1), 9).unwrap(), waiting);
             assert_eq!(tx.deliveries_waiting(&conversation(1), 1).unwrap(), waiting[..1]);
             assert_eq!(tx.deliveries_waiting(&conversation(9), 9).unwrap(), []);
-            assert_eq!(tx.deliveries_unsealed(&conversation(1), 9).unwrap(), all[15..]);
-            assert_eq!(tx.deliveries_unsealed(&conversation(1), 1).unwrap(), all[15..16]);
+            assert_eq!(tx.deliveries_unsealed(&conversation(1), 9).unwrap(), all[16..]);
+            assert_eq!(tx.deliveries_unsealed(&conversation(1), 1).unwrap(), all[16..17]);
             assert_eq!(tx.deliveries_between(&conversation(1), 3, 6, 9).unwrap(), all[2..6]);
             assert_eq!(tx.deliveries_between(&conversation(1), 15, u64::MAX, 9).unwrap(), all[14..]);
             assert_eq!(tx.deliveries_between(&conversation(1), 3, 6, 2).unwrap(), all[2..4]);

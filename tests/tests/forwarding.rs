@@ -1,0 +1,142 @@
+//! What is written at one relay to somebody at another one, with real processes: it goes over both, waits while the other one
+//! is away, and neither learns who writes to whom.
+
+use std::fs;
+
+use anyhow::{Context, ensure};
+use undertone::command::{CountView, MessageView};
+use undertone_tests::processes::{Person, Relay, Stage, until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-process");
+type Tested = anyhow::Result<()>;
+
+/// Alice lives at the stage's relay, Bob at another one.
+struct Apart {
+    stage: Stage,
+    other: Relay,
+    alice: Person,
+    bob: Person,
+}
+
+impl Apart {
+    fn new() -> anyhow::Result<Self> {
+        let stage = Stage::new(PROGRAM)?;
+        let other = Relay::create(stage.program(), stage.dir().join("another"))?;
+        let alice = stage.person("Alice")?;
+        let bob = Person::create(stage.program(), stage.dir(), "Bob", other.address())?;
+        let link = bob.invite(&[])?.link;
+        alice.command(&["contact", "add", &link])?.succeeded()?;
+        until("Alice's request arrives", || {
+            Ok(bob.contact("Alice")?.filter(|alice| alice.state == "requested"))
+        })?;
+        bob.command(&["contact", "accept", "Alice"])?.succeeded()?;
+        until("Bob accepted", || Ok(alice.contact("Bob")?.filter(|bob| bob.state == "accepted")))?;
+        Ok(Self { stage, other, alice, bob })
+    }
+
+    /// Both write, and read.
+    fn talk(&self, texts: [&str; 2]) -> Tested {
+        let [first, second] = texts;
+        for (from, to, text) in [(&self.alice, &self.bob, first), (&self.bob, &self.alice, second)] {
+            let sent = from.send(&to.name, text)?;
+            from.until_state(&to.name, &sent.id, "delivered")?;
+            let _: CountView = to.json(&["read", &from.name])?;
+            from.until_state(&to.name, &sent.id, "read")?;
+        }
+        Ok(())
+    }
+
+    fn shows(&self, texts: &[&str]) -> Tested {
+        for (person, other) in [(&self.alice, &self.bob), (&self.bob, &self.alice)] {
+            let whole = |history: &[MessageView]| history.len() >= texts.len();
+            let history = person.until_history(&other.name, "all is there", whole)?;
+            let found: Vec<_> = history.iter().map(|message| message.text.as_str()).collect();
+            ensure!(found == texts, "{} shows {found:?}", person.name);
+        }
+        Ok(())
+    }
+}
+
+/// A count of a relay's status.
+fn count(relay: &Relay, name: &str) -> anyhow::Result<u64> {
+    let status = relay.command("status")?.succeeded()?.stdout;
+    let line =
+        status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
+    Ok(line.trim().parse()?)
+}
+
+/// The relay runs from now on with another limit.
+fn limit(relay: &mut Relay, line: &str) -> Tested {
+    relay.stop()?;
+    let text = fs::read_to_string(relay.config())?;
+    fs::write(relay.config(), text.replace("[limits]\n", &format!("[limits]\n{line}\n")))?;
+    relay.start()
+}
+
+#[test]
+fn what_is_written_goes_over_both_relays() -> Tested {
+    let apart = Apart::new()?;
+    apart.talk(["over the hills", "and back"])?;
+    apart.shows(&["over the hills", "and back"])?;
+    for relay in [&apart.stage.relay, &apart.other] {
+        let (taken, decided) = (count(relay, "forwards_taken")?, count(relay, "parcels_decided")?);
+        ensure!(taken > 2 && decided > 2, "{taken} forwards, {decided} parcels");
+        ensure!(count(relay, "publishes")? == 0, "somebody published straight");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_waits_at_a_home_relay_gets_there_whatever_is_killed_meanwhile() -> Tested {
+    let mut apart = Apart::new()?;
+    apart.talk(["before", "and back"])?;
+    apart.other.kill()?;
+    let waits = apart.alice.send("Bob", "wait for me")?;
+    apart.alice.until_state("Bob", &waits.id, "waiting")?;
+    // What the home relay signed for is durable, and so is what the node must know for the answer.
+    apart.stage.relay.kill()?;
+    apart.alice.kill()?;
+    apart.bob.kill()?;
+    apart.stage.relay.start()?;
+    apart.alice.start()?;
+    apart.other.start()?;
+    apart.alice.until_state("Bob", &waits.id, "sent")?;
+    apart.bob.start()?;
+    apart.alice.until_state("Bob", &waits.id, "delivered")?;
+    apart.shows(&["before", "and back", "wait for me"])
+}
+
+#[test]
+fn what_a_home_relay_gives_up_shows_as_failed_and_can_be_tried_again() -> Tested {
+    let mut apart = Apart::new()?;
+    apart.talk(["before", "and back"])?;
+    limit(&mut apart.stage.relay, "forward_age_ms_max = 1000")?;
+    apart.alice.until_connected(true)?;
+    apart.other.kill()?;
+    let lost = apart.alice.send("Bob", "is anybody there?")?;
+    let failed = |history: &[MessageView]| {
+        history
+            .iter()
+            .any(|m| m.id == lost.id && m.failed.as_ref().is_some_and(|why| why.contains("unreachable")))
+    };
+    apart.alice.until_history("Bob", "it has failed", failed)?;
+    apart.other.start()?;
+    let _: CountView = apart.alice.json(&["retry", "Bob"])?;
+    apart.alice.until_state("Bob", &lost.id, "delivered")?;
+    apart.shows(&["before", "and back", "is anybody there?"])
+}
+
+#[test]
+fn where_the_home_relay_forwards_nothing_the_straight_way_serves() -> Tested {
+    let mut apart = Apart::new()?;
+    apart.stage.relay.stop()?;
+    let text = fs::read_to_string(apart.stage.relay.config())?;
+    let text = text.replace("[federation]\n", "[federation]\npolicy = \"allow\"\n");
+    fs::write(apart.stage.relay.config(), text)?;
+    apart.stage.relay.start()?;
+    apart.alice.until_connected(true)?;
+    let sent = apart.alice.send("Bob", "straight on")?;
+    apart.alice.until_state("Bob", &sent.id, "delivered")?;
+    ensure!(count(&apart.other, "publishes")? > 0, "it did not go the straight way");
+    Ok(())
+}
