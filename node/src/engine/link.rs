@@ -87,6 +87,8 @@ pub(super) enum Beat {
 pub(super) struct Link {
     address: RelayAddress,
     pub(super) home: bool,
+    /// It was called under another key before it became a home relay.
+    is_hidden: bool,
     state: State,
     backoff: ExponentialBackoff,
     jitter: u64,
@@ -124,6 +126,7 @@ impl Link {
         Self {
             address,
             home,
+            is_hidden: false,
             state: State::Down { retry_at: now },
             backoff: backoff(jitter),
             jitter,
@@ -202,6 +205,8 @@ impl Link {
     /// Somebody needs it.
     pub(super) fn want(&mut self, home: bool, now: Timestamp) {
         self.used = now;
+        // Under the key that it was called with it can't register.
+        self.is_hidden |= home && !self.home && !matches!(self.state, State::Down { .. });
         self.home |= home;
     }
 
@@ -217,7 +222,7 @@ impl Link {
     }
 
     pub(super) const fn is_ready(&self) -> bool {
-        matches!(self.state, State::Ready { .. })
+        matches!(self.state, State::Ready { .. }) && !self.is_hidden
     }
 
     /// The transport is there: greet.
@@ -288,6 +293,7 @@ impl Link {
     /// The transport is gone. Gives whether it had been ready, and what was on its way.
     pub(super) fn down(&mut self, reason: &str, now: Timestamp) -> (bool, Vec<InFlight>) {
         let was_ready = self.is_ready();
+        self.is_hidden = false;
         if was_ready {
             self.changed = now;
             self.lost = Some(now);
@@ -323,11 +329,14 @@ impl Link {
         now: Timestamp,
         out: &mut Outputs,
     ) -> Beat {
+        if self.is_hidden {
+            return Beat::Dead("it is called under this device's own key from now on");
+        }
         match self.state {
             State::Down { .. } | State::Ready { .. } if self.is_idle(is_crowded, now) => return Beat::Idle,
             State::Down { retry_at } if retry_at <= now => {
                 self.state = State::Connecting { give_up_at: now.after(CONNECT_WAIT_MAX) };
-                out.net.push(NetOutput::Connect(self.address.clone()));
+                out.net.push(NetOutput::Connect { address: self.address.clone(), hidden: !self.home });
             }
             State::Connecting { give_up_at } if give_up_at <= now => {
                 return Beat::Dead("the relay could not be reached in time");

@@ -43,7 +43,7 @@ fn called(links: &mut Links, now: Timestamp) -> Vec<RelayId> {
     let mut out = Outputs::default();
     links.tick(now, &mut out);
     let calls = out.net.into_iter().filter_map(|output| match output {
-        NetOutput::Connect(address) => Some(address.relay),
+        NetOutput::Connect { address, .. } => Some(address.relay),
         _ => None,
     });
     calls.collect()

@@ -41,7 +41,12 @@ pub enum Input {
 #[derive(Debug, Clone, PartialEq)]
 pub enum NetOutput {
     /// Connect to a relay; answered by [`Input::LinkUp`] or [`Input::LinkDown`].
-    Connect(RelayAddress),
+    Connect {
+        /// To which, and where it may be.
+        address: RelayAddress,
+        /// Under a key that is drawn for this connection alone: the relay must not learn whose it is.
+        hidden: bool,
+    },
     /// Close the connection to a relay; not answered.
     Disconnect(RelayId),
     /// Send a frame.

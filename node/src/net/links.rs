@@ -2,9 +2,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use rand_chacha::ChaCha20Rng;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use undertone_protocol::ids::RelayId;
+use undertone_protocol::ids::{RelayId, Secret};
 use undertone_protocol::limits::HOME_RELAYS_MAX;
 use undertone_protocol::wire::Frame;
 use undertone_transport::{
@@ -44,6 +45,8 @@ pub enum NetCommand {
         relay: RelayId,
         /// Where it may be.
         addresses: Vec<Address>,
+        /// Under a key that is drawn for this link alone.
+        hidden: bool,
     },
     /// Send a frame. If the link can't take it, the link goes down; without a link it is lost, and a `Down` was sent.
     Send {
@@ -116,11 +119,15 @@ pub struct Network {
 }
 
 impl Network {
-    /// Starts without any link, as the device with this key; needs a Tokio runtime.
-    pub fn start(identity: Identity, limits: NetLimits) -> (Self, mpsc::Receiver<NetEvent>) {
+    /// Starts without any link, as the device with this key; keys for hidden links are drawn from `rng`. Needs a Tokio runtime.
+    pub fn start(
+        identity: Identity,
+        limits: NetLimits,
+        rng: ChaCha20Rng,
+    ) -> (Self, mpsc::Receiver<NetEvent>) {
         let (commands, receiver) = mpsc::channel(limits.commands_max.max(1));
         let (events, taken) = mpsc::channel(limits.events_max.max(1));
-        let links = Links { identity, limits, events, live: BTreeMap::new(), tasks: JoinSet::new() };
+        let links = Links { identity, limits, rng, events, live: BTreeMap::new(), tasks: JoinSet::new() };
         let task = tokio::spawn(links.run(receiver));
         (Self { commands, task }, taken)
     }
@@ -142,6 +149,7 @@ impl Network {
 struct Links {
     identity: Identity,
     limits: NetLimits,
+    rng: ChaCha20Rng,
     events: mpsc::Sender<NetEvent>,
     live: BTreeMap<RelayId, Arc<Link>>,
     tasks: JoinSet<()>,
@@ -190,13 +198,13 @@ impl Links {
 
     async fn command(&mut self, command: NetCommand) {
         match command {
-            NetCommand::Connect { relay, addresses } => self.connect(relay, addresses).await,
+            NetCommand::Connect { relay, addresses, hidden } => self.connect(relay, addresses, hidden).await,
             NetCommand::Send { relay, frame } => self.send(&relay, frame),
             NetCommand::Disconnect { relay } => self.disconnect(&relay),
         }
     }
 
-    async fn connect(&mut self, relay: RelayId, addresses: Vec<Address>) {
+    async fn connect(&mut self, relay: RelayId, addresses: Vec<Address>, hidden: bool) {
         self.live.retain(|_, link| !link.is_over());
         if self.live.contains_key(&relay) {
             return;
@@ -209,8 +217,11 @@ impl Links {
         }
         let link = Arc::<Link>::default();
         self.live.insert(relay, Arc::clone(&link));
-        let (identity, events, options) =
-            (self.identity.clone(), self.events.clone(), self.limits.dial.clone());
+        let identity = match hidden {
+            true => Identity::from_secret(&Secret::random(&mut self.rng)),
+            false => self.identity.clone(),
+        };
+        let (events, options) = (self.events.clone(), self.limits.dial.clone());
         self.tasks.spawn(async move {
             let reason = match bring_up(&identity, relay, &addresses, options, &link).await {
                 Ok(receiver) => forward(relay, receiver, &events, &link).await,

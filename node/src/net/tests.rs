@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
 use tokio::sync::mpsc::Receiver;
 use undertone_protocol::ids::{RelayId, Secret};
 use undertone_protocol::wire::{Deliver, Frame, Ping, frame::Body};
@@ -39,7 +41,7 @@ impl Relay {
     }
 
     fn connect(&self) -> NetCommand {
-        NetCommand::Connect { relay: self.id, addresses: self.listener.addresses().to_vec() }
+        NetCommand::Connect { relay: self.id, addresses: self.listener.addresses().to_vec(), hidden: false }
     }
 
     async fn connected(&mut self) -> FrameSender {
@@ -68,7 +70,11 @@ async fn next(events: &mut Receiver<NetEvent>) -> NetEvent {
 }
 
 fn start() -> (Network, Receiver<NetEvent>) {
-    Network::start(identity(1), NetLimits { links_max: 2, ..NetLimits::default() })
+    Network::start(
+        identity(1),
+        NetLimits { links_max: 2, ..NetLimits::default() },
+        ChaCha20Rng::seed_from_u64(1),
+    )
 }
 
 #[tokio::test]
@@ -97,12 +103,34 @@ async fn frames_go_both_ways_and_a_lost_link_can_be_dialled_anew_at_once() {
 }
 
 #[tokio::test]
+async fn a_hidden_link_comes_from_nobody_known_and_each_from_another_one() {
+    let mut relay = Relay::start(2).await;
+    let (network, mut events) = start();
+    let mut callers = Vec::new();
+    for hidden in [false, true, true] {
+        let addresses = relay.listener.addresses().to_vec();
+        network.command(NetCommand::Connect { relay: relay.id, addresses, hidden }).await.unwrap();
+        assert_eq!(next(&mut events).await, NetEvent::Up { relay: relay.id });
+        let caller = loop {
+            if let ServerEvent::Connected { device, .. } = relay.next().await {
+                break device;
+            }
+        };
+        callers.push(caller);
+        network.command(NetCommand::Disconnect { relay: relay.id }).await.unwrap();
+        assert!(matches!(next(&mut events).await, NetEvent::Down { .. }));
+    }
+    assert_eq!(callers[0], identity(1).device_id());
+    assert!(callers[1] != callers[0] && callers[2] != callers[0] && callers[1] != callers[2]);
+}
+
+#[tokio::test]
 async fn a_failed_dial_says_why() {
     let relay = Relay::start(2).await;
     let (network, mut events) = start();
     let other = identity(3).relay_id();
     let addresses = relay.listener.addresses().to_vec();
-    network.command(NetCommand::Connect { relay: other, addresses }).await.unwrap();
+    network.command(NetCommand::Connect { relay: other, addresses, hidden: false }).await.unwrap();
     let NetEvent::Down { reason: Down::Dial(DialError::WrongRelayKey { got, .. }), .. } =
         next(&mut events).await
     else {
@@ -149,7 +177,10 @@ async fn disconnecting_sends_what_was_queued_and_stops_a_dial() {
     let address: Address =
         format!("/ip4/127.0.0.1/tcp/{}", silent.local_addr().unwrap().port()).parse().unwrap();
     let other = identity(3).relay_id();
-    network.command(NetCommand::Connect { relay: other, addresses: vec![address] }).await.unwrap();
+    network
+        .command(NetCommand::Connect { relay: other, addresses: vec![address], hidden: false })
+        .await
+        .unwrap();
     network.command(NetCommand::Disconnect { relay: other }).await.unwrap();
     assert_eq!(next(&mut events).await, NetEvent::Down { relay: other, reason });
 }

@@ -1,6 +1,8 @@
 use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
 use tokio::sync::mpsc;
 use undertone_protocol::crypto::Vodozemac;
+use undertone_protocol::ids::Secret;
 use undertone_protocol::time::Timestamp;
 use undertone_transport::{DialOptions, Identity, Roots};
 
@@ -21,10 +23,11 @@ impl Session {
     /// Loads the engine from what is durable; no connection is there yet. Needs a Tokio runtime.
     pub(super) fn load(
         store: &mut impl NodeStore,
-        rng: ChaCha20Rng,
+        mut rng: ChaCha20Rng,
         now: Timestamp,
         roots: Roots,
     ) -> Result<Self, NodeError> {
+        let keys = ChaCha20Rng::from_seed(*Secret::random(&mut rng).expose());
         let loaded = store.transaction(|tx| match Engine::load(tx, Box::new(Vodozemac), rng, now) {
             Ok(engine) => Ok(Some(engine)),
             Err(LoadError::NoAccount) => Ok(None),
@@ -35,7 +38,7 @@ impl Session {
         // Twice the engine's links: one that ends goes on for a moment beside the one in its place.
         let dial = DialOptions { roots, ..DialOptions::default() };
         let limits = NetLimits { links_max: 2 * MAX_LINKS, dial, ..NetLimits::default() };
-        let (network, links) = Network::start(identity, limits);
+        let (network, links) = Network::start(identity, limits, keys);
         Ok(Self { engine, network, links })
     }
 
@@ -100,8 +103,9 @@ fn input(event: NetEvent) -> Input {
 fn command(output: NetOutput) -> NetCommand {
     match output {
         // An address of a kind that this build can't dial is left out; where none is left, dialling says so.
-        NetOutput::Connect(address) => NetCommand::Connect {
+        NetOutput::Connect { address, hidden } => NetCommand::Connect {
             relay: address.relay,
+            hidden,
             addresses: address.addresses.iter().filter_map(|text| text.parse().ok()).collect(),
         },
         NetOutput::Send { relay, frame } => NetCommand::Send { relay, frame },

@@ -1,7 +1,7 @@
 //! How the world does what the machines want, and lets them die where the seed says so.
 
 use undertone::engine::{DownReason, Input, NetOutput, Notice, Outputs};
-use undertone_protocol::ids::RelayId;
+use undertone_protocol::ids::{DeviceId, RelayId};
 use undertone_protocol::wire::Frame;
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
 use undertone_relay::store::Store;
@@ -44,10 +44,10 @@ impl World {
     fn send_node(&mut self, index: usize, out: Outputs) -> Result<(), Failed> {
         for output in out.net {
             match output {
-                NetOutput::Connect(address) => {
+                NetOutput::Connect { address, hidden } => {
                     if let Some(relay) = self.relays.index(&address.relay) {
                         let at = self.now.after(delay(&mut self.rng));
-                        self.schedule.at(at, Happening::Dialled { node: index, relay });
+                        self.schedule.at(at, Happening::Dialled { node: index, relay, hidden });
                     }
                 }
                 NetOutput::Disconnect(relay) => {
@@ -124,7 +124,7 @@ impl World {
         self.step_node(index, vec![Input::Tick])
     }
 
-    pub(super) fn dialled(&mut self, index: usize, relay: usize) -> Result<(), Failed> {
+    pub(super) fn dialled(&mut self, index: usize, relay: usize, hidden: bool) -> Result<(), Failed> {
         let alive = self.nodes.get(index).filter(|node| node.engine.is_some());
         let (Some(device), Some(id)) = (alive.map(|node| node.device), self.relays.id(relay)) else {
             return Ok(());
@@ -137,6 +137,8 @@ impl World {
             self.network.cut(old, self.now, &mut self.rng, &mut self.schedule);
         }
         let conn = self.network.connect(index, relay, self.now);
+        // A key that is drawn for this connection alone.
+        let device = if hidden { DeviceId::random(&mut self.relays.rng) } else { device };
         self.step_relay(relay, vec![RelayInput::Connected { conn, device }])?;
         if self.network.node_of(conn).is_some() {
             self.step_node(index, vec![Input::LinkUp { relay: id }])?;

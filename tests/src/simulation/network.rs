@@ -14,7 +14,7 @@ use super::faults::{Faults, happens};
 #[derive(Debug)]
 pub(super) enum Happening {
     /// A dialled connection is there, or is refused when the relay is down.
-    Dialled { node: usize, relay: usize },
+    Dialled { node: usize, relay: usize, hidden: bool },
     /// A frame reaches its relay.
     ToRelay { conn: ConnId, frame: Frame },
     /// A frame reaches a node.

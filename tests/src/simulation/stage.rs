@@ -301,7 +301,7 @@ impl Stage {
     fn carry_out(&mut self, node: usize, out: Outputs) -> Result<(), Failed> {
         for output in out.net {
             match output {
-                NetOutput::Connect(_) => self.queue.push_back(Happening::Dialled { node }),
+                NetOutput::Connect { .. } => self.queue.push_back(Happening::Dialled { node }),
                 NetOutput::Disconnect(_) => self.hang_up(node)?,
                 NetOutput::Send { frame, .. } => {
                     if let Some(conn) = self.conn_of(node) {

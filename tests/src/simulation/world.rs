@@ -390,7 +390,7 @@ impl World {
         self.now = self.now.max(when);
         self.trace.note(START, self.now, || described(&happening));
         match happening {
-            Happening::Dialled { node, relay } => self.dialled(node, relay),
+            Happening::Dialled { node, relay, hidden } => self.dialled(node, relay, hidden),
             Happening::ToRelay { conn, frame } => match self.relay_of(conn) {
                 Some(relay) => self.step_relay(relay, vec![RelayInput::Frame { conn, frame }]),
                 None => Ok(()),

@@ -154,7 +154,7 @@ impl Hall {
     fn carry_out(&mut self, party: usize, out: Outputs) -> anyhow::Result<()> {
         for output in out.net {
             match output {
-                NetOutput::Connect(_) => self.dialled(party)?,
+                NetOutput::Connect { .. } => self.dialled(party)?,
                 NetOutput::Disconnect(_) => self.hang_up(party)?,
                 NetOutput::Send { frame, .. } => {
                     let Some(conn) = self.party(party)?.conn else { continue };
