@@ -1,16 +1,13 @@
 //! What a relay's operator can see of a conversation: its disk, its logs at their most talkative, and the memory
 //! of the running relay show no text, no name, no user, and not which conversation it is.
 
-use std::path::Path;
-
 use anyhow::{Context, ensure};
-use data_encoding::{BASE32_NOPAD, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 use undertone::command::{ContactView, CountView, IdView, MessageView};
 use undertone::event::Event;
-use undertone_protocol::ids::{RelayId, UserId};
+use undertone_protocol::ids::UserId;
 use undertone_protocol::keys::{Invitation, direct_conversation};
 use undertone_relay::store::{FjallOptions, FjallStore, Store};
-use undertone_tests::processes::{Person, Relay, Stage, dump, freeze, search, thaw};
+use undertone_tests::processes::{Person, Relay, Stage, Wanted, memory, notations, raw, search};
 use undertone_tests::report;
 use undertone_transport::RelayAddress;
 
@@ -24,34 +21,9 @@ const TEXTS: [&str; 4] =
 const PAYLOADS: u8 = 11;
 
 type Tested = anyhow::Result<()>;
-/// What is searched for: its name, and its bytes.
-type Wanted = Vec<(String, Vec<u8>)>;
 
 fn texts(texts: &[&str]) -> Wanted {
     texts.iter().map(|text| ((*text).to_owned(), text.as_bytes().to_vec())).collect()
-}
-
-/// 32 bytes as they are, and in every notation that is in use around here.
-fn notations(what: &str, bytes: [u8; 32]) -> anyhow::Result<Wanted> {
-    let address = RelayAddress { relay: RelayId::new(bytes), address: "/ip4/127.0.0.1/tcp/1".parse()? };
-    let peer = address.to_string();
-    let peer = peer.rsplit('/').next().filter(|peer| peer.starts_with("12D3"));
-    let written = [
-        ("in hexadecimal", HEXLOWER.encode(&bytes)),
-        ("in capital hexadecimal", HEXUPPER.encode(&bytes)),
-        ("in base 32", BASE32_NOPAD.encode(&bytes)),
-        ("in base 64", BASE64_NOPAD.encode(&bytes)),
-        ("in base 64 for links", BASE64URL_NOPAD.encode(&bytes)),
-    ];
-    let written = written.into_iter().map(|(how, text)| (format!("{what} {how}"), text.into_bytes()));
-    let peer = peer.map(|peer| (format!("{what} as a peer"), peer.as_bytes().to_vec()));
-    Ok([(what.to_owned(), bytes.to_vec())].into_iter().chain(written).chain(peer).collect())
-}
-
-/// An id's 32 bytes.
-fn raw(hexadecimal: &str) -> anyhow::Result<[u8; 32]> {
-    let bytes = HEXLOWER.decode(hexadecimal.as_bytes())?;
-    bytes.try_into().ok().context("an id that has not 32 bytes")
 }
 
 /// Who talks, and what the conversation is.
@@ -177,27 +149,6 @@ fn payloads(relay: &Relay) -> anyhow::Result<Wanted> {
     let held = store.range(&[PAYLOADS], &[PAYLOADS + 1], 16)?;
     ensure!(!held.is_empty(), "the relay holds nothing");
     Ok(held.into_iter().map(|(_, payload)| ("a payload that waits".to_owned(), payload.to_vec())).collect())
-}
-
-/// Everything in the memory of the relay, in a file. `None` where the system does not show it to us.
-fn memory(relay: &Relay, to: &Path) -> anyhow::Result<Option<u64>> {
-    let process = relay.process_id()?;
-    freeze(process)?;
-    let dumped = dump(process, to);
-    thaw(process)?;
-    match dumped {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if denied(&error) => {
-            report::line(format_args!("the memory of the relay was not searched: {error:#}"))?;
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn denied(error: &anyhow::Error) -> bool {
-    let io = error.downcast_ref::<std::io::Error>();
-    io.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 /// Two are connected or were lately, and a message waits.

@@ -58,7 +58,7 @@ fn many_worlds_with_several_relays() {
     }
     assert_eq!(total.worlds, SEEDS_WITH_RELAYS);
     assert!(total.relays_lost > 200 && total.partitions > 600 && total.outages > 300, "{total:?}");
-    assert!(total.moves > 200, "{total:?}");
+    assert!(total.moves > 200 && total.forwarded > 2_000, "{total:?}");
 }
 
 /// The worlds that something was found in once, each with what it was.

@@ -60,7 +60,7 @@ pub(super) fn progress(state: &str, failed: Option<&str>, note: Option<&str>) ->
 /// How far a message has come.
 pub(super) fn tick(state: &str) -> String {
     match state {
-        "waiting" => "· waiting at the relay".to_owned(),
+        "waiting" => "· waiting at your relay".to_owned(),
         "sent" => "✓ sent".to_owned(),
         "delivered" => "✓✓ delivered".to_owned(),
         "read" => paint(BLUE, "✓✓ read"),

@@ -74,7 +74,7 @@ fn fetch_of(
         }
         is_missing = true;
         let same = |asked: &Asked| matches!(asked, Asked::FetchBundle(want) if want.access.device == *device);
-        let asking = links.iter().any(|(_, link)| link.is_asking(same));
+        let asking = links.iter().any(|(_, link)| link.questions.any(same));
         if asking || !fetches.may_try(device, ctx.now) {
             continue;
         }

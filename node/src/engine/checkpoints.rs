@@ -45,7 +45,7 @@ pub(super) fn put_due(ctx: &mut Context<'_>, links: &mut Links, out: &mut Output
 
 /// Whether the relay is to have another checkpoint now; else it is noted when.
 fn begins(link: &mut Link, next: u64, now: Timestamp) -> bool {
-    let is_asking = link.is_asking(|asked| matches!(asked, Asked::PutCheckpoint(_)));
+    let is_asking = link.questions.any(|asked| matches!(asked, Asked::PutCheckpoint(_)));
     let is_behind = link.is_attached() && link.checkpoint.next < next && !is_asking;
     let is_early = now < link.checkpoint.not_before;
     link.checkpoint.due = (is_behind && is_early).then_some(link.checkpoint.not_before);

@@ -187,8 +187,8 @@ impl Fetches {
 
 /// How many bundles more a relay may be asked for.
 fn room(link: &Link) -> usize {
-    let asked = link.count_asked(|asked| matches!(asked, Asked::FetchBundle(_)));
-    ASKED_MAX.saturating_sub(asked).min(link.requests_left())
+    let asked = link.questions.count(|asked| matches!(asked, Asked::FetchBundle(_)));
+    ASKED_MAX.saturating_sub(asked).min(link.questions.left())
 }
 
 #[cfg(test)]

@@ -125,7 +125,8 @@ pub(super) fn upkeep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs
             register(ctx, links, &home, Asked::Register, out);
             continue;
         }
-        if home.generation.is_none() || link.is_asking(|asked| matches!(asked, Asked::Register | Asked::Shut))
+        if home.generation.is_none()
+            || link.questions.any(|asked| matches!(asked, Asked::Register | Asked::Shut))
         {
             continue;
         }
@@ -224,7 +225,7 @@ fn put_introductions(
 ) -> Result<(), StoreError> {
     let relay = home.address.relay;
     let is_one = |asked: &Asked| matches!(asked, Asked::PutIntroduction(_));
-    let asked = links.get(&relay).map_or(0, |link| link.count_asked(is_one));
+    let asked = links.get(&relay).map_or(0, |link| link.questions.count(is_one));
     let mut room = INTRODUCTIONS_ASKED_MAX.saturating_sub(asked);
     for invitation in ctx.tx.invitations()? {
         if room == 0 {

@@ -1,20 +1,19 @@
 //! One connection to a relay: how far it has come, what was asked on it, heartbeats and backoff.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use undertone_protocol::ids::RelayId;
 use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::limits::{
-    ANSWER_WAIT_MAX, DRAINED_AFTER, FALL_OVER_WAIT, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX,
-    SILENCE_MAX,
+    DRAINED_AFTER, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX, SILENCE_MAX,
 };
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::asked::{Asked, InFlight};
 use super::intake::Intakes;
+use super::questions::Questions;
 use super::types::{NetOutput, Outputs};
 
 /// The waits between two tries double from the first to the second of these.
@@ -28,14 +27,12 @@ const GOOD_AFTER: Duration = Duration::from_secs(3);
 const IDLE_MAX: Duration = Duration::from_secs(300);
 /// The same where others wait for their turn.
 const IDLE_CROWDED_MAX: Duration = Duration::from_secs(10);
-/// A relay that takes longer to answer publishes is slow; that it did is forgotten after a while.
+/// A relay that takes longer to answer publishes is slow.
 const SLOW_FROM: Duration = Duration::from_secs(2);
-const LATENCY_LIFE: Duration = Duration::from_secs(600);
 /// Latencies that differ by less count as one.
 const LATENCY_STEP_MS: u128 = 100;
 /// For so long after a loss others are preferred.
 const SHAKY_FOR: Duration = Duration::from_secs(60);
-const REQUESTS_PENDING_MAX: usize = 256;
 /// A relay that refused something is left alone for so long, unless it says itself how long.
 const PAUSE: Duration = Duration::from_secs(60);
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -102,8 +99,8 @@ pub(super) struct Link {
     pub(super) checkpoint: Known,
     /// When one-time prekeys were last made for it.
     batch_made: Option<Timestamp>,
-    asked: BTreeMap<u64, (Asked, Timestamp)>,
-    next_request: u64,
+    /// What was asked on it.
+    pub(super) questions: Questions,
     heard: Timestamp,
     said: Timestamp,
     used: Timestamp,
@@ -113,8 +110,6 @@ pub(super) struct Link {
     changed: Timestamp,
     /// When it was last lost.
     lost: Option<Timestamp>,
-    /// How long publishes took to be answered, the later the more, and when the last was.
-    latency: Option<(Duration, Timestamp)>,
     /// What comes in, on a home link.
     pub(super) intakes: Intakes,
     /// When something was last delivered, or could have been from.
@@ -135,15 +130,13 @@ impl Link {
             attached: false,
             checkpoint: Known::default(),
             batch_made: None,
-            asked: BTreeMap::new(),
-            next_request: 1,
+            questions: Questions::default(),
             heard: now,
             said: now,
             used: now,
             since: now,
             changed: now,
             lost: None,
-            latency: None,
             intakes: Intakes::default(),
             delivered: now,
         }
@@ -157,10 +150,8 @@ impl Link {
             State::Greeting => None,
             State::Ready { since } => Some(since),
         };
-        let asked = self.asked.values_mut().map(|(_, at)| at);
         let optional =
             [&mut self.paused_until, &mut self.batch_made, &mut self.checkpoint.due, &mut self.lost];
-        let measured = self.latency.as_mut().map(|(_, at)| at);
         let always = [
             &mut self.heard,
             &mut self.said,
@@ -170,15 +161,10 @@ impl Link {
             &mut self.delivered,
             &mut self.checkpoint.not_before,
         ];
-        let all = state
-            .into_iter()
-            .chain(asked)
-            .chain(optional.into_iter().flatten())
-            .chain(measured)
-            .chain(always);
-        for at in all {
+        for at in state.into_iter().chain(optional.into_iter().flatten()).chain(always) {
             *at = at.before(by);
         }
+        self.questions.set_back(by);
     }
 
     pub(super) const fn address(&self) -> &RelayAddress {
@@ -262,7 +248,7 @@ impl Link {
     }
 
     fn is_asking_for_mailbox(&self) -> bool {
-        self.is_asking(|asked| matches!(asked, Asked::Register | Asked::Attach))
+        self.questions.any(|asked| matches!(asked, Asked::Register | Asked::Attach))
     }
 
     /// Whether one-time prekeys may be made for the relay; then they are counted as made.
@@ -306,12 +292,7 @@ impl Link {
         self.problem = Some(reason.to_owned());
         self.attached = false;
         self.checkpoint = Known::default();
-        let asked = std::mem::take(&mut self.asked).into_values();
-        let publishes = asked.filter_map(|(asked, _)| match asked {
-            Asked::Publish(publish) => Some(publish),
-            _ => None,
-        });
-        (was_ready, publishes.collect())
+        (was_ready, self.questions.end())
     }
 
     /// The next try comes after the longest wait.
@@ -365,9 +346,7 @@ impl Link {
         if !self.can_ask(&asked) {
             return false;
         }
-        let request = self.next_request;
-        self.next_request += 1;
-        self.asked.insert(request, (asked, now));
+        let request = self.questions.ask(asked, now);
         self.used = now;
         self.said = now;
         out.net.push(NetOutput::Send { relay, frame: wire::Frame { request, body: Some(body) } });
@@ -376,7 +355,7 @@ impl Link {
 
     /// Whether something can be asked.
     pub(super) fn can_ask(&self, asked: &Asked) -> bool {
-        self.is_ready() && self.requests_left() > 0 && (!asked.is_upload() || self.takes_publishes())
+        self.is_ready() && self.questions.left() > 0 && (!asked.is_upload() || self.takes_publishes())
     }
 
     /// Whether it is ready, and one more publish may be on its way. First of all a home relay says what it knows of this
@@ -384,34 +363,7 @@ impl Link {
     pub(super) fn takes_publishes(&self) -> bool {
         self.is_ready()
             && !self.is_asking_for_mailbox()
-            && self.count_asked(Asked::is_upload) < PUBLISHES_IN_FLIGHT_MAX
-    }
-
-    /// Whether such a question is on its way already.
-    pub(super) fn is_asking(&self, same: impl Fn(&Asked) -> bool) -> bool {
-        self.asked.values().any(|(asked, _)| same(asked))
-    }
-
-    /// How many such questions are on their way.
-    pub(super) fn count_asked(&self, same: impl Fn(&Asked) -> bool) -> usize {
-        self.asked.values().filter(|(asked, _)| same(asked)).count()
-    }
-
-    /// How many questions more it takes.
-    pub(super) fn requests_left(&self) -> usize {
-        REQUESTS_PENDING_MAX.saturating_sub(self.asked.len())
-    }
-
-    /// What an answer answers; `None` when nothing of that number was asked.
-    pub(super) fn answered(&mut self, request: u64, now: Timestamp) -> Option<Asked> {
-        let (asked, at) = self.asked.remove(&request)?;
-        if asked.is_upload() {
-            let took = now.since(at);
-            let before = self.latency.filter(|(_, measured)| now < measured.after(LATENCY_LIFE));
-            let smoothed = before.map_or(took, |(before, _)| (before * 3 + took) / 4);
-            self.latency = Some((smoothed, now));
-        }
-        Some(asked)
+            && self.questions.count(Asked::is_upload) < PUBLISHES_IN_FLIGHT_MAX
     }
 
     /// How well it serves, and in how many steps of a tenth of a second it answers; `None`: it is not there.
@@ -419,9 +371,8 @@ impl Link {
         if !self.is_ready() {
             return None;
         }
-        let latency = self.latency.filter(|(_, measured)| now < measured.after(LATENCY_LIFE));
-        let latency = latency.map_or(Duration::ZERO, |(latency, _)| latency);
-        let health = if self.is_stuck(now) {
+        let latency = self.questions.latency(now).unwrap_or_default();
+        let health = if self.questions.are_stuck(now) {
             Health::Stuck
         } else if self.lost.is_some_and(|lost| now < lost.after(SHAKY_FOR)) {
             Health::Shaky
@@ -431,23 +382,6 @@ impl Link {
             Health::Good
         };
         Some((health, latency.as_millis() / LATENCY_STEP_MS))
-    }
-
-    /// Whether a publish was not answered for long.
-    pub(super) fn is_stuck(&self, now: Timestamp) -> bool {
-        self.stuck().any(|(_, at)| at <= now)
-    }
-
-    /// When the next publish that may go another way is unanswered for long.
-    pub(super) fn next_stuck(&self, now: Timestamp) -> Option<Timestamp> {
-        let may_go = |asked: &Asked| matches!(asked, Asked::Publish(publish) if publish.has_others);
-        self.stuck().filter(|(asked, at)| may_go(asked) && *at > now).map(|(_, at)| at).min()
-    }
-
-    /// The publishes and forwards that are not answered, and when that was for long.
-    fn stuck(&self) -> impl Iterator<Item = (&Asked, Timestamp)> {
-        let uploads = self.asked.values().filter(|(asked, _)| asked.is_upload());
-        uploads.map(|(asked, at)| (asked, at.after(FALL_OVER_WAIT)))
     }
 
     pub(super) const fn heard(&mut self, now: Timestamp) {
@@ -466,7 +400,7 @@ impl Link {
 
     fn idle_at(&self, is_crowded: bool) -> Option<Timestamp> {
         let idle = if is_crowded { IDLE_CROWDED_MAX } else { IDLE_MAX };
-        (!self.home && self.asked.is_empty()).then(|| self.used.after(idle))
+        (!self.home && self.questions.are_answered()).then(|| self.used.after(idle))
     }
 
     fn is_idle(&self, is_crowded: bool, now: Timestamp) -> bool {
@@ -477,8 +411,8 @@ impl Link {
         if now >= self.heard.after(SILENCE_MAX) {
             return Some("the relay fell silent");
         }
-        let unanswered = self.asked.values().any(|(_, at)| now >= at.after(ANSWER_WAIT_MAX));
-        unanswered.then_some("the relay did not answer in time")
+        let overdue = self.questions.overdue_at().is_some_and(|at| at <= now);
+        overdue.then_some("the relay did not answer in time")
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
@@ -486,9 +420,8 @@ impl Link {
             State::Down { retry_at } => Some(retry_at),
             State::Connecting { give_up_at } => Some(give_up_at),
             State::Greeting | State::Ready { .. } => {
-                let answer = self.asked.values().map(|(_, at)| at.after(ANSWER_WAIT_MAX));
                 let beats = [self.said.after(HEARTBEAT), self.heard.after(SILENCE_MAX)];
-                let lasting = answer.chain(self.idle_at(false)).chain(beats);
+                let lasting = self.questions.overdue_at().into_iter().chain(self.idle_at(false)).chain(beats);
                 lasting.min()
             }
         }

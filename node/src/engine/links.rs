@@ -154,7 +154,7 @@ impl Links {
 
     /// Whether such a question is on its way to a relay.
     pub(super) fn is_asking(&self, relay: &RelayId, same: impl Fn(&Asked) -> bool) -> bool {
-        self.links.get(relay).is_some_and(|link| link.is_asking(same))
+        self.links.get(relay).is_some_and(|link| link.questions.any(same))
     }
 
     /// The relays that were asked to take an item for a device and have not answered.
@@ -166,12 +166,12 @@ impl Links {
 
     /// Whether a relay has not answered a publish for long.
     pub(super) fn is_stuck(&self, relay: &RelayId, now: Timestamp) -> bool {
-        self.links.get(relay).is_some_and(|link| link.is_stuck(now))
+        self.links.get(relay).is_some_and(|link| link.questions.are_stuck(now))
     }
 
     /// When the next publish that is not answered is not waited for alone any more.
     pub(super) fn next_stuck(&self, now: Timestamp) -> Option<Timestamp> {
-        self.links.values().filter_map(|link| link.next_stuck(now)).min()
+        self.links.values().filter_map(|link| link.questions.next_stuck(now)).min()
     }
 
     /// The transport is there: greet. It may stand in the place of one that nobody said is gone: what was asked there is
@@ -248,7 +248,7 @@ impl Links {
 
     /// What an answer answers; `None` when nothing of that number was asked.
     pub(super) fn answered(&mut self, relay: &RelayId, request: u64, now: Timestamp) -> Option<Asked> {
-        let asked = self.links.get_mut(relay)?.answered(request, now)?;
+        let asked = self.links.get_mut(relay)?.questions.answered(request, now)?;
         if let Asked::Publish(publish) = &asked {
             land(&mut self.in_flight, relay, publish);
         }

@@ -27,6 +27,7 @@ mod context;
 mod intake;
 
 mod asked;
+mod questions;
 mod link;
 
 mod links;

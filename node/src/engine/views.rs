@@ -74,7 +74,7 @@ fn first_text(ctx: &Context<'_>, contact: &Contact) -> Result<Option<String>, St
 pub(super) fn failure(failure: Failure) -> String {
     match failure {
         Failure::Unreachable => {
-            "unreachable: your relay could not reach the contact's relay in two days; try again with `undertone retry`"
+            "unreachable: your relay could not reach the contact's relay in time; try again with `undertone retry`"
                 .to_owned()
         }
         Failure::Expired => "expired: no device of the contact fetched it in time".to_owned(),

@@ -97,7 +97,8 @@ fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &T
     let homes = links.iter().filter(|(via, link)| link.home && serves(via));
     let (ready, others): (Vec<_>, Vec<_>) = homes.partition(|(_, link)| link.is_attached());
     let best = ready.iter().filter_map(|(via, link)| Some((link.health(now)?, **via))).min();
-    let Some(((health, latency), via)) = best else {
+    // One that does not answer holds nothing up.
+    let Some(((health, latency), via)) = best.filter(|((health, _), _)| *health < Health::Stuck) else {
         // One that was just called may be there soon.
         let soon = others.iter().filter(|(_, link)| link.problem.is_none());
         let soon =

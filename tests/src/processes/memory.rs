@@ -5,6 +5,10 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use super::freeze::{freeze, thaw};
+use super::relay::Relay;
+use crate::report;
+
 const CHUNK_BYTES: u64 = 64 * 1024;
 
 /// Part of the address space of a process.
@@ -14,9 +18,31 @@ struct Region {
     to: u64,
 }
 
+/// Everything in the memory of a running relay, in a file; gives the number of bytes. `None` where the system does not show it
+/// to us.
+pub fn memory(relay: &Relay, to: &Path) -> anyhow::Result<Option<u64>> {
+    let process = relay.process_id()?;
+    freeze(process)?;
+    let dumped = dump(process, to);
+    thaw(process)?;
+    match dumped {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if denied(&error) => {
+            report::line(format_args!("the memory of the relay was not searched: {error:#}"))?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn denied(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+}
+
 /// Writes all memory of a process that it can read itself into a file, pages of zeros left out; gives the number
 /// of bytes. Freeze the process before. Linux only, for root or the parent of the process.
-pub fn dump(process: u32, to: &Path) -> anyhow::Result<u64> {
+fn dump(process: u32, to: &Path) -> anyhow::Result<u64> {
     let maps = fs::read_to_string(format!("/proc/{process}/maps"))?;
     let memory = File::open(format!("/proc/{process}/mem")).context("the memory of another process")?;
     let mut out = File::create(to)?;

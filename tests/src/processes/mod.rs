@@ -4,9 +4,10 @@
 //! [`WAIT_MAX`]. Processes are killed, each by its own id, when what holds them is dropped.
 
 mod freeze;
-mod memory;
 mod program;
 mod relay;
+
+mod memory;
 mod search;
 mod stage;
 mod wait;
@@ -15,13 +16,16 @@ mod account;
 mod person;
 mod watch;
 
+mod apart;
+
 pub use account::Account;
+pub use apart::Apart;
 pub use freeze::{freeze, thaw};
-pub use memory::dump;
+pub use memory::memory;
 pub use person::Person;
 pub use program::{Finished, Program, Running};
 pub use relay::Relay;
-pub use search::{Searched, search};
+pub use search::{Searched, Wanted, notations, raw, search};
 pub use stage::Stage;
 pub use wait::{WAIT_MAX, until};
 pub use watch::Watch;

@@ -3,6 +3,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
+use data_encoding::{BASE32_NOPAD, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
+use undertone_protocol::ids::RelayId;
+use undertone_transport::RelayAddress;
+
+/// What is searched for: its name, and its bytes.
+pub type Wanted = Vec<(String, Vec<u8>)>;
 
 /// What a search looked through, and what it found.
 #[derive(Debug, Default)]
@@ -35,6 +41,29 @@ pub fn search(path: &Path, wanted: &[(String, Vec<u8>)]) -> anyhow::Result<Searc
         }
     }
     Ok(searched)
+}
+
+/// 32 bytes as they are, and in every notation that is in use around here.
+pub fn notations(what: &str, bytes: [u8; 32]) -> anyhow::Result<Wanted> {
+    let address = RelayAddress { relay: RelayId::new(bytes), address: "/ip4/127.0.0.1/tcp/1".parse()? };
+    let peer = address.to_string();
+    let peer = peer.rsplit('/').next().filter(|peer| peer.starts_with("12D3"));
+    let written = [
+        ("in hexadecimal", HEXLOWER.encode(&bytes)),
+        ("in capital hexadecimal", HEXUPPER.encode(&bytes)),
+        ("in base 32", BASE32_NOPAD.encode(&bytes)),
+        ("in base 64", BASE64_NOPAD.encode(&bytes)),
+        ("in base 64 for links", BASE64URL_NOPAD.encode(&bytes)),
+    ];
+    let written = written.into_iter().map(|(how, text)| (format!("{what} {how}"), text.into_bytes()));
+    let peer = peer.map(|peer| (format!("{what} as a peer"), peer.as_bytes().to_vec()));
+    Ok([(what.to_owned(), bytes.to_vec())].into_iter().chain(written).chain(peer).collect())
+}
+
+/// An id's 32 bytes.
+pub fn raw(hexadecimal: &str) -> anyhow::Result<[u8; 32]> {
+    let bytes = HEXLOWER.decode(hexadecimal.as_bytes())?;
+    bytes.try_into().ok().context("an id that has not 32 bytes")
 }
 
 /// The names of what is there, in one pass: most places are told by their first two bytes.

@@ -2,7 +2,7 @@
 
 use undertone::engine::{DownReason, Input, NetOutput, Notice, Outputs};
 use undertone_protocol::ids::{DeviceId, RelayId};
-use undertone_protocol::wire::Frame;
+use undertone_protocol::wire::{Frame, frame::Body};
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
 use undertone_relay::store::Store;
 
@@ -205,6 +205,7 @@ impl World {
             self.trunks.carry(conn, frame, self.now, rng, &self.faults, schedule);
             return;
         }
+        self.report.forwarded += u64::from(matches!(frame.body, Some(Body::Forwarded(_))));
         let (now, late) = self.lies.instead(conn, frame, &self.faults);
         if let Some(frame) = now {
             self.carry(conn, Direction::ToNode, frame);

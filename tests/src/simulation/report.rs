@@ -55,6 +55,8 @@ pub struct Report {
     pub outages: u64,
     /// How often a device was to get another home relay, or to give one up.
     pub moves: u64,
+    /// Answers of other relays that home relays brought.
+    pub forwarded: u64,
     /// Worlds where what the relay had spoilt took until it expired to be made good.
     pub late: u64,
     /// Worlds with a hostile device.
@@ -101,6 +103,7 @@ impl AddAssign for Report {
         self.partitions += other.partitions;
         self.outages += other.outages;
         self.moves += other.moves;
+        self.forwarded += other.forwarded;
         self.late += other.late;
         self.hostile += other.hostile;
         self.groups += other.groups;

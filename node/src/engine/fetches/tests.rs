@@ -59,7 +59,7 @@ fn fetch(ctx: &mut Context<'_>, links: &mut Links, fetches: &mut Fetches) {
 
 /// How many bundles a relay is being asked for.
 fn asked(links: &Links, n: u8) -> usize {
-    links.get(&relay(n).relay).unwrap().count_asked(|asked| matches!(asked, Asked::FetchBundle(_)))
+    links.get(&relay(n).relay).unwrap().questions.count(|asked| matches!(asked, Asked::FetchBundle(_)))
 }
 
 /// A relay's answer to its first question, by its number.
