@@ -28,7 +28,8 @@ fn all<S: Store + ?Sized>(tx: &Overlay<'_, S>) -> Result<Vec<(Timestamp, Routing
     let keys = found.into_iter().map(|(key, value)| {
         let issued = Timestamp::from_ms(KeyReader::new(WHAT, &key).u64()?);
         let secret = Secret::from_slice(&value).map_err(|_| StoreError::Corrupt { what: WHAT })?;
-        Ok((issued, RoutingSecret::from_secret(secret)))
+        let secret = RoutingSecret::from_secret(secret).map_err(|_| StoreError::Corrupt { what: WHAT })?;
+        Ok((issued, secret))
     });
     keys.collect()
 }
