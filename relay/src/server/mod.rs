@@ -3,6 +3,7 @@
 
 mod clock;
 mod driver;
+mod inlets;
 mod run;
 #[cfg(test)]
 mod tests;
