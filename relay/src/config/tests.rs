@@ -89,6 +89,20 @@ fn tls_needs_a_certificate_and_its_key() {
 }
 
 #[test]
+fn a_list_of_relays_says_what_it_is_for() {
+    let relays = "relays = [\"12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN\"]";
+    for policy in ["", "policy = \"open\""] {
+        let error = refused(&format!("[federation]\n{policy}\n{relays}"));
+        assert!(error.contains("policy = \"allow\"") && error.contains("policy = \"deny\""), "{error}");
+    }
+    for policy in ["allow", "deny"] {
+        let config = parse(&format!("[federation]\npolicy = \"{policy}\"\n{relays}")).unwrap();
+        assert_eq!(config.federation.policy().unwrap().relays.len(), 1);
+    }
+    assert!(refused("[federation]\npolicy = \"allow\"\nrelays = [\"B\"]").contains("`B` is no relay's key"));
+}
+
+#[test]
 fn a_relative_data_directory_starts_at_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("relay.toml");
