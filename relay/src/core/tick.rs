@@ -45,11 +45,14 @@ impl Relay {
         }
         let (bundles_swept, more_bundles) = bundles::sweep(tx, &self.limits, now)?;
         let more_epochs = admission::sweep(tx, budget)?;
-        let more_forwards = self.sweep_federation(now, budget, tx, out)?;
+        let more_forwards = self.sweep_federation((self.sweeps.federation_swept, now), budget, tx, out)?;
+        if !more_forwards {
+            self.sweeps.federation_swept = now;
+        }
         if now.since(self.sweeps.rates_forgotten) >= RATES_FORGOTTEN_EVERY {
-            self.token_rates.forget_replenished(now);
-            self.attach_rates.forget_replenished(now);
-            self.arrivals.forget_replenished(now);
+            self.token_rates.forget_replenished();
+            self.attach_rates.forget_replenished();
+            self.arrivals.forget_replenished();
             self.sweeps.rates_forgotten = now;
         }
         self.metrics.expired += swept.expired;

@@ -20,8 +20,6 @@ use crate::store::{Overlay, Store, StoreError};
 const CIRCUITS_MAX: usize = 4_096;
 /// How far a sender's clock may be ahead of this relay's.
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(600);
-/// A limiter is as good as new when it was not used for this long.
-const REPLENISHED_AFTER: Duration = Duration::from_secs(60);
 
 type CircuitId = (RoutingKeyId, [u8; ENC_BYTES]);
 
@@ -41,7 +39,6 @@ pub(crate) struct Arrivals {
 struct SourceRates {
     parcels: Rate,
     bytes: Rate,
-    replenished_at: Timestamp,
 }
 
 /// A parcel, and who is to get its items.
@@ -77,6 +74,10 @@ impl Arrivals {
         self.policy = policy;
     }
 
+    pub(crate) const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// Whether this relay has to do with another one.
     pub(crate) fn allows(&self, relay: &RelayId) -> bool {
         self.policy.allows(relay)
@@ -96,7 +97,7 @@ impl Arrivals {
         if !self.allows(from) {
             return declined(DeclinedCode::Refused);
         }
-        if let Err(wait) = self.charge(from, bytes.len(), limits, now) {
+        if let Err(wait) = self.charge(from, bytes.len(), limits) {
             return Ok(Arrived::Declined(self::declined(
                 bytes,
                 DeclinedCode::RetryAfter,
@@ -148,15 +149,9 @@ impl Arrivals {
         Ok(Some(keys))
     }
 
-    fn charge(
-        &mut self,
-        from: &RelayId,
-        bytes: usize,
-        limits: &Limits,
-        now: Timestamp,
-    ) -> Result<(), TooFast> {
+    fn charge(&mut self, from: &RelayId, bytes: usize, limits: &Limits) -> Result<(), TooFast> {
         if !self.sources.contains_key(from) && self.sources.len() >= limits.sources_max {
-            self.forget_replenished(now);
+            self.forget_replenished();
             if self.sources.len() >= limits.sources_max {
                 return Err(TooFast { retry_after_ms: limits.full_retry_after_ms });
             }
@@ -164,16 +159,14 @@ impl Arrivals {
         let rates = self.sources.entry(*from).or_insert_with(|| SourceRates {
             parcels: Rate::per_minute(&self.clock, limits.source_parcels_per_minute),
             bytes: Rate::per_minute(&self.clock, limits.source_bytes_per_minute),
-            replenished_at: now,
         });
-        rates.replenished_at = now.after(REPLENISHED_AFTER);
         rates.parcels.take()?;
         rates.bytes.take_many(u32::try_from(bytes).unwrap_or(u32::MAX))
     }
 
     /// Forgets every limiter that is as good as new.
-    pub(crate) fn forget_replenished(&mut self, now: Timestamp) {
-        self.sources.retain(|_, rates| rates.replenished_at > now);
+    pub(crate) fn forget_replenished(&mut self) {
+        self.sources.retain(|_, rates| !rates.parcels.is_replenished());
     }
 }
 
