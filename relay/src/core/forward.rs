@@ -59,9 +59,12 @@ impl Relay {
         out: &mut Vec<Output>,
     ) -> Result<bool, StoreError> {
         let more = self.with_source(now, out, |source, cx| source.sweep(from, budget, cx, tx))?;
-        let (more_ended, expired) = federation::sweep(tx, from, now, budget)?;
-        self.metrics.answers_expired += expired;
-        Ok(more || more_ended)
+        let swept = federation::sweep(tx, from, now, budget)?;
+        self.metrics.answers_expired += swept.expired;
+        if swept.keys {
+            self.arrivals.keys_changed();
+        }
+        Ok(more || swept.more)
     }
 
     /// Takes a parcel for another relay. The answer goes out here, before what follows from the forward.
@@ -154,7 +157,10 @@ impl Relay {
         now: Timestamp,
         tx: &mut Overlay<'_, S>,
     ) -> Result<wire::RoutingKeyAnswer, Failed> {
-        let key = federation::own_key(tx, &self.key, &self.limits, &mut *self.rng, now)?;
+        let (key, is_new) = federation::own_key(tx, &self.key, &self.limits, &mut *self.rng, now)?;
+        if is_new {
+            self.arrivals.keys_changed();
+        }
         Ok(wire::RoutingKeyAnswer { key: Some(key.signed.to_wire()) })
     }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
-use undertone_protocol::federation::{CircuitError, CircuitKeys, ENC_BYTES, Parcel, RoutingKeyId};
+use undertone_protocol::federation::{
+    CircuitError, CircuitKeys, ENC_BYTES, Parcel, RoutingKeyId, RoutingSecret,
+};
 use undertone_protocol::ids::RelayId;
 use undertone_protocol::limits::FORWARD_AGE_MAX;
 use undertone_protocol::time::Timestamp;
@@ -28,6 +30,8 @@ type CircuitId = (RoutingKeyId, [u8; ENC_BYTES]);
 pub(crate) struct Arrivals {
     policy: Policy,
     clock: RateClock,
+    /// This relay's routing keys, once they were read: whoever names an unknown one costs no more than a look.
+    secrets: Option<BTreeMap<RoutingKeyId, RoutingSecret>>,
     sources: BTreeMap<RelayId, SourceRates>,
     circuits: BTreeMap<CircuitId, (u64, CircuitKeys)>,
     /// The circuits by when they were last used.
@@ -63,6 +67,7 @@ impl Arrivals {
         Self {
             policy: Policy::default(),
             clock,
+            secrets: None,
             sources: BTreeMap::new(),
             circuits: BTreeMap::new(),
             used: BTreeMap::new(),
@@ -72,6 +77,11 @@ impl Arrivals {
 
     pub(crate) fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
+    }
+
+    /// A routing key was made, or forgotten.
+    pub(crate) fn keys_changed(&mut self) {
+        self.secrets = None;
     }
 
     pub(crate) const fn policy(&self) -> &Policy {
@@ -137,8 +147,13 @@ impl Arrivals {
             self.used.insert(self.uses, id);
             return Ok(Some(keys.clone()));
         }
-        let Some(secret) = keys::secret(tx, &parcel.routing_key)? else { return Ok(None) };
-        let Ok(keys) = CircuitKeys::receive(&secret, own, &parcel.enc) else { return Ok(None) };
+        if self.secrets.is_none() {
+            self.secrets = Some(keys::secrets(tx)?);
+        }
+        let secret = self.secrets.as_ref().and_then(|secrets| secrets.get(&parcel.routing_key));
+        let Some(Ok(keys)) = secret.map(|secret| CircuitKeys::receive(secret, own, &parcel.enc)) else {
+            return Ok(None);
+        };
         if self.circuits.len() >= CIRCUITS_MAX
             && let Some((_, oldest)) = self.used.pop_first()
         {

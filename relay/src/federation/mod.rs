@@ -27,16 +27,25 @@ use undertone_protocol::time::Timestamp;
 
 use crate::store::{Overlay, Store, StoreError};
 
+/// What [`sweep`] did.
+pub(crate) struct Swept {
+    /// Whether there is more.
+    pub(crate) more: bool,
+    /// Answers that nobody took.
+    pub(crate) expired: u64,
+    /// Whether routing keys were among it.
+    pub(crate) keys: bool,
+}
+
 /// Removes what ended: decided parcels, answers that nobody took, old routing keys. `from` is a moment before which nothing
-/// ends any more. Whether there is more, and how many answers were among it.
+/// ends any more.
 pub(crate) fn sweep<S: Store + ?Sized>(
     tx: &mut Overlay<'_, S>,
     from: Timestamp,
     now: Timestamp,
     budget: usize,
-) -> Result<(bool, u64), StoreError> {
+) -> Result<Swept, StoreError> {
     let more_decided = decided::sweep(tx, from, now, budget)?;
     let (more_answers, expired) = answers::sweep(tx, from, now, budget)?;
-    keys::sweep(tx, now)?;
-    Ok((more_decided || more_answers, expired))
+    Ok(Swept { more: more_decided || more_answers, expired, keys: keys::sweep(tx, now)? })
 }
