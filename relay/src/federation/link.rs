@@ -169,7 +169,7 @@ impl Link {
 
     /// Whether it is to be asked for its key now.
     pub(super) fn key_is_due(&mut self) -> bool {
-        self.key_wanted.is_some() && self.up().is_some_and(|up| up.greeted && !up.awaits_key())
+        self.key_wanted.is_some() && self.up().is_some_and(|up| up.is_greeted() && !up.awaits_key())
     }
 
     /// It can't give its key just now.

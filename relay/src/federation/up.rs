@@ -19,7 +19,7 @@ const TURN_MIN: Duration = Duration::from_secs(10);
 pub(super) struct Up {
     pub(super) conn: ConnId,
     /// Whether the welcome came.
-    pub(super) greeted: bool,
+    greeted: bool,
     /// The place in the queue that is looked at next.
     pub(super) cursor: u64,
     /// Nothing stands before this place.
@@ -29,6 +29,7 @@ pub(super) struct Up {
     paused_until: Timestamp,
     /// Something was sent or came.
     used_at: Timestamp,
+    /// When it was made; then, when the welcome came.
     since: Timestamp,
     /// Its place is wanted for another relay: nothing more goes out.
     pub(super) leaving: bool,
@@ -58,6 +59,15 @@ impl Up {
             leaving: false,
             key_asked: None,
         }
+    }
+
+    /// The welcome came.
+    pub(super) fn greet(&mut self, now: Timestamp) {
+        (self.greeted, self.since) = (true, now);
+    }
+
+    pub(super) const fn is_greeted(&self) -> bool {
+        self.greeted
     }
 
     pub(super) fn left(&mut self, id: PublishId, bytes: usize, now: Timestamp) {
@@ -146,9 +156,9 @@ impl Up {
         self.greeted && needless && self.in_flight.is_empty() && self.key_asked.is_none()
     }
 
-    /// From when on it may be asked to leave.
-    pub(super) fn turn_ends(&self) -> Timestamp {
-        self.since.after(TURN_MIN)
+    /// From when on it may be asked to leave; `None`: it was, or is not there in earnest.
+    pub(super) fn turn_ends(&self) -> Option<Timestamp> {
+        (self.greeted && !self.leaving).then(|| self.since.after(TURN_MIN))
     }
 
     /// The clock was set back by so much.

@@ -129,7 +129,9 @@ impl Source {
             Some(Body::Welcome(welcome)) if welcome.version == PROTOCOL_VERSION => {
                 if let Some(link) = self.links.get_mut(&relay) {
                     link.incompatible = false;
-                    link.up().map(|up| up.greeted = true);
+                    if let Some(up) = link.up() {
+                        up.greet(cx.now);
+                    }
                 }
                 self.pump(&relay, cx, tx)
             }
@@ -214,7 +216,7 @@ impl Source {
         self.senders.gone(conn);
         let Some(relay) = self.conns.remove(&conn) else { return Ok(()) };
         let Some(link) = self.links.get_mut(&relay) else { return Ok(()) };
-        if link.wanted || !link.up().is_some_and(|up| up.greeted) {
+        if link.wanted || !link.up().is_some_and(|up| up.is_greeted()) {
             return self.failed(&relay, Duration::ZERO, cx, tx);
         }
         link.ended(cx.now);

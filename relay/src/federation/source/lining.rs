@@ -8,6 +8,7 @@ use super::Source;
 use crate::federation::act::{Act, Cx};
 use crate::federation::link::Link;
 use crate::federation::outbox;
+use crate::federation::up::Up;
 use crate::store::{Overlay, Store, StoreError};
 
 impl Source {
@@ -15,8 +16,7 @@ impl Source {
     pub(super) fn line_due(&self) -> Option<Timestamp> {
         let up = || self.conns.values().filter_map(|relay| self.links.get(relay)?.as_up());
         let leaving = up().filter(|up| up.leaving).count();
-        let staying = up().filter(|up| !up.leaving).map(|up| up.turn_ends());
-        if self.line.len() > leaving { staying.min() } else { None }
+        if self.line.len() > leaving { up().filter_map(Up::turn_ends).min() } else { None }
     }
 
     /// Puts a relay that is to be called into the line.
@@ -58,15 +58,10 @@ impl Source {
             self.close(&relay, cx);
             return true;
         }
-        let mut staying = Vec::new();
-        let mut leaving = 0;
-        for relay in self.conns.values() {
-            match self.links.get(relay).and_then(Link::as_up) {
-                Some(up) if up.leaving => leaving += 1,
-                Some(up) if up.turn_ends() <= cx.now => staying.push((up.turn_ends(), *relay)),
-                _ => {}
-            }
-        }
+        let up = || self.conns.values().filter_map(|relay| Some((relay, self.links.get(relay)?.as_up()?)));
+        let leaving = up().filter(|(_, up)| up.leaving).count();
+        let staying = up().filter_map(|(relay, up)| Some((up.turn_ends()?, *relay)));
+        let mut staying: Vec<_> = staying.filter(|(end, _)| *end <= cx.now).collect();
         staying.sort_unstable();
         for (_, relay) in staying.iter().take(self.line.len().saturating_sub(leaving)) {
             if let Some(up) = self.links.get_mut(relay).and_then(Link::up) {

@@ -38,6 +38,19 @@ fn nobody_waits_behind_a_relay_that_always_has_more() {
     assert_eq!(far.near.relay.metrics().dead_letters, 0);
 }
 
+/// Whoever is slow to greet has a turn all the same.
+#[test]
+fn a_turn_begins_with_the_greeting() {
+    let mut far = Far::with(one_link());
+    far.greeting = None;
+    far.forward(1, 10);
+    far.forward(2, 10);
+    far.pass(Duration::from_secs(20));
+    assert_eq!((far.connected(), far.took(1)), (vec![1], 0));
+    far.say_as(1, Body::Welcome(wire::Welcome { version: 1, now_ms: 0 }));
+    assert_eq!(far.took(1), 1);
+}
+
 #[test]
 fn a_connection_that_nobody_needs_makes_way_at_once() {
     let mut far = Far::with(one_link());
