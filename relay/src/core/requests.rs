@@ -202,7 +202,7 @@ impl Relay {
         self.take_request(conn)?;
         let done = Body::Done(wire::Done {});
         Ok(match body {
-            Body::Register(asked) => self.register(device, &asked, tx)?,
+            Body::Register(asked) => self.register(device, &asked, now, tx)?,
             Body::Attach(asked) => Body::Attached(self.attach(conn, device, &asked, now, tx, out)?),
             Body::PutCheckpoint(asked) => {
                 self.put_checkpoint(conn, asked, tx)?;
@@ -234,10 +234,11 @@ impl Relay {
         &mut self,
         device: DeviceId,
         asked: &wire::Register,
+        now: Timestamp,
         tx: &mut Overlay<'_, S>,
     ) -> Result<Body, Failed> {
-        let by =
-            Registering { limits: &self.limits, registration: self.registration, rate: &self.registrations };
+        let (limits, registration, rate) = (&self.limits, self.registration, &self.registrations);
+        let by = Registering { limits, registration, rate, key: &self.key, now };
         let (registered, new) = admission::register(tx, &device, asked, &by, &mut *self.rng)?;
         self.metrics.registrations += u64::from(new);
         Ok(Body::Registered(registered))

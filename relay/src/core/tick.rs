@@ -45,9 +45,11 @@ impl Relay {
         }
         let (bundles_swept, more_bundles) = bundles::sweep(tx, &self.limits, now)?;
         let more_epochs = admission::sweep(tx, budget)?;
-        let more_forwards = self.sweep_federation((self.sweeps.federation_swept, now), budget, tx, out)?;
-        if !more_forwards {
-            self.sweeps.federation_swept = now;
+        let since = self.sweeps.others_swept;
+        let more_invitations = admission::sweep_invitations(tx, since, now, budget)?;
+        let more_others = self.sweep_federation((since, now), budget, tx, out)? || more_invitations;
+        if !more_others {
+            self.sweeps.others_swept = now;
         }
         if now.since(self.sweeps.rates_forgotten) >= RATES_FORGOTTEN_EVERY {
             self.token_rates.forget_replenished();
@@ -57,7 +59,7 @@ impl Relay {
         }
         self.metrics.expired += swept.expired;
         self.metrics.bundles_swept += bundles_swept;
-        let more = swept.more || more_bundles || more_epochs || more_forwards;
+        let more = swept.more || more_bundles || more_epochs || more_others;
         self.sweeps.next = if more { now } else { now.after(self.sweep_interval()) };
         Ok(())
     }

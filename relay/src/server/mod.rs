@@ -8,4 +8,5 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use clock::SystemClock;
 pub(crate) use run::run;

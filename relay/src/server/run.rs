@@ -105,8 +105,9 @@ impl Running {
         let (listener, events) = listen(&identity, &addresses?, options).await?;
         let addresses = with_key(&identity, &listener);
         let rng = Box::new(UnwrapErr(getrandom::SysRng));
-        let relay = Relay::new(config.limits.clone(), config.registration, key::signing_key(secret), rng)
-            .with_policy(config.federation.policy()?);
+        let relay =
+            Relay::new(config.limits.clone(), config.registration.policy, key::signing_key(secret), rng)
+                .with_policy(config.federation.policy()?);
         let handshake = Duration::from_millis(config.network.handshake_ms_max);
         let (dialler, dials) = Dialler::new(Handle::current(), identity, handshake);
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);

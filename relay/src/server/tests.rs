@@ -76,8 +76,12 @@ async fn what_could_not_be_stored_is_not_answered() {
     let ask = |request, body| sender.try_send(Frame { request, body: Some(body) }).unwrap();
     ask(1, Body::Hello(Hello { version_min: 1, version_max: 1 }));
     assert!(matches!(next(&mut receiver).await, Some(Body::Welcome(_))), "nothing to store, so answered");
-    let register =
-        Register { mailbox: Bytes::from_static(&[3; 16]), secret: Bytes::from_static(&[4; 32]), epoch: 1 };
+    let register = Register {
+        mailbox: Bytes::from_static(&[3; 16]),
+        secret: Bytes::from_static(&[4; 32]),
+        epoch: 1,
+        invitation: Bytes::new(),
+    };
     ask(2, Body::Register(register));
     let Some(Body::Goodbye(goodbye)) = next(&mut receiver).await else { panic!("no goodbye") };
     assert_eq!(goodbye.code(), GoodbyeCode::ShuttingDown);

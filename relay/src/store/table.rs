@@ -71,10 +71,12 @@ pub(crate) enum Table {
     Decided = 29,
     /// time, place: decided parcels by their end.
     DecidedEnd = 30,
+    /// end, handle → how many mailboxes were opened by an invitation of the operator's.
+    Invited = 31,
 }
 
 impl Table {
-    const ALL: [Self; 31] = [
+    const ALL: [Self; 32] = [
         Self::Format,
         Self::Usage,
         Self::Owner,
@@ -106,6 +108,7 @@ impl Table {
         Self::AnswerEnd,
         Self::Decided,
         Self::DecidedEnd,
+        Self::Invited,
     ];
 
     /// The table that a key is of; `None` for a key that this build does not know.
