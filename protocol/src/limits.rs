@@ -96,6 +96,8 @@ pub const HOME_RELAYS_MAX: usize = 8;
 pub const HOME_RELAY_WAIT: Duration = Duration::from_secs(1_800);
 /// A home relay that was given up is fetched from for so long after the last contact was told.
 pub const RETIRED_RELAY_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
+/// Bytes of a relay's invitation.
+pub const RELAY_INVITATION_BYTES_MAX: usize = 64;
 /// Addresses of one relay.
 pub const RELAY_ADDRESSES_MAX: usize = 8;
 /// Bytes of one relay address (a multiaddr in text).

@@ -5,19 +5,23 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use rand_core::UnwrapErr;
 use tracing_subscriber::EnvFilter;
 use undertone_protocol::ids::Secret;
+use undertone_protocol::time::Clock;
 use undertone_transport::{Address, RelayAddress};
 
 use crate::admin;
+use crate::admission::Invitation;
 use crate::config::{self, Config, TEMPLATE};
 use crate::data_dir::DataDir;
 use crate::key;
-use crate::server::run;
+use crate::limits::Registration;
+use crate::server::{SystemClock, run};
 
 /// Libraries speak only when something is wrong.
 const LOG_DEFAULT: &str = "warn,undertone_relay=info,undertone_transport=info";
@@ -48,6 +52,8 @@ enum Command {
     Run(ConfigArg),
     /// Say how the running relay does.
     Status(Ask),
+    /// Make an invitation to open mailboxes here, for a relay that is not for everybody: see `policy` of [registration].
+    Invite(Invite),
 }
 
 #[derive(Args)]
@@ -75,6 +81,18 @@ struct ConfigArg {
     /// The configuration file.
     #[arg(long, value_name = "FILE", default_value = "relay.toml")]
     config: PathBuf,
+}
+
+#[derive(Args)]
+struct Invite {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Mailboxes that it opens: a device has one, and a new one after it lost its data.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    uses: u16,
+    /// It ends after so many days.
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=365))]
+    days: u16,
 }
 
 #[derive(Args)]
@@ -122,6 +140,7 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Init(init) => make(&init),
         Command::Run(ConfigArg { config }) => serve(&config),
+        Command::Invite(invite) => invitation(&invite),
         Command::Status(Ask { config: ConfigArg { config }, json }) => status(&config, json),
     }
 }
@@ -144,6 +163,24 @@ fn status(path: &Path, json: bool) -> anyhow::Result<()> {
     } else {
         write!(out, "{status}")?;
     }
+    Ok(())
+}
+
+/// The running relay, if there is one, need not be asked: it knows an invitation by its key.
+fn invitation(asked: &Invite) -> anyhow::Result<()> {
+    let config = load(&asked.config.config)?;
+    let secret = key::load(&DataDir::new(&config.data_dir).key())?;
+    let end = SystemClock.now().after(Duration::from_secs(u64::from(asked.days) * 24 * 3_600));
+    let made = Invitation::new(asked.uses, end, &mut UnwrapErr(getrandom::SysRng));
+    if config.registration.policy != Registration::Invite {
+        eprintln!(
+            "warning: nobody needs an invitation here: say policy = \"invite\" under [registration] in {}, and start the relay \
+             again",
+            asked.config.config.display()
+        );
+    }
+    let text = data_encoding::BASE64URL_NOPAD.encode(&made.seal(&key::signing_key(&secret)));
+    writeln!(io::stdout().lock(), "{text}")?;
     Ok(())
 }
 

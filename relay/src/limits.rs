@@ -11,6 +11,8 @@ pub enum Registration {
     /// Anybody.
     #[default]
     Open,
+    /// Whoever has an invitation of the operator's.
+    Invite,
     /// Nobody new; whoever has a mailbox keeps it.
     Closed,
 }

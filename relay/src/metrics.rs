@@ -28,6 +28,8 @@ counters! {
     connections_silent,
     /// Connections ended because they broke the format or the order of frames.
     connections_malformed,
+    /// Connections ended because no version of the protocol is common.
+    connections_incompatible,
     /// Connections ended because they did not read, or sent frames too fast.
     connections_overloaded,
     /// Frames that came in on live connections.
@@ -96,6 +98,8 @@ counters! {
     answers_expired,
     /// Attempts to reach another relay, or connections to one, that failed.
     destination_failures,
+    /// Of these, the ones because no version of the protocol is common.
+    destinations_incompatible,
     /// Parcels of other relays that were decided.
     parcels_decided,
     /// Parcels of other relays that had been decided before: repeated after a lost answer, or replayed.
@@ -117,6 +121,9 @@ pub struct DestinationHealth {
     pub waiting_bytes: u64,
     /// Failures since it last answered.
     pub failures: u32,
+    /// Whether it last said that no version of the protocol is common.
+    #[serde(default)]
+    pub incompatible: bool,
     /// Milliseconds from the last parcel that it answered to that answer; 0: none yet.
     pub answer_ms: u64,
 }

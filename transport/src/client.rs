@@ -16,6 +16,7 @@ use undertone_protocol::wire::Frame;
 
 use crate::address::Address;
 use crate::behaviour::{Behaviour, Event};
+use crate::budget::{Budget, Weight};
 use crate::frame::Received;
 use crate::identity::{ForeignKey, Identity, relay_of, relay_peer};
 use crate::protocol::Protocol;
@@ -26,6 +27,8 @@ use crate::tls::Roots;
 
 /// How long a closed connection may take to say so to its peer.
 const GOODBYE_WAIT: Duration = Duration::from_secs(1);
+/// Bytes of the frames that may wait for an owner who says nothing else.
+const INBOX_BYTES: usize = 8 * 1024 * 1024;
 
 /// How a link is opened, and what it may hold.
 #[derive(Debug, Clone)]
@@ -38,6 +41,8 @@ pub struct DialOptions {
     pub queue: QueueLimits,
     /// Frames that may wait to be taken by the owner; while they do, the relay has to wait.
     pub inbox_frames_max: usize,
+    /// Bytes of these frames, shared by all links that were given a clone; one largest frame always may wait.
+    pub inbox: Budget,
     /// Whose TLS certificates are taken, where an address asks for TLS.
     pub roots: Roots,
 }
@@ -49,6 +54,7 @@ impl Default for DialOptions {
             handshake: Duration::from_secs(10),
             queue: QueueLimits { frames_max: 1024, bytes_max: 4 * 1024 * 1024 },
             inbox_frames_max: 32,
+            inbox: Budget::new(INBOX_BYTES),
             roots: Roots::default(),
         }
     }
@@ -116,7 +122,7 @@ fn key(relay: Option<&RelayId>) -> String {
 /// The receiving end of a link.
 #[derive(Debug)]
 pub struct LinkReceiver {
-    frames: mpsc::Receiver<Frame>,
+    frames: mpsc::Receiver<(Frame, Weight)>,
     reason: oneshot::Receiver<CloseReason>,
 }
 
@@ -124,8 +130,13 @@ impl LinkReceiver {
     /// The next frame, or why there is none any more. Cancel-safe while frames come; after the first
     /// error the link is over.
     pub async fn next(&mut self) -> Result<Frame, CloseReason> {
+        self.next_weighed().await.map(|(frame, _)| frame)
+    }
+
+    /// Like [`Self::next`], with the frame's share of [`DialOptions::inbox`]: it counts as waiting until that is dropped.
+    pub async fn next_weighed(&mut self) -> Result<(Frame, Weight), CloseReason> {
         match self.frames.recv().await {
-            Some(frame) => Ok(frame),
+            Some(weighed) => Ok(weighed),
             None => Err((&mut self.reason).await.unwrap_or(CloseReason::ByUs)),
         }
     }
@@ -282,15 +293,20 @@ fn spawn_link(swarm: Swarm<Behaviour>, stream: Stream, options: &DialOptions) ->
     let (sender, outgoing) = queue(options.queue);
     let (inbox, frames) = mpsc::channel(options.inbox_frames_max.max(1));
     let (report, reason) = oneshot::channel();
-    tokio::spawn(run_link(swarm, stream, outgoing, Inbox(inbox), report));
+    let inbox = Inbox { frames: inbox, budget: options.inbox.clone() };
+    tokio::spawn(run_link(swarm, stream, outgoing, inbox, report));
     (sender, LinkReceiver { frames, reason })
 }
 
-struct Inbox(mpsc::Sender<Frame>);
+struct Inbox {
+    frames: mpsc::Sender<(Frame, Weight)>,
+    budget: Budget,
+}
 
 impl Owner for Inbox {
-    async fn received(&self, received: Received) -> bool {
-        self.0.send(received.frame).await.is_ok()
+    async fn received(&self, Received { frame, bytes }: Received) -> bool {
+        let Some(weight) = self.budget.take(bytes).await else { return false };
+        self.frames.send((frame, weight)).await.is_ok()
     }
 
     async fn sent(&self, _: usize) {}

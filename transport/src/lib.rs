@@ -6,6 +6,7 @@
 
 mod address;
 mod behaviour;
+mod budget;
 mod client;
 mod frame;
 mod gate;
@@ -23,6 +24,7 @@ mod tls;
 mod websocket;
 
 pub use address::{Address, AddressError, RelayAddress};
+pub use budget::{Budget, Weight};
 pub use client::{DialError, DialOptions, LinkReceiver, dial};
 pub use frame::{FrameError, FrameReader, FrameWriter, PREFIX_BYTES, Received};
 pub use gate::GateLimits;
@@ -30,6 +32,6 @@ pub use identity::{ForeignKey, Identity, relay_from_text};
 pub use protocol::Protocol;
 pub use pump::CloseReason;
 pub use queue::{CLOSE_WAIT, FrameSender, QueueLimits, SendError};
-pub use server::{LinkId, ListenError, ListenOptions, Listener, ServerEvent, Weight, listen};
+pub use server::{LinkId, ListenError, ListenOptions, Listener, ServerEvent, listen};
 pub use swarm::SetupError;
 pub use tls::{Certificate, Roots, TlsError};

@@ -1,13 +1,12 @@
 //! The listening side: every device's link, as one sequence of events.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use libp2p::PeerId;
 use libp2p::core::transport::ListenerId;
 use libp2p::swarm::{ConnectionId, Stream, Swarm, SwarmEvent};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use undertone_protocol::ids::DeviceId;
@@ -15,6 +14,7 @@ use undertone_protocol::wire::Frame;
 
 use crate::address::Address;
 use crate::behaviour::{Behaviour, Event};
+use crate::budget::{Budget, Weight};
 use crate::frame::Received;
 use crate::gate::GateLimits;
 use crate::identity::{Identity, device_of};
@@ -87,12 +87,6 @@ pub enum ServerEvent {
         /// Why.
         reason: CloseReason,
     },
-}
-
-/// A frame's share of [`ListenOptions::event_bytes_max`].
-#[derive(Debug)]
-pub struct Weight {
-    _permit: OwnedSemaphorePermit,
 }
 
 /// Why nothing listens.
@@ -305,26 +299,6 @@ async fn serve(
 struct Hub {
     events: mpsc::Sender<ServerEvent>,
     budget: Budget,
-}
-
-#[derive(Clone)]
-struct Budget {
-    bytes: Arc<Semaphore>,
-    bytes_max: usize,
-}
-
-impl Budget {
-    fn new(bytes_max: usize) -> Self {
-        let bytes_max = bytes_max.clamp(1, Semaphore::MAX_PERMITS);
-        Self { bytes: Arc::new(Semaphore::new(bytes_max)), bytes_max }
-    }
-
-    /// Waits until a frame fits; `None` once the listener is gone.
-    async fn take(&self, bytes: usize) -> Option<Weight> {
-        let permits = u32::try_from(bytes.min(self.bytes_max)).unwrap_or(u32::MAX);
-        let permit = Arc::clone(&self.bytes).acquire_many_owned(permits).await.ok()?;
-        Some(Weight { _permit: permit })
-    }
 }
 
 #[derive(Clone)]

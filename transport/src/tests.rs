@@ -23,6 +23,8 @@ mod kinds;
 
 /// Longer than any of these tests may take; only a hang reaches it.
 const HANG: Duration = Duration::from_secs(60);
+/// So long nothing may come.
+const QUIET: Duration = Duration::from_millis(300);
 
 const OPTIONS: ListenOptions = ListenOptions {
     gate: GateLimits { connections_max: 200, pending_max: 200, per_ip_max: 200, per_device_max: 2 },
@@ -302,6 +304,31 @@ async fn an_aborted_link_ends_though_the_peer_reads_nothing() {
             Err(reason) => break assert!(!matches!(reason, CloseReason::ByUs), "{reason}"),
         }
     }
+}
+
+/// What waits for the owner of dialled links is bounded in bytes, for all that share a budget together.
+#[tokio::test]
+async fn frames_wait_for_room_in_the_inbox() {
+    let mut relay = Relay::start(OPTIONS).await;
+    let inbox = Budget::new(100_000);
+    let mut links = Vec::new();
+    for number in [2, 3] {
+        let options = DialOptions { inbox: inbox.clone(), ..DialOptions::default() };
+        let dialled = dial(&identity(number), relay.id, relay.listener.addresses(), options).await.unwrap();
+        let (_, sender) = relay.connected().await;
+        sender.try_send(deliver(1, 90_000)).unwrap();
+        links.push((dialled, sender));
+    }
+    let [((_, first), _), ((_, second), _)] = &mut links[..] else { panic!("two links") };
+    // Whichever was read first has all the room, until its frame is done with.
+    let (frame, weight, other) = tokio::select! {
+        Ok((frame, weight)) = first.next_weighed() => (frame, weight, second),
+        Ok((frame, weight)) = second.next_weighed() => (frame, weight, first),
+    };
+    assert_eq!(frame, deliver(1, 90_000));
+    assert!(tokio::time::timeout(QUIET, other.next()).await.is_err(), "there is no room for it");
+    drop(weight);
+    assert_eq!(receive(other).await, Ok(deliver(1, 90_000)));
 }
 
 #[tokio::test]

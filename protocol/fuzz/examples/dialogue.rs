@@ -72,6 +72,7 @@ impl World {
                 mailbox: Bytes::from_static(&[1; 16]),
                 secret: Bytes::from_static(&[41; 32]),
                 epoch: 1,
+                        invitation: Bytes::new(),
             }),
             Body::PutBundle(wire::PutBundle { locator: locator.clone(), bundle }),
             Body::PutPrekeys(wire::PutPrekeys { locator, batch: 1, prekeys }),

@@ -69,7 +69,7 @@ impl World {
         let mut world = Self { relay: relay(), store: MemoryStore::new(), now, publishes: 0 };
         let mailbox = Bytes::from_static(&[1; 16]);
         let register =
-            wire::Register { mailbox: mailbox.clone(), secret: Bytes::from_static(&[3; 32]), epoch: 1 };
+            wire::Register { mailbox: mailbox.clone(), secret: Bytes::from_static(&[3; 32]), epoch: 1, invitation: Bytes::new() };
         let credits = [0, 1].map(|class| wire::Credit { class, messages: 100, bytes: 100_000 });
         let attach = wire::Attach { mailbox, credits: credits.to_vec(), ..Default::default() };
         for number in [0, 1] {

@@ -8,11 +8,11 @@ use prost::Message;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::parcel::{ENC_BYTES, Outgoing, Parcel, ParcelItem, routes};
+use super::parcel::{ENC_BYTES, Outgoing, Parcel, ParcelItem, VERSION_AND_SUITE, routes};
 use super::routing_key::{RoutingKey, RoutingKeyId, RoutingSecret, X25519};
 use crate::codec::{Malformed, Signed, decode, pad, unpad};
 use crate::ids::{PublishId, RelayId, Secret};
-use crate::limits::{FRAME_BYTES_MAX, PARCEL_BYTES_MAX, SUITE};
+use crate::limits::{FRAME_BYTES_MAX, PARCEL_BYTES_MAX};
 use crate::receipts::CustodyReceipt;
 use crate::wire;
 
@@ -64,7 +64,7 @@ impl CircuitKeys {
             let encapped = <X25519 as Kem>::EncappedKey::from_bytes(enc)?;
             let context = hpke::setup_receiver::<HpkeAead, HkdfSha256, X25519>(
                 &OpModeR::Base,
-                &secret.private(),
+                secret.private(),
                 &encapped,
                 &info(relay),
             )?;
@@ -221,7 +221,7 @@ impl AnswerKey {
 
 /// `label ‖ 0x00 ‖ version ‖ suite ‖ destination relay`.
 fn info(relay: &RelayId) -> Vec<u8> {
-    [INFO, &[0, 1, SUITE], relay.as_bytes()].concat()
+    [INFO, &VERSION_AND_SUITE, relay.as_bytes()].concat()
 }
 
 /// BLAKE3-keyed(exported key, salt ‖ counter): used once, so that its nonce may be 0.

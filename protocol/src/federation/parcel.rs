@@ -14,6 +14,12 @@ use crate::wire;
 /// Bytes of an X25519 encapsulation.
 pub const ENC_BYTES: usize = 32;
 
+/// What stands behind a label: 0x00, version, suite.
+pub(super) const VERSION_AND_SUITE: [u8; 3] = {
+    let [.., version] = PROTOCOL_VERSION.to_be_bytes();
+    [0, version, SUITE]
+};
+
 const WHAT: &str = "parcel";
 const PARCEL: &[u8] = b"undertone v1 parcel";
 const PLACE: &str = "undertone v1 place of a parcel";
@@ -130,7 +136,7 @@ impl Parcel {
     /// What the sealed route is bound to: all of the parcel that both relays see.
     pub(super) fn associated_data(&self) -> Vec<u8> {
         let mut data = PARCEL.to_vec();
-        data.extend_from_slice(&[0, u8::try_from(PROTOCOL_VERSION).unwrap_or(u8::MAX), SUITE]);
+        data.extend_from_slice(&VERSION_AND_SUITE);
         data.extend_from_slice(self.forward_id.as_bytes());
         data.extend_from_slice(&self.not_after.as_ms().to_be_bytes());
         for item in &self.items {

@@ -1,10 +1,12 @@
 use std::fmt;
 
+use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use hpke::kem::X25519HkdfSha256;
-use hpke::{Deserializable, Kem, Serializable};
+use hpke::{Deserializable, HpkeError, Kem, Serializable};
 use prost::Message;
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use crate::codec::{Label, Malformed, Signed, decode, sign, version_and_suite};
 use crate::ids::{RelayId, Secret};
@@ -27,20 +29,30 @@ pub type RoutingKeyId = [u8; 8];
 #[derive(Clone)]
 pub struct RoutingSecret {
     secret: Secret,
-    public: [u8; 32],
+    private: PrivateKey,
+    public: PublicKey,
+    id: RoutingKeyId,
 }
 
 impl RoutingSecret {
     /// A new one.
     pub fn random(rng: &mut impl CryptoRng) -> Self {
-        Self::from_secret(Secret::random(rng))
+        let (private, public) = X25519::gen_keypair_with_rng(rng);
+        let mut secret = Zeroizing::new([0; 32]);
+        private.write_exact(secret.as_mut_slice());
+        Self::new(Secret::new(*secret), private, public)
     }
 
-    /// From the 32 bytes of the private half.
-    pub fn from_secret(secret: Secret) -> Self {
-        let mut public = [0; 32];
-        X25519::sk_to_pk(&private(&secret)).write_exact(&mut public);
-        Self { secret, public }
+    /// From the 32 bytes of the private half. An error says that they are no key of this kind.
+    pub fn from_secret(secret: Secret) -> Result<Self, Malformed> {
+        let private = PrivateKey::from_bytes(secret.expose()).map_err(bad_key)?;
+        let public = X25519::sk_to_pk(&private);
+        Ok(Self::new(secret, private, public))
+    }
+
+    fn new(secret: Secret, private: PrivateKey, public: PublicKey) -> Self {
+        let id = id_of(&bytes_of(&public));
+        Self { secret, private, public, id }
     }
 
     /// The private half, to be stored.
@@ -49,24 +61,29 @@ impl RoutingSecret {
     }
 
     /// What senders call it by.
-    pub fn id(&self) -> RoutingKeyId {
-        id_of(&self.public)
+    pub const fn id(&self) -> RoutingKeyId {
+        self.id
     }
 
-    pub(super) fn private(&self) -> PrivateKey {
-        private(&self.secret)
+    pub(super) const fn private(&self) -> &PrivateKey {
+        &self.private
     }
-}
-
-fn private(secret: &Secret) -> PrivateKey {
-    #[expect(clippy::expect_used, reason = "any 32 bytes are a key, and the type has 32")]
-    PrivateKey::from_bytes(secret.expose()).expect("a key of 32 bytes")
 }
 
 impl fmt::Debug for RoutingSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RoutingSecret").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("RoutingSecret").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+fn bytes_of(public: &PublicKey) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    public.write_exact(&mut bytes);
+    bytes
+}
+
+fn bad_key(error: HpkeError) -> Malformed {
+    Malformed::new("routing key", error.to_string())
 }
 
 fn id_of(public: &[u8; 32]) -> RoutingKeyId {
@@ -96,13 +113,13 @@ impl RoutingKey {
         let body = wire::RoutingKey {
             version: PROTOCOL_VERSION,
             suite: u32::from(SUITE),
-            key: bytes::Bytes::copy_from_slice(&secret.public),
+            key: Bytes::copy_from_slice(&bytes_of(&secret.public)),
             issued_ms: issued.as_ms(),
             not_after_ms: not_after.as_ms(),
         };
         let signed = sign(Label::RoutingKey, relay, body.encode_to_vec());
         let relay = RelayId::new(relay.verifying_key().to_bytes());
-        Self { relay, issued, not_after, signed, id: secret.id(), key: X25519::sk_to_pk(&secret.private()) }
+        Self { relay, issued, not_after, signed, id: secret.id, key: secret.public.clone() }
     }
 
     /// Checks form and signature, and that it is this relay's. Whether it has ended is the caller's to check.
@@ -111,8 +128,7 @@ impl RoutingKey {
         version_and_suite("routing key", body.version, body.suite)?;
         signed.verify(Label::RoutingKey, relay.as_bytes())?;
         let public: [u8; 32] = *Secret::from_slice(&body.key)?.expose();
-        let key = PublicKey::from_bytes(&public)
-            .map_err(|error| Malformed::new("routing key", error.to_string()))?;
+        let key = PublicKey::from_bytes(&public).map_err(bad_key)?;
         Ok(Self {
             relay: *relay,
             issued: Timestamp::from_ms(body.issued_ms),

@@ -69,8 +69,12 @@ fn greeting(script: &mut Script) {
     script.client(1, Body::Hello(hello), "The first frame: the versions that the client speaks.");
     let welcome = wire::Welcome { version: 1, now_ms: NOW.as_ms() };
     script.relay(1, Body::Welcome(welcome), "The version for both. The clock decides nothing at the client.");
-    let register =
-        wire::Register { mailbox: OWN.0.to_wire(), secret: Bytes::copy_from_slice(OWN.1.expose()), epoch: 1 };
+    let register = wire::Register {
+        mailbox: OWN.0.to_wire(),
+        secret: Bytes::copy_from_slice(OWN.1.expose()),
+        epoch: 1,
+        invitation: Bytes::new(),
+    };
     script.client(2, Body::Register(register), "At a home relay this goes first, each time.");
     let registered = wire::Registered { generation: of(9, 8) };
     let why = "Unknown to the client: it counts from 0, and tells the relay all that it should keep.";

@@ -48,6 +48,10 @@ fn publish() -> Publish {
     Publish { publish_id: bytes(5, 16), items: vec![item] }
 }
 
+fn register(invitation: Bytes) -> Register {
+    Register { mailbox: bytes(1, 16), secret: bytes(3, 32), epoch: 1, invitation }
+}
+
 fn attach() -> Attach {
     Attach {
         mailbox: bytes(1, 16),
@@ -62,6 +66,8 @@ fn bodies() -> Vec<(&'static str, Body)> {
     let checkpoint = Signed { body: bytes(8, 7), signature: bytes(9, 64) };
     let refusal =
         Refusal { code: RefusalCode::RetryAfter.into(), text: "too much".into(), retry_after_ms: 5_000 };
+    let uninvited =
+        Refusal { code: RefusalCode::Invitation.into(), text: "not invited".into(), retry_after_ms: 0 };
     let goodbye = Goodbye { code: GoodbyeCode::Superseded.into(), text: "a newer connection".into() };
     let introduction = PutIntroduction {
         mailbox: bytes(1, 16),
@@ -77,7 +83,9 @@ fn bodies() -> Vec<(&'static str, Body)> {
         ("refusal", Body::Refusal(refusal)),
         ("goodbye", Body::Goodbye(goodbye)),
         ("done", Body::Done(Done {})),
-        ("register", Body::Register(Register { mailbox: bytes(1, 16), secret: bytes(3, 32), epoch: 1 })),
+        ("register", Body::Register(register(Bytes::new()))),
+        ("register_invited", Body::Register(register(bytes(11, 35)))),
+        ("refusal_invitation", Body::Refusal(uninvited)),
         ("registered", Body::Registered(Registered { generation: bytes(2, 8) })),
         ("attach", Body::Attach(attach())),
         ("attached", Body::Attached(Attached { generation: bytes(2, 8), checkpoint: None })),

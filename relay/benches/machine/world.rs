@@ -73,6 +73,7 @@ impl World {
                         mailbox: mailbox(side).to_wire(),
                         secret: Bytes::copy_from_slice(secret().expose()),
                         epoch: 1,
+                        invitation: Bytes::new(),
                     }),
                 ),
                 input(

@@ -61,7 +61,11 @@ impl fmt::Display for Status {
         writeln!(f, "waiting to leave {} bytes", self.now.backlog_bytes)?;
         writeln!(f, "token rates      {}", self.now.token_rates)?;
         for relay in &self.now.destinations {
-            let state = if relay.connected { "connected" } else { "not connected" };
+            let state = match relay {
+                DestinationHealth { incompatible: true, .. } => "speaks another version",
+                DestinationHealth { connected: true, .. } => "connected",
+                _ => "not connected",
+            };
             let DestinationHealth { relay, waiting, waiting_bytes, failures, answer_ms, .. } = relay;
             writeln!(
                 f,

@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
 
 use undertone_protocol::ids::MailboxId;
-use undertone_protocol::time::Timestamp;
 
-use super::rates::{REPLENISHED_AFTER, Rate, RateClock, TooFast};
+use super::rates::{Rate, RateClock, TooFast};
 use crate::limits::Limits;
 
 /// How often each mailbox was attached lately. An attach sends again what was not acknowledged, and closes the
@@ -11,15 +10,8 @@ use crate::limits::Limits;
 /// connection. Memory only; at most one for each registered mailbox.
 #[derive(Debug, Default)]
 pub(crate) struct AttachRates {
-    mailboxes: BTreeMap<MailboxId, Lately>,
+    mailboxes: BTreeMap<MailboxId, Rate>,
     clock: RateClock,
-}
-
-#[derive(Debug)]
-struct Lately {
-    rate: Rate,
-    /// From then on a new limiter is no different.
-    replenished_at: Timestamp,
 }
 
 impl AttachRates {
@@ -28,23 +20,14 @@ impl AttachRates {
     }
 
     /// Takes one for a mailbox; the caller has checked that it is registered.
-    pub(crate) fn take(
-        &mut self,
-        mailbox: &MailboxId,
-        limits: &Limits,
-        now: Timestamp,
-    ) -> Result<(), TooFast> {
-        let lately = self.mailboxes.entry(*mailbox).or_insert_with(|| Lately {
-            rate: Rate::per_minute(&self.clock, limits.attaches_per_minute),
-            replenished_at: now,
-        });
-        lately.replenished_at = now.after(REPLENISHED_AFTER);
-        lately.rate.take()
+    pub(crate) fn take(&mut self, mailbox: &MailboxId, limits: &Limits) -> Result<(), TooFast> {
+        let new = || Rate::per_minute(&self.clock, limits.attaches_per_minute);
+        self.mailboxes.entry(*mailbox).or_insert_with(new).take()
     }
 
     /// Forgets every limiter that is as good as new.
-    pub(crate) fn forget_replenished(&mut self, now: Timestamp) {
-        self.mailboxes.retain(|_, lately| lately.replenished_at > now);
+    pub(crate) fn forget_replenished(&mut self) {
+        self.mailboxes.retain(|_, rate| !rate.is_replenished());
     }
 
     /// How many limiters are held.

@@ -150,6 +150,15 @@ impl Connections {
         silent
     }
 
+    /// The clock was set back by so much: whoever is silent from now on is found after the usual time.
+    pub(crate) fn set_back(&mut self, by: Duration) {
+        for connection in self.live.values_mut() {
+            connection.last_heard = connection.last_heard.before(by);
+            connection.deadline = connection.deadline.before(by);
+        }
+        self.deadlines = self.live.iter().map(|(conn, connection)| (connection.deadline, *conn)).collect();
+    }
+
     /// When [`Self::silent`] may next find one.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         self.deadlines.first().map(|(due, _)| *due)

@@ -2,12 +2,13 @@
 //! (`spec/relay.md`, `spec/tokens.md`).
 //!
 //! Tokens are recomputed, not stored. What is stored: for each mailbox a hash of its owner's key, the
-//! secret K with its epoch, revoked prefixes, and the uses of introductions.
+//! secret K with its epoch, revoked prefixes, and the uses of introductions; and the uses of the operator's invitations.
 
 mod attaches;
 mod checkpoint;
 mod connections;
 mod introductions;
+mod invitations;
 mod ownership;
 mod record;
 mod rates;
@@ -18,6 +19,7 @@ pub(crate) use attaches::AttachRates;
 pub(crate) use checkpoint::{checkpoint, put_checkpoint};
 pub(crate) use connections::{Connections, Peer};
 pub(crate) use introductions::{Charged, put_introduction, take_use};
+pub(crate) use invitations::{Invitation, sweep_invitations};
 pub(crate) use ownership::{Registering, register};
 pub(crate) use rates::{Rate, RateClock, TooFast};
 pub(crate) use record::{Mailbox, owned};

@@ -1,8 +1,11 @@
 use bytes::Bytes;
+use ed25519_dalek::SigningKey;
 use rand_core::CryptoRng;
 use undertone_protocol::ids::{DeviceId, Generation, MailboxId, Secret};
+use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, RefusalCode};
 
+use super::invitations;
 use super::rates::Rate;
 use super::record::{Mailbox, not_owner, read, write};
 use super::revocation;
@@ -18,6 +21,9 @@ pub(crate) struct Registering<'a> {
     pub(crate) registration: Registration,
     /// New mailboxes of the whole relay.
     pub(crate) rate: &'a Rate,
+    /// The relay's key, under which its operator invites.
+    pub(crate) key: &'a SigningKey,
+    pub(crate) now: Timestamp,
 }
 
 /// Registers a mailbox, repeats a registration, or starts a new epoch; whether the mailbox is a new one.
@@ -37,7 +43,7 @@ pub(crate) fn register<S: Store + ?Sized>(
     let new = known.is_none();
     let record = match known {
         Some(known) => renew(tx, device, &mailbox, known, asked, by.limits)?,
-        None => create(tx, device, &secret, asked.epoch, by, rng)?,
+        None => create(tx, device, &secret, asked, by, rng)?,
     };
     write(tx, &mailbox, &record);
     Ok((wire::Registered { generation: record.generation }, new))
@@ -47,12 +53,16 @@ fn create<S: Store + ?Sized>(
     tx: &mut Overlay<'_, S>,
     device: &DeviceId,
     secret: &Secret,
-    epoch: u32,
+    asked: &wire::Register,
     by: &Registering<'_>,
     mut rng: &mut dyn CryptoRng,
 ) -> Result<Mailbox, Failed> {
     if by.registration == Registration::Closed {
-        return Err(Refused::new(RefusalCode::Closed, "this relay takes no registrations").into());
+        return Err(Refused::new(
+            RefusalCode::Closed,
+            "this relay takes no new mailboxes: its operator closed it, so choose another one",
+        )
+        .into());
     }
     let owner = Owner::of(device);
     if owner::holdings(tx, owner.as_bytes())?.mailboxes >= by.limits.mailboxes_per_device_max {
@@ -65,6 +75,9 @@ fn create<S: Store + ?Sized>(
         return Err(Refused::disk_full(by.limits.full_retry_after_ms).into());
     }
     by.rate.take().map_err(|wait| Refused::retry_after("registrations_per_minute", wait.retry_after_ms))?;
+    if by.registration == Registration::Invite {
+        invitations::take(tx, &asked.invitation, by.key, by.limits, by.now)?;
+    }
     usage::change(tx, |usage| {
         usage.mailboxes += 1;
         usage.disk_bytes += MAILBOX_DISK_BYTES;
@@ -73,7 +86,7 @@ fn create<S: Store + ?Sized>(
     Ok(Mailbox {
         owner: Bytes::copy_from_slice(owner.as_bytes()),
         secret: Bytes::copy_from_slice(secret.expose()),
-        epoch,
+        epoch: asked.epoch,
         generation: Generation::random(&mut rng).to_wire(),
         revoked: 0,
         introductions: 0,

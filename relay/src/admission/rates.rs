@@ -12,7 +12,7 @@ use governor::{NotUntil, Quota, RateLimiter};
 use undertone_protocol::time::Timestamp;
 
 /// A limiter is as good as new when it was not used for this long: every quota is of a minute.
-pub(crate) const REPLENISHED_AFTER: Duration = Duration::from_secs(60);
+const REPLENISHED_AFTER: Duration = Duration::from_secs(60);
 
 /// `governor` counts nanoseconds in 64 bits and panics beyond.
 const CLOCK_MS_MAX: u64 = 9_000_000_000_000;
@@ -26,11 +26,18 @@ pub(crate) struct RateClock {
 }
 
 impl RateClock {
-    pub(crate) fn set(&mut self, now: Timestamp) {
-        let passed = now.as_ms().saturating_sub(self.last.as_ms());
+    /// Whether it was later than this already.
+    pub(crate) fn is_after(&self, now: Timestamp) -> bool {
+        self.last > now
+    }
+
+    /// It is this late; by how much the machine's clock was set back, if it was.
+    pub(crate) fn set(&mut self, now: Timestamp) -> Option<Duration> {
+        let (passed, back) = (now.as_ms().saturating_sub(self.last.as_ms()), self.last.since(now));
         let total = self.passed_ms.load(Ordering::Relaxed).saturating_add(passed);
         self.passed_ms.store(total.min(CLOCK_MS_MAX), Ordering::Relaxed);
         self.last = now;
+        (!back.is_zero()).then_some(back)
     }
 }
 
@@ -54,6 +61,8 @@ pub(crate) struct Rate {
     limiter: RateLimiter<NotKeyed, InMemoryState, RateClock, NoOpMiddleware<Duration>>,
     clock: RateClock,
     per_minute: u32,
+    /// When it was last asked, by its clock.
+    asked_ms: AtomicU64,
 }
 
 impl Rate {
@@ -61,16 +70,35 @@ impl Rate {
     pub(crate) fn per_minute(clock: &RateClock, count: u32) -> Self {
         let count = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         let limiter = RateLimiter::direct_with_clock(Quota::per_minute(count), clock.clone());
-        Self { limiter, clock: clock.clone(), per_minute: count.get() }
+        let rate =
+            Self { limiter, clock: clock.clone(), per_minute: count.get(), asked_ms: AtomicU64::new(0) };
+        rate.asked();
+        rate
+    }
+
+    fn asked(&self) {
+        self.asked_ms.store(self.clock.passed_ms.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Whether it is as good as new.
+    pub(crate) fn is_replenished(&self) -> bool {
+        let idle_ms = self
+            .clock
+            .passed_ms
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.asked_ms.load(Ordering::Relaxed));
+        Duration::from_millis(idle_ms) >= REPLENISHED_AFTER
     }
 
     /// Takes one.
     pub(crate) fn take(&self) -> Result<(), TooFast> {
+        self.asked();
         self.limiter.check().map_err(|not_until| self.too_fast(&not_until))
     }
 
     /// Takes several at once; as many as there are in a minute, if that is less.
     pub(crate) fn take_many(&self, count: u32) -> Result<(), TooFast> {
+        self.asked();
         let Some(count) = NonZeroU32::new(count.min(self.per_minute)) else { return Ok(()) };
         match self.limiter.check_n(count) {
             Ok(taken) => taken.map_err(|not_until| self.too_fast(&not_until)),
@@ -108,9 +136,12 @@ mod tests {
         clock.set(Timestamp::from_ms(1_700_000_000_000));
         let rate = Rate::per_minute(&clock, 1);
         assert_eq!(rate.take(), Ok(()));
-        clock.set(Timestamp::from_ms(1_600_000_000_000));
+        let back = clock.set(Timestamp::from_ms(1_600_000_000_000));
+        assert_eq!(back, Some(Duration::from_millis(100_000_000_000)));
         assert!(rate.take().is_err());
-        clock.set(Timestamp::from_ms(1_600_000_060_000));
+        assert!(!rate.is_replenished());
+        assert_eq!(clock.set(Timestamp::from_ms(1_600_000_060_000)), None);
+        assert!(rate.is_replenished(), "not only when the old time has come again");
         assert_eq!(rate.take(), Ok(()));
         clock.set(Timestamp::from_ms(u64::MAX));
         assert_eq!(rate.take(), Ok(()));

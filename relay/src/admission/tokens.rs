@@ -7,7 +7,7 @@ use undertone_protocol::token::{self, Proof, ProofInput, Step, TokenDenied};
 use undertone_protocol::wire::{self, DenialReason};
 
 use super::introductions::{Charged, bound};
-use super::rates::{REPLENISHED_AFTER, Rate, RateClock, TooFast};
+use super::rates::{Rate, RateClock, TooFast};
 use super::record::{self, Mailbox};
 use super::revocation::is_revoked;
 use crate::limits::Limits;
@@ -98,7 +98,7 @@ pub(crate) fn charge<S: Store + ?Sized>(
         Ok(taken) => taken,
         Err(reason) => return Ok(Err(NotCharged::Denied(reason))),
     };
-    let charged = rates.take(&claim.mailbox, &claim.path, limits, now).map(|()| Charged(taken));
+    let charged = rates.take(&claim.mailbox, &claim.path, limits).map(|()| Charged(taken));
     Ok(charged.map_err(NotCharged::TooFast))
 }
 
@@ -108,16 +108,9 @@ const TABLE_FULL_RETRY_MS: u64 = 60_000;
 /// The rate of each token prefix that delivered lately; memory only, bounded for each mailbox and in all.
 #[derive(Debug, Default)]
 pub(crate) struct TokenRates {
-    mailboxes: BTreeMap<MailboxId, BTreeMap<Vec<Handle>, Lately>>,
+    mailboxes: BTreeMap<MailboxId, BTreeMap<Vec<Handle>, Rate>>,
     count: usize,
     clock: RateClock,
-}
-
-#[derive(Debug)]
-struct Lately {
-    rate: Rate,
-    /// From then on a new limiter is no different.
-    replenished_at: Timestamp,
 }
 
 impl TokenRates {
@@ -130,27 +123,16 @@ impl TokenRates {
         self.count
     }
 
-    fn take(
-        &mut self,
-        mailbox: &MailboxId,
-        path: &[Step],
-        limits: &Limits,
-        now: Timestamp,
-    ) -> Result<(), TooFast> {
-        self.make_room(mailbox, path.len(), limits, now)?;
+    fn take(&mut self, mailbox: &MailboxId, path: &[Step], limits: &Limits) -> Result<(), TooFast> {
+        self.make_room(mailbox, path.len(), limits)?;
         let prefixes = self.mailboxes.entry(*mailbox).or_default();
         let before = prefixes.len();
         let mut taken = Ok(());
         for steps in 1..=path.len() {
             let (Some(last), handles) = (path.get(steps - 1), path.iter().take(steps)) else { continue };
             let asked = if last.per_minute == 0 { u32::MAX } else { last.per_minute };
-            let lately =
-                prefixes.entry(handles.map(|step| step.handle).collect()).or_insert_with(|| Lately {
-                    rate: Rate::per_minute(&self.clock, asked.min(limits.token_publishes_per_minute)),
-                    replenished_at: now,
-                });
-            lately.replenished_at = now.after(REPLENISHED_AFTER);
-            taken = lately.rate.take();
+            let new = || Rate::per_minute(&self.clock, asked.min(limits.token_publishes_per_minute));
+            taken = prefixes.entry(handles.map(|step| step.handle).collect()).or_insert_with(new).take();
             if taken.is_err() {
                 break;
             }
@@ -160,24 +142,18 @@ impl TokenRates {
     }
 
     /// Forgets what makes no difference any more; then, if all tables are full, the mailbox with the most.
-    fn make_room(
-        &mut self,
-        mailbox: &MailboxId,
-        more: usize,
-        limits: &Limits,
-        now: Timestamp,
-    ) -> Result<(), TooFast> {
+    fn make_room(&mut self, mailbox: &MailboxId, more: usize, limits: &Limits) -> Result<(), TooFast> {
         let full = |prefixes: &BTreeMap<_, _>| prefixes.len() + more > limits.token_rates_per_mailbox_max;
         if let Some(prefixes) = self.mailboxes.get_mut(mailbox).filter(|prefixes| full(prefixes)) {
             let before = prefixes.len();
-            prefixes.retain(|_, lately| lately.replenished_at > now);
+            prefixes.retain(|_, rate| !rate.is_replenished());
             self.count -= before - prefixes.len();
             if full(prefixes) {
                 return Err(TooFast { retry_after_ms: TABLE_FULL_RETRY_MS });
             }
         }
         if self.count + more > limits.token_rates_max {
-            self.forget_replenished(now);
+            self.forget_replenished();
         }
         if self.count + more > limits.token_rates_max {
             let largest = self.mailboxes.iter().max_by_key(|(_, prefixes)| prefixes.len());
@@ -189,9 +165,9 @@ impl TokenRates {
     }
 
     /// Forgets every limiter that is as good as new.
-    pub(crate) fn forget_replenished(&mut self, now: Timestamp) {
+    pub(crate) fn forget_replenished(&mut self) {
         for prefixes in self.mailboxes.values_mut() {
-            prefixes.retain(|_, lately| lately.replenished_at > now);
+            prefixes.retain(|_, rate| !rate.is_replenished());
         }
         self.mailboxes.retain(|_, prefixes| !prefixes.is_empty());
         self.count = self.mailboxes.values().map(BTreeMap::len).sum();

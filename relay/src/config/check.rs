@@ -5,6 +5,7 @@ use undertone_protocol::limits as protocol;
 
 use super::error::ConfigError;
 use super::settings::{Config, Tls};
+use crate::federation::PolicyKind;
 
 /// A device that is away for a month, and writes only when its next keys are due, must stay within reach.
 const BUNDLE_UNSEEN_DAYS_MIN: i64 = 60;
@@ -53,6 +54,9 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         return Err(ConfigError::HalfCertificate);
     }
     config.federation.policy()?;
+    if config.federation.policy == PolicyKind::Open && !config.federation.relays.is_empty() {
+        return Err(ConfigError::ListWithoutPolicy);
+    }
     let table = Table::try_from(config).map_err(|error| ConfigError::Syntax(error.to_string()))?;
     numbers("", &table)
 }

@@ -53,6 +53,12 @@ pub enum ConfigError {
         "[federation] `relays`: `{0}` is no relay's key: name what stands behind /p2p/ in its address, 12D3Koo.."
     )]
     RelayKey(String),
+    /// `relays` of `[federation]` has keys, and the policy takes no notice of them.
+    #[error(
+        "[federation] names `relays`, but its `policy` is \"open\", which is to have to do with all: say policy = \"allow\" to \
+         have to do with these alone, policy = \"deny\" to leave these out, or take `relays` away"
+    )]
+    ListWithoutPolicy,
     /// One of the two files is missing.
     #[error("[tls] has one of `certificate_chain` and `private_key`: name both files, or none")]
     HalfCertificate,

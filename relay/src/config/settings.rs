@@ -1,6 +1,9 @@
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, IntoDeserializer, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use undertone_transport::relay_from_text;
 
@@ -21,7 +24,7 @@ pub struct Config {
     /// What holds mailboxes and bundles.
     pub store: Backend,
     /// Who may open a mailbox.
-    pub registration: Registration,
+    pub registration: RegistrationPolicy,
     /// With which other relays there is anything to do.
     pub federation: Federation,
     /// What is shown to whoever comes by TLS.
@@ -30,6 +33,44 @@ pub struct Config {
     pub network: Network,
     /// What everything else allows.
     pub limits: Limits,
+}
+
+/// Who may open a mailbox. An earlier form is the policy alone: `registration = "open"`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RegistrationPolicy {
+    /// Anybody, whoever is invited, or nobody new.
+    pub policy: Registration,
+}
+
+impl<'de> Deserialize<'de> for RegistrationPolicy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EitherForm)
+    }
+}
+
+struct EitherForm;
+
+impl<'de> Visitor<'de> for EitherForm {
+    type Value = RegistrationPolicy;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table with `policy`")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        let policy = Registration::deserialize(text.into_deserializer())?;
+        Ok(RegistrationPolicy { policy })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Whole {
+            policy: Registration,
+        }
+        let Whole { policy } = Whole::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(RegistrationPolicy { policy })
+    }
 }
 
 /// With which other relays this one has to do, in both directions.
@@ -108,7 +149,7 @@ impl Default for Config {
             listen: vec!["/ip4/0.0.0.0/tcp/4001".to_owned()],
             data_dir: "data".into(),
             store: Backend::Fjall,
-            registration: Registration::default(),
+            registration: RegistrationPolicy::default(),
             federation: Federation::default(),
             tls: Tls::default(),
             network: Network::default(),

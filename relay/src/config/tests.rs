@@ -1,5 +1,6 @@
 use super::file::known_keys;
 use super::*;
+use crate::limits::Registration;
 
 fn refused(text: &str) -> String {
     parse(text).unwrap_err().to_string()
@@ -86,6 +87,33 @@ fn tls_needs_a_certificate_and_its_key() {
     std::fs::write(&path, format!("{listen}\n{half}\ncertificate_chain = \"/etc/chain.pem\"")).unwrap();
     let (chain, key) = ("/etc/chain.pem".into(), dir.path().join("key.pem"));
     assert_eq!(load(&path).unwrap().tls, Tls { certificate_chain: chain, private_key: key });
+}
+
+#[test]
+fn who_may_open_a_mailbox_is_said_in_either_form() {
+    let policy = |text: &str| parse(text).unwrap().registration.policy;
+    assert_eq!(policy(""), Registration::Open);
+    assert_eq!(policy("registration = \"closed\""), Registration::Closed);
+    assert_eq!(policy("[registration]\npolicy = \"invite\""), Registration::Invite);
+    assert_eq!(policy("[registration]"), Registration::Open);
+    assert!(refused("[registration]\npolicy = \"some\"").contains("some"));
+    assert!(refused("registration = \"some\"").contains("some"));
+    let error = refused("[registration]\npolcy = \"invite\"");
+    assert!(error.contains("`registration.polcy`") && error.contains("`registration.policy`"), "{error}");
+}
+
+#[test]
+fn a_list_of_relays_says_what_it_is_for() {
+    let relays = "relays = [\"12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN\"]";
+    for policy in ["", "policy = \"open\""] {
+        let error = refused(&format!("[federation]\n{policy}\n{relays}"));
+        assert!(error.contains("policy = \"allow\"") && error.contains("policy = \"deny\""), "{error}");
+    }
+    for policy in ["allow", "deny"] {
+        let config = parse(&format!("[federation]\npolicy = \"{policy}\"\n{relays}")).unwrap();
+        assert_eq!(config.federation.policy().unwrap().relays.len(), 1);
+    }
+    assert!(refused("[federation]\npolicy = \"allow\"\nrelays = [\"B\"]").contains("`B` is no relay's key"));
 }
 
 #[test]

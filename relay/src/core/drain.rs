@@ -31,7 +31,7 @@ impl Relay {
             return Err(Refused::limit("one mailbox for each connection").into());
         }
         self.attach_rates
-            .take(&mailbox, &self.limits, now)
+            .take(&mailbox, &self.limits)
             .map_err(|wait| too_fast("attaches_per_minute", wait))?;
         if asked.generation == record.generation {
             for spans in &acks {

@@ -28,8 +28,9 @@ impl Relay {
         work: impl FnOnce(&mut Source, &mut Cx<'_>) -> R,
     ) -> R {
         let mut acts = Vec::new();
-        let (limits, key, rng) = (&self.limits, &self.key, &mut *self.rng);
-        let mut cx = Cx { now, limits, key, rng, metrics: &mut self.metrics, acts: &mut acts };
+        let (limits, policy, key) = (&self.limits, self.arrivals.policy(), &self.key);
+        let (rng, metrics) = (&mut *self.rng, &mut self.metrics);
+        let mut cx = Cx { now, limits, policy, key, rng, metrics, acts: &mut acts };
         let result = work(&mut self.source, &mut cx);
         out.extend(acts.into_iter().map(|act| match act {
             Act::Send { conn, frame } => Output::Send { conn, frame },
@@ -49,18 +50,21 @@ impl Relay {
         self.with_source(now, out, |source, cx| source.handle(event, cx, tx))
     }
 
-    /// What ended in the outboxes and beside them; whether there is more.
+    /// What ended in the outboxes and beside them, from `from` on; whether there is more.
     pub(super) fn sweep_federation<S: Store + ?Sized>(
         &mut self,
-        now: Timestamp,
+        (from, now): (Timestamp, Timestamp),
         budget: usize,
         tx: &mut Overlay<'_, S>,
         out: &mut Vec<Output>,
     ) -> Result<bool, StoreError> {
-        let more = self.with_source(now, out, |source, cx| source.sweep(budget, cx, tx))?;
-        let (more_ended, expired) = federation::sweep(tx, now, budget)?;
-        self.metrics.answers_expired += expired;
-        Ok(more || more_ended)
+        let more = self.with_source(now, out, |source, cx| source.sweep(from, budget, cx, tx))?;
+        let swept = federation::sweep(tx, from, now, budget)?;
+        self.metrics.answers_expired += swept.expired;
+        if swept.keys {
+            self.arrivals.keys_changed();
+        }
+        Ok(more || swept.more)
     }
 
     /// Takes a parcel for another relay. The answer goes out here, before what follows from the forward.
@@ -133,16 +137,31 @@ impl Relay {
         tx: &mut Overlay<'_, S>,
         out: &mut Vec<Output>,
     ) -> Result<wire::RoutingKeyAnswer, Failed> {
-        let is_own = asked.relay.as_ref().is_none_or(|relay| relay.relay == self.id.as_bytes().as_slice());
-        if is_own {
-            let key = federation::own_key(tx, &self.key, &self.limits, &mut *self.rng, now)?;
-            return Ok(wire::RoutingKeyAnswer { key: Some(key.signed.to_wire()) });
+        if self.is_own(&asked) {
+            return self.own_routing_key(now, tx);
         }
         let relay = self.other_relay(asked.relay)?;
         if owner::holdings(tx, Owner::of(&device).as_bytes())?.mailboxes == 0 {
             return Err(Refused::new(RefusalCode::Closed, "this relay asks for its own mailboxes").into());
         }
         self.with_source(now, out, |source, cx| source.routing_key(relay, cx, tx))
+    }
+
+    /// Whether this relay is asked for its own key.
+    pub(super) fn is_own(&self, asked: &wire::GetRoutingKey) -> bool {
+        asked.relay.as_ref().is_none_or(|relay| relay.relay == self.id.as_bytes().as_slice())
+    }
+
+    pub(super) fn own_routing_key<S: Store + ?Sized>(
+        &mut self,
+        now: Timestamp,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<wire::RoutingKeyAnswer, Failed> {
+        let (key, is_new) = federation::own_key(tx, &self.key, &self.limits, &mut *self.rng, now)?;
+        if is_new {
+            self.arrivals.keys_changed();
+        }
+        Ok(wire::RoutingKeyAnswer { key: Some(key.signed.to_wire()) })
     }
 
     /// How it stands with other relays: those that the most waits for, at most `limit`.

@@ -13,7 +13,8 @@
 //! that still come from it are ignored, and [`Input::Disconnected`] for it is welcome but not needed.
 //! [`Output::Dial`] is answered by [`Input::Dialled`], with a number of its own for the connection, or by
 //! [`Input::DialFailed`].
-//! The shell gives [`Input::Tick`] at or after [`Relay::next_tick`], which is asked again after every drain.
+//! The shell gives [`Input::Tick`] at or after [`Relay::next_tick`], which is asked again after every drain. As its clock may
+//! be set back meanwhile, it asks [`Relay::wants_tick`] every now and then.
 
 mod backlog;
 mod carry;

@@ -67,6 +67,7 @@ impl Relay {
     #[must_use]
     pub fn with_policy(mut self, policy: Policy) -> Self {
         self.arrivals.set_policy(policy);
+        self.source.policy_changed();
         self
     }
 
@@ -104,6 +105,11 @@ impl Relay {
         [silence, source, Some(self.sweeps.next)].into_iter().flatten().min()
     }
 
+    /// Whether it wants an [`Input::Tick`] now: at [`Self::next_tick`], and when the clock was set back.
+    pub fn wants_tick(&self, now: Timestamp) -> bool {
+        self.clock.is_after(now) || self.next_tick().is_some_and(|due| due <= now)
+    }
+
     /// Takes one input. The module says when the outputs may be released, and what an error means.
     pub fn handle<S: Store + ?Sized>(
         &mut self,
@@ -112,7 +118,10 @@ impl Relay {
         tx: &mut Overlay<'_, S>,
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
-        self.clock.set(now);
+        if let Some(by) = self.clock.set(now) {
+            self.connections.set_back(by);
+            self.source.set_back(by);
+        }
         self.sweeps.note(now, self.sweep_interval());
         let before = out.len();
         match input {

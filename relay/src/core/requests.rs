@@ -12,7 +12,7 @@ use crate::admission::{self, Peer, Registering, TooFast};
 use crate::answer::{Failed, Refused};
 use crate::bundles;
 use crate::conn::ConnId;
-use crate::federation::{self, Event};
+use crate::federation::Event;
 use crate::store::owner::Owner;
 use crate::store::{Overlay, Store, StoreError};
 
@@ -37,8 +37,10 @@ impl Relay {
         self.connections.heard(conn, now);
         match frame.body {
             Some(Body::Hello(hello)) if !greeted => {
-                self.hello(conn, frame.request, &hello, now, out);
-                if let Peer::Device(device) = peer {
+                let greeted = self.hello(conn, frame.request, &hello, now, out);
+                if let Peer::Device(device) = peer
+                    && greeted
+                {
                     self.federation(Event::Greeted { conn, owner: Owner::of(&device) }, now, tx, out)?;
                 }
             }
@@ -65,6 +67,7 @@ impl Relay {
         Ok(())
     }
 
+    /// Whether the two agree on a version.
     fn hello(
         &mut self,
         conn: ConnId,
@@ -72,16 +75,19 @@ impl Relay {
         hello: &wire::Hello,
         now: Timestamp,
         out: &mut Vec<Output>,
-    ) {
+    ) -> bool {
         if !(hello.version_min..=hello.version_max).contains(&PROTOCOL_VERSION) {
+            self.metrics.connections_incompatible += 1;
             let text = format!("this relay speaks version {PROTOCOL_VERSION}");
-            return self.close(conn, GoodbyeCode::Version, &text, out);
+            self.close(conn, GoodbyeCode::Version, &text, out);
+            return false;
         }
         if let Some(connection) = self.connections.get_mut(conn) {
             connection.greeted = true;
         }
         let welcome = wire::Welcome { version: PROTOCOL_VERSION, now_ms: now.as_ms() };
         send(conn, request, Body::Welcome(welcome), out);
+        true
     }
 
     /// Ends a connection whose client breaks the format where no request can be refused.
@@ -167,10 +173,12 @@ impl Relay {
                 self.carry(conn, relay, &carry, now, tx, out)?;
                 Ok(None)
             }
-            Some(Body::GetRoutingKey(_)) => {
+            Some(Body::GetRoutingKey(asked)) => {
                 self.take_request(conn)?;
-                let key = federation::own_key(tx, &self.key, &self.limits, &mut *self.rng, now)?;
-                Ok(Some(Body::RoutingKey(wire::RoutingKeyAnswer { key: Some(key.signed.to_wire()) })))
+                if !self.is_own(&asked) {
+                    return Err(Refused::malformed("a relay is asked for its own key only").into());
+                }
+                Ok(Some(Body::RoutingKey(self.own_routing_key(now, tx)?)))
             }
             _ => Err(Refused::unknown_request().into()),
         }
@@ -194,7 +202,7 @@ impl Relay {
         self.take_request(conn)?;
         let done = Body::Done(wire::Done {});
         Ok(match body {
-            Body::Register(asked) => self.register(device, &asked, tx)?,
+            Body::Register(asked) => self.register(device, &asked, now, tx)?,
             Body::Attach(asked) => Body::Attached(self.attach(conn, device, &asked, now, tx, out)?),
             Body::PutCheckpoint(asked) => {
                 self.put_checkpoint(conn, asked, tx)?;
@@ -226,10 +234,11 @@ impl Relay {
         &mut self,
         device: DeviceId,
         asked: &wire::Register,
+        now: Timestamp,
         tx: &mut Overlay<'_, S>,
     ) -> Result<Body, Failed> {
-        let by =
-            Registering { limits: &self.limits, registration: self.registration, rate: &self.registrations };
+        let (limits, registration, rate) = (&self.limits, self.registration, &self.registrations);
+        let by = Registering { limits, registration, rate, key: &self.key, now };
         let (registered, new) = admission::register(tx, &device, asked, &by, &mut *self.rng)?;
         self.metrics.registrations += u64::from(new);
         Ok(Body::Registered(registered))

@@ -9,6 +9,8 @@ pub(super) struct Sweeps {
     pub(super) next: Timestamp,
     /// Nothing that ended before this is left in the mailboxes.
     pub(super) mailboxes_swept: Timestamp,
+    /// Nothing that ended before this is left of what is for other relays, of what they brought, and of invitations.
+    pub(super) others_swept: Timestamp,
     pub(super) rates_forgotten: Timestamp,
 }
 
@@ -17,6 +19,7 @@ impl Sweeps {
     /// sweep must not wait for the old time to come again.
     pub(super) fn note(&mut self, now: Timestamp, interval: Duration) {
         self.mailboxes_swept = self.mailboxes_swept.min(now);
+        self.others_swept = self.others_swept.min(now);
         self.rates_forgotten = self.rates_forgotten.min(now);
         self.next = self.next.min(now.after(interval));
     }

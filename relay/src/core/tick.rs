@@ -45,16 +45,21 @@ impl Relay {
         }
         let (bundles_swept, more_bundles) = bundles::sweep(tx, &self.limits, now)?;
         let more_epochs = admission::sweep(tx, budget)?;
-        let more_forwards = self.sweep_federation(now, budget, tx, out)?;
+        let since = self.sweeps.others_swept;
+        let more_invitations = admission::sweep_invitations(tx, since, now, budget)?;
+        let more_others = self.sweep_federation((since, now), budget, tx, out)? || more_invitations;
+        if !more_others {
+            self.sweeps.others_swept = now;
+        }
         if now.since(self.sweeps.rates_forgotten) >= RATES_FORGOTTEN_EVERY {
-            self.token_rates.forget_replenished(now);
-            self.attach_rates.forget_replenished(now);
-            self.arrivals.forget_replenished(now);
+            self.token_rates.forget_replenished();
+            self.attach_rates.forget_replenished();
+            self.arrivals.forget_replenished();
             self.sweeps.rates_forgotten = now;
         }
         self.metrics.expired += swept.expired;
         self.metrics.bundles_swept += bundles_swept;
-        let more = swept.more || more_bundles || more_epochs || more_forwards;
+        let more = swept.more || more_bundles || more_epochs || more_others;
         self.sweeps.next = if more { now } else { now.after(self.sweep_interval()) };
         Ok(())
     }

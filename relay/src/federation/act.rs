@@ -4,6 +4,7 @@ use undertone_protocol::ids::{PublishId, RelayId};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{Frame, frame::Body};
 
+use super::Policy;
 use crate::conn::ConnId;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -40,6 +41,7 @@ pub(crate) enum Act {
 pub(crate) struct Cx<'a> {
     pub(crate) now: Timestamp,
     pub(crate) limits: &'a Limits,
+    pub(crate) policy: &'a Policy,
     pub(crate) key: &'a SigningKey,
     pub(crate) rng: &'a mut dyn CryptoRng,
     pub(crate) metrics: &'a mut Metrics,

@@ -7,7 +7,7 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
 use crate::store::owner::{self, Owner};
-use crate::store::table::{Key, KeyReader, Table};
+use crate::store::table::{self, Key, KeyReader, Table};
 use crate::store::usage::{self, ANSWER_DISK_BYTES};
 use crate::store::{Overlay, Store, StoreError};
 
@@ -23,6 +23,9 @@ struct Record {
     dead_letter: Option<wire::DeadLetter>,
     #[prost(uint64, tag = "3")]
     end_ms: u64,
+    /// What its forward's notice said.
+    #[prost(uint64, tag = "4")]
+    until_ms: u64,
 }
 
 /// What came of a forward.
@@ -53,15 +56,16 @@ fn disk_bytes(record_bytes: usize) -> u64 {
     ANSWER_DISK_BYTES + u64::try_from(record_bytes).unwrap_or(u64::MAX)
 }
 
-/// Keeps one. It takes the place of its forward, in the quota and in what its device has, and is smaller.
+/// Keeps one, with until when its forward was to wait, and its own end. It takes the place of its forward, in the quota and
+/// in what its device has, and is smaller.
 pub(super) fn put<S: Store + ?Sized>(
     tx: &mut Overlay<'_, S>,
     owner: &Owner,
     forward: &PublishId,
     answer: Answer,
-    end: Timestamp,
+    (until, end): (Timestamp, Timestamp),
 ) -> Result<(), StoreError> {
-    let mut record = Record { end_ms: end.as_ms(), ..Record::default() };
+    let mut record = Record { end_ms: end.as_ms(), until_ms: until.as_ms(), ..Record::default() };
     match answer {
         Answer::Forwarded(forwarded) => record.forwarded = Some(forwarded),
         Answer::DeadLetter(dead) => record.dead_letter = Some(dead),
@@ -81,6 +85,16 @@ pub(super) fn get<S: Store + ?Sized>(
     let Some(record) = tx.read::<Record>(WHAT, &key(owner, forward))? else { return Ok(None) };
     let forwarded = record.forwarded.map(Answer::Forwarded);
     Ok(forwarded.or(record.dead_letter.map(Answer::DeadLetter)))
+}
+
+/// Until when the forward was to wait that one answers.
+pub(super) fn until<S: Store + ?Sized>(
+    tx: &Overlay<'_, S>,
+    owner: &Owner,
+    forward: &PublishId,
+) -> Result<Option<Timestamp>, StoreError> {
+    let record = tx.read::<Record>(WHAT, &key(owner, forward))?;
+    Ok(record.map(|record| Timestamp::from_ms(record.until_ms)))
 }
 
 /// All that wait for a device, at most `limit`.
@@ -113,16 +127,17 @@ pub(super) fn remove<S: Store + ?Sized>(
     Ok(true)
 }
 
-/// Forgets those whose devices did not come for them: whether there is more, and how many.
+/// Forgets those whose devices did not come for them, from those on that ended at `from`: whether there is more, and how
+/// many.
 pub(super) fn sweep<S: Store + ?Sized>(
     tx: &mut Overlay<'_, S>,
+    from: Timestamp,
     now: Timestamp,
     budget: usize,
 ) -> Result<(bool, u64), StoreError> {
-    let (from, to) = (Table::AnswerEnd.key(), Table::AnswerEnd.key().u64(now.as_ms()));
-    let due = tx.range(from.as_ref(), to.as_ref(), budget)?;
+    let due = table::due(tx, Table::AnswerEnd, from, now, budget)?;
     let (more, mut expired) = (due.len() >= budget, 0);
-    for (end, _) in due {
+    for end in due {
         let mut parts = KeyReader::new(WHAT, &end);
         parts.u64()?;
         let (owner, forward) = (Owner::stored(parts.part()?), PublishId::new(parts.part()?));

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
-use undertone_protocol::federation::{CircuitError, CircuitKeys, ENC_BYTES, Parcel, RoutingKeyId};
+use undertone_protocol::federation::{
+    CircuitError, CircuitKeys, ENC_BYTES, Parcel, RoutingKeyId, RoutingSecret,
+};
 use undertone_protocol::ids::RelayId;
 use undertone_protocol::limits::FORWARD_AGE_MAX;
 use undertone_protocol::time::Timestamp;
@@ -20,8 +22,6 @@ use crate::store::{Overlay, Store, StoreError};
 const CIRCUITS_MAX: usize = 4_096;
 /// How far a sender's clock may be ahead of this relay's.
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(600);
-/// A limiter is as good as new when it was not used for this long.
-const REPLENISHED_AFTER: Duration = Duration::from_secs(60);
 
 type CircuitId = (RoutingKeyId, [u8; ENC_BYTES]);
 
@@ -30,6 +30,8 @@ type CircuitId = (RoutingKeyId, [u8; ENC_BYTES]);
 pub(crate) struct Arrivals {
     policy: Policy,
     clock: RateClock,
+    /// This relay's routing keys, once they were read: whoever names an unknown one costs no more than a look.
+    secrets: Option<BTreeMap<RoutingKeyId, RoutingSecret>>,
     sources: BTreeMap<RelayId, SourceRates>,
     circuits: BTreeMap<CircuitId, (u64, CircuitKeys)>,
     /// The circuits by when they were last used.
@@ -41,7 +43,6 @@ pub(crate) struct Arrivals {
 struct SourceRates {
     parcels: Rate,
     bytes: Rate,
-    replenished_at: Timestamp,
 }
 
 /// A parcel, and who is to get its items.
@@ -66,6 +67,7 @@ impl Arrivals {
         Self {
             policy: Policy::default(),
             clock,
+            secrets: None,
             sources: BTreeMap::new(),
             circuits: BTreeMap::new(),
             used: BTreeMap::new(),
@@ -75,6 +77,15 @@ impl Arrivals {
 
     pub(crate) fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
+    }
+
+    /// A routing key was made, or forgotten.
+    pub(crate) fn keys_changed(&mut self) {
+        self.secrets = None;
+    }
+
+    pub(crate) const fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// Whether this relay has to do with another one.
@@ -96,7 +107,7 @@ impl Arrivals {
         if !self.allows(from) {
             return declined(DeclinedCode::Refused);
         }
-        if let Err(wait) = self.charge(from, bytes.len(), limits, now) {
+        if let Err(wait) = self.charge(from, bytes.len(), limits) {
             return Ok(Arrived::Declined(self::declined(
                 bytes,
                 DeclinedCode::RetryAfter,
@@ -136,8 +147,13 @@ impl Arrivals {
             self.used.insert(self.uses, id);
             return Ok(Some(keys.clone()));
         }
-        let Some(secret) = keys::secret(tx, &parcel.routing_key)? else { return Ok(None) };
-        let Ok(keys) = CircuitKeys::receive(&secret, own, &parcel.enc) else { return Ok(None) };
+        if self.secrets.is_none() {
+            self.secrets = Some(keys::secrets(tx)?);
+        }
+        let secret = self.secrets.as_ref().and_then(|secrets| secrets.get(&parcel.routing_key));
+        let Some(Ok(keys)) = secret.map(|secret| CircuitKeys::receive(secret, own, &parcel.enc)) else {
+            return Ok(None);
+        };
         if self.circuits.len() >= CIRCUITS_MAX
             && let Some((_, oldest)) = self.used.pop_first()
         {
@@ -148,15 +164,9 @@ impl Arrivals {
         Ok(Some(keys))
     }
 
-    fn charge(
-        &mut self,
-        from: &RelayId,
-        bytes: usize,
-        limits: &Limits,
-        now: Timestamp,
-    ) -> Result<(), TooFast> {
+    fn charge(&mut self, from: &RelayId, bytes: usize, limits: &Limits) -> Result<(), TooFast> {
         if !self.sources.contains_key(from) && self.sources.len() >= limits.sources_max {
-            self.forget_replenished(now);
+            self.forget_replenished();
             if self.sources.len() >= limits.sources_max {
                 return Err(TooFast { retry_after_ms: limits.full_retry_after_ms });
             }
@@ -164,16 +174,14 @@ impl Arrivals {
         let rates = self.sources.entry(*from).or_insert_with(|| SourceRates {
             parcels: Rate::per_minute(&self.clock, limits.source_parcels_per_minute),
             bytes: Rate::per_minute(&self.clock, limits.source_bytes_per_minute),
-            replenished_at: now,
         });
-        rates.replenished_at = now.after(REPLENISHED_AFTER);
         rates.parcels.take()?;
         rates.bytes.take_many(u32::try_from(bytes).unwrap_or(u32::MAX))
     }
 
     /// Forgets every limiter that is as good as new.
-    pub(crate) fn forget_replenished(&mut self, now: Timestamp) {
-        self.sources.retain(|_, rates| rates.replenished_at > now);
+    pub(crate) fn forget_replenished(&mut self) {
+        self.sources.retain(|_, rates| !rates.parcels.is_replenished());
     }
 }
 

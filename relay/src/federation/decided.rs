@@ -5,7 +5,7 @@ use prost::Message;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
-use crate::store::table::{Key, KeyReader, Table};
+use crate::store::table::{self, Key, KeyReader, Table};
 use crate::store::usage::{self, DECIDED_DISK_BYTES};
 use crate::store::{Overlay, Store, StoreError};
 
@@ -41,16 +41,16 @@ pub(crate) fn remember<S: Store + ?Sized>(
     Ok(())
 }
 
-/// Forgets parcels whose time is over; whether there is more.
+/// Forgets parcels whose time is over, from those on that ended at `from`; whether there is more.
 pub(super) fn sweep<S: Store + ?Sized>(
     tx: &mut Overlay<'_, S>,
+    from: Timestamp,
     now: Timestamp,
     budget: usize,
 ) -> Result<bool, StoreError> {
-    let (from, to) = (Table::DecidedEnd.key(), Table::DecidedEnd.key().u64(now.as_ms()));
-    let due = tx.range(from.as_ref(), to.as_ref(), budget)?;
+    let due = table::due(tx, Table::DecidedEnd, from, now, budget)?;
     let more = due.len() >= budget;
-    for (end, _) in due {
+    for end in due {
         let mut parts = KeyReader::new(WHAT, &end);
         parts.u64()?;
         let key = key(&parts.part()?);

@@ -1,27 +1,27 @@
-//! The link to one other relay: whether there is one, when the next is tried, and what is on its way.
+//! The link to one other relay: whether there is one, and when the next is tried.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use undertone_protocol::ids::PublishId;
-use undertone_protocol::limits::ANSWER_WAIT_MAX;
 use undertone_protocol::time::Timestamp;
 
+use super::up::Up;
 use crate::conn::ConnId;
 
 /// The waits between two tries double from the first to the second, each with a random part of up to as much again.
 const RETRY_MIN: Duration = Duration::from_millis(500);
-const RETRY_MAX: Duration = Duration::from_secs(600);
+pub(super) const RETRY_MAX: Duration = Duration::from_secs(600);
 /// A dial that says nothing for so long has failed.
 const DIAL_WAIT_MAX: Duration = Duration::from_secs(90);
-/// A link that nothing waits for is closed after so long: before the other side takes it for dead.
-const IDLE_MAX: Duration = Duration::from_secs(50);
+/// A relay that failed, and that nothing waits for, is remembered for so long beyond its next try: or whoever asks for
+/// its key would have it called anew each time.
+const REMEMBERED: Duration = RETRY_MAX;
 /// Parcels on their way at one time, and their bytes; one always may be.
 const WINDOW_PARCELS: usize = 256;
 const WINDOW_BYTES: usize = 2 * 1024 * 1024;
 /// How long a destination may ask to be left alone, in milliseconds.
-const PAUSE_MS_MAX: u64 = 3_600_000;
+const PAUSE_MS: (u64, u64) = (1_000, 3_600_000);
 
 /// How far a link has come.
 #[derive(Debug)]
@@ -31,38 +31,24 @@ pub(super) enum State {
     Up(Up),
 }
 
-/// A connection.
-#[derive(Debug)]
-pub(super) struct Up {
-    pub(super) conn: ConnId,
-    /// Whether the welcome came.
-    pub(super) greeted: bool,
-    /// The place in the queue that is looked at next.
-    pub(super) cursor: u64,
-    pub(super) in_flight: BTreeMap<PublishId, Flight>,
-    in_flight_bytes: usize,
-    pub(super) paused_until: Timestamp,
-    /// Something was sent or came.
-    used_at: Timestamp,
-}
-
-/// A parcel on its way.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Flight {
-    bytes: usize,
-    sent_at: Timestamp,
-}
-
 /// One other relay.
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) state: State,
+    state: State,
     /// Since it last answered. While there are any, one parcel at a time is tried.
     pub(super) failures: u32,
+    /// It had too much, and has not answered since: one parcel at a time is tried.
+    careful: bool,
+    /// Whether it last said that it speaks no version that this relay does.
+    pub(super) incompatible: bool,
     /// Somebody asked for its routing key; where it is.
     pub(super) key_wanted: Option<Vec<String>>,
+    /// It is not asked for its key before.
+    key_refused_until: Timestamp,
     /// Whether there is something to do there.
     pub(super) wanted: bool,
+    /// Whether it waits in the line for a connection.
+    pub(super) in_line: bool,
     pub(super) answer_ms: u64,
     backoff: ExponentialBackoff,
     jitter: u64,
@@ -70,20 +56,30 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(now: Timestamp, jitter: u64) -> Self {
-        let state = State::Down { retry_at: now };
         Self {
-            state,
+            state: State::Down { retry_at: now },
             failures: 0,
+            careful: false,
+            incompatible: false,
             key_wanted: None,
+            key_refused_until: Timestamp::ZERO,
             wanted: false,
+            in_line: false,
             answer_ms: 0,
             backoff: backoff(jitter),
             jitter,
         }
     }
 
-    pub(super) fn up(&mut self) -> Option<&mut Up> {
+    pub(super) const fn up(&mut self) -> Option<&mut Up> {
         match &mut self.state {
+            State::Up(up) => Some(up),
+            State::Down { .. } | State::Dialling { .. } => None,
+        }
+    }
+
+    pub(super) const fn as_up(&self) -> Option<&Up> {
+        match &self.state {
             State::Up(up) => Some(up),
             State::Down { .. } | State::Dialling { .. } => None,
         }
@@ -105,11 +101,6 @@ impl Link {
         matches!(self.state, State::Up(_))
     }
 
-    /// There are too many connections just now.
-    pub(super) fn put_off(&mut self, until: Timestamp) {
-        self.state = State::Down { retry_at: until };
-    }
-
     pub(super) fn may_dial(&self, now: Timestamp) -> bool {
         matches!(self.state, State::Down { retry_at } if retry_at <= now)
     }
@@ -119,28 +110,24 @@ impl Link {
     }
 
     pub(super) fn connected(&mut self, conn: ConnId, now: Timestamp) {
-        self.state = State::Up(Up {
-            conn,
-            greeted: false,
-            cursor: 0,
-            in_flight: BTreeMap::new(),
-            in_flight_bytes: 0,
-            paused_until: Timestamp::ZERO,
-            used_at: now,
-        });
+        self.state = State::Up(Up::new(conn, now));
     }
 
-    /// It failed: the next try comes later than the one before did.
-    pub(super) fn failed(&mut self, now: Timestamp) {
+    /// It failed: the next try comes later than the one before did, and not before `least` is over.
+    pub(super) fn failed(&mut self, least: Duration, now: Timestamp) {
         self.failures = self.failures.saturating_add(1);
         self.key_wanted = None;
-        self.state = State::Down { retry_at: now.after(self.backoff.next().unwrap_or(RETRY_MAX)) };
+        let wait = self.backoff.next().unwrap_or(RETRY_MAX).max(least);
+        self.state = State::Down { retry_at: self.paused_until().max(now.after(wait)) };
     }
 
     /// It ended, and nothing was lost by that.
     pub(super) fn ended(&mut self, now: Timestamp) {
-        let paused_until = self.up().map_or(now, |up| up.paused_until);
-        self.state = State::Down { retry_at: paused_until.max(now) };
+        self.state = State::Down { retry_at: self.paused_until().max(now) };
+    }
+
+    fn paused_until(&self) -> Timestamp {
+        self.as_up().map_or(Timestamp::ZERO, Up::paused_until)
     }
 
     /// The destination answered: what failed before is over.
@@ -149,6 +136,7 @@ impl Link {
             self.failures = 0;
             self.jitter = self.jitter.wrapping_add(1);
         }
+        self.careful = false;
         self.backoff = backoff(self.jitter);
         if let Some(up) = self.up()
             && let Some(flight) = up.land(id, now)
@@ -158,30 +146,54 @@ impl Link {
         }
     }
 
-    /// How many more parcels may leave, and bytes of them; `None`: not now.
-    pub(super) fn room(&mut self, now: Timestamp) -> Option<(usize, usize)> {
-        let parcels = if self.failures > 0 { 1 } else { WINDOW_PARCELS };
+    /// The destination has too much just now.
+    pub(super) fn pause(&mut self, retry_after_ms: u64, now: Timestamp) {
+        self.careful = true;
+        if let Some(up) = self.up() {
+            up.pause(now.after(pause(retry_after_ms)));
+        }
+    }
+
+    /// How many more parcels may leave, and bytes of them; `None`: not now. On all links together there may be
+    /// `bytes_left` more on their way.
+    pub(super) fn room(&mut self, bytes_left: usize, now: Timestamp) -> Option<(usize, usize)> {
+        let parcels = if self.failures > 0 || self.careful { 1 } else { WINDOW_PARCELS };
         let up = self.up()?;
-        if !up.greeted || up.paused_until > now {
+        if !up.is_open(now) {
             return None;
         }
-        up.paused_until = Timestamp::ZERO;
-        let (parcels, bytes) =
-            (parcels.checked_sub(up.in_flight.len())?, WINDOW_BYTES.checked_sub(up.in_flight_bytes)?);
+        let bytes = WINDOW_BYTES.saturating_sub(up.in_flight_bytes()).min(bytes_left);
+        let parcels = parcels.checked_sub(up.in_flight.len())?;
         (parcels > 0 && (bytes > 0 || up.in_flight.is_empty())).then_some((parcels, bytes))
+    }
+
+    /// Whether it is to be asked for its key now.
+    pub(super) fn key_is_due(&mut self) -> bool {
+        self.key_wanted.is_some() && self.up().is_some_and(|up| up.is_greeted() && !up.awaits_key())
+    }
+
+    /// It can't give its key just now.
+    pub(super) fn key_refused(&mut self, retry_after_ms: u64, now: Timestamp) {
+        self.key_wanted = None;
+        self.key_refused_until = now.after(pause(retry_after_ms));
+    }
+
+    /// Whether it may be asked for its key.
+    pub(super) fn may_ask_key(&self, now: Timestamp) -> bool {
+        self.key_refused_until <= now
+    }
+
+    /// How long whoever asks for its key has to wait at least.
+    pub(super) fn key_wait(&self, now: Timestamp) -> Duration {
+        self.retry_at().unwrap_or(now).max(self.key_refused_until).since(now)
     }
 
     /// When something is to be done, if nothing comes before.
     pub(super) fn due(&self) -> Option<Timestamp> {
         match &self.state {
-            State::Down { retry_at } => self.wanted.then_some(*retry_at),
+            State::Down { retry_at } => (self.wanted && !self.in_line).then_some(*retry_at),
             State::Dialling { give_up_at } => Some(*give_up_at),
-            State::Up(up) => {
-                let answer = up.in_flight.values().map(|flight| flight.sent_at.after(ANSWER_WAIT_MAX)).min();
-                let paused = (self.wanted && up.paused_until > Timestamp::ZERO).then_some(up.paused_until);
-                let idle = up.used_at.after(if up.greeted { IDLE_MAX } else { ANSWER_WAIT_MAX });
-                [answer, paused, Some(idle)].into_iter().flatten().min()
-            }
+            State::Up(up) => up.due(self.wanted),
         }
     }
 
@@ -190,37 +202,35 @@ impl Link {
         match &self.state {
             State::Down { .. } => false,
             State::Dialling { give_up_at } => *give_up_at <= now,
-            State::Up(up) if !up.greeted => up.used_at.after(ANSWER_WAIT_MAX) <= now,
-            State::Up(up) => up.in_flight.values().any(|flight| flight.sent_at.after(ANSWER_WAIT_MAX) <= now),
+            State::Up(up) => up.is_late(now),
         }
     }
 
     /// Whether nobody needs the connection any more.
     pub(super) fn is_idle(&self, now: Timestamp) -> bool {
-        matches!(&self.state, State::Up(up) if up.in_flight.is_empty() && up.used_at.after(IDLE_MAX) <= now)
+        self.as_up().is_some_and(|up| up.is_idle(now))
+    }
+
+    /// Whether it need not be remembered, or only for as long as there is room.
+    pub(super) fn is_needless(&self, now: Option<Timestamp>) -> bool {
+        let State::Down { retry_at } = self.state else { return false };
+        let remembered = if self.failures > 0 { REMEMBERED } else { Duration::ZERO };
+        let is_over = now.is_none_or(|now| retry_at.after(remembered) <= now && self.may_ask_key(now));
+        is_over && !self.wanted && !self.in_line
+    }
+
+    /// The clock was set back by so much: what was to come in a while still does.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        self.key_refused_until = self.key_refused_until.before(by);
+        match &mut self.state {
+            State::Down { retry_at: at } | State::Dialling { give_up_at: at } => *at = at.before(by),
+            State::Up(up) => up.set_back(by),
+        }
     }
 }
 
-impl Up {
-    pub(super) fn left(&mut self, id: PublishId, bytes: usize, now: Timestamp) {
-        self.used_at = now;
-        self.in_flight_bytes += bytes;
-        self.in_flight.insert(id, Flight { bytes, sent_at: now });
-    }
-
-    /// A parcel is on its way no more.
-    pub(super) fn land(&mut self, id: &PublishId, now: Timestamp) -> Option<Flight> {
-        self.used_at = now;
-        let flight = self.in_flight.remove(id)?;
-        self.in_flight_bytes = self.in_flight_bytes.saturating_sub(flight.bytes);
-        Some(flight)
-    }
-
-    /// The destination has too much just now.
-    pub(super) fn pause(&mut self, retry_after_ms: u64, now: Timestamp) {
-        let wait = Duration::from_millis(retry_after_ms.clamp(1_000, PAUSE_MS_MAX));
-        self.paused_until = self.paused_until.max(now.after(wait));
-    }
+fn pause(retry_after_ms: u64) -> Duration {
+    Duration::from_millis(retry_after_ms.clamp(PAUSE_MS.0, PAUSE_MS.1))
 }
 
 fn backoff(jitter: u64) -> ExponentialBackoff {

@@ -14,6 +14,7 @@ mod outbox;
 mod policy;
 mod senders;
 mod source;
+mod up;
 
 pub(crate) use act::{Act, Cx, Event};
 pub(crate) use arrivals::{Arrivals, Arrived, Opened, declined};
@@ -26,15 +27,25 @@ use undertone_protocol::time::Timestamp;
 
 use crate::store::{Overlay, Store, StoreError};
 
-/// Removes what ended: decided parcels, answers that nobody took, old routing keys. Whether there is more, and how
-/// many answers were among it.
+/// What [`sweep`] did.
+pub(crate) struct Swept {
+    /// Whether there is more.
+    pub(crate) more: bool,
+    /// Answers that nobody took.
+    pub(crate) expired: u64,
+    /// Whether routing keys were among it.
+    pub(crate) keys: bool,
+}
+
+/// Removes what ended: decided parcels, answers that nobody took, old routing keys. `from` is a moment before which nothing
+/// ends any more.
 pub(crate) fn sweep<S: Store + ?Sized>(
     tx: &mut Overlay<'_, S>,
+    from: Timestamp,
     now: Timestamp,
     budget: usize,
-) -> Result<(bool, u64), StoreError> {
-    let more_decided = decided::sweep(tx, now, budget)?;
-    let (more_answers, expired) = answers::sweep(tx, now, budget)?;
-    keys::sweep(tx, now)?;
-    Ok((more_decided || more_answers, expired))
+) -> Result<Swept, StoreError> {
+    let more_decided = decided::sweep(tx, from, now, budget)?;
+    let (more_answers, expired) = answers::sweep(tx, from, now, budget)?;
+    Ok(Swept { more: more_decided || more_answers, expired, keys: keys::sweep(tx, now)? })
 }

@@ -9,7 +9,7 @@ use undertone_protocol::time::Timestamp;
 use crate::answer::{Failed, Refused};
 use crate::limits::Limits;
 use crate::store::owner::{self, Owner};
-use crate::store::table::{Key, KeyReader, Table};
+use crate::store::table::{self, Key, KeyReader, Table};
 use crate::store::usage::{self, DESTINATION_DISK_BYTES, FORWARD_DISK_BYTES};
 use crate::store::{Overlay, Store, StoreError};
 
@@ -100,13 +100,10 @@ pub(super) fn destination<S: Store + ?Sized>(
     tx.read("destination", &destination_key(relay))
 }
 
-/// All that something waits for, at most `limit`.
-pub(super) fn destinations<S: Store + ?Sized>(
-    tx: &Overlay<'_, S>,
-    limit: usize,
-) -> Result<Vec<RelayId>, StoreError> {
+/// All that something waits for: as many as were admitted, by this limit or an earlier one.
+pub(super) fn destinations<S: Store + ?Sized>(tx: &Overlay<'_, S>) -> Result<Vec<RelayId>, StoreError> {
     let table = Table::Destination.key();
-    let found = tx.range(table.as_ref(), table.after_prefix().as_ref(), limit)?;
+    let found = tx.range(table.as_ref(), table.after_prefix().as_ref(), usize::MAX)?;
     found.into_iter().map(|(key, _)| Ok(RelayId::new(KeyReader::new("destination", &key).part()?))).collect()
 }
 
@@ -195,29 +192,29 @@ pub(super) fn parcel<S: Store + ?Sized>(tx: &Overlay<'_, S>, id: &PublishId) -> 
 }
 
 /// It was carried in vain: it goes behind those that were not, so that one that brings its destination down holds up
-/// nothing else. Its attempts so far.
+/// nothing else.
 pub(super) fn put_back<S: Store + ?Sized>(
     tx: &mut Overlay<'_, S>,
     id: &PublishId,
     mut forward: Forward,
-) -> Result<u32, StoreError> {
+) -> Result<(), StoreError> {
     let relay = forward.relay()?;
     let mut record = destination(tx, &relay)?.ok_or(StoreError::Corrupt { what: "destination" })?;
     tx.delete(place_key(&relay, forward.number));
     record.last += 1;
-    (forward.number, forward.attempts) = (record.last, forward.attempts.saturating_add(1));
+    forward.number = record.last;
     tx.put(place_key(&relay, forward.number), id.to_wire());
     tx.write(forward_key(id), &forward);
     tx.write(destination_key(&relay), &record);
-    Ok(forward.attempts)
+    Ok(())
 }
 
-/// Takes a forward out; its device's holdings are the caller's to change.
+/// Takes a forward out; its device's holdings are the caller's to change. Whether it was the last for its destination.
 pub(super) fn remove<S: Store + ?Sized>(
     tx: &mut Overlay<'_, S>,
     id: &PublishId,
     forward: &Forward,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let relay = forward.relay()?;
     tx.delete(place_key(&relay, forward.number));
     tx.delete(parcel_key(id));
@@ -227,24 +224,25 @@ pub(super) fn remove<S: Store + ?Sized>(
     let mut record = destination(tx, &relay)?.ok_or(StoreError::Corrupt { what: "destination" })?;
     record.forwards = record.forwards.saturating_sub(1);
     record.bytes = record.bytes.saturating_sub(u64::from(forward.size));
-    if record.forwards == 0 {
+    let is_last = record.forwards == 0;
+    if is_last {
         less += DESTINATION_DISK_BYTES;
         tx.delete(destination_key(&relay));
     } else {
         tx.write(destination_key(&relay), &record);
     }
-    usage::release(tx, less)
+    usage::release(tx, less)?;
+    Ok(is_last)
 }
 
-/// At most `limit` forwards whose time is over.
+/// At most `limit` forwards whose time is over, from those on that ended at `from`.
 pub(super) fn ended<S: Store + ?Sized>(
     tx: &Overlay<'_, S>,
+    from: Timestamp,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<PublishId>, StoreError> {
-    let (from, to) = (Table::ForwardEnd.key(), Table::ForwardEnd.key().u64(now.as_ms().saturating_add(1)));
-    let found = tx.range(from.as_ref(), to.as_ref(), limit)?;
-    let ids = found.into_iter().map(|(key, _)| {
+    let ids = table::due(tx, Table::ForwardEnd, from, now, limit)?.into_iter().map(|key| {
         let mut parts = KeyReader::new("end of a forward", &key);
         parts.u64()?;
         Ok(PublishId::new(parts.part()?))

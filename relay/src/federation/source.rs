@@ -1,9 +1,12 @@
 //! What leaves for other relays.
 
 mod carrying;
+mod excluding;
+mod known;
+mod lining;
 mod settling;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,13 +27,10 @@ use crate::conn::ConnId;
 use crate::metrics::DestinationHealth;
 use crate::store::owner::{self, Owner};
 use crate::store::{Overlay, Store, StoreError};
+use known::KnownKeys;
 
 /// What a client is told to wait while another relay is asked for its key, in milliseconds.
 const KEY_WAIT_MS: u64 = 500;
-/// A known key is asked for anew when it is so old.
-const KEY_FRESH: Duration = Duration::from_secs(24 * 3600);
-/// Where all connections are in use.
-const LINKS_FULL_WAIT: Duration = Duration::from_secs(1);
 
 /// The machine of what leaves: an outbox for each destination, and a link to each that something waits for.
 ///
@@ -40,19 +40,15 @@ const LINKS_FULL_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Source {
     links: BTreeMap<RelayId, Link>,
     conns: BTreeMap<ConnId, RelayId>,
-    keys: BTreeMap<RelayId, KnownKey>,
+    /// Those that wait for a connection, in the order in which they get one.
+    line: VecDeque<RelayId>,
+    keys: KnownKeys,
     senders: Senders,
-    /// Whether the links to all that something waits for were made, after a start.
+    /// What waits for relays that the policy excludes is given up: from which place in their queues on.
+    excluded: BTreeMap<RelayId, u64>,
+    /// Whether all that something waits for were looked at, after a start or a change of the policy.
     loaded: bool,
     jitter: u64,
-}
-
-/// The routing key of another relay.
-#[derive(Debug)]
-struct KnownKey {
-    signed: wire::Signed,
-    not_after: Timestamp,
-    came_at: Timestamp,
 }
 
 /// A forward as a client hands it in, form checked.
@@ -71,7 +67,18 @@ impl Source {
         if !self.loaded {
             return Some(Timestamp::ZERO);
         }
-        self.links.values().filter_map(Link::due).min()
+        self.links.values().filter_map(Link::due).chain(self.line_due()).min()
+    }
+
+    /// Another policy holds from now on, for what waits as well.
+    pub(crate) fn policy_changed(&mut self) {
+        self.loaded = false;
+    }
+
+    /// The clock was set back by so much: what was to come in a while still does.
+    pub(crate) fn set_back(&mut self, by: Duration) {
+        self.links.values_mut().for_each(|link| link.set_back(by));
+        self.keys.set_back(by);
     }
 
     /// Whether a connection is one to another relay.
@@ -91,13 +98,23 @@ impl Source {
         cx: &mut Cx<'_>,
         tx: &mut Overlay<'_, S>,
     ) -> Result<(), StoreError> {
+        self.event(event, cx, tx)?;
+        self.serve_line(cx, tx)
+    }
+
+    fn event<S: Store + ?Sized>(
+        &mut self,
+        event: Event,
+        cx: &mut Cx<'_>,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<(), StoreError> {
         match event {
             Event::Dialled { relay, conn } => {
                 self.dialled(relay, conn, cx);
                 Ok(())
             }
             Event::DialFailed { relay } if self.links.get(&relay).is_some_and(Link::is_dialling) => {
-                self.failed(&relay, cx, tx)
+                self.failed(&relay, Duration::ZERO, cx, tx)
             }
             // It was given up before.
             Event::DialFailed { .. } => Ok(()),
@@ -117,7 +134,7 @@ impl Source {
         }
     }
 
-    /// Takes a forward; the same again gets the same answer. `None`: it was answered already, and that is given again.
+    /// Takes a forward; the same again gets the same answer.
     pub(crate) fn take<S: Store + ?Sized>(
         &mut self,
         handed: &Handed,
@@ -131,8 +148,8 @@ impl Source {
             }
             return Ok(Waiting { forward_id: id, until: known.until() });
         }
-        if answers::get(tx, &handed.owner, &id)?.is_some() {
-            return Ok(Waiting { forward_id: id, until: cx.now });
+        if let Some(until) = answers::until(tx, &handed.owner, &id)? {
+            return Ok(Waiting { forward_id: id, until });
         }
         let until = self.admit(handed, cx, tx)?;
         let addresses = &handed.destination.addresses;
@@ -154,12 +171,13 @@ impl Source {
         if answers::get(tx, &handed.owner, &handed.parcel.forward_id)?.is_some() {
             return self.senders.again(&handed.owner, handed.parcel.forward_id, cx, tx);
         }
-        self.pump(&handed.destination.relay, cx, tx)
+        self.pump(&handed.destination.relay, cx, tx)?;
+        self.serve_line(cx, tx)
     }
 
     /// Until when it waits, if it may.
     fn admit<S: Store + ?Sized>(
-        &self,
+        &mut self,
         handed: &Handed,
         cx: &Cx<'_>,
         tx: &Overlay<'_, S>,
@@ -172,13 +190,19 @@ impl Source {
         if holdings.forwards >= cx.limits.forwards_per_device_max {
             return Err(Refused::retry_after("forwards_per_device_max", wait).into());
         }
-        if !self.links.contains_key(&handed.destination.relay)
-            && self.links.len() >= cx.limits.destinations_max
-        {
+        if !self.has_room_for(&handed.destination.relay, cx.limits.destinations_max) {
             return Err(Refused::retry_after("destinations_max", wait).into());
         }
         let age = Duration::from_millis(cx.limits.forward_age_ms_max).min(FORWARD_AGE_MAX);
         Ok(handed.parcel.not_after.min(cx.now.after(age)))
+    }
+
+    /// Whether there may be a link to one more relay. Those that are only remembered make room.
+    fn has_room_for(&mut self, relay: &RelayId, max: usize) -> bool {
+        if !self.links.contains_key(relay) && self.links.len() >= max {
+            self.links.retain(|_, link| !link.is_needless(None));
+        }
+        self.links.contains_key(relay) || self.links.len() < max
     }
 
     /// The routing key of another relay. It is asked for where it is not known: then the client comes again.
@@ -189,18 +213,22 @@ impl Source {
         tx: &mut Overlay<'_, S>,
     ) -> Result<wire::RoutingKeyAnswer, Failed> {
         let relay = asked.relay;
-        let known = self.keys.get(&relay).filter(|known| known.not_after > cx.now);
-        let answer = known.map(|known| wire::RoutingKeyAnswer { key: Some(known.signed.clone()) });
-        if known.is_none_or(|known| known.came_at.after(KEY_FRESH) <= cx.now) {
-            if !self.links.contains_key(&relay) && self.links.len() >= cx.limits.destinations_max {
+        let known = self.keys.get(&relay, cx.now);
+        if known.as_ref().is_none_or(|known| !known.is_fresh) {
+            // Half of the room is for relays that something waits for, whoever asks for keys.
+            if !self.has_room_for(&relay, cx.limits.destinations_max.div_ceil(2)) {
                 return Err(Refused::retry_after("destinations_max", cx.limits.full_retry_after_ms).into());
             }
-            self.link(relay, cx).key_wanted = Some(asked.addresses);
-            self.pump(&relay, cx, tx)?;
+            let now = cx.now;
+            let link = self.link(relay, cx);
+            if link.may_ask_key(now) {
+                link.key_wanted = Some(asked.addresses);
+                self.pump(&relay, cx, tx)?;
+                self.serve_line(cx, tx)?;
+            }
         }
-        answer.ok_or_else(|| {
-            let retry_at = self.links.get(&relay).and_then(Link::retry_at);
-            let wait = retry_at.map_or(Duration::ZERO, |retry_at| retry_at.since(cx.now));
+        known.map(|known| wire::RoutingKeyAnswer { key: Some(known.signed) }).ok_or_else(|| {
+            let wait = self.links.get(&relay).map_or(Duration::ZERO, |link| link.key_wait(cx.now));
             let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(KEY_WAIT_MS);
             Refused::retry_after("the other relay is asked", wait).into()
         })
@@ -223,10 +251,7 @@ impl Source {
     ) -> Result<(), StoreError> {
         if !self.loaded {
             self.loaded = true;
-            for relay in outbox::destinations(tx, cx.limits.destinations_max)? {
-                self.link(relay, cx);
-                self.pump(&relay, cx, tx)?;
-            }
+            self.load(cx, tx)?;
         }
         let is_due = |link: &Link| link.due().is_some_and(|due| due <= cx.now);
         let due: Vec<RelayId> =
@@ -234,17 +259,33 @@ impl Source {
         for relay in due {
             let Some(link) = self.links.get_mut(&relay) else { continue };
             if link.is_late(cx.now) {
-                self.failed(&relay, cx, tx)?;
+                self.failed(&relay, Duration::ZERO, cx, tx)?;
             } else if link.is_idle(cx.now) {
                 self.close(&relay, cx);
             } else {
                 self.pump(&relay, cx, tx)?;
             }
         }
-        // Whoever is not needed, and may be tried again at once, need not be remembered.
         let now = cx.now;
-        self.links.retain(|_, link| link.wanted || link.retry_at().is_none_or(|retry_at| retry_at > now));
-        self.keys.retain(|_, known| known.not_after > now);
+        self.links.retain(|_, link| !link.is_needless(Some(now)));
+        self.keys.forget_ended(now);
+        Ok(())
+    }
+
+    /// Looks at all that something waits for.
+    fn load<S: Store + ?Sized>(
+        &mut self,
+        cx: &mut Cx<'_>,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<(), StoreError> {
+        self.excluded.clear();
+        for relay in outbox::destinations(tx)? {
+            if cx.policy.allows(&relay) {
+                self.pump(&relay, cx, tx)?;
+            } else {
+                self.exclude(relay, cx);
+            }
+        }
         Ok(())
     }
 
@@ -263,6 +304,7 @@ impl Source {
                 waiting: record.forwards,
                 waiting_bytes: record.bytes,
                 failures: link.failures,
+                incompatible: link.incompatible,
                 answer_ms: link.answer_ms,
             });
         }

@@ -7,23 +7,42 @@ use tokio::sync::mpsc;
 use undertone_protocol::ids::RelayId;
 use undertone_protocol::limits::RELAY_ADDRESSES_MAX;
 use undertone_protocol::wire::Frame;
-use undertone_transport::{Address, DialOptions, FrameSender, Identity, Protocol, QueueLimits, Roots, dial};
+use undertone_transport::{
+    Address, Budget, DialOptions, FrameSender, Identity, Protocol, QueueLimits, Roots, Weight, dial,
+};
 
 use crate::core::ConnId;
 
 /// Events of all connections to other relays that wait to be handled; while they do, none is read.
 const EVENTS_MAX: usize = 64;
-/// What may wait to be sent to one of them: more than what may be on its way.
-const QUEUE: QueueLimits = QueueLimits { frames_max: 4_096, bytes_max: 8 * 1024 * 1024 };
+/// Bytes of the frames of all these connections that wait to be handled, beside the one that each is reading.
+const INBOX_BYTES: usize = 8 * 1024 * 1024;
+/// What may wait to be sent to one of them: more than the machine has on its way at one time.
+const QUEUE: QueueLimits = QueueLimits { frames_max: 4_096, bytes_max: 3 * 1024 * 1024 };
+/// The longest that a handshake may take, whatever devices are given: the machine waits no longer for a connection.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(40);
 /// Numbers of the listener's connections begin at 0, those of these here.
 const FIRST_CONN: u64 = 1 << 63;
 
 /// What happens on connections to other relays.
 pub(crate) enum DialEvent {
-    Up { relay: RelayId, conn: ConnId, sender: FrameSender },
-    Failed { relay: RelayId },
-    Frame { conn: ConnId, frame: Frame },
-    Down { conn: ConnId },
+    Up {
+        relay: RelayId,
+        conn: ConnId,
+        sender: FrameSender,
+    },
+    Failed {
+        relay: RelayId,
+    },
+    /// The weight is to be held until the frame is handled.
+    Frame {
+        conn: ConnId,
+        frame: Frame,
+        weight: Weight,
+    },
+    Down {
+        conn: ConnId,
+    },
 }
 
 /// Makes connections to other relays.
@@ -32,6 +51,7 @@ pub(crate) struct Dialler {
     identity: Identity,
     handshake: Duration,
     events: mpsc::Sender<DialEvent>,
+    inbox: Budget,
     next: u64,
 }
 
@@ -43,7 +63,8 @@ impl Dialler {
         handshake: Duration,
     ) -> (Self, mpsc::Receiver<DialEvent>) {
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
-        (Self { runtime, identity, handshake, events, next: FIRST_CONN }, receiver)
+        let (handshake, inbox) = (handshake.min(HANDSHAKE_MAX), Budget::new(INBOX_BYTES));
+        (Self { runtime, identity, handshake, events, inbox, next: FIRST_CONN }, receiver)
     }
 
     /// Connects to a relay, or says that it did not.
@@ -57,6 +78,7 @@ impl Dialler {
             protocol: Protocol::Federation,
             handshake: self.handshake,
             queue: QUEUE,
+            inbox: self.inbox.clone(),
             roots: Roots::default(),
             ..DialOptions::default()
         };
@@ -85,8 +107,8 @@ async fn link(
     };
     events.send(DialEvent::Up { relay, conn, sender }).await?;
     loop {
-        match receiver.next().await {
-            Ok(frame) => events.send(DialEvent::Frame { conn, frame }).await?,
+        match receiver.next_weighed().await {
+            Ok((frame, weight)) => events.send(DialEvent::Frame { conn, frame, weight }).await?,
             Err(reason) => {
                 tracing::debug!(relay = relay.short(), %reason, "disconnected from another relay");
                 return events.send(DialEvent::Down { conn }).await;

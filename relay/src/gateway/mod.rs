@@ -51,18 +51,18 @@ impl Gateway {
         }
     }
 
-    /// What the machine is to be told of connections to other relays.
-    pub(crate) fn dialled(&mut self, event: DialEvent) -> Input {
+    /// What the machine is to be told of connections to other relays; the weight is as for [`Self::input`].
+    pub(crate) fn dialled(&mut self, event: DialEvent) -> (Input, Option<Weight>) {
         match event {
             DialEvent::Up { relay, conn, sender } => {
                 self.keep(conn, sender);
-                Input::Dialled { relay, conn }
+                (Input::Dialled { relay, conn }, None)
             }
-            DialEvent::Failed { relay } => Input::DialFailed { relay },
-            DialEvent::Frame { conn, frame } => Input::Frame { conn, frame },
+            DialEvent::Failed { relay } => (Input::DialFailed { relay }, None),
+            DialEvent::Frame { conn, frame, weight } => (Input::Frame { conn, frame }, Some(weight)),
             DialEvent::Down { conn } => {
                 self.links.remove(&conn);
-                Input::Disconnected { conn }
+                (Input::Disconnected { conn }, None)
             }
         }
     }

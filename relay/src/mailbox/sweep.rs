@@ -6,7 +6,7 @@ use undertone_protocol::time::Timestamp;
 use super::enqueue::{mark, mark_key};
 use super::entries::{self, Place, Stays};
 use super::queue::{DurableClass, forget_remembered};
-use crate::store::table::{KeyReader, Table};
+use crate::store::table::{self, KeyReader, Table};
 use crate::store::{Overlay, Store, StoreError};
 
 /// What one sweep did.
@@ -26,12 +26,12 @@ pub(crate) fn sweep<S: Store + ?Sized>(
     now: Timestamp,
     budget: usize,
 ) -> Result<Swept, StoreError> {
-    let due = due(tx, Table::Expiry, from, now, budget)?;
+    let due = table::due(tx, Table::Expiry, from, now, budget)?;
     let mut swept = Swept { expired: 0, more: due.len() >= budget };
     for key in due {
         swept.expired += u64::from(expire(tx, &key)?);
     }
-    let due = self::due(tx, Table::Forget, from, now, budget)?;
+    let due = table::due(tx, Table::Forget, from, now, budget)?;
     swept.more |= due.len() >= budget;
     // Counted once for each sequence: a mailbox's marks come due together.
     let mut forgotten = BTreeMap::new();
@@ -44,18 +44,6 @@ pub(crate) fn sweep<S: Store + ?Sized>(
         forget_remembered(tx, &mailbox, class, count)?;
     }
     Ok(swept)
-}
-
-fn due<S: Store + ?Sized>(
-    tx: &Overlay<'_, S>,
-    table: Table,
-    from: Timestamp,
-    now: Timestamp,
-    budget: usize,
-) -> Result<Vec<bytes::Bytes>, StoreError> {
-    let range = (table.key().u64(from.as_ms()), table.key().u64(now.as_ms().saturating_add(1)));
-    let found = tx.range(range.0.as_ref(), range.1.as_ref(), budget)?;
-    Ok(found.into_iter().map(|(key, _)| key).collect())
 }
 
 /// Expiry leaves no mark: whoever published first with a short life must not have the original refused.

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
 use undertone_protocol::time::Clock;
-use undertone_transport::ServerEvent;
+use undertone_transport::{ServerEvent, Weight};
 
 use super::clock::SystemClock;
-use crate::admin::{Question, Snapshot};
+use super::inlets::Inlets;
+use crate::admin::Snapshot;
 use crate::core::{Input, Relay};
 use crate::gateway::{DialEvent, Dialler, Gateway};
 use crate::store::{Store, StoreError};
@@ -17,22 +16,8 @@ use crate::writer::Writer;
 /// The clock may be set while the thread waits for a tick, so it looks at least this often.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Events on the connections to other relays that are handled together.
-const DIALS_MAX: usize = 32;
 /// Other relays whose health is shown: those that the most waits for.
 const DESTINATIONS_SHOWN_MAX: usize = 32;
-
-/// What reaches the thread.
-pub(crate) struct Inlets {
-    /// What happens on the connections. The thread ends when the listener has dropped its end.
-    pub(crate) events: mpsc::Receiver<ServerEvent>,
-    /// What happens on the connections to other relays.
-    pub(crate) dials: mpsc::Receiver<DialEvent>,
-    /// What operators ask.
-    pub(crate) questions: mpsc::Receiver<Question>,
-    /// Say goodbye to everybody.
-    pub(crate) stop: oneshot::Receiver<()>,
-}
 
 /// The thread's state.
 pub(crate) struct Driver {
@@ -64,32 +49,18 @@ impl Driver {
     }
 
     async fn serve(&mut self) -> Result<(), StoreError> {
-        let (mut waiting, mut dialled) = (Vec::new(), Vec::new());
-        let mut stopping = false;
         loop {
-            let wait = self.until_tick();
-            let Inlets { events, dials, questions, stop } = &mut self.inlets;
-            tokio::select! {
-                biased;
-                _ = stop, if !stopping => {
-                    stopping = true;
-                    self.gateway.stop();
-                }
-                Some(question) = questions.recv() => {
-                    // An error says that whoever asked is gone.
-                    let _ = question.send(self.snapshot()?);
-                }
-                // As many as there may be: a handful, so that the connections of devices get their turn.
-                _ = dials.recv_many(&mut dialled, DIALS_MAX) => {
-                    let inputs = dialled.drain(..).map(|event| self.gateway.dialled(event)).collect();
-                    self.take(inputs)?;
-                }
-                taken = timeout(wait, events.recv_many(&mut waiting, self.drain_events_max)) => {
-                    if taken == Ok(0) {
-                        return Ok(());
-                    }
-                    self.drain(&mut waiting)?;
-                }
+            let turn = self.inlets.turn(self.until_tick(), self.drain_events_max).await;
+            if turn.stop {
+                self.gateway.stop();
+            }
+            if turn.ended {
+                return Ok(());
+            }
+            self.drain(turn.events, turn.dials)?;
+            if let Some(question) = turn.question {
+                // An error says that whoever asked is gone.
+                let _ = question.send(self.snapshot()?);
             }
         }
     }
@@ -99,23 +70,21 @@ impl Driver {
         due.map_or(LOOK, |due| due.since(SystemClock.now()).min(LOOK))
     }
 
-    fn drain(&mut self, waiting: &mut Vec<ServerEvent>) -> Result<(), StoreError> {
+    /// Handles all of it with one write to disk. Frames count as waiting until then.
+    fn drain(&mut self, events: Vec<ServerEvent>, dials: Vec<DialEvent>) -> Result<(), StoreError> {
+        let now = SystemClock.now();
+        let Self { writer, gateway, .. } = self;
         let mut weights = Vec::new();
-        let mut inputs: Vec<Input> = Vec::with_capacity(waiting.len() + 1);
-        for event in waiting.drain(..) {
-            let (input, weight) = self.gateway.input(event);
+        let mut inputs: Vec<Input> = Vec::with_capacity(events.len() + dials.len() + 1);
+        let mut add = |(input, weight): (Input, Option<Weight>)| {
             inputs.push(input);
             weights.extend(weight);
-        }
-        self.take(inputs)
-    }
-
-    fn take(&mut self, mut inputs: Vec<Input>) -> Result<(), StoreError> {
-        let now = SystemClock.now();
-        if self.writer.relay().next_tick().is_some_and(|due| due <= now) {
+        };
+        events.into_iter().for_each(|event| add(gateway.input(event)));
+        dials.into_iter().for_each(|event| add(gateway.dialled(event)));
+        if writer.relay().wants_tick(now) {
             inputs.push(Input::Tick);
         }
-        let Self { writer, gateway, .. } = self;
         writer.drain(inputs, now, |outputs| gateway.release(outputs))
     }
 

@@ -3,8 +3,10 @@
 
 mod clock;
 mod driver;
+mod inlets;
 mod run;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use clock::SystemClock;
 pub(crate) use run::run;

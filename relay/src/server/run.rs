@@ -16,7 +16,8 @@ use undertone_transport::{
     Address, Certificate, GateLimits, Identity, ListenOptions, Listener, QueueLimits, RelayAddress, listen,
 };
 
-use super::driver::{Driver, Inlets};
+use super::driver::Driver;
+use super::inlets::Inlets;
 use crate::admin::{self, Question};
 use crate::config::{Backend, Config};
 use crate::core::Relay;
@@ -104,13 +105,14 @@ impl Running {
         let (listener, events) = listen(&identity, &addresses?, options).await?;
         let addresses = with_key(&identity, &listener);
         let rng = Box::new(UnwrapErr(getrandom::SysRng));
-        let relay = Relay::new(config.limits.clone(), config.registration, key::signing_key(secret), rng)
-            .with_policy(config.federation.policy()?);
+        let relay =
+            Relay::new(config.limits.clone(), config.registration.policy, key::signing_key(secret), rng)
+                .with_policy(config.federation.policy()?);
         let handshake = Duration::from_millis(config.network.handshake_ms_max);
         let (dialler, dials) = Dialler::new(Handle::current(), identity, handshake);
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
         let (stop, stopped) = oneshot::channel();
-        let inlets = Inlets { events, dials, questions: asked, stop: stopped };
+        let inlets = Inlets::new(events, dials, asked, stopped);
         let drain = config.network.drain_events_max;
         let ended = spawn(move || Driver::new(relay, store, dialler, inlets, drain))?;
         Ok(Self { addresses, listener, certificate, questions, stop, ended })

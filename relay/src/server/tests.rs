@@ -6,16 +6,18 @@ use bytes::Bytes;
 use rand_core::UnwrapErr;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use undertone_protocol::ids::Secret;
+use undertone_protocol::ids::{RelayId, Secret};
 use undertone_protocol::wire::frame::Body;
 use undertone_protocol::wire::{Frame, GoodbyeCode, Hello, Register};
 use undertone_transport::{
-    DialOptions, GateLimits, Identity, LinkReceiver, ListenOptions, QueueLimits, dial, listen,
+    DialOptions, GateLimits, Identity, LinkId, LinkReceiver, ListenOptions, QueueLimits, ServerEvent, dial,
+    listen,
 };
 
-use super::driver::{Driver, Inlets};
+use super::driver::Driver;
+use super::inlets::{DIALS_MAX, Inlets};
 use crate::core::Relay;
-use crate::gateway::Dialler;
+use crate::gateway::{DialEvent, Dialler};
 use crate::key;
 use crate::limits::{Limits, Registration};
 use crate::store::{Batch, MemoryStore, Store, StoreError};
@@ -65,7 +67,7 @@ async fn what_could_not_be_stored_is_not_answered() {
     let relay = Relay::new(Limits::default(), Registration::Open, key::signing_key(&secret), rng);
     let store = Box::new(FullDisk(MemoryStore::new()));
     let (dialler, dials) = Dialler::new(tokio::runtime::Handle::current(), identity.clone(), HANG);
-    let driver = Driver::new(relay, store, dialler, Inlets { events, dials, questions, stop }, 16);
+    let driver = Driver::new(relay, store, dialler, Inlets::new(events, dials, questions, stop), 16);
     let running = tokio::spawn(driver.run());
 
     let device = Identity::from_secret(&Secret::new([2; 32]));
@@ -74,11 +76,42 @@ async fn what_could_not_be_stored_is_not_answered() {
     let ask = |request, body| sender.try_send(Frame { request, body: Some(body) }).unwrap();
     ask(1, Body::Hello(Hello { version_min: 1, version_max: 1 }));
     assert!(matches!(next(&mut receiver).await, Some(Body::Welcome(_))), "nothing to store, so answered");
-    let register =
-        Register { mailbox: Bytes::from_static(&[3; 16]), secret: Bytes::from_static(&[4; 32]), epoch: 1 };
+    let register = Register {
+        mailbox: Bytes::from_static(&[3; 16]),
+        secret: Bytes::from_static(&[4; 32]),
+        epoch: 1,
+        invitation: Bytes::new(),
+    };
     ask(2, Body::Register(register));
     let Some(Body::Goodbye(goodbye)) = next(&mut receiver).await else { panic!("no goodbye") };
     assert_eq!(goodbye.code(), GoodbyeCode::ShuttingDown);
     let ended = timeout(HANG, running).await.unwrap().unwrap();
     assert!(matches!(ended, Err(StoreError::Backend(_))), "{ended:?}");
+}
+
+/// However much devices or other relays say, the others get their turn, and so does an operator.
+#[tokio::test]
+async fn nobody_has_to_wait_for_who_talks_much() {
+    let (to_events, events) = mpsc::channel(1_000);
+    let (to_dials, dials) = mpsc::channel(1_000);
+    let (to_questions, questions) = mpsc::channel(1_000);
+    let (_stop, stop) = oneshot::channel();
+    let mut inlets = Inlets::new(events, dials, questions, stop);
+    let event = || ServerEvent::Sent { link: LinkId(1), bytes: 1 };
+    let dial = || DialEvent::Failed { relay: RelayId::new([1; 32]) };
+    let taken = async |inlets: &mut Inlets| {
+        let turn = inlets.turn(HANG, 16).await;
+        (turn.events.len(), turn.dials.len(), usize::from(turn.question.is_some()))
+    };
+    for _ in 0..4 * DIALS_MAX {
+        to_dials.try_send(dial()).unwrap();
+        to_questions.try_send(oneshot::channel().0).unwrap();
+    }
+    to_events.try_send(event()).unwrap();
+    assert_eq!(taken(&mut inlets).await, (1, DIALS_MAX, 1));
+    for _ in 0..64 {
+        to_events.try_send(event()).unwrap();
+    }
+    assert_eq!(taken(&mut inlets).await, (16, DIALS_MAX, 1));
+    assert_eq!(taken(&mut inlets).await, (16, DIALS_MAX, 1));
 }

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use prost::Message;
+use undertone_protocol::time::Timestamp;
 
 use super::{Overlay, Store, StoreError};
 
@@ -70,10 +71,12 @@ pub(crate) enum Table {
     Decided = 29,
     /// time, place: decided parcels by their end.
     DecidedEnd = 30,
+    /// end, handle → how many mailboxes were opened by an invitation of the operator's.
+    Invited = 31,
 }
 
 impl Table {
-    const ALL: [Self; 31] = [
+    const ALL: [Self; 32] = [
         Self::Format,
         Self::Usage,
         Self::Owner,
@@ -105,6 +108,7 @@ impl Table {
         Self::AnswerEnd,
         Self::Decided,
         Self::DecidedEnd,
+        Self::Invited,
     ];
 
     /// The table that a key is of; `None` for a key that this build does not know.
@@ -179,6 +183,20 @@ impl<S: Store + ?Sized> Overlay<'_, S> {
     pub(crate) fn write(&mut self, key: Key, record: &impl Message) {
         self.put(key, record.encode_to_vec());
     }
+}
+
+/// At most `limit` keys of a table that begins with times, from those of `from` on to those of `now`. Where nothing is left
+/// before `from`, reads begin there, past the tombstones of what was removed earlier.
+pub(crate) fn due<S: Store + ?Sized>(
+    tx: &Overlay<'_, S>,
+    table: Table,
+    from: Timestamp,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Bytes>, StoreError> {
+    let range = (table.key().u64(from.as_ms()), table.key().u64(now.as_ms().saturating_add(1)));
+    let found = tx.range(range.0.as_ref(), range.1.as_ref(), limit)?;
+    Ok(found.into_iter().map(|(key, _)| key).collect())
 }
 
 /// Decodes a record.

@@ -14,7 +14,8 @@ const WHAT: &str = "usage record";
 /// Bytes counted for a mailbox: its record, its owner's, its two sequences, its checkpoint, and the old epoch that may
 /// wait to be swept.
 pub(crate) const MAILBOX_DISK_BYTES: u64 = 640;
-/// Bytes counted for a revoked prefix, for an introduction, and for each of its uses.
+/// Bytes counted for a revoked prefix, for an introduction, for each of its uses, and for an invitation of the operator's
+/// that was used.
 pub(crate) const PREFIX_DISK_BYTES: u64 = 64;
 /// Bytes counted for a queue entry beside its payload: the entry, its mark, its place in the expiry index.
 pub(crate) const ENTRY_DISK_BYTES: u64 = 256;
@@ -97,7 +98,7 @@ pub(crate) fn release<S: Store + ?Sized>(tx: &mut Overlay<'_, S>, less: u64) -> 
 pub(crate) fn counted(table: Table, value_bytes: u64) -> u64 {
     match table {
         Table::Mailbox => MAILBOX_DISK_BYTES,
-        Table::Revoked | Table::Introduction | Table::IntroductionUse => PREFIX_DISK_BYTES,
+        Table::Revoked | Table::Introduction | Table::IntroductionUse | Table::Invited => PREFIX_DISK_BYTES,
         Table::Entry => ENTRY_DISK_BYTES,
         Table::Forget => MARK_DISK_BYTES,
         Table::Payload => PAYLOAD_DISK_BYTES + value_bytes,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 use undertone_protocol::ids::MailboxId;
 use undertone_protocol::wire;
@@ -58,6 +59,40 @@ async fn what_was_signed_for_survives_kill_9_and_sigterm_is_graceful() {
     assert_eq!(relay.exit_code().await, Some(0));
     assert!(stopping.elapsed() < Duration::from_secs(30));
     assert!(!dir.path().join("data/listen").exists());
+}
+
+/// An invitation is made while the relay runs, and what was used of it is durable.
+#[tokio::test]
+async fn a_relay_for_whoever_is_invited() {
+    let dir = tempfile::tempdir().unwrap();
+    init(dir.path());
+    let unneeded = program(dir.path(), &["invite"]);
+    assert!(text(&unneeded.stderr).contains("policy = \"invite\""), "{}", text(&unneeded.stderr));
+    let config = dir.path().join("relay.toml");
+    let invites =
+        std::fs::read_to_string(&config).unwrap().replacen("# policy = \"open\"", "policy = \"invite\"", 1);
+    std::fs::write(&config, invites).unwrap();
+
+    let mut relay = Relay::start(dir.path()).await;
+    let made = program(dir.path(), &["invite", "--uses", "2", "--days", "7"]);
+    assert!(made.status.success() && made.stderr.is_empty(), "{}", text(&made.stderr));
+    let invitation = data_encoding::BASE64URL_NOPAD.decode(made.stdout.trim_ascii()).unwrap();
+    let invitation = Bytes::from(invitation);
+    let mut device = Device::connect(&relay.address, 20).await;
+    let mailbox = |number| MailboxId::new([number; 16]);
+    let is_refused = |answer: Body| matches!(answer, Body::Refusal(refusal) if refusal.code() == wire::RefusalCode::Invitation);
+    assert!(is_refused(device.ask_mailbox(mailbox(1), Bytes::new()).await));
+    assert!(!is_refused(device.ask_mailbox(mailbox(1), invitation.clone()).await));
+    relay.signal("-KILL");
+    relay.exit_code().await;
+
+    let relay = Relay::start(dir.path()).await;
+    let mut device = Device::connect(&relay.address, 20).await;
+    assert!(!is_refused(device.ask_mailbox(mailbox(1), Bytes::new()).await), "it is there");
+    assert!(!is_refused(device.ask_mailbox(mailbox(2), invitation.clone()).await));
+    assert!(is_refused(device.ask_mailbox(mailbox(3), invitation).await), "it was for two");
+    let none = program(dir.path(), &["invite", "--uses", "0"]);
+    assert_eq!(none.status.code(), Some(2));
 }
 
 #[test]

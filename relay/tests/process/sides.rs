@@ -154,10 +154,15 @@ impl Device {
         self.register_as(MAILBOX).await;
     }
 
-    pub(super) async fn register_as(&mut self, mailbox: MailboxId) {
+    /// Asks for a mailbox, with what the operator gave.
+    pub(super) async fn ask_mailbox(&mut self, mailbox: MailboxId, invitation: Bytes) -> Body {
         let secret = Bytes::from_static(&SECRET);
-        let register = wire::Register { mailbox: mailbox.to_wire(), secret, epoch: 1 };
-        let answer = self.ask(Body::Register(register)).await;
+        let register = wire::Register { mailbox: mailbox.to_wire(), secret, epoch: 1, invitation };
+        self.ask(Body::Register(register)).await
+    }
+
+    pub(super) async fn register_as(&mut self, mailbox: MailboxId) {
+        let answer = self.ask_mailbox(mailbox, Bytes::new()).await;
         assert!(matches!(answer, Body::Registered(_)), "{answer:?}");
     }
 

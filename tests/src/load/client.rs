@@ -96,7 +96,8 @@ impl Client {
 
     async fn register(&mut self, device: &Device) -> anyhow::Result<()> {
         let secret = Bytes::copy_from_slice(device.secret.expose());
-        let register = wire::Register { mailbox: device.mailbox.to_wire(), secret, epoch: 1 };
+        let register =
+            wire::Register { mailbox: device.mailbox.to_wire(), secret, epoch: 1, invitation: Bytes::new() };
         match self.ask(Body::Register(register)).await? {
             Body::Registered(_) => Ok(()),
             other => bail!("not registered but {other:?}"),

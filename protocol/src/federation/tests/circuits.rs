@@ -28,7 +28,7 @@ pub(super) fn relay_id() -> RelayId {
 }
 
 pub(super) fn secret() -> RoutingSecret {
-    RoutingSecret::from_secret(Secret::new([31; 32]))
+    RoutingSecret::from_secret(Secret::new([31; 32])).unwrap()
 }
 
 pub(super) fn routing_key() -> RoutingKey {
@@ -144,7 +144,7 @@ fn nothing_of_a_parcel_can_be_changed_on_its_way() {
     let other = RelayId::new([9; 32]);
     let foreign = CircuitKeys::receive(&secret(), &other, &parcel.enc).unwrap();
     assert_eq!(foreign.open_route(&parcel), Err(CircuitError::Unauthentic), "another relay");
-    let old = RoutingSecret::from_secret(Secret::new([32; 32]));
+    let old = RoutingSecret::from_secret(Secret::new([32; 32])).unwrap();
     let foreign = CircuitKeys::receive(&old, &relay_id(), &parcel.enc).unwrap();
     assert_eq!(foreign.open_route(&parcel), Err(CircuitError::Unauthentic), "another key");
 }

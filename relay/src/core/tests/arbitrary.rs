@@ -80,7 +80,7 @@ fn body() -> impl Strategy<Value = Option<Body>> {
             text: String::new()
         }))),
         (blob(16), blob(32), small()).prop_map(|(mailbox, secret, epoch)| {
-            Some(Body::Register(wire::Register { mailbox, secret, epoch }))
+            Some(Body::Register(wire::Register { mailbox, secret, epoch, invitation: Bytes::new() }))
         }),
         (
             blob(16),

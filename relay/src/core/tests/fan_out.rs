@@ -38,7 +38,12 @@ fn world_of(members: usize, limits: Limits) -> World {
     });
     for member in 0..members {
         let secret = Bytes::copy_from_slice(secret().expose());
-        let register = wire::Register { mailbox: mailbox_of(member).to_wire(), secret, epoch: 1 };
+        let register = wire::Register {
+            mailbox: mailbox_of(member).to_wire(),
+            secret,
+            epoch: 1,
+            invitation: Bytes::new(),
+        };
         let out = world.send(A, Body::Register(register));
         assert!(matches!(answer(&out), Body::Registered(_)), "{out:?}");
     }

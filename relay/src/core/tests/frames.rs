@@ -119,7 +119,12 @@ fn epochs_grow_and_generations_stay() {
     assert_eq!(world.register(A, 1, 4), generation);
     assert_eq!(refusal(&world.send(A, register(1, 3))), RefusalCode::Epoch);
     assert_eq!(refusal(&world.send(A, register(1, 0))), RefusalCode::Malformed);
-    let other = wire::Register { mailbox: mailbox(1).to_wire(), secret: Bytes::from(vec![1; 32]), epoch: 4 };
+    let other = wire::Register {
+        mailbox: mailbox(1).to_wire(),
+        secret: Bytes::from(vec![1; 32]),
+        epoch: 4,
+        invitation: Bytes::new(),
+    };
     assert_eq!(refusal(&world.send(A, Body::Register(other))), RefusalCode::Epoch);
     assert_ne!(world.register(A, 2, 1), generation);
     assert_eq!(world.relay.metrics().registrations, 2);

@@ -7,6 +7,7 @@ mod federation;
 mod frames;
 mod publish;
 mod recorded;
+mod registration;
 mod sessions;
 mod tokens;
 mod world;

@@ -190,7 +190,12 @@ impl World {
 
 pub(super) fn register(number: u8, epoch: u32) -> Body {
     let secret = Bytes::copy_from_slice(secret().expose());
-    Body::Register(wire::Register { mailbox: mailbox(number).to_wire(), secret, epoch })
+    Body::Register(wire::Register {
+        mailbox: mailbox(number).to_wire(),
+        secret,
+        epoch,
+        invitation: Bytes::new(),
+    })
 }
 
 pub(super) fn credit(class: u32, messages: u64, bytes: u64) -> wire::Credit {

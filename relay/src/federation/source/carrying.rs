@@ -1,20 +1,30 @@
 //! Links: dialling, greeting, and what goes out on them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::federation::RoutingKey;
 use undertone_protocol::ids::{PublishId, RelayId};
 use undertone_protocol::limits::{CARRY_PARCELS_MAX, FRAME_BYTES_MAX, PROTOCOL_VERSION};
-use undertone_protocol::wire::{self, Frame, frame::Body};
+use undertone_protocol::wire::{self, Frame, GoodbyeCode, RefusalCode, frame::Body};
 
-use super::{KnownKey, LINKS_FULL_WAIT, Source};
+use super::Source;
 use crate::conn::ConnId;
 use crate::federation::act::{Act, Cx};
+use crate::federation::link::{Link, RETRY_MAX};
 use crate::federation::outbox;
+use crate::federation::up::Up;
 use crate::store::{Overlay, Store, StoreError};
 
 /// What a parcel has around it in a frame, at most, and what a frame has around those, in bytes.
 const AROUND_BYTES: usize = 64;
+/// Bytes of the parcels that are on their way to all relays together; beside them, each may have one.
+const ON_THE_WAY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The number of the request for a routing key.
+const KEY_REQUEST: u64 = 2;
+/// How long a relay is not asked for its key after it gave none that holds, in milliseconds.
+const NO_KEY_MS: u64 = 60_000;
 
 impl Source {
     /// Does for a destination what can be done now: dials, or sends what waits.
@@ -25,23 +35,34 @@ impl Source {
         tx: &Overlay<'_, S>,
     ) -> Result<(), StoreError> {
         let record = outbox::destination(tx, relay)?;
-        let open = self.links.values().filter(|link| link.retry_at().is_none()).count();
+        let bytes_left = ON_THE_WAY_BYTES_MAX.saturating_sub(self.on_the_way_bytes());
         let link = self.link(*relay, cx);
         link.wanted = record.is_some() || link.key_wanted.is_some();
         if link.wanted && link.may_dial(cx.now) {
-            if open >= cx.limits.destination_links_max {
-                link.put_off(cx.now.after(LINKS_FULL_WAIT));
-                return Ok(());
-            }
-            let known = record.map(|record| record.addresses);
-            let addresses = known.or_else(|| link.key_wanted.clone()).unwrap_or_default();
-            link.dialling(cx.now);
-            cx.acts.push(Act::Dial { relay: *relay, addresses });
+            self.line_up(relay);
+            return Ok(());
         }
-        if let Some((parcels, bytes)) = link.room(cx.now) {
+        if link.key_is_due() {
+            self.ask_key(relay, cx);
+            return self.pump(relay, cx, tx);
+        }
+        if let Some((parcels, bytes)) = link.room(bytes_left, cx.now) {
             self.carry(relay, parcels, bytes, cx, tx)?;
         }
         Ok(())
+    }
+
+    /// Bytes of the parcels that are on their way to all relays together.
+    fn on_the_way_bytes(&self) -> usize {
+        let up = self.conns.values().filter_map(|relay| self.links.get(relay)?.as_up());
+        up.map(Up::in_flight_bytes).sum()
+    }
+
+    fn ask_key(&mut self, relay: &RelayId, cx: &mut Cx<'_>) {
+        if let Some(up) = self.links.get_mut(relay).and_then(Link::up) {
+            up.key_was_asked(cx.now);
+            cx.send(up.conn, KEY_REQUEST, Body::GetRoutingKey(wire::GetRoutingKey { relay: None }));
+        }
     }
 
     /// Sends the next parcels, as many as fit, several in a frame.
@@ -53,13 +74,14 @@ impl Source {
         cx: &mut Cx<'_>,
         tx: &Overlay<'_, S>,
     ) -> Result<(), StoreError> {
-        let Some(up) = self.links.get_mut(relay).and_then(|link| link.up()) else { return Ok(()) };
+        let Some(up) = self.links.get_mut(relay).and_then(Link::up) else { return Ok(()) };
         let mut batch = Batch::default();
-        // A queue that was empty counts from the beginning, and what is not on its way may stand anywhere.
+        let next = if up.in_flight.is_empty() { up.head } else { up.cursor };
+        let found = outbox::next(tx, relay, next, parcels)?;
         if up.in_flight.is_empty() {
-            up.cursor = 0;
+            up.head = found.first().map_or(up.head, |(number, _)| *number);
         }
-        for (number, id) in outbox::next(tx, relay, up.cursor, parcels)? {
+        for (number, id) in found {
             let parcel = outbox::parcel(tx, &id)?;
             let size = parcel.len();
             if size > bytes && !up.in_flight.is_empty() {
@@ -86,10 +108,13 @@ impl Source {
             return;
         };
         link.connected(conn, cx.now);
+        let may_ask = link.may_ask_key(cx.now);
         self.conns.insert(conn, relay);
         let hello = wire::Hello { version_min: PROTOCOL_VERSION, version_max: PROTOCOL_VERSION };
         cx.send(conn, 1, Body::Hello(hello));
-        cx.send(conn, 2, Body::GetRoutingKey(wire::GetRoutingKey { relay: None }));
+        if may_ask {
+            self.ask_key(&relay, cx);
+        }
     }
 
     pub(super) fn frame<S: Store + ?Sized>(
@@ -101,14 +126,23 @@ impl Source {
     ) -> Result<(), StoreError> {
         let Some(relay) = self.conns.get(&conn).copied() else { return Ok(()) };
         match frame.body {
-            Some(Body::Welcome(_)) => {
-                if let Some(up) = self.links.get_mut(&relay).and_then(|link| link.up()) {
-                    up.greeted = true;
+            Some(Body::Welcome(welcome)) if welcome.version == PROTOCOL_VERSION => {
+                if let Some(link) = self.links.get_mut(&relay) {
+                    link.incompatible = false;
+                    if let Some(up) = link.up() {
+                        up.greet(cx.now);
+                    }
                 }
                 self.pump(&relay, cx, tx)
             }
+            Some(Body::Welcome(_)) => self.incompatible(&relay, cx, tx),
             Some(Body::RoutingKey(answer)) => {
                 self.learn(&relay, answer, cx);
+                self.pump(&relay, cx, tx)
+            }
+            Some(Body::Refusal(refusal)) if frame.request == KEY_REQUEST => {
+                let is_known = refusal.code() == RefusalCode::RetryAfter;
+                self.no_key(&relay, if is_known { refusal.retry_after_ms } else { NO_KEY_MS }, cx);
                 self.pump(&relay, cx, tx)
             }
             Some(Body::Forwarded(forwarded)) => {
@@ -123,6 +157,9 @@ impl Source {
                 cx.send(conn, frame.request, Body::Pong(wire::Pong { nonce: ping.nonce }));
                 Ok(())
             }
+            Some(Body::Goodbye(goodbye)) if goodbye.code() == GoodbyeCode::Version => {
+                self.incompatible(&relay, cx, tx)
+            }
             Some(Body::Goodbye(_)) => {
                 cx.acts.push(Act::Close { conn });
                 self.gone(conn, cx, tx)
@@ -133,15 +170,40 @@ impl Source {
     }
 
     fn learn(&mut self, relay: &RelayId, answer: wire::RoutingKeyAnswer, cx: &Cx<'_>) {
-        if let Some(link) = self.links.get_mut(relay) {
-            link.key_wanted = None;
-        }
         let signed = Signed::required("routing key answer", "key", answer.key);
-        let Some(key) = signed.ok().and_then(|signed| RoutingKey::verify(signed, relay).ok()) else { return };
-        if key.not_after > cx.now {
-            let known = KnownKey { signed: key.signed.to_wire(), not_after: key.not_after, came_at: cx.now };
-            self.keys.insert(*relay, known);
+        let key = signed.ok().and_then(|signed| RoutingKey::verify(signed, relay).ok());
+        match key.filter(|key| key.not_after > cx.now) {
+            Some(key) => {
+                if let Some(link) = self.links.get_mut(relay) {
+                    link.key_wanted = None;
+                    link.up().map(Up::key_was_answered);
+                }
+                self.keys.put(&key, cx.now);
+            }
+            None => self.no_key(relay, NO_KEY_MS, cx),
         }
+    }
+
+    /// A relay was asked for its key, and did not give it.
+    fn no_key(&mut self, relay: &RelayId, wait_ms: u64, cx: &Cx<'_>) {
+        if let Some(link) = self.links.get_mut(relay) {
+            link.key_refused(wait_ms, cx.now);
+            link.up().map(Up::key_was_answered);
+        }
+    }
+
+    /// There is no version that both speak. That may change when the other one is renewed, and not within moments.
+    fn incompatible<S: Store + ?Sized>(
+        &mut self,
+        relay: &RelayId,
+        cx: &mut Cx<'_>,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<(), StoreError> {
+        cx.metrics.destinations_incompatible += 1;
+        if let Some(link) = self.links.get_mut(relay) {
+            link.incompatible = true;
+        }
+        self.failed(relay, RETRY_MAX, cx, tx)
     }
 
     /// A connection is gone: a device's, or one to a relay. Where something waits, that is a failure.
@@ -154,17 +216,18 @@ impl Source {
         self.senders.gone(conn);
         let Some(relay) = self.conns.remove(&conn) else { return Ok(()) };
         let Some(link) = self.links.get_mut(&relay) else { return Ok(()) };
-        if link.wanted || !link.up().is_some_and(|up| up.greeted) {
-            return self.failed(&relay, cx, tx);
+        if link.wanted || !link.up().is_some_and(|up| up.is_greeted()) {
+            return self.failed(&relay, Duration::ZERO, cx, tx);
         }
         link.ended(cx.now);
         Ok(())
     }
 
-    /// The link failed: what was on its way is tried again, later than the time before.
+    /// The link failed: what was on its way is tried again, later than the time before, and not before `least` is over.
     pub(super) fn failed<S: Store + ?Sized>(
         &mut self,
         relay: &RelayId,
+        least: Duration,
         cx: &mut Cx<'_>,
         tx: &mut Overlay<'_, S>,
     ) -> Result<(), StoreError> {
@@ -175,7 +238,7 @@ impl Source {
             self.conns.remove(&up.conn);
             cx.acts.push(Act::Close { conn: up.conn });
         }
-        link.failed(cx.now);
+        link.failed(least, cx.now);
         cx.metrics.destination_failures += 1;
         for id in lost {
             self.in_vain(&id, cx, tx)?;

@@ -77,6 +77,7 @@ impl Extra {
             mailbox: self.mailbox.mailbox.to_wire(),
             secret: self.secret.expose().to_vec().into(),
             epoch: self.mailbox.epoch,
+            invitation: Bytes::new(),
         };
         let bundle = seal_blob(SealedBlob::Bundle, &self.bundle.signed, key, locator, rng);
         [Body::Register(register), Body::PutBundle(wire::PutBundle { locator: locator.to_wire(), bundle })]

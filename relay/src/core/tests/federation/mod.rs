@@ -1,6 +1,13 @@
-//! Two relays that forward to each other, over memory stores and a network that loses what it is told to lose.
+//! Two relays that forward to each other, over memory stores and a network that loses what it is told to lose; and one
+//! with many others around it that say what they are told to.
 
+mod clock;
+mod far;
+mod keys;
 mod lost;
 mod path;
 mod refused;
+mod sweeps;
+mod turns;
+mod versions;
 mod world;

@@ -42,12 +42,12 @@ pub(super) struct Side {
 }
 
 impl Side {
-    fn new(seed: u8, limits: Limits) -> Self {
+    pub(super) fn new(seed: u8, limits: Limits) -> Self {
         let relay = relay(seed, &limits, 1);
         Self { relay, store: MemoryStore::new(), seed, limits, said: Vec::new() }
     }
 
-    fn step(&mut self, input: Input, now: Timestamp) -> Vec<Output> {
+    pub(super) fn step(&mut self, input: Input, now: Timestamp) -> Vec<Output> {
         let (mut out, mut tx) = (Vec::new(), Overlay::new(&self.store));
         self.relay.handle(input, now, &mut tx, &mut out).unwrap();
         let batch = tx.into_batch();
@@ -297,6 +297,14 @@ impl Net {
                 return;
             }
         }
+    }
+
+    /// The clock is set back, and both shells see it.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        self.now = self.now.before(by);
+        assert!(self.a.relay.wants_tick(self.now) && self.b.relay.wants_tick(self.now));
+        self.input_a(Input::Tick);
+        self.input_b(Input::Tick);
     }
 
     pub(super) fn said_a(&mut self) -> Vec<Body> {
