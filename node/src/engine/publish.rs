@@ -230,7 +230,7 @@ impl Stage {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => unknown.insert(routes::grants_of(ctx, group.as_ref(), &user)?),
         };
-        let way = ways::way(ctx, links, grants, device, tried);
+        let way = ways::way(ctx, links, grants, (group.as_ref(), device), tried);
         let Way::By { grant, via, .. } = &way else { return Ok(way) };
         let relay = via.unwrap_or(grant.mailbox.relay.relay);
         let takes = || links.get(&relay).is_some_and(Link::takes_publishes);

@@ -1,8 +1,8 @@
 //! Which of a device's mailboxes something goes to: one at the healthiest relay, of those that take it. What a relay does
 //! not take goes another way, if there is one (`spec/receipts.md`, "Several mailboxes").
 
-use undertone_protocol::ids::{DeviceId, RelayId};
-use undertone_protocol::keys::{DeliveryGrant, RelayAddress};
+use undertone_protocol::ids::{ConversationId, DeviceId, RelayId};
+use undertone_protocol::keys::{DeliveryGrant, MailboxAddress, RelayAddress};
 use undertone_protocol::limits::CUSTODIAN_WAIT;
 use undertone_protocol::receipts::Denial;
 use undertone_protocol::time::Timestamp;
@@ -13,6 +13,8 @@ use super::link::Health;
 use super::links::Links;
 use super::refusals::Standing;
 use super::routing::{FORWARDS_PER_RELAY_MAX, PRIVATE_WAIT};
+
+const PLACE: &str = "undertone v1 place in a group";
 
 /// Whether the other mailboxes of a device may take what one denied. Where a link is used up, or anything is over, it is
 /// so at all of them.
@@ -118,14 +120,25 @@ fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &T
     Reach::Now(Some(via), (if is_slow { Health::Stuck } else { health }, latency))
 }
 
-/// The way to a device, but those that were tried: of the mailboxes that take something, that of the healthiest relay that
-/// can be reached over two relays, or else straight. For that relays are called where none is up, or none is healthy. Where
-/// none takes anything the one that is best otherwise is asked again.
+/// Which of equal relays is preferred for what is said in a group: the lowest first, which its senders agree about. So members
+/// with a relay in common are reached there by one upload, and a relay that dies moves only what went there (rendezvous
+/// hashing). What is for one user goes by the priorities of their own.
+fn place(group: Option<&ConversationId>, mailbox: &MailboxAddress) -> u64 {
+    let Some(group) = group else { return mailbox.priority.into() };
+    let mut hasher = blake3::Hasher::new_derive_key(PLACE);
+    hasher.update(group.as_bytes()).update(mailbox.relay.relay.as_bytes());
+    let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The way to a device, but those that were tried, for something that is said in a group or to one user: of the mailboxes that
+/// take something, that of the healthiest relay that can be reached over two relays, or else straight. For that relays are called
+/// where none is up, or none is healthy. Where none takes anything the one that is best otherwise is asked again.
 pub(super) fn way(
     ctx: &mut Context<'_>,
     links: &mut Links,
     grants: &[DeliveryGrant],
-    device: &DeviceId,
+    (group, device): (Option<&ConversationId>, &DeviceId),
     tried: &Tried,
 ) -> Way {
     let relay = |grant: &DeliveryGrant| grant.mailbox.relay.relay;
@@ -141,7 +154,7 @@ pub(super) fn way(
     for (standing, grant) in &ways {
         match reach(ctx, links, &grant.mailbox.relay, tried) {
             Reach::Now(via, (health, latency)) => {
-                let rank = (*standing, health, grant.mailbox.priority, latency);
+                let rank = (*standing, health, place(group, &grant.mailbox), latency);
                 if via.is_some() { &mut private } else { &mut straight }.push((rank, via, *grant));
             }
             Reach::Soon(until) => soon = soon.into_iter().chain([until]).min(),

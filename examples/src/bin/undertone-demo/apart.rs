@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 
 use crate::stage::Stage;
 use crate::story::{end, meet, read, settled};
-use crate::tell::Teller;
+use undertone_examples::tell::Teller;
 
 const OVER_TWO_RELAYS: [&str; 4] = [
     "My relay says nothing of you.",

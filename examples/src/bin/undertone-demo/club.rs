@@ -3,10 +3,15 @@
 use anyhow::Context;
 use serde_json::json;
 
-use crate::checks::{Tally, same_end, tally};
-use crate::circle::{CLUB, Circle};
-use crate::tell::Teller;
+use undertone_examples::checks::{Tally, same_end, tally};
+use undertone_examples::circle::Circle;
+use undertone_examples::relay::Relay;
+use undertone_examples::tell::Teller;
 
+/// What their group is called.
+const CLUB: &str = "Club";
+const PEOPLE: [(&str, &[usize]); 5] =
+    [("Alice", &[0]), ("Bob", &[0]), ("Carol", &[0]), ("Dave", &[0]), ("Erin", &[0])];
 /// Who invites, and who asks. The others learn of each other in the group.
 const MEETINGS: [(&str, &str); 4] =
     [("Alice", "Bob"), ("Alice", "Carol"), ("Alice", "Dave"), ("Bob", "Erin")];
@@ -30,7 +35,7 @@ const REACTION: &str = "👍";
 /// Plays it. An error if the members differ, or if anything was lost, doubled, or shown to whom it was not for.
 pub(crate) async fn play(teller: Teller) -> anyhow::Result<()> {
     teller.scene("A group: five people, and another relay");
-    let mut circle = Circle::new(teller).await?;
+    let mut circle = Circle::new(CLUB, 1, &PEOPLE, teller).await?;
     gather(&mut circle).await?;
     apart(&mut circle).await?;
     together_again(&mut circle).await?;
@@ -57,9 +62,14 @@ async fn gather(circle: &mut Circle) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The one that there is.
+fn relay(circle: &mut Circle) -> anyhow::Result<&mut Relay> {
+    circle.relays.first_mut().context("no relay")
+}
+
 async fn apart(circle: &mut Circle) -> anyhow::Result<()> {
     circle.teller.scene("The relay is gone: Alice puts Carol out and lets Dave in, Bob lets Erin in");
-    circle.relay.stop().await?;
+    relay(circle)?.stop().await?;
     let all_apart = |circle: &Circle| circle.people.iter().all(|person| !person.connected);
     circle.until("all see that the relay is gone", all_apart).await?;
     let alice = circle.person("Alice")?;
@@ -75,7 +85,7 @@ async fn apart(circle: &mut Circle) -> anyhow::Result<()> {
 
 async fn together_again(circle: &mut Circle) -> anyhow::Result<()> {
     circle.teller.scene("The relay is back: both changes hold, and everybody who is in knows it");
-    circle.relay.start().await?;
+    relay(circle)?.start().await?;
     circle.teller.note("Dave and Erin were let in apart: after half a minute they ask where the other is");
     circle.until_members(&IN_THE_END, &IN_THE_END).await?;
     circle.until_each(&["Carol"], "Carol knows that she is out", |one| one.members.is_none()).await?;

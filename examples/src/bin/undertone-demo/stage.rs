@@ -3,10 +3,10 @@
 use anyhow::Context;
 use tempfile::TempDir;
 
-use crate::checks::plaintext_in;
-use crate::person::Person;
-use crate::relay::Relay;
-use crate::tell::Teller;
+use undertone_examples::checks::plaintext_in;
+use undertone_examples::person::Person;
+use undertone_examples::relay::Relay;
+use undertone_examples::tell::Teller;
 
 /// The directory of the relays.
 const RELAYS: &str = "relays";

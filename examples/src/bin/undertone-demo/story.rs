@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::checks::{Compared, compare};
 use crate::stage::Stage;
-use crate::tell::Teller;
+use undertone_examples::checks::{Compared, compare};
+use undertone_examples::tell::Teller;
 
 const SMALL_TALK: [&str; 8] = [
     "There you are!",

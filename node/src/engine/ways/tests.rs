@@ -51,7 +51,7 @@ fn connected(ctx: &mut Context<'_>, to: &[u8]) -> Links {
 
 /// The relay that it goes to.
 fn goes(ctx: &mut Context<'_>, links: &mut Links, grants: &[DeliveryGrant]) -> Option<RelayId> {
-    match way(ctx, links, grants, &DEVICE, &Tried::default()) {
+    match way(ctx, links, grants, (None, &DEVICE), &Tried::default()) {
         Way::By { grant, .. } => Some(grant.mailbox.relay.relay),
         Way::Later(_) => None,
     }
@@ -126,7 +126,7 @@ fn one_that_does_not_answer_is_avoided_and_the_others_are_called() {
         connect(&mut links, 12, ctx.now);
         assert_eq!(goes(ctx, &mut links, &grants()), Some(relay(12)));
         let tried = Tried { relays: vec![relay(11), relay(12)], ..Tried::default() };
-        let left_out = way(ctx, &mut links, &grants(), &DEVICE, &tried);
+        let left_out = way(ctx, &mut links, &grants(), (None, &DEVICE), &tried);
         assert!(matches!(left_out, Way::Later(None)));
     });
 }
@@ -144,7 +144,7 @@ fn one_that_is_full_for_longer_than_seconds_is_left_aside_until_it_may_have_room
         assert_eq!(goes(ctx, &mut links, &grants()), Some(relay(12)));
         // It is waited for where there is no other.
         links.down(&relay(12), "gone", ctx.now);
-        let later = way(ctx, &mut links, &grants(), &DEVICE, &Tried::default());
+        let later = way(ctx, &mut links, &grants(), (None, &DEVICE), &Tried::default());
         assert!(matches!(later, Way::Later(Some(at)) if at == until));
         assert_eq!(goes(ctx, &mut links, &grants()[..1]), Some(relay(11)));
         ctx.now = until;
@@ -188,5 +188,40 @@ fn what_was_refused_goes_another_way_only_where_one_may_take_it() {
         assert_eq!(to(ctx, &links), Some(until));
         ctx.agenda.refusals.denied(DEVICE, relay(12), grants()[1].token.clone(), ctx.now);
         assert_eq!(to(ctx, &links), None);
+    });
+}
+
+/// Where something goes that is said in a group, of a device with mailboxes at these relays; each is preferred by its owner
+/// more than the next one.
+fn goes_in(ctx: &mut Context<'_>, links: &mut Links, group: u8, at: &[u8]) -> Option<RelayId> {
+    let group = ConversationId::new([group; 32]);
+    let grants: Vec<_> = at.iter().zip(0..).map(|(n, priority)| grant(*n, priority, 1)).collect();
+    match way(ctx, links, &grants, (Some(&group), &DEVICE), &Tried::default()) {
+        Way::By { grant, .. } => Some(grant.mailbox.relay.relay),
+        Way::Later(_) => None,
+    }
+}
+
+#[test]
+fn in_a_group_members_with_relays_in_common_are_reached_at_one_of_them() {
+    on_a_device(|ctx| {
+        let mut links = connected(ctx, &[11, 12, 13]);
+        let mut moved = 0;
+        let mut used = std::collections::BTreeSet::new();
+        for group in 0..32 {
+            let all = goes_in(ctx, &mut links, group, &[11, 12, 13]).unwrap();
+            // Whatever each of them prefers.
+            assert_eq!(goes_in(ctx, &mut links, group, &[13, 12, 11]), Some(all));
+            used.insert(all);
+            // Without one of them only what went there goes elsewhere.
+            let left = goes_in(ctx, &mut links, group, &[11, 12]).unwrap();
+            assert!(left == all || all == relay(13));
+            moved += u32::from(left != all);
+        }
+        assert!(used.len() == 3 && (1..24).contains(&moved), "{used:?}, {moved} moved");
+        // A relay that is down for this sender is passed over.
+        let preferred = (0..32).find(|group| goes_in(ctx, &mut links, *group, &[11, 12]) == Some(relay(11)));
+        links.down(&relay(11), "gone", ctx.now);
+        assert_eq!(goes_in(ctx, &mut links, preferred.unwrap(), &[11, 12]), Some(relay(12)));
     });
 }

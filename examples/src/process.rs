@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 /// A process that goes on, and what it writes.
-pub(crate) struct Process {
+pub struct Process {
     what: String,
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -16,7 +16,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts this program with other arguments.
-    pub(crate) fn start(what: String, args: &[&OsStr]) -> anyhow::Result<Self> {
+    pub fn start(what: String, args: &[&OsStr]) -> anyhow::Result<Self> {
         let mut child = command(args)?
             .stdout(Stdio::piped())
             .spawn()
@@ -26,12 +26,12 @@ impl Process {
     }
 
     /// The process's id.
-    pub(crate) fn id(&self) -> Option<u32> {
+    pub fn id(&self) -> Option<u32> {
         self.child.id()
     }
 
     /// The next line that it writes.
-    pub(crate) async fn line(&mut self) -> anyhow::Result<String> {
+    pub async fn line(&mut self) -> anyhow::Result<String> {
         match self.lines.next_line().await? {
             Some(line) => Ok(line),
             None => {
@@ -42,12 +42,12 @@ impl Process {
     }
 
     /// kill -9, and waits until it is gone.
-    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
+    pub async fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill().await.with_context(|| format!("{} can't be killed", self.what))
     }
 
     /// Asks it to stop, and waits until it has.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         let id = self.child.id().context("a process that is gone")?;
         let asked = std::process::Command::new("kill").args(["-TERM", &id.to_string()]).status()?;
         let status = self.child.wait().await?;
@@ -59,7 +59,7 @@ impl Process {
 }
 
 /// Runs this program with other arguments until it ends; gives what it wrote.
-pub(crate) async fn run(what: &str, args: &[&OsStr]) -> anyhow::Result<String> {
+pub async fn run(what: &str, args: &[&OsStr]) -> anyhow::Result<String> {
     let output = command(args)?.stderr(Stdio::piped()).output().await?;
     if !output.status.success() {
         bail!("{what}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());

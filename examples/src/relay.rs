@@ -13,7 +13,7 @@ use crate::process::{Process, run};
 const ANY_PORT: &str = "/ip4/127.0.0.1/tcp/0";
 
 /// A relay with its directory.
-pub(crate) struct Relay {
+pub struct Relay {
     dir: PathBuf,
     process: Option<Process>,
     address: String,
@@ -21,7 +21,7 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Makes a relay and starts it.
-    pub(crate) async fn new(dir: PathBuf) -> anyhow::Result<Self> {
+    pub async fn new(dir: PathBuf) -> anyhow::Result<Self> {
         let flags = ["relay", "init", "--listen", ANY_PORT, "--dir"].map(OsStr::new);
         run("relay init", &[flags.as_slice(), &[dir.as_os_str()]].concat()).await?;
         let mut relay = Self { dir, process: None, address: String::new() };
@@ -31,12 +31,12 @@ impl Relay {
     }
 
     /// Where it listens, with its key.
-    pub(crate) fn address(&self) -> &str {
+    pub fn address(&self) -> &str {
         &self.address
     }
 
     /// Starts it, and waits until it listens.
-    pub(crate) async fn start(&mut self) -> anyhow::Result<()> {
+    pub async fn start(&mut self) -> anyhow::Result<()> {
         let config = self.dir.join("relay.toml");
         let flags = ["relay", "--log", "error", "run", "--config"].map(OsStr::new);
         let args = [flags.as_slice(), &[config.as_os_str()]].concat();
@@ -50,7 +50,7 @@ impl Relay {
     }
 
     /// kill -9. Gives the id of the process that was killed.
-    pub(crate) async fn kill(&mut self) -> anyhow::Result<u32> {
+    pub async fn kill(&mut self) -> anyhow::Result<u32> {
         let process = self.process.take().context("the relay does not run")?;
         let id = process.id().context("the relay is gone already")?;
         process.kill().await?;
@@ -58,14 +58,14 @@ impl Relay {
     }
 
     /// kill -9, and its disk is gone. Gives the id of the process that was killed.
-    pub(crate) async fn lose(&mut self) -> anyhow::Result<u32> {
+    pub async fn lose(&mut self) -> anyhow::Result<u32> {
         let id = self.kill().await?;
         fs::remove_dir_all(&self.dir)?;
         Ok(id)
     }
 
     /// Asks it to stop, if it runs.
-    pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
         match self.process.take() {
             Some(process) => process.stop().await,
             None => Ok(()),
@@ -73,7 +73,7 @@ impl Relay {
     }
 
     /// What it counted since it started.
-    pub(crate) async fn count(&self, what: &str) -> anyhow::Result<u64> {
+    pub async fn count(&self, what: &str) -> anyhow::Result<u64> {
         let config = self.dir.join("relay.toml");
         let args = ["relay", "status", "--json", "--config"].map(OsStr::new);
         let status = run("relay status", &[args.as_slice(), &[config.as_os_str()]].concat()).await?;

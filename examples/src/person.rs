@@ -15,8 +15,8 @@ use crate::process::{Process, run};
 use crate::tell::Teller;
 
 /// A person with a node.
-pub(crate) struct Person {
-    pub(crate) name: &'static str,
+pub struct Person {
+    pub name: &'static str,
     /// The conversation that the story follows: what the other is called here, or the group.
     conversation: &'static str,
     home: PathBuf,
@@ -25,27 +25,27 @@ pub(crate) struct Person {
     watch: Option<Process>,
     teller: Teller,
     /// Texts that this person wrote, in order.
-    pub(crate) wrote: Vec<String>,
+    pub wrote: Vec<String>,
     /// Texts of one's own messages, by id.
     texts: BTreeMap<String, String>,
     /// How far they have come, as far as was told.
-    pub(crate) ticks: BTreeMap<String, String>,
+    pub ticks: BTreeMap<String, String>,
     /// Texts that came, as far as was told.
-    pub(crate) came: Vec<String>,
-    pub(crate) requests: Vec<String>,
-    pub(crate) accepted: bool,
-    pub(crate) connected: bool,
+    pub came: Vec<String>,
+    pub requests: Vec<String>,
+    pub accepted: bool,
+    pub connected: bool,
     /// Who is in the group, as far as was told; `None`: nobody told of it, or this person is out.
-    pub(crate) members: Option<Vec<String>>,
+    pub members: Option<Vec<String>>,
     /// What this person may do in it; empty: nothing.
-    pub(crate) role: String,
+    pub role: String,
     /// How messages show after somebody reacted, as far as was told: text and reactions.
-    pub(crate) reacted: Vec<(String, usize)>,
+    pub reacted: Vec<(String, usize)>,
 }
 
 impl Person {
     /// Makes the account.
-    pub(crate) async fn new(
+    pub async fn new(
         dir: &Path,
         name: &'static str,
         conversation: &'static str,
@@ -78,7 +78,7 @@ impl Person {
     }
 
     /// Starts the node and watches it.
-    pub(crate) async fn start(&mut self) -> anyhow::Result<()> {
+    pub async fn start(&mut self) -> anyhow::Result<()> {
         let mut node = self.process("run")?;
         expect(&mut node, "ready").await?;
         self.node = Some(node);
@@ -89,14 +89,14 @@ impl Person {
     }
 
     /// Stops the node as a user does.
-    pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
         self.watch.take().context("nobody watches")?.kill().await?;
         self.connected = false;
         self.node.take().context("the node does not run")?.stop().await
     }
 
     /// kill -9 of the node. Gives the id of the process that was killed.
-    pub(crate) async fn kill(&mut self) -> anyhow::Result<u32> {
+    pub async fn kill(&mut self) -> anyhow::Result<u32> {
         self.watch.take().context("nobody watches")?.kill().await?;
         self.connected = false;
         let node = self.node.take().context("the node does not run")?;
@@ -106,13 +106,13 @@ impl Person {
     }
 
     /// Takes another home relay.
-    pub(crate) async fn add_relay(&self, address: &str) -> anyhow::Result<()> {
+    pub async fn add_relay(&self, address: &str) -> anyhow::Result<()> {
         self.command::<Value>(&["relay", "add", address]).await?;
         Ok(())
     }
 
     /// Makes a link.
-    pub(crate) async fn invite(&self) -> anyhow::Result<String> {
+    pub async fn invite(&self) -> anyhow::Result<String> {
         let invitation: InvitationView = self.command(&["invite"]).await?;
         if !invitation.ready {
             bail!("the relay does not know {}'s invitation", self.name);
@@ -121,12 +121,12 @@ impl Person {
     }
 
     /// Asks by a link.
-    pub(crate) async fn ask(&self, link: &str) -> anyhow::Result<ContactView> {
+    pub async fn ask(&self, link: &str) -> anyhow::Result<ContactView> {
         self.command(&["contact", "add", link]).await
     }
 
     /// Asks by a link, with the first text of the conversation.
-    pub(crate) async fn add(&mut self, link: &str, text: &str) -> anyhow::Result<ContactView> {
+    pub async fn add(&mut self, link: &str, text: &str) -> anyhow::Result<ContactView> {
         let contact = self.command(&["contact", "add", link, "--message", text]).await?;
         self.wrote.push(text.to_owned());
         self.look_at_history().await?;
@@ -134,29 +134,29 @@ impl Person {
     }
 
     /// Lets somebody in.
-    pub(crate) async fn accept(&self, name: &str) -> anyhow::Result<ContactView> {
+    pub async fn accept(&self, name: &str) -> anyhow::Result<ContactView> {
         self.command(&["contact", "accept", name]).await
     }
 
     /// Does something about groups, as `undertone group` does.
-    pub(crate) async fn group(&mut self, words: &[&str]) -> anyhow::Result<GroupView> {
+    pub async fn group(&mut self, words: &[&str]) -> anyhow::Result<GroupView> {
         let group: GroupView = self.command(&[&["group"], words, &["--no-wait"]].concat()).await?;
         self.see(&group);
         Ok(group)
     }
 
     /// Reacts to a message. The digits are the beginning of its id.
-    pub(crate) async fn react(&self, message: &str, reaction: &str) -> anyhow::Result<MessageView> {
+    pub async fn react(&self, message: &str, reaction: &str) -> anyhow::Result<MessageView> {
         self.command(&["react", "--no-wait", self.conversation, message, reaction]).await
     }
 
     /// Who has a message.
-    pub(crate) async fn info(&self, message: &str) -> anyhow::Result<InfoView> {
+    pub async fn info(&self, message: &str) -> anyhow::Result<InfoView> {
         self.command(&["info", self.conversation, message]).await
     }
 
     /// Writes in the conversation.
-    pub(crate) async fn send(&mut self, text: &str) -> anyhow::Result<()> {
+    pub async fn send(&mut self, text: &str) -> anyhow::Result<()> {
         let message: MessageView = self.command(&["send", "--no-wait", self.conversation, text]).await?;
         self.wrote.push(text.to_owned());
         self.texts.insert(message.id.clone(), message.text);
@@ -165,18 +165,18 @@ impl Person {
     }
 
     /// Marks everything as read. Gives how many messages that were.
-    pub(crate) async fn read(&self) -> anyhow::Result<usize> {
+    pub async fn read(&self) -> anyhow::Result<usize> {
         let count: CountView = self.command(&["read", self.conversation]).await?;
         Ok(count.messages)
     }
 
     /// The conversation.
-    pub(crate) async fn history(&self) -> anyhow::Result<Vec<MessageView>> {
+    pub async fn history(&self) -> anyhow::Result<Vec<MessageView>> {
         self.command(&["history", self.conversation, "--limit", "1000"]).await
     }
 
     /// The next thing that the node tells, taken in and printed.
-    pub(crate) async fn next(&mut self) -> anyhow::Result<()> {
+    pub async fn next(&mut self) -> anyhow::Result<()> {
         let Some(watch) = &mut self.watch else { return std::future::pending().await };
         let line = watch.line().await?;
         let event: Event = serde_json::from_str(&line).with_context(|| format!("watch says `{line}`"))?;
@@ -217,19 +217,19 @@ impl Person {
     }
 
     /// Whether each of one's own messages has come this far, or further.
-    pub(crate) fn all_reached(&self, state: &str) -> bool {
+    pub fn all_reached(&self, state: &str) -> bool {
         self.ticks.len() == self.wrote.len() && self.ticks.keys().all(|id| self.reached(id, state))
     }
 
     /// Whether one of one's own messages has come this far, or further.
-    pub(crate) fn reached(&self, id: &str, state: &str) -> bool {
+    pub fn reached(&self, id: &str, state: &str) -> bool {
         let far =
             |state: &str| ["queued", "waiting", "sent", "delivered", "read"].iter().position(|s| *s == state);
         self.ticks.get(id).is_some_and(|tick| far(tick) >= far(state))
     }
 
     /// Whether these are in the group and nobody else, as far as was told.
-    pub(crate) fn sees(&self, members: &[&str]) -> bool {
+    pub fn sees(&self, members: &[&str]) -> bool {
         let Some(known) = &self.members else { return false };
         known.len() == members.len() && members.iter().all(|name| known.iter().any(|known| known == name))
     }
@@ -258,7 +258,7 @@ impl Person {
     }
 
     /// Looks who is in the group.
-    pub(crate) async fn look_at_groups(&mut self) -> anyhow::Result<Vec<GroupView>> {
+    pub async fn look_at_groups(&mut self) -> anyhow::Result<Vec<GroupView>> {
         let groups: Vec<GroupView> = self.command(&["group", "list"]).await?;
         groups.iter().for_each(|group| self.see(group));
         Ok(groups)

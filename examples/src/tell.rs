@@ -8,32 +8,32 @@ use undertone::event::Event;
 
 /// Prints the story. Who does not listen any more does not end it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Teller {
+pub struct Teller {
     json: bool,
 }
 
 impl Teller {
-    pub(crate) const fn new(json: bool) -> Self {
+    pub const fn new(json: bool) -> Self {
         Self { json }
     }
 
     /// Whether people read it.
-    pub(crate) const fn is_plain(self) -> bool {
+    pub const fn is_plain(self) -> bool {
         !self.json
     }
 
     /// What is done next.
-    pub(crate) fn scene(self, text: &str) {
+    pub fn scene(self, text: &str) {
         self.print(&json!({ "event": "scene", "text": text }), &format!("\n== {text}"));
     }
 
     /// Something worth knowing.
-    pub(crate) fn note(self, text: &str) {
+    pub fn note(self, text: &str) {
         self.print(&json!({ "event": "note", "text": text }), &format!("   {text}"));
     }
 
     /// What somebody's node told. `text` is that of the message that a tick is about.
-    pub(crate) fn event(self, who: &str, event: &Event, text: Option<&str>) {
+    pub fn event(self, who: &str, event: &Event, text: Option<&str>) {
         let told = json!({ "event": "node", "node": who, "told": event });
         if let Some(line) = described(event, text) {
             self.print(&told, &format!("   {who:>5} │ {line}"));
@@ -43,7 +43,7 @@ impl Teller {
     }
 
     /// A group as somebody has it.
-    pub(crate) fn group(self, who: &str, group: &GroupView) {
+    pub fn group(self, who: &str, group: &GroupView) {
         self.print(
             &json!({ "event": "group", "node": who, "group": group }),
             &format!("   {who:>5} │ {}", members(group)),
@@ -51,7 +51,7 @@ impl Teller {
     }
 
     /// Who has a message.
-    pub(crate) fn info(self, who: &str, info: &InfoView) {
+    pub fn info(self, who: &str, info: &InfoView) {
         self.print(
             &json!({ "event": "info", "node": who, "info": info }),
             &format!("   {who:>5} │ {}", info.message.text),
@@ -62,7 +62,7 @@ impl Teller {
     }
 
     /// A conversation as one side has it in the end.
-    pub(crate) fn history(self, who: &str, messages: &[MessageView]) {
+    pub fn history(self, who: &str, messages: &[MessageView]) {
         if self.json {
             self.print(&json!({ "event": "history", "node": who, "messages": messages }), "");
             return;
@@ -77,7 +77,7 @@ impl Teller {
     }
 
     /// The last line.
-    pub(crate) fn summary(self, summary: &Value, text: &str) {
+    pub fn summary(self, summary: &Value, text: &str) {
         self.print(summary, &format!("\n{text}"));
     }
 

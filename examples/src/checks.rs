@@ -8,22 +8,18 @@ use undertone::command::MessageView;
 
 /// How two histories compare with what was written.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Compared {
-    pub(crate) sent: usize,
-    pub(crate) delivered: usize,
-    pub(crate) read: usize,
-    pub(crate) lost: usize,
-    pub(crate) duplicates: usize,
+pub struct Compared {
+    pub sent: usize,
+    pub delivered: usize,
+    pub read: usize,
+    pub lost: usize,
+    pub duplicates: usize,
     /// Both sides show the same order, and each person's messages in the order in which they wrote them.
-    pub(crate) same_order: bool,
+    pub same_order: bool,
 }
 
 /// Compares both histories with what the two wrote.
-pub(crate) fn compare(
-    alice: &[MessageView],
-    bob: &[MessageView],
-    [by_alice, by_bob]: [&[String]; 2],
-) -> Compared {
+pub fn compare(alice: &[MessageView], bob: &[MessageView], [by_alice, by_bob]: [&[String]; 2]) -> Compared {
     let mut compared = Compared { sent: 0, delivered: 0, read: 0, lost: 0, duplicates: 0, same_order: true };
     for (texts, own, other) in [(by_alice, alice, bob), (by_bob, bob, alice)] {
         compared.sent += texts.len();
@@ -46,26 +42,26 @@ pub(crate) fn compare(
 
 /// What was written in a group.
 #[derive(Debug, Clone)]
-pub(crate) struct Said {
-    pub(crate) text: String,
+pub struct Said {
+    pub text: String,
     /// Who was in when it was written, as far as its author knew: the author too.
-    pub(crate) audience: Vec<String>,
+    pub audience: Vec<String>,
 }
 
 /// How the histories of a group compare with what was written.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) sent: usize,
+pub struct Tally {
+    pub sent: usize,
     /// Messages at people whom they were for.
-    pub(crate) shown: usize,
-    pub(crate) lost: usize,
-    pub(crate) doubled: usize,
+    pub shown: usize,
+    pub lost: usize,
+    pub doubled: usize,
     /// Messages at people whom they were not for.
-    pub(crate) strayed: usize,
+    pub strayed: usize,
 }
 
 /// Compares everybody's history with what was written.
-pub(crate) fn tally(histories: &[(&str, Vec<MessageView>)], said: &[Said]) -> Tally {
+pub fn tally(histories: &[(&str, Vec<MessageView>)], said: &[Said]) -> Tally {
     let mut tally = Tally { sent: said.len(), ..Tally::default() };
     for (who, history) in histories {
         for said in said {
@@ -83,7 +79,7 @@ pub(crate) fn tally(histories: &[(&str, Vec<MessageView>)], said: &[Said]) -> Ta
 }
 
 /// Whether these people have the same last messages, so many, in one order.
-pub(crate) fn same_end(histories: &[(&str, Vec<MessageView>)], who: &[&str], messages: usize) -> bool {
+pub fn same_end(histories: &[(&str, Vec<MessageView>)], who: &[&str], messages: usize) -> bool {
     let those = histories.iter().filter(|(name, _)| who.contains(name));
     let mut ends = those
         .map(|(_, history)| history.iter().rev().take(messages).map(|m| m.id.as_str()).collect::<Vec<_>>());
@@ -93,15 +89,15 @@ pub(crate) fn same_end(histories: &[(&str, Vec<MessageView>)], who: &[&str], mes
 
 /// A search.
 #[derive(Debug, Default)]
-pub(crate) struct Searched {
-    pub(crate) files: usize,
-    pub(crate) bytes: usize,
+pub struct Searched {
+    pub files: usize,
+    pub bytes: usize,
     /// Texts that were found.
-    pub(crate) found: usize,
+    pub found: usize,
 }
 
 /// Searches all files below a directory for texts.
-pub(crate) fn plaintext_in(dir: &Path, texts: &[String]) -> anyhow::Result<Searched> {
+pub fn plaintext_in(dir: &Path, texts: &[String]) -> anyhow::Result<Searched> {
     let mut searched = Searched::default();
     let mut dirs = vec![dir.to_owned()];
     while let Some(dir) = dirs.pop() {

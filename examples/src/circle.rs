@@ -1,4 +1,4 @@
-//! Everybody in the story of five, and waiting until something is so.
+//! People of a group, at one relay or at several, and waiting until something is so.
 
 use std::time::Duration;
 
@@ -11,42 +11,61 @@ use crate::person::Person;
 use crate::relay::Relay;
 use crate::tell::Teller;
 
-/// What their group is called.
-pub(crate) const CLUB: &str = "Club";
-
+/// The directory of the relays.
+const RELAYS: &str = "relays";
 /// The longest time between two looks at the members.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// The relay and the five people. Dropped, it ends their processes and then removes their directory.
-pub(crate) struct Circle {
-    pub(crate) relay: Relay,
-    pub(crate) people: [Person; 5],
-    pub(crate) teller: Teller,
+/// Relays and people. Dropped, it ends their processes and then removes their directory.
+pub struct Circle {
+    /// Where they live.
+    pub relays: Vec<Relay>,
+    /// Who they are.
+    pub people: Vec<Person>,
+    /// How it is told.
+    pub teller: Teller,
     /// What was written, in order.
-    pub(crate) said: Vec<Said>,
+    pub said: Vec<Said>,
+    /// What the group is called.
+    group: &'static str,
     dir: TempDir,
 }
 
 impl Circle {
-    pub(crate) async fn new(teller: Teller) -> anyhow::Result<Self> {
+    /// So many relays, and people by name, each with the numbers of the relays where they live. All nodes run.
+    pub async fn new(
+        group: &'static str,
+        relays: usize,
+        people: &[(&'static str, &[usize])],
+        teller: Teller,
+    ) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("undertone-demo-").tempdir()?;
-        let relay = Relay::new(dir.path().join("relay")).await?;
-        let person = |name| Person::new(dir.path(), name, CLUB, relay.address(), teller);
-        let mut people = [
-            person("Alice").await?,
-            person("Bob").await?,
-            person("Carol").await?,
-            person("Dave").await?,
-            person("Erin").await?,
-        ];
-        for person in &mut people {
-            person.start().await?;
+        let mut circle =
+            Self { relays: Vec::new(), people: Vec::new(), teller, said: Vec::new(), group, dir };
+        for n in 0..relays {
+            let relay = Relay::new(circle.dir.path().join(RELAYS).join(n.to_string())).await?;
+            circle.relays.push(relay);
         }
-        Ok(Self { relay, people, teller, said: Vec::new(), dir })
+        for (name, homes) in people {
+            circle.add(name, homes).await?;
+        }
+        Ok(circle)
+    }
+
+    async fn add(&mut self, name: &'static str, homes: &[usize]) -> anyhow::Result<()> {
+        let mut homes = homes.iter().filter_map(|n| self.relays.get(*n)).map(Relay::address);
+        let first = homes.next().with_context(|| format!("{name} lives nowhere"))?;
+        let mut person = Person::new(self.dir.path(), name, self.group, first, self.teller).await?;
+        for home in homes {
+            person.add_relay(home).await?;
+        }
+        person.start().await?;
+        self.people.push(person);
+        Ok(())
     }
 
     /// Takes in what all nodes tell, until something is so.
-    pub(crate) async fn until(&mut self, what: &str, so: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
+    pub async fn until(&mut self, what: &str, so: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         while !so(self) {
             self.next().await.with_context(|| format!("while waiting until {what}"))?;
         }
@@ -55,18 +74,12 @@ impl Circle {
 
     /// Takes in the next thing that a node tells.
     async fn next(&mut self) -> anyhow::Result<()> {
-        let [alice, bob, carol, dave, erin] = &mut self.people;
-        tokio::select! {
-            told = alice.next() => told,
-            told = bob.next() => told,
-            told = carol.next() => told,
-            told = dave.next() => told,
-            told = erin.next() => told,
-        }
+        let told: Vec<_> = self.people.iter_mut().map(|person| Box::pin(person.next())).collect();
+        futures::future::select_all(told).await.0
     }
 
     /// Waits until each of `who` knows by name that these are in, and nobody else.
-    pub(crate) async fn until_members(&mut self, who: &[&str], members: &[&str]) -> anyhow::Result<()> {
+    pub async fn until_members(&mut self, who: &[&str], members: &[&str]) -> anyhow::Result<()> {
         let mut so = false;
         while !so {
             so = true;
@@ -84,7 +97,7 @@ impl Circle {
     }
 
     /// Waits until something is so of everybody among these.
-    pub(crate) async fn until_each(
+    pub async fn until_each(
         &mut self,
         who: &[&str],
         what: &str,
@@ -94,12 +107,13 @@ impl Circle {
         self.until(what, those).await
     }
 
-    pub(crate) fn person(&mut self, name: &str) -> anyhow::Result<&mut Person> {
+    /// Somebody by name.
+    pub fn person(&mut self, name: &str) -> anyhow::Result<&mut Person> {
         self.people.iter_mut().find(|person| person.name == name).with_context(|| format!("who is {name}?"))
     }
 
     /// One invites, the other asks and is let in.
-    pub(crate) async fn meet(&mut self, inviting: &str, joining: &str) -> anyhow::Result<()> {
+    pub async fn meet(&mut self, inviting: &str, joining: &str) -> anyhow::Result<()> {
         let link = self.person(inviting)?.invite().await?;
         self.person(joining)?.ask(&link).await?;
         let asked = |person: &Person| person.requests.iter().any(|name| name == joining);
@@ -109,9 +123,10 @@ impl Circle {
     }
 
     /// Somebody writes to the group: to those of whom they know that they are in.
-    pub(crate) async fn say(&mut self, who: &str, text: &str) -> anyhow::Result<()> {
+    pub async fn say(&mut self, who: &str, text: &str) -> anyhow::Result<()> {
+        let group = self.group;
         let person = self.person(who)?;
-        let group = person.group(&["show", CLUB]).await?;
+        let group = person.group(&["show", group]).await?;
         person.send(text).await?;
         let audience = group.members.into_iter().map(|member| member.name).collect();
         self.said.push(Said { text: text.to_owned(), audience });
@@ -119,15 +134,15 @@ impl Circle {
     }
 
     /// Waits until everything that was written is where it belongs.
-    pub(crate) async fn until_heard(&mut self) -> anyhow::Result<()> {
+    pub async fn until_heard(&mut self) -> anyhow::Result<()> {
         let said = self.said.clone();
         let heard = move |person: &Person| said.iter().all(|said| said.heard_by(person));
-        let everybody = self.people.each_ref().map(|person| person.name);
+        let everybody: Vec<_> = self.people.iter().map(|person| person.name).collect();
         self.until_each(&everybody, "everything arrived", heard).await
     }
 
     /// The conversation of each.
-    pub(crate) async fn histories(&self) -> anyhow::Result<Vec<(&'static str, Vec<MessageView>)>> {
+    pub async fn histories(&self) -> anyhow::Result<Vec<(&'static str, Vec<MessageView>)>> {
         let mut histories = Vec::new();
         for person in &self.people {
             histories.push((person.name, person.history().await?));
@@ -135,14 +150,16 @@ impl Circle {
         Ok(histories)
     }
 
-    /// Stops everything, and searches the relay's disk for all that was written. Gives how many texts it has.
-    pub(crate) async fn close(&mut self) -> anyhow::Result<usize> {
+    /// Stops everything, and searches the relays' disks for all that was written. Gives how many texts they have.
+    pub async fn close(&mut self) -> anyhow::Result<usize> {
         for person in &mut self.people {
             person.stop().await?;
         }
-        self.relay.stop().await?;
+        for relay in &mut self.relays {
+            relay.stop().await?;
+        }
         let texts: Vec<String> = self.said.iter().map(|said| said.text.clone()).collect();
-        Ok(plaintext_in(&self.dir.path().join("relay"), &texts)?.found)
+        Ok(plaintext_in(&self.dir.path().join(RELAYS), &texts)?.found)
     }
 }
 
