@@ -28,6 +28,7 @@ fn register(ctx: &Context<'_>, links: &mut Links, home: &HomeRelay, out: &mut Ou
         mailbox: home.mailbox.to_wire(),
         secret: Bytes::copy_from_slice(home.secret.expose()),
         epoch: home.epoch,
+        invitation: home.invitation.clone(),
     };
     links.ask(&home.address.relay, Asked::Register, Body::Register(register), ctx.now, out);
 }
@@ -162,7 +163,12 @@ fn put_bundle(
 }
 
 /// A mailbox that is to be. Nothing is reused from one relay to another.
-pub(super) fn new_mailbox(rng: &mut ChaCha20Rng, address: RelayAddress, priority: u32) -> HomeRelay {
+pub(super) fn new_mailbox(
+    rng: &mut ChaCha20Rng,
+    address: RelayAddress,
+    priority: u32,
+    invitation: Bytes,
+) -> HomeRelay {
     HomeRelay {
         address,
         priority,
@@ -177,6 +183,7 @@ pub(super) fn new_mailbox(rng: &mut ChaCha20Rng, address: RelayAddress, priority
         received: [Received::default(), Received::default()],
         announced: true,
         retired: None,
+        invitation,
     }
 }
 

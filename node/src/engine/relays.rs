@@ -3,7 +3,6 @@
 
 use prost::bytes::Bytes;
 use undertone_protocol::ids::{RelayId, Secret};
-use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::limits::{ENVELOPE_TTL_MAX, HOME_RELAY_WAIT, HOME_RELAYS_MAX, RETIRED_RELAY_LIFE};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
@@ -15,7 +14,7 @@ use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
 use super::{own, own_list};
-use crate::command::HomeRelayView;
+use crate::command::{HomeRelayView, NamedRelay};
 use crate::store::{ContactState, HomeRelay, Member, Purpose, Retired, Standing, StoreError};
 
 /// Revocations, and invitations, that are counted of what is left to do.
@@ -25,14 +24,15 @@ const COUNTED_MAX: usize = 1_000;
 pub(super) fn add(
     ctx: &mut Context<'_>,
     links: &mut Links,
-    address: RelayAddress,
+    named: NamedRelay,
     priority: Option<u32>,
 ) -> Result<(), StoreError> {
+    let NamedRelay { address, invitation } = named;
     let last = staying(ctx)?.iter().map(|home| home.priority).max();
     let priority = priority.unwrap_or(last.map_or(0, |last| last.saturating_add(1)));
     links.readdress(&address, ctx.now);
     links.want(&address, true, ctx.now);
-    let home = new_mailbox(ctx.rng, address, priority);
+    let home = new_mailbox(ctx.rng, address, priority, invitation);
     ctx.tx.put_home_relay(&HomeRelay { announced: false, ..home })
 }
 
@@ -41,17 +41,27 @@ pub(super) fn change(
     ctx: &mut Context<'_>,
     links: &mut Links,
     home: &HomeRelay,
-    address: RelayAddress,
+    named: NamedRelay,
     priority: Option<u32>,
 ) -> Result<bool, StoreError> {
+    let NamedRelay { address, invitation } = named;
     let priority = priority.unwrap_or(home.priority);
-    let changed = HomeRelay { address, priority, retired: None, ..home.clone() };
+    let invitation = if invitation.is_empty() { home.invitation.clone() } else { invitation };
+    let changed = HomeRelay { address, priority, retired: None, invitation, ..home.clone() };
     if changed == *home {
         return Ok(false);
     }
     links.readdress(&changed.address, ctx.now);
+    if changed.invitation != home.invitation
+        && let Some(link) = links.get_mut(&changed.address.relay)
+    {
+        link.ask_again();
+    }
     ctx.tx.put_home_relay(&changed)?;
-    tell_all(ctx)?;
+    // Others have nothing of the invitation.
+    if changed != (HomeRelay { invitation: changed.invitation.clone(), ..home.clone() }) {
+        tell_all(ctx)?;
+    }
     Ok(true)
 }
 
@@ -225,6 +235,7 @@ fn clear(
             mailbox: home.mailbox.to_wire(),
             secret: Bytes::copy_from_slice(Secret::random(ctx.rng).expose()),
             epoch: home.epoch.saturating_add(1),
+            invitation: Bytes::new(),
         };
         links.ask(&relay, Asked::Shut, Body::Register(register), ctx.now, out);
         let remove = wire::PutBundle { locator: home.locator.to_wire(), ..wire::PutBundle::default() };

@@ -10,6 +10,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (ANNOTATIONS_INDEXED, include_str!("migration_3.sql")),
     (4, include_str!("migration_4.sql")),
     (5, include_str!("migration_5.sql")),
+    (6, include_str!("migration_6.sql")),
 ];
 const ANNOTATIONS_INDEXED: u32 = 3;
 
