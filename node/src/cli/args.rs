@@ -177,7 +177,8 @@ pub(super) struct Init {
     #[arg(long)]
     pub(super) name: String,
     /// A relay that keeps messages for this device, with its key: /ip4/ADDRESS/tcp/PORT/p2p/KEY, or by name and by
-    /// WebSocket over TLS /dns4/NAME/tcp/443/tls/ws/p2p/KEY. May be repeated; the first is preferred.
+    /// WebSocket over TLS /dns4/NAME/tcp/443/tls/ws/p2p/KEY. Where one has to be invited, the invitation stands behind it:
+    /// ADDR#INVITATION. May be repeated; the first is preferred.
     #[arg(long, value_name = "ADDR")]
     pub(super) relay: Vec<String>,
     /// What this device is called.
@@ -228,8 +229,8 @@ pub(super) enum Relay {
     /// Add a home relay: your contacts are told of it, and use it when the others are down. Works offline: it is done
     /// when the relay can be reached.
     Add {
-        /// Its address with its key: /ip4/ADDRESS/tcp/PORT/p2p/KEY. Several are those of one relay. One of your home relays
-        /// is at these addresses from then on.
+        /// Its address with its key: /ip4/ADDRESS/tcp/PORT/p2p/KEY, and the invitation of its operator, where that is needed,
+        /// behind a #. Several are those of one relay. One of your home relays is at these addresses from then on.
         #[arg(required = true)]
         address: Vec<String>,
         /// Lower is preferred. Default: after the others.

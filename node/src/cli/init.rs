@@ -1,7 +1,10 @@
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
+use prost::bytes::Bytes;
 use serde_json::json;
+use undertone_protocol::ids::RelayId;
 use undertone_protocol::keys::{Name, RecoveryPhrase, RelayAddress};
 use undertone_protocol::limits::HOME_RELAYS_MAX;
 
@@ -16,12 +19,14 @@ use crate::runtime::{NodeError, create_account};
 /// Makes an account. Never overwrites one.
 pub(super) fn init(options: &Options, init: Init) -> anyhow::Result<()> {
     let home = home(options)?;
+    let (relays, invitations) = relays(&init.relay)?;
     // Before anybody thinks of a passphrase in vain.
     account::check_new(&home).map_err(NodeError::from)?;
     let new = NewAccount {
         name: name(&init.name)?,
         device_name: name(&init.device_name)?,
-        relays: relays(&init.relay)?,
+        relays,
+        invitations,
         origin: if init.recover {
             Origin::Phrase(passphrase::phrase(init.phrase_file.as_deref())?.to_string())
         } else {
@@ -45,12 +50,13 @@ pub(super) fn init(options: &Options, init: Init) -> anyhow::Result<()> {
 /// Makes an account for a device that another one of its user is to add.
 pub(super) fn linking(options: &Options, home: &Path, link: &Link) -> anyhow::Result<()> {
     let device_name = name(&link.device_name)?;
-    let relays = relays(&link.relay)?;
+    let (relays, invitations) = relays(&link.relay)?;
     if relays.is_empty() {
         return Err(invalid("a new device needs a relay to be reached at: give --relay ADDR, as for `init`"));
     }
     let passphrase = passphrase::new(options)?;
-    let new = NewAccount { name: device_name.clone(), device_name, relays, origin: Origin::Link };
+    let name = device_name.clone();
+    let new = NewAccount { name, device_name, relays, invitations, origin: Origin::Link };
     Ok(create_account(home, &passphrase, new, |_| Ok(()))?)
 }
 
@@ -58,13 +64,14 @@ fn name(name: &str) -> anyhow::Result<Name> {
     Name::new(name).map_err(|error| invalid(error.to_string()))
 }
 
-/// Several addresses of one relay belong together.
-fn relays(texts: &[String]) -> anyhow::Result<Vec<RelayAddress>> {
+/// Several addresses of one relay belong together. The relays, and what their operators gave.
+fn relays(texts: &[String]) -> anyhow::Result<(Vec<RelayAddress>, BTreeMap<RelayId, Bytes>)> {
     let relays = relay_addresses(texts).map_err(|error| invalid(format!("--relay: {error}")))?;
     if relays.len() > HOME_RELAYS_MAX {
         return Err(invalid(format!("a device has at most {HOME_RELAYS_MAX} relays, not {}", relays.len())));
     }
-    Ok(relays)
+    let invitations = relays.iter().map(|named| (named.address.relay, named.invitation.clone())).collect();
+    Ok((relays.into_iter().map(|named| named.address).collect(), invitations))
 }
 
 fn show_phrase(as_json: bool, name: &str, phrase: &RecoveryPhrase) -> io::Result<()> {

@@ -19,7 +19,7 @@ pub use self::message::{
 };
 pub(crate) use self::quoted::quoted;
 pub use self::relays::HomeRelayView;
-pub(crate) use self::relays::relay_addresses;
+pub(crate) use self::relays::{NamedRelay, relay_addresses};
 pub use self::views::{
     ContactView, CountView, DeviceCodeView, DeviceView, HistoryItem, IdView, InvitationView, LostView,
     RelayView, SafetyNumberView, StatusView,

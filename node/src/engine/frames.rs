@@ -22,6 +22,9 @@ use super::types::Outputs;
 use crate::event::Event;
 use crate::store::StoreError;
 
+/// What a user can do where the relay takes no new mailbox.
+const INVITED: &str = "; name it with `undertone relay add ADDRESS#INVITATION`";
+const CLOSED: &str = "; `undertone relay move ADDRESS` takes another one in its place";
 const VERSION: &str = "the relay speaks another version of the protocol: update the older one";
 
 /// One frame from a relay. A relay that breaks the protocol is dropped; nothing it sends can do more.
@@ -166,7 +169,12 @@ fn refused(
             // What was held back until the relay answered goes out.
             ctx.agenda.publish = true;
             if let Some(link) = links.get_mut(relay) {
-                link.refused(&text, retry_after, ctx.now);
+                let remedy = match refusal.code() {
+                    wire::RefusalCode::Invitation => INVITED,
+                    wire::RefusalCode::Closed if matches!(asked, Asked::Register) => CLOSED,
+                    _ => "",
+                };
+                link.refused(&format!("{text}{remedy}"), retry_after, ctx.now);
             }
             if matches!(asked, Asked::Register) && refusal.code() == wire::RefusalCode::Epoch {
                 return home::not_registered(ctx, links, relay, out);

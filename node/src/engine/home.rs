@@ -35,6 +35,7 @@ pub(super) fn register(
         mailbox: home.mailbox.to_wire(),
         secret: Bytes::copy_from_slice(home.secret.expose()),
         epoch: home.epoch,
+        invitation: home.invitation.clone(),
     };
     links.ask(&home.address.relay, asked, Body::Register(register), ctx.now, out)
 }
@@ -176,7 +177,12 @@ pub(super) fn bundle_of(ctx: &Context<'_>, issued: Timestamp) -> Result<BundleFi
 }
 
 /// A mailbox that is to be. Nothing is reused from one relay to another.
-pub(super) fn new_mailbox(rng: &mut ChaCha20Rng, address: RelayAddress, priority: u32) -> HomeRelay {
+pub(super) fn new_mailbox(
+    rng: &mut ChaCha20Rng,
+    address: RelayAddress,
+    priority: u32,
+    invitation: Bytes,
+) -> HomeRelay {
     HomeRelay {
         address,
         priority,
@@ -191,6 +197,7 @@ pub(super) fn new_mailbox(rng: &mut ChaCha20Rng, address: RelayAddress, priority
         received: [Received::default(), Received::default()],
         announced: true,
         retired: None,
+        invitation,
     }
 }
 

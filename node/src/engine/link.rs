@@ -267,6 +267,13 @@ impl Link {
         self.paused_until = Some(now.after(pause));
     }
 
+    /// What the relay refused may be another matter now.
+    pub(super) fn ask_again(&mut self) {
+        if self.paused_until.take().is_some() {
+            self.problem = None;
+        }
+    }
+
     /// Whether the relay may be asked to keep something for this device.
     pub(super) fn begins_upkeep(&mut self, now: Timestamp) -> bool {
         if self.paused_until.is_some_and(|until| until <= now) {

@@ -1,6 +1,5 @@
 //! Commands about this device's home relays.
 
-use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::limits::HOME_RELAYS_MAX;
 
 use super::answers::{Answer, error, later, now};
@@ -9,7 +8,7 @@ use super::links::Links;
 use super::relays;
 use super::types::Outputs;
 use super::waiters::Condition;
-use crate::command::{CommandError, ErrorKind, Response, relay_addresses};
+use crate::command::{CommandError, ErrorKind, NamedRelay, Response, relay_addresses};
 use crate::store::{HomeRelay, StoreError};
 
 /// A relay is named by so many digits of its key at least.
@@ -25,11 +24,11 @@ pub(super) fn add(
     addresses: &[String],
     priority: Option<u32>,
 ) -> Result<Answer, StoreError> {
-    let address = match one(addresses) {
-        Ok(address) => address,
+    let named = match one(addresses) {
+        Ok(named) => named,
         Err(problem) => return Ok(Err(problem)),
     };
-    let relay = address.relay;
+    let relay = named.address.relay;
     let known = ctx.tx.home_relay(&relay)?;
     let stays = known.as_ref().is_some_and(HomeRelay::stays);
     if !stays && relays::staying(ctx)?.len() >= HOME_RELAYS_MAX {
@@ -40,7 +39,7 @@ pub(super) fn add(
             ),
         );
     }
-    if !take(ctx, links, known, address, priority)? {
+    if !take(ctx, links, known, named, priority)? {
         return error(ErrorKind::Conflict, "that is one of your home relays already, at these addresses");
     }
     later(Condition::Relays { relay: Some(relay) })
@@ -76,14 +75,14 @@ pub(super) fn move_to(
     addresses: &[String],
     out: &mut Outputs,
 ) -> Result<Answer, StoreError> {
-    let address = match one(addresses) {
-        Ok(address) => address,
+    let named = match one(addresses) {
+        Ok(named) => named,
         Err(problem) => return Ok(Err(problem)),
     };
-    let relay = address.relay;
+    let relay = named.address.relay;
     let known = ctx.tx.home_relay(&relay)?;
     let has_others = relays::staying(ctx)?.iter().any(|home| home.address.relay != relay);
-    if !take(ctx, links, known, address, None)? && !has_others {
+    if !take(ctx, links, known, named, None)? && !has_others {
         return error(ErrorKind::Conflict, "that is your only home relay already, at these addresses");
     }
     relays::retire(ctx, links, |home| home.address.relay != relay, out)?;
@@ -95,17 +94,17 @@ fn take(
     ctx: &mut Context<'_>,
     links: &mut Links,
     known: Option<HomeRelay>,
-    address: RelayAddress,
+    named: NamedRelay,
     priority: Option<u32>,
 ) -> Result<bool, StoreError> {
     match known {
-        Some(home) => relays::change(ctx, links, &home, address, priority),
-        None => relays::add(ctx, links, address, priority).map(|()| true),
+        Some(home) => relays::change(ctx, links, &home, named, priority),
+        None => relays::add(ctx, links, named, priority).map(|()| true),
     }
 }
 
 /// The one relay of some addresses.
-fn one(addresses: &[String]) -> Result<RelayAddress, CommandError> {
+fn one(addresses: &[String]) -> Result<NamedRelay, CommandError> {
     let invalid = |message: String| CommandError::new(ErrorKind::Invalid, message);
     let mut relays = relay_addresses(addresses).map_err(invalid)?;
     match (relays.pop(), relays.is_empty()) {
@@ -124,7 +123,7 @@ fn find(homes: Vec<HomeRelay>, name: &str) -> Result<HomeRelay, CommandError> {
     let name = name.trim().to_lowercase();
     let is_key = name.len() >= DIGITS_MIN;
     let mut found = homes.into_iter().filter(|home| match &relay {
-        Some(relay) => relay.relay == home.address.relay,
+        Some(relay) => relay.address.relay == home.address.relay,
         None => is_key && home.address.relay.to_hex().starts_with(&name),
     });
     match (found.next(), found.next()) {

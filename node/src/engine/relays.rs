@@ -2,7 +2,7 @@
 //! is given up is fetched from until nobody can hold it for one any more (`spec/identity.md`, "Home relays").
 
 use undertone_protocol::ids::{RelayId, Secret};
-use undertone_protocol::keys::{BundleFields, RelayAddress};
+use undertone_protocol::keys::BundleFields;
 use undertone_protocol::limits::{ENVELOPE_TTL_MAX, HOME_RELAY_WAIT, HOME_RELAYS_MAX, RETIRED_RELAY_LIFE};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
@@ -14,7 +14,7 @@ use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
 use super::{own, own_list};
-use crate::command::HomeRelayView;
+use crate::command::{HomeRelayView, NamedRelay};
 use crate::store::{ContactState, HomeRelay, Purpose, Retired, Standing, StoreError};
 
 /// Revocations, and invitations, that are counted of what is left to do.
@@ -24,14 +24,15 @@ const COUNTED_MAX: usize = 1_000;
 pub(super) fn add(
     ctx: &mut Context<'_>,
     links: &mut Links,
-    address: RelayAddress,
+    named: NamedRelay,
     priority: Option<u32>,
 ) -> Result<(), StoreError> {
+    let NamedRelay { address, invitation } = named;
     let last = staying(ctx)?.iter().map(|home| home.priority).max();
     let priority = priority.unwrap_or(last.map_or(0, |last| last.saturating_add(1)));
     links.readdress(&address, ctx.now);
     links.want(&address, true, ctx.now);
-    let home = new_mailbox(ctx.rng, address, priority);
+    let home = new_mailbox(ctx.rng, address, priority, invitation);
     ctx.tx.put_home_relay(&HomeRelay { announced: false, ..home })
 }
 
@@ -40,14 +41,16 @@ pub(super) fn change(
     ctx: &mut Context<'_>,
     links: &mut Links,
     home: &HomeRelay,
-    address: RelayAddress,
+    named: NamedRelay,
     priority: Option<u32>,
 ) -> Result<bool, StoreError> {
+    let NamedRelay { address, invitation } = named;
     let priority = priority.unwrap_or(home.priority);
+    let invitation = if invitation.is_empty() { home.invitation.clone() } else { invitation };
     let relay = home.address.relay;
     // One that is being cleared is told of again when it has the bundle again.
     let announced = home.announced && !links.is_asking(&relay, |asked| matches!(asked, Asked::RemoveBundle));
-    let changed = HomeRelay { address, priority, retired: None, announced, ..home.clone() };
+    let changed = HomeRelay { address, priority, retired: None, announced, invitation, ..home.clone() };
     if changed == *home {
         return Ok(false);
     }
@@ -56,8 +59,16 @@ pub(super) fn change(
         ctx.agenda.prekeys.insert(relay);
     }
     links.readdress(&changed.address, ctx.now);
+    if changed.invitation != home.invitation
+        && let Some(link) = links.get_mut(&changed.address.relay)
+    {
+        link.ask_again();
+    }
     ctx.tx.put_home_relay(&changed)?;
-    tell_all(ctx)?;
+    // Others have nothing of the invitation.
+    if changed != (HomeRelay { invitation: changed.invitation.clone(), ..home.clone() }) {
+        tell_all(ctx)?;
+    }
     Ok(true)
 }
 

@@ -1,6 +1,9 @@
+use std::collections::BTreeMap;
+
+use prost::bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use undertone_protocol::crypto::{Crypto, CryptoError};
-use undertone_protocol::ids::{Handle, Secret};
+use undertone_protocol::ids::{Handle, RelayId, Secret};
 use undertone_protocol::keys::{
     Certificate, DeviceKey, DeviceList, IdentityKey, ListedDevice, Name, RecoveryPhrase, RecoveryPhraseError,
     RelayAddress,
@@ -20,6 +23,8 @@ pub struct NewAccount {
     pub device_name: Name,
     /// The home relays, the preferred one first.
     pub relays: Vec<RelayAddress>,
+    /// What their operators gave to open a mailbox there, where one needs that.
+    pub invitations: BTreeMap<RelayId, Bytes>,
     /// Whose it is.
     pub origin: Origin,
 }
@@ -91,7 +96,8 @@ pub fn create_account(
         certificate,
     })?;
     for (address, priority) in new.relays.into_iter().zip(0..) {
-        tx.put_home_relay(&new_mailbox(rng, address, priority))?;
+        let invitation = new.invitations.get(&address.relay).cloned().unwrap_or_default();
+        tx.put_home_relay(&new_mailbox(rng, address, priority, invitation))?;
     }
     Ok(matches!(new.origin, Origin::New).then_some(phrase))
 }

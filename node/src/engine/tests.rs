@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
@@ -222,6 +222,7 @@ fn nobody_takes_out_devices_of_somebody_else() {
         name: Name::new("Alice").unwrap(),
         device_name: Name::new("desktop").unwrap(),
         relays: vec![relay(1)],
+        invitations: BTreeMap::new(),
         origin: Origin::New,
     };
     let mut store = MemoryStore::default();
@@ -266,6 +267,7 @@ pub(super) fn on_a_device(work: impl FnOnce(&mut Context<'_>)) {
         name: Name::new("Alice").unwrap(),
         device_name: Name::new("desktop").unwrap(),
         relays: vec![relay(1)],
+        invitations: BTreeMap::new(),
         origin: Origin::New,
     };
     let done = MemoryStore::default().transaction(|tx| {

@@ -25,7 +25,14 @@ pub(crate) fn account(relays: Vec<RelayAddress>) -> MemoryStore {
     let mut store = MemoryStore::default();
     let mut rng = fresh_rng().unwrap();
     let name = |name| Name::new(name).unwrap();
-    let new = NewAccount { name: name("Alice"), device_name: name("desktop"), relays, origin: Origin::New };
+    let invitations = std::collections::BTreeMap::new();
+    let new = NewAccount {
+        name: name("Alice"),
+        device_name: name("desktop"),
+        relays,
+        invitations,
+        origin: Origin::New,
+    };
     let now = SystemClock.now();
     store
         .transaction(|tx| {

@@ -112,6 +112,7 @@ impl Node {
             name: named(name)?,
             device_name: named(if first { "desktop" } else { name })?,
             relays,
+            invitations: std::collections::BTreeMap::new(),
             origin,
         };
         let mut account_rng = ChaCha20Rng::seed_from_u64(rng.next_u64());

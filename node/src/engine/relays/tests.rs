@@ -1,15 +1,18 @@
 use std::time::Duration;
 
+use prost::bytes::Bytes;
 use undertone_protocol::ids::{DeviceId, Generation, Handle, UserId};
-use undertone_protocol::keys::{DeviceKey, Name};
+use undertone_protocol::keys::{DeviceKey, Name, RelayAddress};
+use undertone_protocol::wire::Frame;
 use undertone_transport::RelayAddress as KeyedAddress;
 
 use super::super::answers::Reply;
+use super::super::fetches::Fetches;
 use super::super::home::offered;
 use super::super::links::MAX_LINKS;
-use super::super::relay_commands;
 use super::super::tests::{START, on_a_device};
 use super::super::types::NetOutput;
+use super::super::{frames, home, relay_commands};
 use super::*;
 use crate::command::{ErrorKind, relay_addresses};
 use crate::store::Contact;
@@ -230,7 +233,7 @@ fn one_that_waited_for_its_turn_stays_a_home_relay_when_that_comes() {
         for n in 0..u8::try_from(MAX_LINKS).unwrap() {
             links.want(&at(100 + n), false, START);
         }
-        let waits = relay_addresses(&address(0)).unwrap().remove(0);
+        let waits = relay_addresses(&address(0)).unwrap().remove(0).address;
         links.want(&waits, false, START);
         assert!(links.get(&key(0)).is_none());
         add(ctx, &mut links, 0);
@@ -266,7 +269,8 @@ fn what_can_not_be_done_is_refused() {
         for n in 0..6 {
             let addresses = vec!["/ip4/127.0.0.1/tcp/1".to_owned()];
             let relay = RelayAddress { relay: RelayId::new([100 + n; 32]), addresses };
-            super::add(ctx, &mut links, relay, None).unwrap();
+            let named = NamedRelay { address: relay, invitation: Bytes::new() };
+            super::add(ctx, &mut links, named, None).unwrap();
         }
         assert_eq!(refusal(relay_commands::add(ctx, &mut links, &address(1), None)), ErrorKind::Limit);
         // In the place of all others there is room for it.
@@ -316,7 +320,7 @@ fn what_a_relay_holds_where_there_is_no_mailbox_any_more_goes_out_again() {
                 group: 0,
                 purpose: Purpose::Introduction(user),
                 class: 0,
-                payload: b"sealed".as_slice().into(),
+                payload: Bytes::from_static(b"sealed"),
                 recipients: vec![OutboxRecipient { device, user, state }],
                 created: START,
             };
@@ -328,5 +332,43 @@ fn what_a_relay_holds_where_there_is_no_mailbox_any_more_goes_out_again() {
         let pending = OutboxState::Pending { attempts: 0, not_before: START };
         assert_eq!(after, [pending, held(kept), OutboxState::Acknowledged, OutboxState::Failed]);
         assert!(ctx.agenda.publish);
+    });
+}
+
+#[test]
+fn an_invitation_is_shown_to_the_relay_and_to_nobody_else() {
+    on_a_device(|ctx| {
+        let (mut links, user) = (links(ctx), friend(ctx));
+        let (first, mut out) = (first(ctx), Outputs::default());
+        links.up(&first, ctx.now, &mut out);
+        assert!(links.get_mut(&first).unwrap().greeted(ctx.now));
+        let asked = |ctx: &mut Context<'_>, links: &mut Links| {
+            let mut out = Outputs::default();
+            home::upkeep(ctx, links, &mut out).unwrap();
+            out.net.into_iter().find_map(|output| match output {
+                NetOutput::Send { frame: Frame { request, body: Some(Body::Register(asked)) }, .. } => {
+                    Some((request, asked.invitation))
+                }
+                _ => None,
+            })
+        };
+        let (request, invitation) = asked(ctx, &mut links).unwrap();
+        assert!(invitation.is_empty());
+        let code = wire::RefusalCode::Invitation.into();
+        let refusal = wire::Refusal { code, text: "not invited".to_owned(), retry_after_ms: 0 };
+        let frame = Frame { request, body: Some(Body::Refusal(refusal)) };
+        frames::frame(ctx, &mut links, &mut Fetches::default(), first, frame, &mut out).unwrap();
+        let problem = links.get(&first).unwrap().problem.clone().unwrap();
+        assert!(problem.contains("not invited") && problem.contains("ADDRESS#INVITATION"), "{problem}");
+        assert_eq!(asked(ctx, &mut links), None, "it is left alone for a while");
+
+        let home = ctx.tx.home_relay(&first).unwrap().unwrap();
+        let named = NamedRelay { address: home.address.clone(), invitation: vec![1, 2, 3].into() };
+        assert!(change(ctx, &mut links, &home, named, None).unwrap());
+        assert!(!is_due(ctx, &user), "nobody is told");
+        assert_eq!(asked(ctx, &mut links).unwrap().1, [1, 2, 3].as_slice());
+        let home = ctx.tx.home_relay(&first).unwrap().unwrap();
+        let plain = NamedRelay { address: home.address.clone(), invitation: Bytes::new() };
+        assert!(!change(ctx, &mut links, &home, plain, None).unwrap(), "it stays");
     });
 }

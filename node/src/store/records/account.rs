@@ -82,6 +82,9 @@ pub struct HomeRelay {
     pub announced: bool,
     /// Whether the user gave it up; `None`: it stays.
     pub retired: Option<Retired>,
+    /// What the relay's operator gave to open a mailbox there; empty: nothing. It is shown at each registration, as a relay
+    /// may lose its store.
+    pub invitation: Bytes,
 }
 
 impl HomeRelay {

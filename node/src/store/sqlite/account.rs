@@ -1,4 +1,5 @@
 use prost::Message;
+use prost::bytes::Bytes;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 use undertone_protocol::crypto::AccountState;
@@ -139,8 +140,8 @@ fn put_olm_account(connection: &Connection, state: &AccountState) -> Result<(), 
 }
 
 const SELECT_HOME_RELAY: &str = "SELECT address, priority, mailbox, secret, epoch, generation, locator, \
-     bundle_stored, prekey_batch, prekeys_unconfirmed, through_0, ranges_0, through_1, ranges_1, announced, retired, untold \
-     FROM home_relays";
+     bundle_stored, prekey_batch, prekeys_unconfirmed, through_0, ranges_0, through_1, ranges_1, announced, retired, untold, \
+     invitation FROM home_relays";
 
 fn home_relays(connection: &Connection) -> Result<Vec<HomeRelay>, StoreError> {
     all(connection, &format!("{SELECT_HOME_RELAY} ORDER BY priority, relay"), [], read_home_relay)
@@ -153,8 +154,8 @@ fn home_relay(connection: &Connection, relay: &RelayId) -> Result<Option<HomeRel
 fn put_home_relay(connection: &Connection, relay: &HomeRelay) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO home_relays (relay, address, priority, mailbox, secret, epoch, generation, \
                locator, bundle_stored, prekey_batch, prekeys_unconfirmed, through_0, ranges_0, through_1, \
-               ranges_1, announced, retired, untold) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               ranges_1, announced, retired, untold, invitation) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let [messages, acknowledgements] = &relay.received;
     run(
         connection,
@@ -178,6 +179,7 @@ fn put_home_relay(connection: &Connection, relay: &HomeRelay) -> Result<(), Stor
             relay.announced,
             relay.retired.map(|retired| ms(retired.since)),
             relay.retired.map(|retired| ms(retired.untold)),
+            relay.invitation.as_ref(),
         ],
     )?;
     Ok(())
@@ -199,6 +201,9 @@ fn read_home_relay(row: &Row<'_>) -> Result<HomeRelay, StoreError> {
         received: [read_received(row, 10)?, read_received(row, 12)?],
         announced: row.get(14)?,
         retired: read_retired(row)?,
+        invitation: Bytes::copy_from_slice(
+            row.get_ref(17)?.as_blob().map_err(|error| damaged(HOME_RELAY, error))?,
+        ),
     })
 }
 

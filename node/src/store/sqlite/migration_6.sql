@@ -12,3 +12,6 @@ CREATE TABLE forwards (
     answer_key  BLOB NOT NULL,    -- the circuit's
     items       BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What the operator of a home relay gave to open a mailbox there; empty: nothing.
+ALTER TABLE home_relays ADD COLUMN invitation BLOB NOT NULL DEFAULT x'';

@@ -1,6 +1,7 @@
 //! Members of a group who are known and never answer: their keys, lists and bundles are real, their engines are not there.
 
 use anyhow::Context;
+use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use undertone::store::{Contact, ContactState, Member, NodeTx, OlmSession, PeerDevice};
 use undertone_protocol::crypto::{AccountState, Crypto, OutboundChannel, Vodozemac, XWingKey, XWingPublic};

@@ -73,6 +73,7 @@ impl Party {
             name: Name::new(name)?,
             device_name: Name::new("desktop")?,
             relays: vec![relay],
+            invitations: std::collections::BTreeMap::new(),
             origin: Origin::New,
         };
         let mut made = Ok(None);

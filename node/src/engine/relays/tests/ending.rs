@@ -111,5 +111,5 @@ fn one_that_is_taken_again_while_it_is_cleared_stays() {
 
 fn take_again(ctx: &mut Context<'_>, links: &mut Links, address: RelayAddress) {
     let home = ctx.tx.home_relay(&address.relay).unwrap().unwrap();
-    assert!(change(ctx, links, &home, address, None).unwrap());
+    assert!(change(ctx, links, &home, NamedRelay { address, invitation: Bytes::new() }, None).unwrap());
 }
