@@ -110,20 +110,31 @@ pub(super) fn tell_again(
     group: &ConversationId,
     user: &UserId,
 ) -> Result<(), StoreError> {
+    if not_told(ctx, group, user)? {
+        let own = ctx.tx.own_receipts(group)?;
+        ctx.tx.put_own_receipts(group, &OwnReceipts { due: true, ..own })?;
+        ctx.agenda.receipts = true;
+    }
+    Ok(())
+}
+
+/// What a user was told counts as not told, and goes along when something is told next. False: they were told nothing.
+pub(super) fn not_told(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+) -> Result<bool, StoreError> {
     let told = ctx.tx.acknowledgement(group, &ctx.me.device)?.map(|told| told.fields);
     let list = ctx.tx.contact(user)?.and_then(|person| person.device_list);
-    let (Some(mut told), Some(list)) = (told, list) else { return Ok(()) };
+    let (Some(mut told), Some(list)) = (told, list) else { return Ok(false) };
     let is_theirs = |device: &DeviceId| list.device(device).is_some();
     if !told.delivered.items().chain(told.read.items()).any(|(device, _)| is_theirs(device)) {
-        return Ok(());
+        return Ok(false);
     }
     told.delivered.retain(|device| !is_theirs(device));
     told.read.retain(|device| !is_theirs(device));
     ctx.tx.put_acknowledgement(&Acknowledgement::issue(&ctx.me.key, told))?;
-    let own = ctx.tx.own_receipts(group)?;
-    ctx.tx.put_own_receipts(group, &OwnReceipts { due: true, ..own })?;
-    ctx.agenda.receipts = true;
-    Ok(())
+    Ok(true)
 }
 
 /// What is said to one author: of their own devices' entries, and of what they handed over.

@@ -6,6 +6,7 @@ use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 
 use super::let_in::did_let_in;
 use crate::engine::context::Context;
+use crate::engine::{acknowledging, group_acknowledging};
 use crate::store::{Member, StoreError};
 
 /// A contact says anew how to reach them. Where they never spoke in a group they may not know it, and ask when they hear
@@ -27,8 +28,8 @@ pub(in crate::engine) fn introduce_again(
     tell_again(ctx, user, devices)
 }
 
-/// One of two blocks the other no more: what was told of a group meanwhile was not heard, or was refused as what
-/// welcomed them may have been. These of their devices are told again.
+/// One of two blocks the other no more, or there is another way to these devices: what was told of a group meanwhile was
+/// not heard, or was refused, as what welcomed them may have been. They are told again, and what this device has of theirs.
 pub(in crate::engine) fn tell_again(
     ctx: &mut Context<'_>,
     user: &UserId,
@@ -38,6 +39,10 @@ pub(in crate::engine) fn tell_again(
         if ctx.tx.member(&group, user)?.is_some_and(|member| member.is_in()) {
             for device in devices {
                 ctx.agenda.updates.entry((group, *device)).or_default();
+            }
+            if !devices.is_empty() {
+                group_acknowledging::not_told(ctx, &group, user)?;
+                acknowledging::make_due(ctx, &group)?;
             }
         }
     }

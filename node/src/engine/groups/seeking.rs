@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
+use undertone_protocol::keys::DeliveryGrant;
 use undertone_protocol::limits::UPDATE_WANTS_MAX;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::TokenGrant;
@@ -10,6 +11,7 @@ use undertone_protocol::token::TokenGrant;
 use crate::engine::agenda::Shown;
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
+use crate::engine::refusals::Standing;
 use crate::engine::{group_acknowledging, own};
 use crate::store::{Contact, Member, StoreError};
 
@@ -67,13 +69,20 @@ pub(super) fn seek_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 fn can_reach(ctx: &Context<'_>, circle: &Circle, member: &Member) -> Result<bool, StoreError> {
     let Some(contact) = ctx.tx.contact(&member.user)? else { return Ok(false) };
     let devices = circle.authorised(ctx, &contact);
-    Ok(contact.device_list.is_some() && devices.len() == reached(member, &contact, devices).len())
+    Ok(contact.device_list.is_some() && devices.len() == reached(ctx, member, &contact, devices).len())
 }
 
-/// Those of a member's devices for which a token is known.
-fn reached(member: &Member, contact: &Contact, mut devices: Vec<DeviceId>) -> Vec<DeviceId> {
+/// Those of a member's devices for which a token is known that no relay refused just now.
+fn reached(
+    ctx: &Context<'_>,
+    member: &Member,
+    contact: &Contact,
+    mut devices: Vec<DeviceId>,
+) -> Vec<DeviceId> {
     let known = || member.grants.iter().chain(&contact.grants);
-    devices.retain(|device| known().any(|grant| grant.device == *device));
+    let takes =
+        |grant: &&DeliveryGrant| !matches!(ctx.agenda.refusals.standing(grant, ctx.now), Standing::Denied(_));
+    devices.retain(|device| known().filter(takes).any(|grant| grant.device == *device));
     devices
 }
 
@@ -87,7 +96,7 @@ fn whom_to_ask(
     let mut devices = own::siblings(ctx);
     for member in members {
         if let Some(person) = ctx.tx.contact(&member.user)? {
-            devices.extend(reached(member, &person, circle.authorised(ctx, &person)));
+            devices.extend(reached(ctx, member, &person, circle.authorised(ctx, &person)));
         }
     }
     // Each begins with another one, or all would ask the same.
@@ -110,7 +119,11 @@ pub(in crate::engine) fn not_reached(
     let known = member.grants.len();
     member.grants.retain(|grant| grant.device != *device || grant.token != *token);
     if member.grants.len() == known {
-        return Ok(());
+        // By one that they gave as a contact, say: it is not told again before they give another one, or others know one.
+        if !member.grants.iter().any(|grant| grant.device == *device) {
+            begin(ctx, group);
+        }
+        return group_acknowledging::not_told(ctx, group, user).map(drop);
     }
     member.introduced.retain(|(by, _)| by != device);
     ctx.tx.put_member(&member)?;

@@ -30,12 +30,15 @@ use crate::engine::context::Context;
 use crate::engine::direct::{self, Bearer};
 use crate::engine::tests::{START, has_another, on_a_device};
 use crate::engine::{healing, names, outgoing, shown, writing};
-use crate::store::{ContactState, Delivery, Group, Member, OutboxState, Purpose, Standing};
+use crate::store::{
+    Contact, ContactState, Delivery, Group, Member, OutboxState, OwnReceipts, Purpose, Standing,
+};
 
 mod blocks;
 mod elsewhere;
 mod farewells;
 mod forged;
+mod refused;
 
 const GROUP: ConversationId = ConversationId::new([3; 32]);
 
@@ -279,58 +282,6 @@ fn gives(ctx: &mut Context<'_>, group: &Group, of: u8, relay: u8) {
 fn wants(ctx: &Context<'_>, group: &Group, of: u8) -> bool {
     let update = ctx.agenda.updates.get(&(group.id, device(of).device()));
     update.is_some_and(|update| update.wants.contains(&identity(of).user()))
-}
-
-/// Or what a relay refused of an acknowledgement would never come, as it is no news.
-#[test]
-fn who_was_told_by_a_token_that_a_relay_refuses_is_told_again() {
-    on_a_device(|ctx| {
-        let group = club(ctx, 1..3);
-        gives(ctx, &group, 1, 7);
-        let mut delivered = Frontier::default();
-        for seed in 1..3 {
-            delivered.set(device(seed).device(), FrontierItem { seq: 1, ..FrontierItem::default() });
-        }
-        let fields = AcknowledgementFields {
-            conversation: group.id,
-            device: ctx.me.device,
-            counter: 1,
-            read: delivered.clone(),
-            delivered,
-            at: ctx.now,
-        };
-        ctx.tx.put_acknowledgement(&Acknowledgement::issue(&ctx.me.key, fields)).unwrap();
-        not_reached(ctx, &group.id, (&identity(1).user(), &device(1).device()), &mailbox(1, 7).token)
-            .unwrap();
-        let told = ctx.tx.acknowledgement(&group.id, &ctx.me.device).unwrap().unwrap().fields;
-        for frontier in [told.delivered, told.read] {
-            let of: Vec<DeviceId> = frontier.items().map(|(device, _)| *device).collect();
-            assert_eq!(of, [device(2).device()]);
-        }
-        assert!(ctx.tx.own_receipts(&group.id).unwrap().due);
-    });
-}
-
-/// Or all that goes to a member would be refused for good.
-#[test]
-fn a_token_that_a_relay_refuses_is_given_up_and_another_asked_for() {
-    on_a_device(|ctx| {
-        let group = club(ctx, 1..3);
-        gives(ctx, &group, 1, 7);
-        let who = (identity(1).user(), device(1).device());
-        ctx.agenda.updates.clear();
-        not_reached(ctx, &group.id, (&who.0, &who.1), &mailbox(1, 8).token).unwrap();
-        let grants = |ctx: &Context<'_>| ctx.tx.member(&group.id, &who.0).unwrap().unwrap().grants;
-        // They gave another one meanwhile.
-        assert!(grants(ctx).len() == 1 && !wants(ctx, &group, 1));
-        not_reached(ctx, &group.id, (&who.0, &who.1), &mailbox(1, 7).token).unwrap();
-        assert!(grants(ctx).is_empty() && wants(ctx, &group, 1));
-        // Where each is refused they are not asked each time.
-        ctx.agenda.updates.clear();
-        gives(ctx, &group, 1, 8);
-        not_reached(ctx, &group.id, (&who.0, &who.1), &mailbox(1, 8).token).unwrap();
-        assert!(grants(ctx).is_empty() && !wants(ctx, &group, 1));
-    });
 }
 
 /// Of a group of two nobody else could say how its other member is reached.

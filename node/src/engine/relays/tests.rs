@@ -320,7 +320,7 @@ fn what_a_relay_holds_where_there_is_no_mailbox_any_more_goes_out_again() {
                 group: 0,
                 purpose: Purpose::Introduction(user),
                 class: 0,
-                payload: Bytes::from_static(b"sealed"),
+                payload: b"sealed".as_slice().into(),
                 recipients: vec![OutboxRecipient { device, user, state }],
                 created: START,
             };
