@@ -9,10 +9,15 @@ use undertone::command::MessageView;
 /// How two histories compare with what was written.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Compared {
+    /// Messages that were written.
     pub sent: usize,
+    /// Of these, such that arrived, as their author sees it.
     pub delivered: usize,
+    /// Of these, such that were read, as their author sees it.
     pub read: usize,
+    /// Messages that one of the two does not show.
     pub lost: usize,
+    /// Messages that are shown once too often.
     pub duplicates: usize,
     /// Both sides show the same order, and each person's messages in the order in which they wrote them.
     pub same_order: bool,
@@ -43,6 +48,7 @@ pub fn compare(alice: &[MessageView], bob: &[MessageView], [by_alice, by_bob]: [
 /// What was written in a group.
 #[derive(Debug, Clone)]
 pub struct Said {
+    /// What was said.
     pub text: String,
     /// Who was in when it was written, as far as its author knew: the author too.
     pub audience: Vec<String>,
@@ -51,10 +57,13 @@ pub struct Said {
 /// How the histories of a group compare with what was written.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tally {
+    /// Messages that were written.
     pub sent: usize,
     /// Messages at people whom they were for.
     pub shown: usize,
+    /// Messages that are missing at people whom they were for.
     pub lost: usize,
+    /// Messages that are shown once too often.
     pub doubled: usize,
     /// Messages at people whom they were not for.
     pub strayed: usize,
@@ -90,7 +99,9 @@ pub fn same_end(histories: &[(&str, Vec<MessageView>)], who: &[&str], messages: 
 /// A search.
 #[derive(Debug, Default)]
 pub struct Searched {
+    /// Files.
     pub files: usize,
+    /// Their bytes.
     pub bytes: usize,
     /// Texts that were found.
     pub found: usize,

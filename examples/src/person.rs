@@ -16,6 +16,7 @@ use crate::tell::Teller;
 
 /// A person with a node.
 pub struct Person {
+    /// What they are called.
     pub name: &'static str,
     /// The conversation that the story follows: what the other is called here, or the group.
     conversation: &'static str,
@@ -32,8 +33,11 @@ pub struct Person {
     pub ticks: BTreeMap<String, String>,
     /// Texts that came, as far as was told.
     pub came: Vec<String>,
+    /// Who asked to be a contact, as far as was told.
     pub requests: Vec<String>,
+    /// Whether somebody let them in.
     pub accepted: bool,
+    /// Whether the node is connected to a relay, as far as was told.
     pub connected: bool,
     /// Who is in the group, as far as was told; `None`: nobody told of it, or this person is out.
     pub members: Option<Vec<String>>,

@@ -13,6 +13,7 @@ pub struct Teller {
 }
 
 impl Teller {
+    /// For programs, one JSON object a line; or for people.
     pub const fn new(json: bool) -> Self {
         Self { json }
     }

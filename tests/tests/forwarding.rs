@@ -76,8 +76,8 @@ fn what_a_home_relay_gives_up_shows_as_failed_and_can_be_tried_again() -> Tested
     // A minute is the least that a relay can be told to try, and longer than anything is waited for at once.
     apart
         .alice
-        .until_history("Bob", "it has failed", &failed)
-        .or_else(|_| apart.alice.until_history("Bob", "it has failed", &failed))?;
+        .until_history("Bob", "it has failed", failed)
+        .or_else(|_| apart.alice.until_history("Bob", "it has failed", failed))?;
     apart.other.start()?;
     let _: CountView = apart.alice.json(&["retry", "Bob"])?;
     apart.alice.until_state("Bob", &lost.id, "delivered")?;

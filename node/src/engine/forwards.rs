@@ -92,7 +92,7 @@ fn forget(ctx: &mut Context<'_>, forward: &StoredForward) -> Result<(), StoreErr
 
 /// Asks home relays for routing keys that are wanted.
 pub(super) fn ask_for_keys(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) {
-    for address in ctx.agenda.routing.to_ask(ctx.now) {
+    for address in ctx.agenda.routing.keys_due(ctx.now) {
         let relay = address.relay;
         let homes = links.iter().filter(|(via, link)| link.home && link.is_attached() && **via != relay);
         let homes = homes.filter(|(via, _)| ctx.agenda.routing.serves(via, &relay, ctx.now));

@@ -128,7 +128,7 @@ impl Routing {
     }
 
     /// The relays whose keys are to be asked for now. Each is asked for again only after a while.
-    pub(super) fn to_ask(&mut self, now: Timestamp) -> Vec<RelayAddress> {
+    pub(super) fn keys_due(&mut self, now: Timestamp) -> Vec<RelayAddress> {
         let mut due = Vec::new();
         for known in self.keys.values_mut() {
             if let Known::Wanted { address, ask_at, is_wanted, .. } = known

@@ -291,9 +291,12 @@ fn a_key_that_the_destination_does_not_know_any_more_is_asked_for_again() {
     });
 }
 
+/// What makes a way over two relays one that is none.
+type Happens = fn(&mut World, &mut Context<'_>);
+
 #[test]
 fn where_there_is_no_way_over_two_relays_the_straight_one_serves() {
-    let cases: [(&str, fn(&mut World, &mut Context<'_>)); 5] = [
+    let cases: [(&str, Happens); 5] = [
         ("the home relay forwards nothing there", |world, ctx| {
             let (request, _) = world.handed_over(ctx);
             world.answers(ctx, request, refusal(wire::RefusalCode::Closed));
