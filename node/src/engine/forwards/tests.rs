@@ -164,15 +164,19 @@ impl World {
 }
 
 fn write(ctx: &mut Context<'_>, relay: &RelayAddress) {
-    let name = Name::new("Bob").unwrap();
-    let mut contact = Contact::new(BOB, name, ContactState::Accepted, Handle::new([1; 8]), START);
-    contact.grants = vec![grant(relay.clone())];
-    ctx.tx.put_contact(&contact).unwrap();
     let conversation = ctx.me.direct(&BOB);
     let delivery =
         Delivery { entry: ENTRY, conversation, seq: 1, sealed: true, tick: Tick::Queued, failed: None };
     ctx.tx.put_delivery(&delivery).unwrap();
-    outgoing::put(ctx, &BOB, &[DEVICE], Purpose::Entry(ENTRY), 1, Bytes::from_static(b"sealed")).unwrap();
+    write_to(ctx, BOB, "Bob", grant(relay.clone()));
+}
+
+fn write_to(ctx: &mut Context<'_>, user: UserId, name: &str, grant: DeliveryGrant) {
+    let name = Name::new(name).unwrap();
+    let contact = Contact::new(user, name, ContactState::Accepted, Handle::new([1; 8]), START);
+    ctx.tx.put_contact(&Contact { grants: vec![grant.clone()], ..contact }).unwrap();
+    let payload = Bytes::from_static(b"sealed");
+    outgoing::put(ctx, &user, &[grant.device], Purpose::Entry(ENTRY), 1, payload).unwrap();
 }
 
 fn delivery(ctx: &Context<'_>) -> (Tick, Option<Failure>) {
@@ -212,6 +216,28 @@ fn what_is_for_another_relay_goes_over_a_home_relay_and_that_one_is_never_met() 
         assert!(!world.meets_the_destination());
         // It may come again: the home relay did not hear that it came.
         world.brings(ctx, Body::Forwarded(answer), &parcel);
+    });
+}
+
+#[test]
+fn what_is_for_two_people_goes_in_two_circuits() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        world.gives_key(ctx);
+        write_to(ctx, UserId::new([8; 32]), "Carol", grant(address_of(&world.destination)));
+        let said = world.said(ctx);
+        let parcels: Vec<_> = said
+            .iter()
+            .map(|(_, body)| match body {
+                Body::Forward(forward) => Parcel::read(&forward.parcel).unwrap(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert!(matches!(&parcels[..], [one, other] if one.enc != other.enc && one.items.len() == 1));
+        // What follows for one of them goes in the same.
+        write_to(ctx, BOB, "Bob", grant(address_of(&world.destination)));
+        let (_, third) = world.handed(ctx);
+        assert!(parcels.iter().any(|parcel| parcel.enc == third.enc && parcel.counter + 1 == third.counter));
     });
 }
 
