@@ -316,9 +316,9 @@ async fn frames_wait_for_room_in_the_inbox() {
         let options = DialOptions { inbox: inbox.clone(), ..DialOptions::default() };
         let dialled = dial(&identity(number), relay.id, relay.listener.addresses(), options).await.unwrap();
         let (_, sender) = relay.connected().await;
-        sender.try_send(deliver(1, 90_000)).unwrap();
         links.push((dialled, sender));
     }
+    links.iter().for_each(|(_, sender)| sender.try_send(deliver(1, 90_000)).unwrap());
     let [((_, first), _), ((_, second), _)] = &mut links[..] else { panic!("two links") };
     // Whichever was read first has all the room, until its frame is done with.
     let (frame, weight, other) = tokio::select! {
