@@ -21,9 +21,9 @@ pub(super) struct Up {
     /// Whether the welcome came.
     greeted: bool,
     /// The place in the queue that is looked at next.
-    pub(super) cursor: u64,
+    cursor: u64,
     /// Nothing stands before this place.
-    pub(super) head: u64,
+    head: u64,
     pub(super) in_flight: BTreeMap<PublishId, Flight>,
     in_flight_bytes: usize,
     paused_until: Timestamp,
@@ -40,6 +40,7 @@ pub(super) struct Up {
 /// A parcel on its way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flight {
+    number: u64,
     bytes: usize,
     pub(super) sent_at: Timestamp,
 }
@@ -70,10 +71,18 @@ impl Up {
         self.greeted
     }
 
-    pub(super) fn left(&mut self, id: PublishId, bytes: usize, now: Timestamp) {
-        self.used_at = now;
+    /// A parcel left from this place in the queue.
+    pub(super) fn left(&mut self, id: PublishId, number: u64, bytes: usize, now: Timestamp) {
+        (self.used_at, self.cursor) = (now, number.saturating_add(1));
         self.in_flight_bytes += bytes;
-        self.in_flight.insert(id, Flight { bytes, sent_at: now });
+        self.in_flight.insert(id, Flight { number, bytes, sent_at: now });
+    }
+
+    /// The parcels that are on their way, in the order of the queue.
+    pub(super) fn on_the_way(&self) -> Vec<PublishId> {
+        let mut all: Vec<_> = self.in_flight.iter().map(|(id, flight)| (flight.number, *id)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, id)| id).collect()
     }
 
     /// A parcel is on its way no more.
@@ -82,6 +91,18 @@ impl Up {
         let flight = self.in_flight.remove(id)?;
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(flight.bytes);
         Some(flight)
+    }
+
+    /// From where on the queue is to be read.
+    pub(super) fn next(&self) -> u64 {
+        if self.in_flight.is_empty() { self.head } else { self.cursor }
+    }
+
+    /// What was found there first.
+    pub(super) fn found(&mut self, first: Option<u64>) {
+        if self.in_flight.is_empty() {
+            self.head = first.unwrap_or(self.head);
+        }
     }
 
     /// Bytes of the parcels that are on their way.

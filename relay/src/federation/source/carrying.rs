@@ -76,11 +76,8 @@ impl Source {
     ) -> Result<(), StoreError> {
         let Some(up) = self.links.get_mut(relay).and_then(Link::up) else { return Ok(()) };
         let mut batch = Batch::default();
-        let next = if up.in_flight.is_empty() { up.head } else { up.cursor };
-        let found = outbox::next(tx, relay, next, parcels)?;
-        if up.in_flight.is_empty() {
-            up.head = found.first().map_or(up.head, |(number, _)| *number);
-        }
+        let found = outbox::next(tx, relay, up.next(), parcels)?;
+        up.found(found.first().map(|(number, _)| *number));
         for (number, id) in found {
             let parcel = outbox::parcel(tx, &id)?;
             let size = parcel.len();
@@ -92,8 +89,7 @@ impl Source {
                 batch.send(up.conn, cx);
             }
             batch.add(parcel);
-            up.left(id, size, cx.now);
-            up.cursor = number.saturating_add(1);
+            up.left(id, number, size, cx.now);
             cx.metrics.forwards_carried += 1;
         }
         batch.send(up.conn, cx);
@@ -234,7 +230,7 @@ impl Source {
         let Some(link) = self.links.get_mut(relay) else { return Ok(()) };
         let mut lost: Vec<PublishId> = Vec::new();
         if let Some(up) = link.up() {
-            lost.extend(up.in_flight.keys());
+            lost = up.on_the_way();
             self.conns.remove(&up.conn);
             cx.acts.push(Act::Close { conn: up.conn });
         }

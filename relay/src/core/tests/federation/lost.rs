@@ -95,6 +95,26 @@ fn a_relay_that_can_t_be_reached_is_tried_less_and_less_often() {
     assert_eq!(net.a.relay.metrics().destination_failures, u64::try_from(before).unwrap());
 }
 
+#[test]
+fn what_was_carried_in_vain_keeps_its_order() {
+    let mut net = Net::new();
+    net.seal(b"makes the circuit");
+    net.reachable = false;
+    net.cut();
+    let payloads: Vec<Vec<u8>> = (0..20u8).map(|number| vec![number; 30]).collect();
+    for payload in &payloads {
+        net.forward(payload);
+    }
+    net.kill_a();
+    (net.reachable, net.fault) = (true, Some(Fault::DiesBeforeCommit));
+    net.carried.clear();
+    net.pass(Duration::from_millis(100));
+    assert_eq!(net.carried, [20]);
+    net.fault = None;
+    net.pass(Duration::from_secs(60));
+    assert_eq!(net.delivered(), payloads);
+}
+
 /// The circuit is broken: after a failure one parcel at a time is tried, until one is answered.
 #[test]
 fn after_a_failure_one_parcel_at_a_time_is_tried() {
