@@ -63,8 +63,6 @@ fn who_moves_is_reached_where_they_moved_to() -> Tested {
     let texts = ["before", "to where you are", "from where I am"];
     shows(&alice, &bob, &texts)?;
     shows(&bob, &alice, &texts)?;
-    let used = alice.status()?.relays;
-    ensure!(used.iter().any(|relay| !relay.home && relay.connected), "{used:?}");
     // A newcomer gets a link to the new relay alone.
     let carol = Person::create(stage.program(), stage.dir(), "Carol", other.address())?;
     let link = bob.invite(&[])?.link;

@@ -24,7 +24,9 @@ const CIRCUITS_MAX: usize = 1_024;
 /// Pairs of relays between which nothing is forwarded just now.
 const SHUT_MAX: usize = 1_024;
 /// For so long a way over two relays is waited for that is not there yet; then the straight one serves.
-pub(super) const PRIVATE_WAIT: Duration = Duration::from_secs(30);
+pub(super) const PRIVATE_WAIT: Duration = FALL_OVER_WAIT;
+/// A key that is wanted is asked for so often.
+const ASK_EVERY: Duration = Duration::from_secs(30);
 /// A home relay that did not say when to ask again is asked again after this long.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// A home relay that forwards nothing to some relay is tried again after this long.
@@ -135,7 +137,7 @@ impl Routing {
                 && *is_wanted
                 && *ask_at <= now
             {
-                *ask_at = now.after(PRIVATE_WAIT);
+                *ask_at = now.after(ASK_EVERY);
                 *is_wanted = false;
                 due.push(address.clone());
             }
@@ -153,7 +155,7 @@ impl Routing {
     /// A relay's key could not be had: it is asked for again.
     pub(super) fn not_found(&mut self, relay: &RelayId, retry_after: Duration, now: Timestamp) {
         if let Some(Known::Wanted { ask_at, is_wanted, .. }) = self.keys.get_mut(relay) {
-            *ask_at = now.after(retry_after.clamp(ASK_AGAIN, PRIVATE_WAIT));
+            *ask_at = now.after(retry_after.clamp(ASK_AGAIN, ASK_EVERY));
             *is_wanted = true;
         }
     }

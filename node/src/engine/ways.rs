@@ -150,25 +150,30 @@ pub(super) fn way(
     if ways.iter().any(|(standing, _)| *standing == Standing::Open) {
         ways.retain(|(standing, _)| *standing == Standing::Open);
     }
-    let (mut private, mut straight, mut soon) = (Vec::new(), Vec::new(), None);
+    let (mut best, mut soon, mut straight) = (None, None, Vec::new());
     for (standing, grant) in &ways {
-        match reach(ctx, links, &grant.mailbox.relay, tried) {
+        let reach = reach(ctx, links, &grant.mailbox.relay, tried);
+        if matches!(reach, Reach::Now(None, _) | Reach::No) {
+            straight.push(&grant.mailbox.relay);
+        }
+        match reach {
             Reach::Now(via, (health, latency)) => {
-                let rank = (*standing, health, place(group, &grant.mailbox), latency);
-                if via.is_some() { &mut private } else { &mut straight }.push((rank, via, *grant));
+                let is_stuck = health == Health::Stuck;
+                let rank =
+                    (*standing, is_stuck, via.is_none(), health, place(group, &grant.mailbox), latency);
+                best = best.into_iter().chain([(rank, via, *grant)]).min_by_key(|(rank, ..)| *rank);
             }
             Reach::Soon(until) => soon = soon.into_iter().chain([until]).min(),
             Reach::No => {}
         }
     }
-    let is_private = !private.is_empty();
-    let best = if is_private { private } else { straight }.into_iter().min_by_key(|(rank, ..)| *rank);
+    let is_private = best.as_ref().is_some_and(|((_, is_stuck, ..), via, _)| via.is_some() && !is_stuck);
     if !is_private && let Some(soon) = soon {
         return Way::Later(Some(again.map_or(soon, |again| again.min(soon))));
     }
-    if !is_private && best.as_ref().is_none_or(|((_, health, ..), ..)| *health > Health::Good) {
-        for (_, grant) in &ways {
-            links.want(&grant.mailbox.relay, false, ctx.now);
+    if !is_private && best.as_ref().is_none_or(|((.., health, _, _), ..)| *health > Health::Good) {
+        for address in straight {
+            links.want(address, false, ctx.now);
         }
     }
     best.map_or(Way::Later(again), |(_, via, grant)| Way::By { grant: grant.clone(), via, has_others })

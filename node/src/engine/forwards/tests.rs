@@ -396,6 +396,30 @@ fn where_the_device_has_another_mailbox_that_one_is_used_after_seconds() {
     });
 }
 
+/// A relay that is gone must not cost seconds for each message, acknowledgement and tick.
+#[test]
+fn what_is_written_later_goes_to_the_other_mailbox_at_once() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        let mut contact = ctx.tx.contact(&BOB).unwrap().unwrap();
+        contact.grants.push(grant(address_of(&world.home)));
+        ctx.tx.put_contact(&contact).unwrap();
+        let (request, parcel) = world.handed_over(ctx);
+        world.waits(ctx, request, &parcel);
+        ctx.now = START.after(FALL_OVER_WAIT);
+        assert!(matches!(&world.said(ctx)[..], [(_, Body::Publish(_))]));
+        outgoing::put(ctx, &BOB, &[DEVICE], Purpose::Entry(ENTRY), 1, Bytes::from_static(b"later")).unwrap();
+        let said = world.said(ctx);
+        assert!(matches!(&said[..], [(_, Body::Publish(_))]), "{said:?}");
+        assert!(!world.meets_the_destination());
+        // When it answers it is preferred again.
+        let answer = world.decided(&parcel, stored());
+        world.brings(ctx, Body::Forwarded(answer), &parcel);
+        outgoing::put(ctx, &BOB, &[DEVICE], Purpose::Entry(ENTRY), 1, Bytes::from_static(b"last")).unwrap();
+        world.handed(ctx);
+    });
+}
+
 #[test]
 fn what_a_home_relay_held_that_lost_its_disk_goes_again() {
     on_a_device(|ctx| {
