@@ -116,7 +116,11 @@ fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &T
     if !routing.has_key(address, now) {
         return routing.key_awaited(&relay, now).map_or_else(straight, Reach::Soon);
     }
-    let is_slow = oldest.is_some_and(|oldest| oldest.is_slow(now));
+    // What this device sees of it itself, where it has a connection of its own there.
+    let is_down = links.get(&relay).is_some_and(|link| {
+        link.health(now).map_or(link.problem.is_some(), |(health, _)| health == Health::Stuck)
+    });
+    let is_slow = is_down || oldest.is_some_and(|oldest| oldest.is_slow(now));
     Reach::Now(Some(via), (if is_slow { Health::Stuck } else { health }, latency))
 }
 

@@ -1,5 +1,9 @@
 use std::time::Duration;
 
+use ed25519_dalek::SigningKey;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use undertone_protocol::federation::{RoutingKey, RoutingSecret};
 use undertone_protocol::ids::{Handle, MailboxId, PublishId, Secret};
 use undertone_protocol::keys::{MailboxAddress, RelayAddress};
 use undertone_protocol::limits::FALL_OVER_WAIT;
@@ -223,5 +227,43 @@ fn in_a_group_members_with_relays_in_common_are_reached_at_one_of_them() {
         let preferred = (0..32).find(|group| goes_in(ctx, &mut links, *group, &[11, 12]) == Some(relay(11)));
         links.down(&relay(11), "gone", ctx.now);
         assert_eq!(goes_in(ctx, &mut links, preferred.unwrap(), &[11, 12]), Some(relay(12)));
+    });
+}
+
+/// A home relay that serves.
+fn at_home(links: &mut Links, n: u8) {
+    links.want(&grant(n, 0, 1).mailbox.relay, true, START);
+    links.up(&relay(n), START, &mut Outputs::default());
+    let link = links.get_mut(&relay(n)).unwrap();
+    assert!(link.greeted(START));
+    link.attached(START);
+}
+
+#[test]
+fn a_relay_that_this_device_sees_down_is_passed_over_at_once() {
+    on_a_device(|ctx| {
+        let mut links = Links::new(ctx.rng);
+        [11, 12].into_iter().for_each(|n| at_home(&mut links, n));
+        let via = |ctx: &mut Context<'_>, links: &mut Links| match way(
+            ctx,
+            links,
+            &grants(),
+            (None, &DEVICE),
+            &Tried::default(),
+        ) {
+            Way::By { grant, via, .. } => Some((grant.mailbox.relay.relay, via)),
+            Way::Later(_) => None,
+        };
+        let keys = [11, 12].map(|n| SigningKey::from_bytes(&[n; 32]));
+        let secret = RoutingSecret::random(&mut ChaCha20Rng::seed_from_u64(1));
+        assert_eq!(via(ctx, &mut links), None, "their keys are asked for");
+        for (key, n) in keys.iter().zip([11, 12]) {
+            let key = RoutingKey::issue(key, &secret, START);
+            ctx.agenda.routing.found(RoutingKey { relay: relay(n), ..key }, START);
+        }
+        assert_eq!(via(ctx, &mut links), Some((relay(11), Some(relay(12)))));
+        links.down(&relay(11), "it died", START);
+        // No other one is left that could forward to this one.
+        assert_eq!(via(ctx, &mut links), Some((relay(12), None)));
     });
 }
