@@ -79,6 +79,9 @@ fn what_a_home_relay_gives_up_shows_as_failed_and_can_be_tried_again() -> Tested
         .until_history("Bob", "it has failed", failed)
         .or_else(|_| apart.alice.until_history("Bob", "it has failed", failed))?;
     apart.other.start()?;
+    // His node would call it again within a minute.
+    apart.bob.stop()?;
+    apart.bob.start()?;
     let _: CountView = apart.alice.json(&["retry", "Bob"])?;
     apart.alice.until_state("Bob", &lost.id, "delivered")?;
     apart.shows(&["before", "and back", "is anybody there?"])

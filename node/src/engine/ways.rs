@@ -94,8 +94,11 @@ fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &T
         return straight();
     }
     let routing = &mut ctx.agenda.routing;
-    let serves =
-        |via: &RelayId| *via != relay && !tried.vias.contains(via) && routing.serves(via, &relay, now);
+    // One that does not answer another home relay would not answer this device either.
+    let answers = |via: &RelayId| routing.queue(via).1.is_none_or(|oldest| !oldest.is_slow(now));
+    let serves = |via: &RelayId| {
+        *via != relay && !tried.vias.contains(via) && routing.serves(via, &relay, now) && answers(via)
+    };
     let homes = links.iter().filter(|(via, link)| link.home && serves(via));
     let (ready, others): (Vec<_>, Vec<_>) = homes.partition(|(_, link)| link.is_attached());
     let best = ready.iter().filter_map(|(via, link)| Some((link.health(now)?, **via))).min();

@@ -231,10 +231,10 @@ fn in_a_group_members_with_relays_in_common_are_reached_at_one_of_them() {
 }
 
 /// A home relay that serves.
-fn at_home(links: &mut Links, n: u8) {
-    links.want(&grant(n, 0, 1).mailbox.relay, true, START);
-    links.up(&relay(n), START, &mut Outputs::default());
-    let link = links.get_mut(&relay(n)).unwrap();
+fn at_home(links: &mut Links, address: &RelayAddress) {
+    links.want(address, true, START);
+    links.up(&address.relay, START, &mut Outputs::default());
+    let link = links.get_mut(&address.relay).unwrap();
     assert!(link.greeted(START));
     link.attached(START);
 }
@@ -242,28 +242,28 @@ fn at_home(links: &mut Links, n: u8) {
 #[test]
 fn a_relay_that_this_device_sees_down_is_passed_over_at_once() {
     on_a_device(|ctx| {
+        let keys = [11, 12].map(|n| SigningKey::from_bytes(&[n; 32]));
+        let [first, second] = keys.each_ref().map(|key| RelayId::new(key.verifying_key().to_bytes()));
+        let mut grants = grants();
+        (grants[0].mailbox.relay.relay, grants[1].mailbox.relay.relay) = (first, second);
         let mut links = Links::new(ctx.rng);
-        [11, 12].into_iter().for_each(|n| at_home(&mut links, n));
-        let via = |ctx: &mut Context<'_>, links: &mut Links| match way(
+        grants.iter().for_each(|grant| at_home(&mut links, &grant.mailbox.relay));
+        let goes = |ctx: &mut Context<'_>, links: &mut Links| match way(
             ctx,
             links,
-            &grants(),
+            &grants,
             (None, &DEVICE),
             &Tried::default(),
         ) {
             Way::By { grant, via, .. } => Some((grant.mailbox.relay.relay, via)),
             Way::Later(_) => None,
         };
-        let keys = [11, 12].map(|n| SigningKey::from_bytes(&[n; 32]));
+        assert_eq!(goes(ctx, &mut links), None, "their keys are asked for");
         let secret = RoutingSecret::random(&mut ChaCha20Rng::seed_from_u64(1));
-        assert_eq!(via(ctx, &mut links), None, "their keys are asked for");
-        for (key, n) in keys.iter().zip([11, 12]) {
-            let key = RoutingKey::issue(key, &secret, START);
-            ctx.agenda.routing.found(RoutingKey { relay: relay(n), ..key }, START);
-        }
-        assert_eq!(via(ctx, &mut links), Some((relay(11), Some(relay(12)))));
-        links.down(&relay(11), "it died", START);
-        // No other one is left that could forward to this one.
-        assert_eq!(via(ctx, &mut links), Some((relay(12), None)));
+        keys.iter().for_each(|key| ctx.agenda.routing.found(RoutingKey::issue(key, &secret, START), START));
+        assert_eq!(goes(ctx, &mut links), Some((first, Some(second))));
+        links.down(&first, "it died", START);
+        // No other one is left that could forward to the second.
+        assert_eq!(goes(ctx, &mut links), Some((second, None)));
     });
 }
