@@ -79,9 +79,11 @@ fn what_a_home_relay_gives_up_shows_as_failed_and_can_be_tried_again() -> Tested
         .until_history("Bob", "it has failed", failed)
         .or_else(|_| apart.alice.until_history("Bob", "it has failed", failed))?;
     apart.other.start()?;
-    // His node would call it again within a minute.
+    // His node and her relay would call it again within a minute or two.
     apart.bob.stop()?;
     apart.bob.start()?;
+    apart.stage.relay.stop()?;
+    apart.stage.relay.start()?;
     let _: CountView = apart.alice.json(&["retry", "Bob"])?;
     apart.alice.until_state("Bob", &lost.id, "delivered")?;
     apart.shows(&["before", "and back", "is anybody there?"])
