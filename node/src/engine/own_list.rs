@@ -13,7 +13,7 @@ use super::context::Context;
 use super::{outgoing, own, revocations, writing};
 use crate::event::Event;
 use crate::log;
-use crate::store::{ContactState, Cut, CutReason, Member, StoreError};
+use crate::store::{ContactState, Cut, CutReason, StoreError};
 
 /// A list of this user's devices that came from somebody. It is valid.
 pub(super) fn take(ctx: &mut Context<'_>, list: &DeviceList) -> Result<(), StoreError> {
@@ -107,18 +107,6 @@ pub(super) fn introduce_to_all(ctx: &mut Context<'_>) -> Result<(), StoreError> 
             contact.introduction_due = true;
             ctx.tx.put_contact(&contact)?;
             ctx.agenda.introduce.insert(contact.user);
-        }
-    }
-    Ok(())
-}
-
-/// And so do all members of groups.
-pub(super) fn introduce_to_members(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    for group in ctx.tx.groups()? {
-        for mut member in ctx.tx.members(&group.id)?.into_iter().filter(Member::is_in) {
-            member.introduction_due = true;
-            ctx.tx.put_member(&member)?;
-            ctx.agenda.meet.insert((group.id, member.user));
         }
     }
     Ok(())

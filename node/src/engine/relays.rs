@@ -13,7 +13,7 @@ use super::home::{bundle_of, new_mailbox, register};
 use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
-use super::{own, own_list};
+use super::{own, own_list, revocations};
 use crate::command::{HomeRelayView, NamedRelay};
 use crate::store::{ContactState, HomeRelay, Purpose, Retired, Standing, StoreError};
 
@@ -132,7 +132,7 @@ fn tell_all(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         ctx.tx.put_home_relay(&home)?;
     }
     own_list::introduce_to_all(ctx)?;
-    own_list::introduce_to_members(ctx)
+    revocations::introduce_to_members(ctx)
 }
 
 /// How many were not told yet of the mailboxes that there are now: contacts, with the user's other devices as one, members

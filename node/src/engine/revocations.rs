@@ -7,9 +7,9 @@ use undertone_protocol::wire::{self, frame::Body};
 use super::asked::Asked;
 use super::context::Context;
 use super::links::{Links, drop_link};
+use super::own;
 use super::types::Outputs;
-use super::{own, own_list};
-use crate::store::{Contact, ContactState, HomeRelay, Revocation, StoreError};
+use crate::store::{Contact, ContactState, HomeRelay, Member, Revocation, StoreError};
 
 /// Revocations that one relay is told at a time.
 const TELL_MAX: usize = 16;
@@ -116,8 +116,20 @@ pub(super) fn new_epoch(
             ctx.tx.put_contact(&contact)?;
         }
     }
-    own_list::introduce_to_members(ctx)?;
+    introduce_to_members(ctx)?;
     // It registers again as it connects.
     drop_link(ctx, links, relay, "the mailbox starts a new epoch", out);
+    Ok(())
+}
+
+/// All members of groups get anew what this device has to say of itself.
+pub(super) fn introduce_to_members(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    for group in ctx.tx.groups()? {
+        for mut member in ctx.tx.members(&group.id)?.into_iter().filter(Member::is_in) {
+            member.introduction_due = true;
+            ctx.tx.put_member(&member)?;
+            ctx.agenda.meet.insert((group.id, member.user));
+        }
+    }
     Ok(())
 }

@@ -40,6 +40,7 @@
 mod answers;
 mod asking;
 mod bounds;
+mod calling;
 mod capsule;
 mod checks;
 mod circle;
