@@ -254,7 +254,7 @@ pub(super) fn given_up(
             DeadLetterReason::Expired | DeadLetterReason::Attempts => {
                 outcomes::unreachable(ctx, links, &relay, &forward.items)?;
             }
-            DeadLetterReason::Key => ctx.agenda.routing.forget_key(&relay),
+            DeadLetterReason::Key => ctx.agenda.routing.key_unknown(*via, relay, ctx.now),
             DeadLetterReason::Refused | DeadLetterReason::Malformed => {
                 ctx.agenda.routing.shut(*via, relay, None, ctx.now);
             }
@@ -268,6 +268,20 @@ pub(super) fn given_up(
 fn taken(ctx: &Context<'_>, links: &mut Links, via: &RelayId, id: &PublishId, out: &mut Outputs) {
     let taken = wire::ForwardsTaken { forward_ids: vec![id.to_wire()] };
     links.tell(via, Body::ForwardsTaken(taken), ctx.now, out);
+}
+
+/// What was handed to a home relay that did not confirm it, and does not any more, as the connection ended, is not waited for:
+/// it is handed over anew. Should the first get there all the same, the second does no harm.
+pub(super) fn drop_unconfirmed(ctx: &mut Context<'_>, links: &Links) -> Result<(), StoreError> {
+    for (id, via) in ctx.agenda.routing.unconfirmed() {
+        let is_it = |asked: &Asked| matches!(asked, Asked::Forward(asked) if *asked == id);
+        if !links.is_asking(&via, is_it)
+            && let Some(forward) = ctx.tx.forward(&id)?
+        {
+            forget(ctx, &forward)?;
+        }
+    }
+    Ok(())
 }
 
 /// A home relay lost its disk, and what it held for other relays: that goes out again.

@@ -84,6 +84,7 @@ pub(super) fn publish(
     let is_due = std::mem::take(&mut ctx.agenda.publish);
     let Some(mut after_id) = walk.begin(is_due, ctx.now) else { return Ok(()) };
     outcomes::conclude_due(ctx)?;
+    forwards::drop_unconfirmed(ctx, links)?;
     let mut stage = Stage::default();
     let mut looked_at = 0;
     while stage.has_room() {

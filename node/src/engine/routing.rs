@@ -29,6 +29,8 @@ pub(super) const PRIVATE_WAIT: Duration = FALL_OVER_WAIT;
 const ASK_EVERY: Duration = Duration::from_secs(30);
 /// A home relay that did not say when to ask again is asked again after this long.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// A key is new for so long.
+const NEW_KEY: Duration = Duration::from_secs(60);
 /// A home relay that forwards nothing to some relay is tried again after this long.
 const SHUT_FOR: Duration = Duration::from_secs(3600);
 
@@ -160,10 +162,15 @@ impl Routing {
         }
     }
 
-    /// A relay does not know its key any more that circuits were made with.
-    pub(super) fn forget_key(&mut self, relay: &RelayId) {
-        self.keys.remove(relay);
-        self.circuits.retain(|(of, _), _| of != relay);
+    /// A relay does not know its key that circuits were made with: it is asked for again. One that was given a moment ago
+    /// would be refused again and again.
+    pub(super) fn key_unknown(&mut self, via: RelayId, relay: RelayId, now: Timestamp) {
+        let is_new = |known: &Known| matches!(known, Known::Key { since, .. } if now < since.after(NEW_KEY));
+        if self.keys.get(&relay).is_some_and(is_new) {
+            self.shut(via, relay, None, now);
+        }
+        self.keys.remove(&relay);
+        self.circuits.retain(|(of, _), _| *of != relay);
     }
 
     /// The circuit for a topic: the one that there is, or a new one. `None`: the key is not there.
@@ -240,6 +247,12 @@ impl Routing {
         let [first, last] = [[0; 32], [u8::MAX; 32]].map(RelayId::new);
         let carried = self.carried.range((outbox, device, first)..=(outbox, device, last));
         carried.filter_map(|(_, forward)| self.forwards.get(forward))
+    }
+
+    /// The forwards that no home relay confirmed, and the home relays that got them.
+    pub(super) fn unconfirmed(&self) -> Vec<(PublishId, RelayId)> {
+        let unconfirmed = self.forwards.values().filter(|forward| !forward.waits);
+        unconfirmed.map(|forward| (forward.forward, forward.via)).collect()
     }
 
     /// How many forwards to a relay are not answered, and the oldest of them.

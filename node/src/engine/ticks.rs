@@ -16,7 +16,10 @@ pub(super) fn raise_tick(ctx: &mut Context<'_>, entry: &EntryId, tick: Tick) -> 
     match ctx.tx.delivery(entry)? {
         Some(mut delivery) if delivery.tick < tick => {
             delivery.tick = tick;
-            acknowledging::make_own_due(ctx, &delivery.conversation)?;
+            // That it waits here is no news for the user's other devices.
+            if tick > Tick::Waiting {
+                acknowledging::make_own_due(ctx, &delivery.conversation)?;
+            }
             keep(ctx, &delivery)
         }
         _ => Ok(()),

@@ -7,7 +7,6 @@ use undertone_protocol::limits::CUSTODIAN_WAIT;
 use undertone_protocol::receipts::Denial;
 use undertone_protocol::time::Timestamp;
 
-use super::asked::Asked;
 use super::context::Context;
 use super::link::Health;
 use super::links::Links;
@@ -54,11 +53,6 @@ impl Tried {
             return None;
         }
         for forward in ctx.agenda.routing.carrying(outbox, device) {
-            let asks = |asked: &Asked| matches!(asked, Asked::Forward(id) if *id == forward.forward);
-            if !forward.waits && !links.is_asking(&forward.via, asks) {
-                // It was never confirmed: nobody may have it.
-                continue;
-            }
             if !forward.is_slow(ctx.now) {
                 return None;
             }

@@ -269,10 +269,31 @@ fn one_that_nobody_confirmed_goes_again_when_the_connection_is_lost() {
         world.connect(ctx);
         let (_, second) = world.handed(ctx);
         assert!(first.forward_id != second.forward_id && first.counter != second.counter);
-        // The first may have got there all the same.
+        assert_eq!(ctx.tx.forwards().unwrap().len(), 1, "the first is not waited for");
+        // It may have got there all the same: the home relay need not keep the answer.
         let answer = world.decided(&first, stored());
         world.brings(ctx, Body::Forwarded(answer), &first);
+        let answer = world.decided(&second, stored());
+        world.brings(ctx, Body::Forwarded(answer), &second);
         assert_eq!(delivery(ctx).0, Tick::Sent);
+    });
+}
+
+/// Or a home relay that lets go now and then would be taken for one whose destinations don't answer, for days.
+#[test]
+fn connections_that_end_leave_nothing_behind() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        world.handed_over(ctx);
+        for _ in 0..9 {
+            world.links.down(&id_of(&world.home), "lost", ctx.now);
+            ctx.now = ctx.now.after(SECOND);
+            world.connect(ctx);
+            world.handed(ctx);
+        }
+        let (waiting, oldest) = ctx.agenda.routing.queue(&id_of(&world.destination));
+        assert!(waiting == 1 && !oldest.unwrap().is_slow(ctx.now), "{waiting}");
+        assert_eq!(ctx.tx.forwards().unwrap().len(), 1);
     });
 }
 
@@ -310,6 +331,7 @@ fn a_key_that_the_destination_does_not_know_any_more_is_asked_for_again() {
         let (request, parcel) = world.handed_over(ctx);
         world.waits(ctx, request, &parcel);
         world.routing = RoutingSecret::random(&mut world.rng);
+        ctx.now = ctx.now.after(SECOND * 60);
         world.dead_letter(ctx, &parcel, DeadLetterReason::Key);
         let (_, again) = world.handed_over(ctx);
         assert_eq!(again.routing_key, world.routing.id());
@@ -322,7 +344,7 @@ type Happens = fn(&mut World, &mut Context<'_>);
 
 #[test]
 fn where_there_is_no_way_over_two_relays_the_straight_one_serves() {
-    let cases: [(&str, Happens); 5] = [
+    let cases: [(&str, Happens); 6] = [
         ("the home relay forwards nothing there", |world, ctx| {
             let (request, _) = world.handed_over(ctx);
             world.answers(ctx, request, refusal(wire::RefusalCode::Closed));
@@ -341,6 +363,11 @@ fn where_there_is_no_way_over_two_relays_the_straight_one_serves() {
             let (request, parcel) = world.handed_over(ctx);
             world.waits(ctx, request, &parcel);
             world.dead_letter(ctx, &parcel, DeadLetterReason::Refused);
+        }),
+        ("the destination does not know the key that it just gave", |world, ctx| {
+            let (request, parcel) = world.handed_over(ctx);
+            world.waits(ctx, request, &parcel);
+            world.dead_letter(ctx, &parcel, DeadLetterReason::Key);
         }),
         ("its answer is none", |world, ctx| {
             let (request, parcel) = world.handed_over(ctx);
