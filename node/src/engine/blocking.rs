@@ -4,7 +4,7 @@ use undertone_protocol::entry::BlockedFrom;
 use undertone_protocol::ids::Handle;
 
 use super::context::Context;
-use super::{acknowledging, groups, introductions, membership, own, resend, revocations, views};
+use super::{acknowledging, groups, introducing, introductions, membership, own, resend, revocations, views};
 use crate::command::{CommandError, ErrorKind, quoted};
 use crate::event::Event;
 use crate::store::{Block, Contact, ContactState, Purpose, StoreError};
@@ -119,7 +119,7 @@ pub(super) fn let_in(
 ) -> Result<Contact, StoreError> {
     contact.state = state;
     if matches!(contact.state, ContactState::Requesting | ContactState::Accepted) {
-        introductions::answer(ctx, &mut contact);
+        introducing::answer(ctx, &mut contact);
         // They could not say that they can't read something, so all that they did not acknowledge goes again.
         let devices = own::authorised(ctx, &contact);
         for device in &devices {

@@ -13,7 +13,7 @@ use super::fetches::Fetches;
 use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
-use super::{acknowledging, clock, groups, history, introductions, lists, own_list};
+use super::{acknowledging, clock, groups, history, introducing, lists, own_list};
 use crate::store::{Contact, ContactState, PeerDevice, StoreError};
 
 /// Users whose bundles are looked for in one go.
@@ -201,7 +201,7 @@ pub(super) fn fetched(
 fn meet(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreError> {
     if let Some(mut contact) = ctx.tx.contact(user)?.filter(|contact| contact.state == ContactState::Accepted)
     {
-        introductions::answer(ctx, &mut contact);
+        introducing::answer(ctx, &mut contact);
         ctx.tx.put_contact(&contact)?;
     }
     acknowledging::tell_new_device(ctx, user)

@@ -15,7 +15,7 @@ use super::links::Links;
 use super::types::{Notice, Outputs};
 use super::waiters::{Condition, Waiters};
 use super::{
-    blocking, contacts, devices, direct, group_commands, group_links, group_names, groups, introductions,
+    blocking, contacts, devices, direct, group_commands, group_links, group_names, groups, introducing,
     lines, membership, messages, own, relay_commands, resend, views, warnings,
 };
 use crate::command::{
@@ -364,7 +364,7 @@ fn retry(ctx: &mut Context<'_>, circle: Circle) -> Result<Answer, StoreError> {
         // The first text goes along with the request.
         let mut contact = contact.as_ref().clone();
         contact.refused = None;
-        introductions::answer(ctx, &mut contact);
+        introducing::answer(ctx, &mut contact);
         ctx.tx.put_contact(&contact)?;
     }
     ctx.agenda.seal.insert(conversation);

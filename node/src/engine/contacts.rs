@@ -13,6 +13,7 @@ use undertone_protocol::token::{CLASS_0, DELIVER, Step, TokenGrant};
 use super::agenda::Side;
 use super::context::Context;
 use super::home::{mailbox_address, offered};
+use super::introducing;
 use super::introductions;
 use super::names::{as_said, stranger, unique_name};
 use crate::command::{CommandError, ErrorKind, quoted};
@@ -151,7 +152,7 @@ pub(super) fn add(
     contact.introduced.clear();
     contact.invitation = handle;
     contact.refused = None;
-    introductions::answer(ctx, &mut contact);
+    introducing::answer(ctx, &mut contact);
     ctx.tx.put_contact(&contact)?;
     ctx.agenda.changed.insert(user);
     ctx.agenda.directory.insert(ctx.me.direct(&user), Side::User(user));
@@ -165,7 +166,7 @@ fn ask_contact(
     invitation: &Invitation,
 ) -> Result<Contact, StoreError> {
     contact.join_by = handle_of(invitation);
-    introductions::answer(ctx, &mut contact);
+    introducing::answer(ctx, &mut contact);
     ctx.tx.put_contact(&contact)?;
     Ok(contact)
 }
@@ -192,7 +193,7 @@ pub(super) fn accept(
 ) -> Result<Result<Contact, CommandError>, StoreError> {
     match contact.state {
         ContactState::Requested | ContactState::Declined => {
-            introductions::answer(ctx, &mut contact);
+            introducing::answer(ctx, &mut contact);
             introductions::accepted(ctx, &mut contact)?;
             Ok(Ok(contact))
         }

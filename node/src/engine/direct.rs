@@ -11,8 +11,8 @@ use super::admission::Admission;
 use super::circle::Circle;
 use super::context::Context;
 use super::{
-    acknowledging, changes, forks, group_acknowledging, groups, history, introductions, lists, own, resend,
-    texts, ticks, vanishing, views, writing,
+    acknowledging, changes, forks, group_acknowledging, groups, history, introducing, introductions, lists,
+    own, resend, texts, ticks, vanishing, views, writing,
 };
 use crate::event::Event;
 use crate::log;
@@ -283,7 +283,7 @@ fn turn(
     if contact.state == ContactState::Requesting && !is_own {
         // It may have been another own device that asked, and this came from there.
         let mut contact = contact.clone();
-        introductions::answer(ctx, &mut contact);
+        introducing::answer(ctx, &mut contact);
         introductions::accepted(ctx, &mut contact)?;
     }
     Ok(())

@@ -17,7 +17,7 @@ use super::agenda::Side;
 use super::context::Context;
 use super::home::mailbox_address;
 use super::outgoing::{self, NO_GROUP};
-use super::{acknowledging, addresses, introductions, own, own_list, revocations};
+use super::{acknowledging, addresses, introducing, own, own_list, revocations};
 use crate::command::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::store::{Contact, Purpose, StoreError};
@@ -204,7 +204,7 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         return Ok(());
     }
     if let Some(mut own) = own::own_contact(ctx)? {
-        introductions::answer(ctx, &mut own);
+        introducing::answer(ctx, &mut own);
         ctx.tx.put_contact(&own)?;
     }
     acknowledging::make_own_due(ctx, &conversation)

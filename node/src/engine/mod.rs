@@ -85,6 +85,7 @@ mod healing;
 mod groups;
 mod losses;
 
+mod introducing;
 mod introductions;
 mod relays;
 
@@ -96,6 +97,7 @@ mod linking;
 mod arrivals;
 mod fetches;
 mod bundles;
+mod conclusions;
 mod outcomes;
 mod sweep;
 

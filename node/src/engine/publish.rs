@@ -19,7 +19,7 @@ use super::links::Links;
 use super::routing::Topic;
 use super::types::Outputs;
 use super::ways::{self, Tried, Way};
-use super::{forwards, outcomes, resend, routes};
+use super::{conclusions, forwards, resend, routes};
 use crate::store::{PendingItem, PendingRecipient, Purpose, StoreError};
 
 /// Items read in one go.
@@ -83,7 +83,7 @@ pub(super) fn publish(
     }
     let is_due = std::mem::take(&mut ctx.agenda.publish);
     let Some(mut after_id) = walk.begin(is_due, ctx.now) else { return Ok(()) };
-    outcomes::conclude_due(ctx)?;
+    conclusions::conclude_due(ctx)?;
     forwards::drop_unconfirmed(ctx, links)?;
     let mut stage = Stage::default();
     let mut looked_at = 0;

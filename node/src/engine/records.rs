@@ -13,7 +13,8 @@ use super::addresses::Changes;
 use super::agenda::Side;
 use super::context::Context;
 use super::{
-    acknowledging, addresses, blocking, introductions, lists, names, own, revocations, views, writing,
+    acknowledging, addresses, blocking, introducing, introductions, lists, names, own, revocations, views,
+    writing,
 };
 use crate::event::Event;
 use crate::log;
@@ -242,7 +243,7 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
     let is_anew = contact.state == ContactState::Accepted && (!was_accepted || token_changed || began_anew);
     let is_again = again && matches!(contact.state, ContactState::Requesting | ContactState::Accepted);
     if is_anew || is_again {
-        introductions::answer(ctx, &mut contact);
+        introducing::answer(ctx, &mut contact);
     }
     if moved && contact.state == ContactState::Accepted {
         introductions::moved(ctx, &mut contact, &changes)?;

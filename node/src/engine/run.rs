@@ -17,7 +17,7 @@ use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
     acknowledging, bundles, checkpoints, commands, custodians, forks, forwards, frames, groups, healing,
-    history, home, inbox, introductions, keys, linking, losses, own_list, receipts, records, relays, resend,
+    history, home, inbox, introducing, keys, linking, losses, own_list, receipts, records, relays, resend,
     sealing, sweep, vanishing,
 };
 use crate::event::Event;
@@ -199,7 +199,7 @@ impl Engine {
         history::reached_due(&mut ctx);
         resend::look_due(&mut ctx)?;
         forks::show_proofs(&mut ctx)?;
-        introductions::seal_due(&mut ctx)?;
+        introducing::seal_due(&mut ctx)?;
         groups::seal_due(&mut ctx)?;
         sealing::seal_due(&mut ctx)?;
         acknowledging::seal_due(&mut ctx)?;

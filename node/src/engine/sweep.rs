@@ -10,7 +10,7 @@ use undertone_protocol::time::Timestamp;
 use super::agenda::Side;
 use super::context::Context;
 use super::ticks::fail;
-use super::{introductions, outcomes, resend, revocations};
+use super::{conclusions, introducing, resend, revocations};
 use crate::store::{ContactState, Failure, OutboxItem, OutboxState, Purpose, StoreError};
 
 /// Items looked at in one sweep.
@@ -22,7 +22,7 @@ const FORMER_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for mut item in ctx.tx.outbox_expired(ctx.now.before(EXPIRY_GRACE), SWEEP_MAX)? {
         if let Purpose::Entry(entry) | Purpose::Key(entry) = item.purpose {
-            if !is_of_group(ctx, &entry)? || outcomes::reaches_nobody(ctx, &entry)? {
+            if !is_of_group(ctx, &entry)? || conclusions::reaches_nobody(ctx, &entry)? {
                 fail(ctx, &entry, Failure::Expired)?;
             }
             introduce_again(ctx, &item)?;
@@ -129,7 +129,7 @@ fn introduce_again(ctx: &mut Context<'_>, item: &OutboxItem) -> Result<(), Store
     let Some(to) = item.recipients.first() else { return Ok(()) };
     match ctx.tx.contact(&to.user)? {
         Some(mut contact) if contact.state == ContactState::Accepted && !contact.introduction_due => {
-            introductions::answer(ctx, &mut contact);
+            introducing::answer(ctx, &mut contact);
             ctx.tx.put_contact(&contact)
         }
         _ => Ok(()),
@@ -147,7 +147,7 @@ fn request_expired(ctx: &mut Context<'_>, user: &UserId) -> Result<(), StoreErro
             fail(ctx, &delivery.entry, Failure::Expired)?;
         }
     }
-    outcomes::refused(ctx, contact, Denial::Expired)
+    conclusions::refused(ctx, contact, Denial::Expired)
 }
 
 /// Takes former tokens back although some device could not be told of the new one for long: it can't keep a token
