@@ -59,6 +59,7 @@ mod node;
 mod outages;
 mod peace;
 mod people;
+mod peopling;
 mod reference;
 mod relay;
 mod relays;
