@@ -1,11 +1,12 @@
 use ed25519_dalek::SigningKey;
+use prost::Message;
 use prost::bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use undertone_protocol::federation::{CircuitKeys, Parcel, RoutingSecret};
 use undertone_protocol::ids::{DeviceId, EntryId, Generation, Handle, MailboxId, Secret, UserId};
 use undertone_protocol::keys::{DeliveryGrant, MailboxAddress, Name};
-use undertone_protocol::limits::{CUSTODIAN_WAIT, FALL_OVER_WAIT};
+use undertone_protocol::limits::{CUSTODIAN_WAIT, FALL_OVER_WAIT, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use undertone_protocol::receipts::{CustodyReceipt, Denial, ItemOutcome, Outcome};
 use undertone_protocol::token::{Step, TokenGrant};
 
@@ -240,6 +241,38 @@ fn what_is_for_two_people_goes_in_two_circuits() {
         write_to(ctx, BOB, "Bob", grant(address_of(&world.destination)));
         let (_, third) = world.handed(ctx);
         assert!(parcels.iter().any(|parcel| parcel.enc == third.enc && parcel.counter + 1 == third.counter));
+    });
+}
+
+/// Or it could not be sealed, and would go straight.
+#[test]
+fn what_is_for_thousands_of_devices_goes_in_parcels_that_relays_take() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        ctx.tx.delete_outbox(1).unwrap();
+        let mut contact = ctx.tx.contact(&BOB).unwrap().unwrap();
+        let [first, ..] = &contact.grants[..] else { panic!("no mailbox") };
+        let step = |n: u8| Step::named(Handle::new([n; 8]));
+        let token = (4..7).fold(first.token.clone(), |token, n| token.extend(step(n)).unwrap());
+        let device = |n: u16| DeviceId::new([n.to_be_bytes(); 16].concat().try_into().unwrap());
+        let grant = |n: u16| DeliveryGrant { device: device(n), token: token.clone(), ..first.clone() };
+        contact.grants = (0..3_000).map(grant).collect();
+        ctx.tx.put_contact(&contact).unwrap();
+        let devices: Vec<_> = (0..3_000).map(device).collect();
+        let payload = Bytes::from(vec![7; PAYLOAD_BYTES_MAX]);
+        outgoing::put(ctx, &BOB, &devices, Purpose::Entry(ENTRY), 1, payload).unwrap();
+        world.gives_key(ctx);
+        let mut reached = 0;
+        for (_, body) in world.said(ctx) {
+            let frame = wire::Frame { request: u64::MAX, body: Some(body.clone()) };
+            assert!(frame.encoded_len() <= FRAME_BYTES_MAX, "{}", frame.encoded_len());
+            let Body::Forward(forward) = body else { panic!("{body:?}") };
+            let parcel = Parcel::read(&forward.parcel).unwrap();
+            let circuit =
+                CircuitKeys::receive(&world.routing, &id_of(&world.destination), &parcel.enc).unwrap();
+            reached += circuit.open_route(&parcel).unwrap().iter().map(Vec::len).sum::<usize>();
+        }
+        assert_eq!(reached, 3_000);
     });
 }
 
