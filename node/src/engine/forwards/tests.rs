@@ -246,34 +246,43 @@ fn what_is_for_two_people_goes_in_two_circuits() {
 
 /// Or it could not be sealed, and would go straight.
 #[test]
-fn what_is_for_thousands_of_devices_goes_in_parcels_that_relays_take() {
-    on_a_device(|ctx| {
-        let mut world = World::new(ctx);
-        ctx.tx.delete_outbox(1).unwrap();
-        let mut contact = ctx.tx.contact(&BOB).unwrap().unwrap();
-        let [first, ..] = &contact.grants[..] else { panic!("no mailbox") };
-        let step = |n: u8| Step::named(Handle::new([n; 8]));
-        let token = (4..7).fold(first.token.clone(), |token, n| token.extend(step(n)).unwrap());
-        let device = |n: u16| DeviceId::new([n.to_be_bytes(); 16].concat().try_into().unwrap());
-        let grant = |n: u16| DeliveryGrant { device: device(n), token: token.clone(), ..first.clone() };
-        contact.grants = (0..3_000).map(grant).collect();
-        ctx.tx.put_contact(&contact).unwrap();
-        let devices: Vec<_> = (0..3_000).map(device).collect();
+fn what_is_for_hundreds_of_devices_goes_in_parcels_that_relays_take() {
+    for count in (100..1_500).step_by(100) {
+        on_a_device(|ctx| {
+            let mut world = World::new(ctx);
+            ctx.tx.delete_outbox(1).unwrap();
+            write_to_many(ctx, count);
+            world.gives_key(ctx);
+            let mut reached = 0;
+            for (_, body) in world.said(ctx) {
+                let frame = wire::Frame { request: u64::MAX, body: Some(body.clone()) };
+                assert!(frame.encoded_len() <= FRAME_BYTES_MAX, "{}", frame.encoded_len());
+                let Body::Forward(forward) = body else { panic!("{body:?}") };
+                let parcel = Parcel::read(&forward.parcel).unwrap();
+                let relay = id_of(&world.destination);
+                let circuit = CircuitKeys::receive(&world.routing, &relay, &parcel.enc).unwrap();
+                reached += circuit.open_route(&parcel).unwrap().iter().map(Vec::len).sum::<usize>();
+            }
+            assert_eq!(reached, 2 * usize::from(count));
+        });
+    }
+}
+
+/// Two of the largest payloads, by the longest tokens.
+fn write_to_many(ctx: &mut Context<'_>, count: u16) {
+    let mut contact = ctx.tx.contact(&BOB).unwrap().unwrap();
+    let first = contact.grants.remove(0);
+    let step = |n: u8| Step::named(Handle::new([n; 8]));
+    let token = (4..7).fold(first.token.clone(), |token, n| token.extend(step(n)).unwrap());
+    let device = |n: u16| DeviceId::new([n.to_be_bytes(); 16].concat().try_into().unwrap());
+    let grant = |n: u16| DeliveryGrant { device: device(n), token: token.clone(), ..first.clone() };
+    contact.grants = (0..count).map(grant).collect();
+    ctx.tx.put_contact(&contact).unwrap();
+    let devices: Vec<_> = (0..count).map(device).collect();
+    for purpose in [Purpose::Key(ENTRY), Purpose::Entry(ENTRY)] {
         let payload = Bytes::from(vec![7; PAYLOAD_BYTES_MAX]);
-        outgoing::put(ctx, &BOB, &devices, Purpose::Entry(ENTRY), 1, payload).unwrap();
-        world.gives_key(ctx);
-        let mut reached = 0;
-        for (_, body) in world.said(ctx) {
-            let frame = wire::Frame { request: u64::MAX, body: Some(body.clone()) };
-            assert!(frame.encoded_len() <= FRAME_BYTES_MAX, "{}", frame.encoded_len());
-            let Body::Forward(forward) = body else { panic!("{body:?}") };
-            let parcel = Parcel::read(&forward.parcel).unwrap();
-            let circuit =
-                CircuitKeys::receive(&world.routing, &id_of(&world.destination), &parcel.enc).unwrap();
-            reached += circuit.open_route(&parcel).unwrap().iter().map(Vec::len).sum::<usize>();
-        }
-        assert_eq!(reached, 3_000);
-    });
+        outgoing::put(ctx, &BOB, &devices, purpose, 1, payload).unwrap();
+    }
 }
 
 #[test]
