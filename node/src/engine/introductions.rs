@@ -78,7 +78,7 @@ fn admit_sibling(
     if !listed || device == ctx.me.device {
         return Ok(Err("it is no other active device of this user".to_owned()));
     }
-    let is_first = !own.has_introduced(&device);
+    let is_first = !addresses::is_believed(ctx, &own, &device);
     let reached = own.reached();
     let Changes { gone, .. } = addresses::take(ctx, &mut own, fields);
     for (device, relay) in &gone {

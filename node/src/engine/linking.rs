@@ -79,7 +79,8 @@ pub(super) fn add(
         }
         None => certify(ctx, &identity, code)?,
     };
-    let has_spoken = own::own_contact(ctx)?.is_some_and(|own| own.has_introduced(&code.device));
+    let own = own::own_contact(ctx)?;
+    let has_spoken = own.is_some_and(|own| addresses::is_believed(ctx, &own, &code.device));
     if !has_spoken {
         answer(ctx, code)?;
     }

@@ -83,7 +83,7 @@ pub(super) fn settle(
             {
                 let (me, item) = (ctx.me.device.short(), item.outbox);
                 tracing::debug!(me, item, to = %device.short(), ?denial, "a relay refused");
-                ask_siblings(ctx, &recipient)?;
+                doubt(ctx, &recipient, token)?;
                 if let Some(group) = &group {
                     groups::not_reached(ctx, group, (&recipient.user, device), token)?;
                 }
@@ -224,13 +224,11 @@ const fn pending(recipient: OutboxRecipient) -> Option<(OutboxRecipient, u32)> {
     }
 }
 
-/// What a device said of its mailboxes does not hold any more: another device of this user may know better.
-fn ask_siblings(ctx: &mut Context<'_>, to: &OutboxRecipient) -> Result<(), StoreError> {
-    let Some(mut contact) = ctx.tx.contact(&to.user)? else { return Ok(()) };
-    let known = contact.introduced.len();
-    contact.introduced.retain(|(introduced, _)| *introduced != to.device);
-    if contact.introduced.len() < known {
-        ctx.tx.put_contact(&contact)?;
+/// What a device said of its mailboxes does not hold any more, unless it has given another token meanwhile: another device of
+/// this user may know better.
+fn doubt(ctx: &mut Context<'_>, to: &OutboxRecipient, denied: &TokenGrant) -> Result<(), StoreError> {
+    let Some(contact) = ctx.tx.contact(&to.user)? else { return Ok(()) };
+    if contact.grants.iter().any(|grant| grant.device == to.device && grant.token == *denied) {
         ctx.agenda.followed.insert(contact.user);
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use prost::Message;
 use undertone::command::MessageView;
 use undertone::store::{
-    Contact, ContactState, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, Purpose, Standing,
+    Contact, ContactState, HomeRelay, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, Purpose, Standing,
     StoreError, StoredEntry,
 };
 use undertone_protocol::entry::{Act, Annotation, Content};
@@ -29,6 +29,8 @@ pub(super) struct View {
     pub(super) title: String,
     /// Whether the device waits to be added by another one.
     linking: bool,
+    /// The device's home relays.
+    homes: Vec<String>,
     /// How the acquaintance stands.
     contact: String,
     accepted: bool,
@@ -67,6 +69,7 @@ pub(super) fn view(
             contacts: tx.contacts()?.iter().filter(|contact| is_met(contact, user)).count(),
             out: tx.groups()?.iter().any(|group| group.standing == Standing::Out),
             linking: tx.account()?.is_some_and(|account| account.linking.is_some()),
+            homes: tx.home_relays()?.iter().map(home).collect(),
             ..View::default()
         };
         if let Some(contact) = tx.contact(peer)? {
@@ -110,12 +113,25 @@ fn waits_for_others(tx: &dyn NodeTx, item: &OutboxItem, hostile: &UserId) -> Res
     Ok(item.recipients.iter().any(|recipient| recipient.user != *hostile && waits(recipient.state)))
 }
 
+fn home(home: &HomeRelay) -> String {
+    let state = match (home.stays(), home.announced) {
+        (false, _) => "given up",
+        (true, false) => "not told of",
+        (true, true) => "told of",
+    };
+    format!("{}, {state}", home.address.relay.short())
+}
+
 fn described(contact: &Contact) -> String {
     let (state, due, refused) = (contact.state, contact.introduction_due, contact.refused);
     let active = contact.device_list.iter().flat_map(|list| list.active());
     let active: Vec<String> = active.map(|certificate| certificate.device.short()).collect();
     let bundles: BTreeSet<String> = contact.bundles.iter().map(|access| access.device.short()).collect();
-    let grants: BTreeSet<String> = contact.grants.iter().map(|grant| grant.device.short()).collect();
+    let grants = contact.grants.iter().map(|grant| {
+        let (device, relay) = (grant.device.short(), grant.mailbox.relay.relay.short());
+        format!("{device} at {relay}")
+    });
+    let grants: BTreeSet<String> = grants.collect();
     format!(
         "{state:?}, introduction due: {due}, refused: {refused:?}, devices {active:?}, bundles {bundles:?}, grants {grants:?}"
     )

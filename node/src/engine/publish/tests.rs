@@ -11,7 +11,7 @@ use undertone_protocol::token::{Step, TokenGrant};
 use super::*;
 use crate::engine::tests::{START, on_a_device};
 use crate::engine::types::NetOutput;
-use crate::engine::{outcomes, outgoing};
+use crate::engine::{addresses, outcomes, outgoing};
 use crate::store::{Contact, ContactState, Delivery, OutboxCounts};
 
 mod several;

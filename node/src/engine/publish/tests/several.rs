@@ -119,6 +119,35 @@ fn what_is_sent_later_does_not_ask_the_one_that_denied() {
     });
 }
 
+/// Its word is in doubt then, but an earlier one counts no more than before: that may be of a token that it took back.
+#[test]
+fn a_denied_token_is_doubted_unless_there_is_another_one() {
+    on_a_device(|ctx| {
+        let mut two = Two::new(ctx);
+        let user = UserId::new([3; 32]);
+        let mut contact = ctx.tx.contact(&user).unwrap().unwrap();
+        contact.note_introduction(device(0), START);
+        ctx.tx.put_contact(&contact).unwrap();
+        assert!(addresses::is_believed(ctx, &contact, &device(0)));
+        let request = two.goes_to(ctx, 0);
+        two.answer(ctx, 0, request, Outcome::Denied(Denial::Revoked));
+        let contact = ctx.tx.contact(&user).unwrap().unwrap();
+        assert!(!addresses::is_believed(ctx, &contact, &device(0)));
+        assert_eq!(contact.introduced_by(&device(0)), START);
+        assert!(std::mem::take(&mut ctx.agenda.followed).contains(&user), "others are asked");
+
+        let request = two.goes_to(ctx, 1);
+        let mut contact = contact;
+        for grant in &mut contact.grants {
+            grant.token = TokenGrant::issue(&Secret::new([9; 32]), Step::named(Handle::new([9; 8])));
+        }
+        ctx.tx.put_contact(&contact).unwrap();
+        two.answer(ctx, 1, request, Outcome::Denied(Denial::Revoked));
+        assert!(addresses::is_believed(ctx, &contact, &device(0)), "it gave another one meanwhile");
+        assert!(ctx.agenda.followed.is_empty());
+    });
+}
+
 #[test]
 fn what_ended_is_over_at_all() {
     on_a_device(|ctx| {
