@@ -11,7 +11,10 @@ mod disk;
 pub mod engine;
 pub mod event;
 mod gaps;
+mod link_id;
 pub mod log;
 pub mod net;
 pub mod runtime;
 pub mod store;
+
+pub use link_id::LinkId;

@@ -131,9 +131,8 @@ pub(super) fn take(ctx: &Context<'_>, contact: &mut Contact, fields: &Introducti
 /// counts only where it does not. Its own earlier word never does: it may be of a token that it has taken back.
 pub(super) fn is_believed(ctx: &Context<'_>, contact: &Contact, device: &DeviceId) -> bool {
     let of_device = |grant: &&DeliveryGrant| grant.device == *device;
-    let is_denied = |grant: &DeliveryGrant| {
-        matches!(ctx.agenda.refusals.standing(grant, ctx.now), Standing::Denied(_))
-    };
+    let is_denied =
+        |grant: &DeliveryGrant| matches!(ctx.agenda.refusals.standing(grant, ctx.now), Standing::Denied(_));
     contact.has_introduced(device) && !contact.grants.iter().filter(of_device).any(is_denied)
 }
 

@@ -14,6 +14,7 @@ use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
 use super::{acknowledging, clock, groups, history, introducing, lists, own_list};
+use crate::LinkId;
 use crate::store::{Contact, ContactState, PeerDevice, StoreError};
 
 /// Users whose bundles are looked for in one go.
@@ -104,15 +105,15 @@ fn ask(
     let first = fetches.failed_times(device) % of_device.len().max(1);
     of_device.rotate_left(first);
     for access in of_device {
-        links.want(&access.relay, false, ctx.now);
+        links.want(&access.relay, ctx.now);
         let relay: RelayId = access.relay.relay;
-        let link = links.get(&relay);
-        if !link.is_some_and(|link| fetches.may_ask(&relay, link, &contact.user, ctx.now)) {
+        let id = LinkId::hidden(relay);
+        if !links.get(&id).is_some_and(|link| fetches.may_ask(&relay, link, &contact.user, ctx.now)) {
             continue;
         }
         let want = BundleWant { user: contact.user, access: access.clone() };
         let get = wire::GetBundle { locator: access.locator.to_wire() };
-        if links.ask(&relay, Asked::FetchBundle(want), Body::GetBundle(get), ctx.now, out) {
+        if links.ask(&id, Asked::FetchBundle(want), Body::GetBundle(get), ctx.now, out) {
             return true;
         }
     }
@@ -128,7 +129,7 @@ fn give_up_waiting(
 ) -> Result<(), StoreError> {
     let mut relays = contact.bundles.iter().filter(|access| access.device == *device);
     let is_down = |link: &Link| !link.is_ready() && link.problem.is_some();
-    if relays.all(|access| links.get(&access.relay.relay).is_none_or(is_down)) {
+    if relays.all(|access| links.get(&LinkId::hidden(access.relay.relay)).is_none_or(is_down)) {
         goes_on_without(ctx, &contact.user, device)?;
     }
     Ok(())

@@ -14,6 +14,7 @@ use super::context::Context;
 use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
+use crate::LinkId;
 use crate::store::{Fault, StoreError};
 
 /// Between two checkpoints at one relay: well below its `requests_per_minute`.
@@ -32,13 +33,14 @@ fn next(ctx: &Context<'_>) -> Result<u64, StoreError> {
 pub(super) fn put_due(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) -> Result<(), StoreError> {
     let next = next(ctx)?;
     let mut checkpoint = None;
-    for relay in links.homes() {
-        if !links.get_mut(&relay).is_some_and(|link| begins(link, next, ctx.now)) {
+    let homes: Vec<LinkId> = links.homes().map(|(relay, _)| LinkId::home(*relay)).collect();
+    for home in homes {
+        if !links.get_mut(&home).is_some_and(|link| begins(link, next, ctx.now)) {
             continue;
         }
         let checkpoint = checkpoint.get_or_insert_with(|| Checkpoint::issue(&ctx.me.key, next));
         let put = wire::PutCheckpoint { checkpoint: Some(checkpoint.signed.to_wire()) };
-        links.ask(&relay, Asked::PutCheckpoint(next), Body::PutCheckpoint(put), ctx.now, out);
+        links.ask(&home, Asked::PutCheckpoint(next), Body::PutCheckpoint(put), ctx.now, out);
     }
     Ok(())
 }
@@ -58,7 +60,7 @@ fn begins(link: &mut Link, next: u64, now: Timestamp) -> bool {
 
 /// The relay has it durably.
 pub(super) fn stored(links: &mut Links, relay: &RelayId, next: u64) {
-    if let Some(link) = links.get_mut(relay) {
+    if let Some(link) = links.get_mut(&LinkId::home(*relay)) {
         link.checkpoint.next = next;
     }
 }

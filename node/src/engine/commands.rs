@@ -195,10 +195,11 @@ fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
         let asks = contact.state == ContactState::Requested || membership::asks_for(ctx, contact)?.is_some();
         requests += usize::from(asks);
     }
-    let relays = links.iter().map(|(relay, link)| RelayView {
-        relay: relay.to_hex(),
+    let relays = links.iter().filter(|(id, _)| links.stands_for_relay(id));
+    let relays = relays.map(|(id, link)| RelayView {
+        relay: id.relay.to_hex(),
         addresses: link.address().addresses.clone(),
-        home: link.home,
+        home: link.is_home(),
         connected: link.is_ready(),
         problem: link.problem.clone(),
     });

@@ -12,6 +12,7 @@ use undertone_protocol::limits::CUSTODIAN_WAIT;
 use super::context::Context;
 use super::links::Links;
 use super::{outgoing, routes};
+use crate::LinkId;
 use crate::store::StoreError;
 
 /// Devices, with the relays that hold something for them, that are looked at in one go.
@@ -46,7 +47,10 @@ pub(super) fn look(ctx: &mut Context<'_>, links: &mut Links) -> Result<(), Store
             outgoing::not_fetched(ctx, &device, &relay)?;
             continue;
         }
-        links.want(&there.mailbox.relay, false, ctx.now);
+        // Of a home relay it is known already.
+        if links.get(&LinkId::home(relay)).is_none() {
+            links.want(&there.mailbox.relay, ctx.now);
+        }
         if let Some(since) = gone {
             let at = since.after(CUSTODIAN_WAIT).min(ctx.now.after(LOOK));
             ctx.agenda.custodians_at = ctx.agenda.custodians_at.into_iter().chain([at]).min();

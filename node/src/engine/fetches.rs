@@ -10,6 +10,7 @@ use undertone_protocol::time::Timestamp;
 use super::asked::{Asked, BundleWant};
 use super::link::Link;
 use super::links::Links;
+use crate::LinkId;
 use crate::store::Contact;
 
 const RETRY_MIN: Duration = Duration::from_secs(2);
@@ -61,7 +62,7 @@ impl Fetches {
             self.look.insert(failure.user);
         }
         for (relay, crowd) in &mut self.crowds {
-            let room = links.get(relay).map_or(0, room);
+            let room = links.get(&LinkId::hidden(*relay)).map_or(0, room);
             let next = std::iter::from_fn(|| crowd.pop_first());
             self.look.extend(next.take(room));
         }

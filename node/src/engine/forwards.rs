@@ -22,6 +22,7 @@ use super::outcomes;
 use super::routing::Topic;
 use super::ticks::raise_tick;
 use super::types::Outputs;
+use crate::LinkId;
 use crate::store::{Purpose, SentItem, StoreError, StoredForward};
 
 /// However old something is, relays have at least so long for it.
@@ -38,7 +39,7 @@ pub(super) fn send(
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     // Beyond what may be unanswered nothing is sealed in vain: an answer begins another walk.
-    if !links.get(&via).is_some_and(Link::takes_publishes) {
+    if !links.get(&LinkId::home(via)).is_some_and(Link::takes_publishes) {
         return Ok(());
     }
     let grants = drafts.iter().flat_map(|draft| &draft.recipients).map(|recipient| &recipient.grant);
@@ -67,7 +68,7 @@ pub(super) fn send(
         None => return Ok(()),
     };
     let body = Body::Forward(wire::Forward { destination: Some(destination), parcel });
-    if links.ask(&via, Asked::Forward(forward_id), body, ctx.now, out) {
+    if links.ask(&LinkId::home(via), Asked::Forward(forward_id), body, ctx.now, out) {
         keep(ctx, &StoredForward { answer, via, made: ctx.now, not_after, waits_until: None, items: sent })?;
     }
     Ok(())
@@ -94,12 +95,13 @@ fn forget(ctx: &mut Context<'_>, forward: &StoredForward) -> Result<(), StoreErr
 pub(super) fn ask_for_keys(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) {
     for address in ctx.agenda.routing.keys_due(ctx.now) {
         let relay = address.relay;
-        let homes = links.iter().filter(|(via, link)| link.home && link.is_attached() && **via != relay);
+        let homes = links.homes().filter(|(via, link)| link.is_attached() && **via != relay);
         let homes = homes.filter(|(via, _)| ctx.agenda.routing.serves(via, &relay, ctx.now));
         let best = homes.filter_map(|(via, link)| Some((link.health(ctx.now)?, *via))).min();
         let body = Body::GetRoutingKey(wire::GetRoutingKey { relay: Some(named(&address)) });
-        let is_asked =
-            best.is_some_and(|(_, via)| links.ask(&via, Asked::RoutingKey(relay), body, ctx.now, out));
+        let is_asked = best.is_some_and(|(_, via)| {
+            links.ask(&LinkId::home(via), Asked::RoutingKey(relay), body, ctx.now, out)
+        });
         if !is_asked {
             ctx.agenda.routing.not_found(&relay, Duration::ZERO, ctx.now);
         }
@@ -121,7 +123,13 @@ pub(super) fn key_found(
         .and_then(|signed| RoutingKey::verify(signed, relay).map_err(|error| error.to_string()))
     {
         Ok(key) => ctx.agenda.routing.found(key, ctx.now),
-        Err(reason) => drop_link(ctx, links, via, &format!("the relay broke the protocol: {reason}"), out),
+        Err(reason) => drop_link(
+            ctx,
+            links,
+            &LinkId::home(*via),
+            &format!("the relay broke the protocol: {reason}"),
+            out,
+        ),
     }
     ctx.agenda.publish = true;
 }
@@ -160,7 +168,7 @@ pub(super) fn waits(
         Ok(Waiting { until, .. }) => until,
         Err(reason) => {
             let reason = format!("the relay's word that something waits there is no good: {reason}");
-            drop_link(ctx, links, via, &reason, out);
+            drop_link(ctx, links, &LinkId::home(*via), &reason, out);
             return Ok(());
         }
     };
@@ -242,7 +250,13 @@ pub(super) fn given_up(
     let DeadLetter { forward_id, reason } = match letter {
         Ok(letter) => letter,
         Err(reason) => {
-            drop_link(ctx, links, via, &format!("the relay's dead letter is no good: {reason}"), out);
+            drop_link(
+                ctx,
+                links,
+                &LinkId::home(*via),
+                &format!("the relay's dead letter is no good: {reason}"),
+                out,
+            );
             return Ok(());
         }
     };
@@ -267,7 +281,7 @@ pub(super) fn given_up(
 /// Goes out when what it answers is durable: then the home relay forgets it.
 fn taken(ctx: &Context<'_>, links: &mut Links, via: &RelayId, id: &PublishId, out: &mut Outputs) {
     let taken = wire::ForwardsTaken { forward_ids: vec![id.to_wire()] };
-    links.tell(via, Body::ForwardsTaken(taken), ctx.now, out);
+    links.tell(&LinkId::home(*via), Body::ForwardsTaken(taken), ctx.now, out);
 }
 
 /// What was handed to a home relay that did not confirm it, and does not any more, as the connection ended, is not waited for:
@@ -275,7 +289,7 @@ fn taken(ctx: &Context<'_>, links: &mut Links, via: &RelayId, id: &PublishId, ou
 pub(super) fn drop_unconfirmed(ctx: &mut Context<'_>, links: &Links) -> Result<(), StoreError> {
     for (id, via) in ctx.agenda.routing.unconfirmed() {
         let is_it = |asked: &Asked| matches!(asked, Asked::Forward(asked) if *asked == id);
-        if !links.is_asking(&via, is_it)
+        if !links.is_asking(&LinkId::home(via), is_it)
             && let Some(forward) = ctx.tx.forward(&id)?
         {
             forget(ctx, &forward)?;

@@ -14,11 +14,13 @@ use super::fetches::Fetches;
 use super::forwards;
 use super::home;
 use super::inbox;
+use super::link::Link;
 use super::links::{Links, drop_link};
 use super::outcomes;
 use super::relays;
 use super::revocations;
 use super::types::Outputs;
+use crate::LinkId;
 use crate::event::Event;
 use crate::store::StoreError;
 
@@ -32,42 +34,54 @@ pub(super) fn frame(
     ctx: &mut Context<'_>,
     links: &mut Links,
     fetches: &mut Fetches,
-    relay: RelayId,
+    link: LinkId,
     frame: wire::Frame,
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     let Some(body) = frame.body else { return Ok(()) };
     match body {
         Body::Welcome(welcome) if welcome.version != PROTOCOL_VERSION => {
-            drop_link(ctx, links, &relay, VERSION, out);
+            drop_link(ctx, links, &link, VERSION, out);
         }
         Body::Welcome(_) => {
-            if links.greeted(&relay, ctx.now) {
-                ctx.events.push(Event::RelayUp { relay: relay.to_hex() });
+            if links.greeted(&link, ctx.now) {
+                if links.stands_for_relay(&link) {
+                    ctx.events.push(Event::RelayUp { relay: link.relay.to_hex() });
+                }
                 ctx.agenda.publish = true;
                 fetches.relay_is_up();
             }
         }
-        Body::Ping(ping) => links.tell(&relay, Body::Pong(wire::Pong { nonce: ping.nonce }), ctx.now, out),
+        Body::Ping(ping) => links.tell(&link, Body::Pong(wire::Pong { nonce: ping.nonce }), ctx.now, out),
         Body::Pong(_) => {}
         Body::Goodbye(goodbye) => {
-            drop_link(ctx, links, &relay, &goodbye_reason(&goodbye), out);
+            drop_link(ctx, links, &link, &goodbye_reason(&goodbye), out);
             // Two that use one device would else take the place from each other several times a second.
             if goodbye.code() == wire::GoodbyeCode::Superseded
-                && let Some(link) = links.get_mut(&relay)
+                && let Some(link) = links.get_mut(&link)
             {
                 link.stand_back(ctx.now);
             }
         }
-        Body::Deliver(deliver) => inbox::delivered(ctx, links, &relay, deliver, out)?,
-        Body::Forwarded(answer) => forwards::answered(ctx, links, &relay, &answer, out)?,
-        Body::DeadLetter(letter) => forwards::given_up(ctx, links, &relay, letter, out)?,
+        // What is of this device alone comes on no other connection.
+        Body::Deliver(_) | Body::Forwarded(_) | Body::DeadLetter(_) if link.hidden => {
+            drop_link(
+                ctx,
+                links,
+                &link,
+                "the relay broke the protocol: it says that to nobody in particular",
+                out,
+            );
+        }
+        Body::Deliver(deliver) => inbox::delivered(ctx, links, &link.relay, deliver, out)?,
+        Body::Forwarded(answer) => forwards::answered(ctx, links, &link.relay, &answer, out)?,
+        Body::DeadLetter(letter) => forwards::given_up(ctx, links, &link.relay, letter, out)?,
         answer => {
-            let Some(asked) = links.answered(&relay, frame.request, ctx.now) else {
-                tracing::debug!(relay = %relay.short(), "an answer to nothing that was asked");
+            let Some(asked) = links.answered(&link, frame.request, ctx.now) else {
+                tracing::debug!(relay = %link.relay.short(), "an answer to nothing that was asked");
                 return Ok(());
             };
-            answered(ctx, links, fetches, relay, asked, answer, out)?;
+            answered(ctx, links, fetches, link, asked, answer, out)?;
         }
     }
     Ok(())
@@ -77,22 +91,34 @@ fn answered(
     ctx: &mut Context<'_>,
     links: &mut Links,
     fetches: &mut Fetches,
-    relay: RelayId,
+    link: LinkId,
     asked: Asked,
     answer: Body,
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
+    let relay = link.relay;
     match (asked, answer) {
         (Asked::Register, Body::Registered(registered)) => {
-            let has_forgotten = home::registered(ctx, links, &relay, &registered, out)?;
-            if has_forgotten {
-                forwards::lost(ctx, &relay)?;
-                relays::forgotten(ctx, &relay)?;
+            registered_as(ctx, links, &relay, &registered.generation, out)
+        }
+        // Its store is an older copy: it delivers when this device counts anew.
+        (Asked::Attach, Body::Attached(attached)) if home::is_another(ctx, &relay, &attached.generation)? => {
+            match links.get_mut(&link).is_some_and(Link::counts_anew) {
+                true => registered_as(ctx, links, &relay, &attached.generation, out),
+                false => {
+                    drop_link(
+                        ctx,
+                        links,
+                        &link,
+                        "the relay broke the protocol: one generation after another",
+                        out,
+                    );
+                    Ok(())
+                }
             }
-            Ok(())
         }
         (Asked::Attach, Body::Attached(attached)) => {
-            if let Some(link) = links.get_mut(&relay) {
+            if let Some(link) = links.get_mut(&link) {
                 link.attached(ctx.now);
             }
             ctx.agenda.publish = true;
@@ -111,7 +137,7 @@ fn answered(
         (Asked::FetchBundle(want), Body::Bundle(answer)) => bundles::fetched(ctx, fetches, &want, &answer),
         (Asked::Publish(publish), Body::Published(published)) => {
             if let Err(reason) = outcomes::published(ctx, links, &relay, &publish, published)? {
-                drop_link(ctx, links, &relay, &reason, out);
+                drop_link(ctx, links, &link, &reason, out);
             }
             Ok(())
         }
@@ -122,23 +148,40 @@ fn answered(
             forwards::key_found(ctx, links, &relay, &of, answer, out);
             Ok(())
         }
-        (asked, Body::Refusal(refusal)) => refused(ctx, links, fetches, &relay, asked, &refusal, out),
+        (asked, Body::Refusal(refusal)) => refused(ctx, links, fetches, &link, asked, &refusal, out),
         _ => {
-            drop_link(ctx, links, &relay, "the relay broke the protocol: an answer of the wrong kind", out);
+            drop_link(ctx, links, &link, "the relay broke the protocol: an answer of the wrong kind", out);
             Ok(())
         }
     }
+}
+
+/// A home relay has the mailbox, under this generation.
+fn registered_as(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    relay: &RelayId,
+    generation: &[u8],
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    let has_forgotten = home::registered(ctx, links, relay, generation, out)?;
+    if has_forgotten {
+        forwards::lost(ctx, relay)?;
+        relays::forgotten(ctx, relay)?;
+    }
+    Ok(())
 }
 
 fn refused(
     ctx: &mut Context<'_>,
     links: &mut Links,
     fetches: &mut Fetches,
-    relay: &RelayId,
+    link: &LinkId,
     asked: Asked,
     refusal: &wire::Refusal,
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
+    let relay = &link.relay;
     // The relay's own words may be anything: they are shown, cut, and not logged.
     let text: String = refusal.text.chars().filter(|c| !c.is_control()).take(200).collect();
     tracing::warn!(relay = %relay.short(), code = refusal.code, "the relay refused a request");
@@ -168,7 +211,7 @@ fn refused(
             }
             // What was held back until the relay answered goes out.
             ctx.agenda.publish = true;
-            if let Some(link) = links.get_mut(relay) {
+            if let Some(link) = links.get_mut(link) {
                 let remedy = match refusal.code() {
                     wire::RefusalCode::Invitation => INVITED,
                     wire::RefusalCode::Closed if matches!(asked, Asked::Register) => CLOSED,

@@ -17,6 +17,7 @@ use super::intake::ack;
 use super::links::{Links, drop_link};
 use super::revocations;
 use super::types::Outputs;
+use crate::LinkId;
 use crate::store::{HomeRelay, Received, StoreError};
 
 /// Invitations that a relay is told of and has not confirmed: where connections break soon, some are confirmed on each,
@@ -37,7 +38,7 @@ pub(super) fn register(
         epoch: home.epoch,
         invitation: home.invitation.clone(),
     };
-    links.ask(&home.address.relay, asked, Body::Register(register), ctx.now, out)
+    links.ask(&LinkId::home(home.address.relay), asked, Body::Register(register), ctx.now, out)
 }
 
 /// The relay has the mailbox. Another generation than last time means that it had forgotten everything: says so.
@@ -45,12 +46,18 @@ pub(super) fn registered(
     ctx: &mut Context<'_>,
     links: &mut Links,
     relay: &RelayId,
-    registered: &wire::Registered,
+    generation: &[u8],
     out: &mut Outputs,
 ) -> Result<bool, StoreError> {
     let Some(mut home) = ctx.tx.home_relay(relay)? else { return Ok(false) };
-    let Ok(generation) = Generation::from_slice(&registered.generation) else {
-        drop_link(ctx, links, relay, "the relay broke the protocol: a generation that is none", out);
+    let Ok(generation) = Generation::from_slice(generation) else {
+        drop_link(
+            ctx,
+            links,
+            &LinkId::home(*relay),
+            "the relay broke the protocol: a generation that is none",
+            out,
+        );
         return Ok(false);
     };
     let has_forgotten = home.generation.is_some_and(|known| known != generation);
@@ -73,6 +80,12 @@ pub(super) fn registered(
     Ok(has_forgotten)
 }
 
+/// Whether a relay has the mailbox under another generation than it had when it was registered last.
+pub(super) fn is_another(ctx: &Context<'_>, relay: &RelayId, generation: &[u8]) -> Result<bool, StoreError> {
+    let known = ctx.tx.home_relay(relay)?.and_then(|home| home.generation);
+    Ok(known.is_some_and(|known| known.as_bytes().as_slice() != generation))
+}
+
 /// The relay has another secret of the mailbox than this store, so nothing that this device issued lets anybody in. It
 /// delivers all the same; and by the checkpoint that it has, the store may turn out to be an old copy.
 pub(super) fn not_registered(
@@ -92,7 +105,7 @@ pub(super) fn not_registered(
 /// Asks for deliveries.
 fn attach(ctx: &Context<'_>, links: &mut Links, home: &HomeRelay, generation: Generation, out: &mut Outputs) {
     let relay = &home.address.relay;
-    let Some(link) = links.get_mut(relay) else { return };
+    let Some(link) = links.get_mut(&LinkId::home(*relay)) else { return };
     let credits = link.intakes.attach(home.received.clone());
     let attach = wire::Attach {
         mailbox: home.mailbox.to_wire(),
@@ -100,7 +113,7 @@ fn attach(ctx: &Context<'_>, links: &mut Links, home: &HomeRelay, generation: Ge
         acks: home.received.iter().zip(0..).map(|(received, class)| ack(class, received)).collect(),
         credits,
     };
-    links.ask(relay, Asked::Attach, Body::Attach(attach), ctx.now, out);
+    links.ask(&LinkId::home(*relay), Asked::Attach, Body::Attach(attach), ctx.now, out);
 }
 
 fn introductions_forgotten(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
@@ -118,7 +131,7 @@ fn introductions_forgotten(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(),
 pub(super) fn upkeep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) -> Result<(), StoreError> {
     for home in ctx.tx.home_relays()? {
         let relay = home.address.relay;
-        let Some(link) = links.get_mut(&relay) else { continue };
+        let Some(link) = links.get_mut(&LinkId::home(relay)) else { continue };
         if !link.begins_upkeep(ctx.now) {
             continue;
         }
@@ -149,7 +162,8 @@ fn put_bundle(
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     let relay = home.address.relay;
-    let asking = links.is_asking(&relay, |asked| matches!(asked, Asked::PutBundle(_) | Asked::RemoveBundle));
+    let asking = links
+        .is_asking(&LinkId::home(relay), |asked| matches!(asked, Asked::PutBundle(_) | Asked::RemoveBundle));
     // Before it is linked the device has no identity to be found by.
     if home.bundle_stored || asking || ctx.me.is_linking() {
         return Ok(());
@@ -159,7 +173,7 @@ fn put_bundle(
     let bundle_key = &ctx.me.account.bundle_key;
     let sealed = seal_blob(SealedBlob::Bundle, &bundle.signed, bundle_key, &home.locator, ctx.rng);
     let put = wire::PutBundle { locator: home.locator.to_wire(), bundle: sealed };
-    links.ask(&relay, Asked::PutBundle(Box::new(fields)), Body::PutBundle(put), ctx.now, out);
+    links.ask(&LinkId::home(relay), Asked::PutBundle(Box::new(fields)), Body::PutBundle(put), ctx.now, out);
     Ok(())
 }
 
@@ -232,7 +246,7 @@ fn put_introductions(
 ) -> Result<(), StoreError> {
     let relay = home.address.relay;
     let is_one = |asked: &Asked| matches!(asked, Asked::PutIntroduction(_));
-    let asked = links.get(&relay).map_or(0, |link| link.questions.count(is_one));
+    let asked = links.get(&LinkId::home(relay)).map_or(0, |link| link.questions.count(is_one));
     let mut room = INTRODUCTIONS_ASKED_MAX.saturating_sub(asked);
     for invitation in ctx.tx.invitations()? {
         if room == 0 {
@@ -240,7 +254,7 @@ fn put_introductions(
         }
         let handle = invitation.handle;
         let asking = |asked: &Asked| matches!(asked, Asked::PutIntroduction(other) if *other == handle);
-        if !invitation.unconfirmed.contains(&relay) || links.is_asking(&relay, asking) {
+        if !invitation.unconfirmed.contains(&relay) || links.is_asking(&LinkId::home(relay), asking) {
             continue;
         }
         let put = wire::PutIntroduction {
@@ -249,7 +263,13 @@ fn put_introductions(
             uses: invitation.uses_max,
             not_after_ms: invitation.not_after.as_ms(),
         };
-        links.ask(&relay, Asked::PutIntroduction(handle), Body::PutIntroduction(put), ctx.now, out);
+        links.ask(
+            &LinkId::home(relay),
+            Asked::PutIntroduction(handle),
+            Body::PutIntroduction(put),
+            ctx.now,
+            out,
+        );
         room -= 1;
     }
     Ok(())
@@ -258,7 +278,7 @@ fn put_introductions(
 /// Uploads the batch that is not confirmed, or just asks how many are left. False when it can't be asked now.
 fn put_prekeys(ctx: &mut Context<'_>, links: &mut Links, home: &HomeRelay, out: &mut Outputs) -> bool {
     let relay = home.address.relay;
-    if links.is_asking(&relay, |asked| matches!(asked, Asked::PutPrekeys)) {
+    if links.is_asking(&LinkId::home(relay), |asked| matches!(asked, Asked::PutPrekeys)) {
         return false;
     }
     let put = wire::PutPrekeys {
@@ -266,7 +286,7 @@ fn put_prekeys(ctx: &mut Context<'_>, links: &mut Links, home: &HomeRelay, out: 
         batch: home.prekey_batch,
         prekeys: home.prekeys_unconfirmed.clone(),
     };
-    links.ask(&relay, Asked::PutPrekeys, Body::PutPrekeys(put), ctx.now, out)
+    links.ask(&LinkId::home(relay), Asked::PutPrekeys, Body::PutPrekeys(put), ctx.now, out)
 }
 
 /// The relay has no bundle that prekeys could go with: it is put again.
@@ -307,7 +327,7 @@ pub(super) fn prekeys_left(
     let left = usize::try_from(left.left).unwrap_or(usize::MAX);
     let is_due = home.stays() && home.prekeys_unconfirmed.is_empty() && left < PREKEY_BATCH / 2;
     // A relay that always says that none is left must not make the device forget keys that somebody has.
-    if is_due && links.get_mut(relay).is_some_and(|link| link.begins_batch(ctx.now)) {
+    if is_due && links.get_mut(&LinkId::home(*relay)).is_some_and(|link| link.begins_batch(ctx.now)) {
         make_batch(ctx, &mut home, PREKEY_BATCH.saturating_sub(left))?;
     }
     ctx.tx.put_home_relay(&home)?;

@@ -18,6 +18,7 @@ use super::introductions::{self, NotTaken};
 use super::links::{Links, drop_link};
 use super::types::Outputs;
 use super::{arrivals, linking, received_keys};
+use crate::LinkId;
 use crate::store::{NodeTx, Quarantined, StoreError};
 
 /// The class of what nobody keeps.
@@ -57,13 +58,13 @@ pub(super) fn delivered(
     // Class 2 has no numbers, and nothing that is known to this version.
     let is_volatile = deliver.class == VOLATILE && deliver.seq == 0;
     if deliver.payload.len() > PAYLOAD_BYTES_MAX || (deliver.seq == 0 && !is_volatile) {
-        drop_link(ctx, links, relay, "the relay broke the protocol: a bad delivery", out);
+        drop_link(ctx, links, &LinkId::home(*relay), "the relay broke the protocol: a bad delivery", out);
         return Ok(());
     }
     if is_volatile {
         return Ok(());
     }
-    let Some(link) = links.get_mut(relay).filter(|link| link.home && link.is_ready()) else {
+    let Some(link) = links.get_mut(&LinkId::home(*relay)).filter(|link| link.is_ready()) else {
         return Ok(());
     };
     link.delivered = ctx.now;
@@ -330,18 +331,19 @@ pub(super) fn acknowledge(
     links: &mut Links,
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
-    let homes: Vec<RelayId> = links.iter().filter(|(_, link)| link.home).map(|(relay, _)| *relay).collect();
+    let homes: Vec<RelayId> = links.homes().map(|(relay, _)| *relay).collect();
     for relay in homes {
-        let Some(report) = links.get_mut(&relay).and_then(|link| link.intakes.report()) else { continue };
+        let link = LinkId::home(relay);
+        let Some(report) = links.get_mut(&link).and_then(|link| link.intakes.report()) else { continue };
         if let Some(mut stored) = ctx.tx.home_relay(&relay)? {
             stored.received = report.received;
             ctx.tx.put_home_relay(&stored)?;
         }
         for ack in report.acks {
-            links.tell(&relay, Body::Ack(ack), ctx.now, out);
+            links.tell(&link, Body::Ack(ack), ctx.now, out);
         }
         for credit in report.credits {
-            links.tell(&relay, Body::Credit(credit), ctx.now, out);
+            links.tell(&link, Body::Credit(credit), ctx.now, out);
         }
     }
     Ok(())

@@ -60,10 +60,7 @@ fn renew(account: &mut Account, fallback: CurveKey, rng: &mut ChaCha20Rng, now: 
 
 /// Whether every home relay that can be reached delivered all that it had; one at least.
 pub(super) fn is_drained(links: &Links, now: Timestamp) -> bool {
-    let reachable: Vec<bool> = links
-        .iter()
-        .filter(|(_, link)| link.home && link.is_ready())
-        .map(|(_, link)| link.is_drained(now))
-        .collect();
+    let reachable: Vec<bool> =
+        links.homes().filter(|(_, link)| link.is_ready()).map(|(_, link)| link.is_drained(now)).collect();
     !reachable.is_empty() && reachable.iter().all(|drained| *drained)
 }

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use undertone_protocol::ids::RelayId;
 use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::limits::{
-    DRAINED_AFTER, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX, SILENCE_MAX,
+    ANSWER_WAIT_MAX, DRAINED_AFTER, HEARTBEAT, PROTOCOL_VERSION, PUBLISHES_IN_FLIGHT_MAX, SILENCE_MAX,
 };
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
@@ -15,6 +14,7 @@ use super::asked::{Asked, InFlight};
 use super::intake::Intakes;
 use super::questions::Questions;
 use super::types::{NetOutput, Outputs};
+use crate::LinkId;
 
 /// The waits between two tries double from the first to the second of these.
 const RETRY_MIN: Duration = Duration::from_millis(250);
@@ -55,7 +55,7 @@ pub(super) struct Known {
 enum State {
     Down { retry_at: Timestamp },
     Connecting { give_up_at: Timestamp },
-    Greeting,
+    Greeting { give_up_at: Timestamp },
     Ready { since: Timestamp },
 }
 
@@ -82,10 +82,8 @@ pub(super) enum Beat {
 
 /// One connection.
 pub(super) struct Link {
+    id: LinkId,
     address: RelayAddress,
-    pub(super) home: bool,
-    /// It was called under another key before it became a home relay.
-    is_hidden: bool,
     state: State,
     backoff: ExponentialBackoff,
     jitter: u64,
@@ -95,6 +93,8 @@ pub(super) struct Link {
     paused_until: Option<Timestamp>,
     /// Whether the relay delivers, on a home link.
     attached: bool,
+    /// Whether the relay said on this connection that its store is an older copy.
+    counted_anew: bool,
     /// What the relay knows of how far this device is, on a home link.
     pub(super) checkpoint: Known,
     /// When one-time prekeys were last made for it.
@@ -117,17 +117,17 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(address: RelayAddress, home: bool, now: Timestamp, jitter: u64) -> Self {
+    pub(super) fn new(id: LinkId, address: RelayAddress, now: Timestamp, jitter: u64) -> Self {
         Self {
+            id,
             address,
-            home,
-            is_hidden: false,
             state: State::Down { retry_at: now },
             backoff: backoff(jitter),
             jitter,
             problem: None,
             paused_until: None,
             attached: false,
+            counted_anew: false,
             checkpoint: Known::default(),
             batch_made: None,
             questions: Questions::default(),
@@ -146,8 +146,7 @@ impl Link {
     pub(super) fn set_back(&mut self, by: Duration) {
         let state = match &mut self.state {
             State::Down { retry_at } => Some(retry_at),
-            State::Connecting { give_up_at } => Some(give_up_at),
-            State::Greeting => None,
+            State::Connecting { give_up_at } | State::Greeting { give_up_at } => Some(give_up_at),
             State::Ready { since } => Some(since),
         };
         let optional =
@@ -188,40 +187,42 @@ impl Link {
         self.changed
     }
 
+    /// Whether it is to a home relay, under this device's own key.
+    pub(super) const fn is_home(&self) -> bool {
+        !self.id.hidden
+    }
+
     /// Somebody needs it.
-    pub(super) fn want(&mut self, home: bool, now: Timestamp) {
+    pub(super) const fn want(&mut self, now: Timestamp) {
         self.used = now;
-        // Under the key that it was called with it can't register.
-        self.is_hidden |= home && !self.home && !matches!(self.state, State::Down { .. });
-        self.home |= home;
     }
 
     /// When it was last needed, if it may give way to another one: it could not be had for a while.
     pub(super) fn gives_way(&self, now: Timestamp) -> Option<Timestamp> {
         let is_down = matches!(self.state, State::Down { .. }) && self.problem.is_some();
-        (is_down && !self.home && now >= self.since.after(RETRY_MAX)).then_some(self.used)
+        (is_down && !self.is_home() && now >= self.since.after(RETRY_MAX)).then_some(self.used)
     }
 
     /// Whether there is a transport.
     pub(super) const fn is_up(&self) -> bool {
-        matches!(self.state, State::Greeting | State::Ready { .. })
+        matches!(self.state, State::Greeting { .. } | State::Ready { .. })
     }
 
     pub(super) const fn is_ready(&self) -> bool {
-        matches!(self.state, State::Ready { .. }) && !self.is_hidden
+        matches!(self.state, State::Ready { .. })
     }
 
     /// The transport is there: greet.
-    pub(super) fn up(&mut self, relay: RelayId, now: Timestamp, out: &mut Outputs) {
-        self.state = State::Greeting;
+    pub(super) fn up(&mut self, now: Timestamp, out: &mut Outputs) {
+        self.state = State::Greeting { give_up_at: now.after(ANSWER_WAIT_MAX) };
         self.heard = now;
         let hello = wire::Hello { version_min: PROTOCOL_VERSION, version_max: PROTOCOL_VERSION };
-        self.send(relay, Body::Hello(hello), now, out);
+        self.send(Body::Hello(hello), now, out);
     }
 
     /// The relay greeted back. False when it was not asked.
     pub(super) fn greeted(&mut self, now: Timestamp) -> bool {
-        if self.state != State::Greeting {
+        if !matches!(self.state, State::Greeting { .. }) {
             return false;
         }
         self.state = State::Ready { since: now };
@@ -235,6 +236,11 @@ impl Link {
     pub(super) fn attached(&mut self, now: Timestamp) {
         self.attached = true;
         self.delivered = now;
+    }
+
+    /// The relay's store is an older copy. False where it said so on this connection before.
+    pub(super) const fn counts_anew(&mut self) -> bool {
+        !std::mem::replace(&mut self.counted_anew, true)
     }
 
     /// Whether the relay delivers.
@@ -286,7 +292,6 @@ impl Link {
     /// The transport is gone. Gives whether it had been ready, and what was on its way.
     pub(super) fn down(&mut self, reason: &str, now: Timestamp) -> (bool, Vec<InFlight>) {
         let was_ready = self.is_ready();
-        self.is_hidden = false;
         if was_ready {
             self.changed = now;
             self.lost = Some(now);
@@ -298,6 +303,7 @@ impl Link {
         self.state = State::Down { retry_at: now.after(delay) };
         self.problem = Some(reason.to_owned());
         self.attached = false;
+        self.counted_anew = false;
         self.checkpoint = Known::default();
         (was_ready, self.questions.end())
     }
@@ -310,30 +316,26 @@ impl Link {
     }
 
     /// Connects if it is due, beats the heart.
-    pub(super) fn beat(
-        &mut self,
-        relay: RelayId,
-        is_crowded: bool,
-        now: Timestamp,
-        out: &mut Outputs,
-    ) -> Beat {
-        if self.is_hidden {
-            return Beat::Dead("it is called under this device's own key from now on");
-        }
+    pub(super) fn beat(&mut self, is_crowded: bool, now: Timestamp, out: &mut Outputs) -> Beat {
         match self.state {
             State::Down { .. } | State::Ready { .. } if self.is_idle(is_crowded, now) => return Beat::Idle,
             State::Down { retry_at } if retry_at <= now => {
                 self.state = State::Connecting { give_up_at: now.after(CONNECT_WAIT_MAX) };
-                out.net.push(NetOutput::Connect { address: self.address.clone(), hidden: !self.home });
+                let addresses = self.address.addresses.clone();
+                out.net.push(NetOutput::Connect { link: self.id, addresses });
             }
             State::Connecting { give_up_at } if give_up_at <= now => {
                 return Beat::Dead("the relay could not be reached in time");
             }
+            // Whatever else it says meanwhile.
+            State::Greeting { give_up_at } if give_up_at <= now => {
+                return Beat::Dead("the relay did not greet in time");
+            }
             State::Down { .. } | State::Connecting { .. } => {}
-            State::Greeting | State::Ready { .. } => match self.overdue(now) {
+            State::Greeting { .. } | State::Ready { .. } => match self.overdue(now) {
                 Some(reason) => return Beat::Dead(reason),
                 None if now >= self.said.after(HEARTBEAT) => {
-                    self.send(relay, Body::Ping(wire::Ping { nonce: now.as_ms() }), now, out);
+                    self.send(Body::Ping(wire::Ping { nonce: now.as_ms() }), now, out);
                 }
                 None => {}
             },
@@ -342,21 +344,14 @@ impl Link {
     }
 
     /// Asks something. False when it is not ready or has too much unanswered.
-    pub(super) fn ask(
-        &mut self,
-        relay: RelayId,
-        asked: Asked,
-        body: Body,
-        now: Timestamp,
-        out: &mut Outputs,
-    ) -> bool {
+    pub(super) fn ask(&mut self, asked: Asked, body: Body, now: Timestamp, out: &mut Outputs) -> bool {
         if !self.can_ask(&asked) {
             return false;
         }
         let request = self.questions.ask(asked, now);
         self.used = now;
         self.said = now;
-        out.net.push(NetOutput::Send { relay, frame: wire::Frame { request, body: Some(body) } });
+        out.net.push(NetOutput::Send { link: self.id, frame: wire::Frame { request, body: Some(body) } });
         true
     }
 
@@ -395,9 +390,9 @@ impl Link {
         self.heard = now;
     }
 
-    pub(super) fn send(&mut self, relay: RelayId, body: Body, now: Timestamp, out: &mut Outputs) {
+    pub(super) fn send(&mut self, body: Body, now: Timestamp, out: &mut Outputs) {
         self.said = now;
-        out.net.push(NetOutput::Send { relay, frame: wire::Frame { request: 0, body: Some(body) } });
+        out.net.push(NetOutput::Send { link: self.id, frame: wire::Frame { request: 0, body: Some(body) } });
     }
 
     /// Whether all that waited at the relay was delivered.
@@ -407,7 +402,7 @@ impl Link {
 
     fn idle_at(&self, is_crowded: bool) -> Option<Timestamp> {
         let idle = if is_crowded { IDLE_CROWDED_MAX } else { IDLE_MAX };
-        (!self.home && self.questions.are_answered()).then(|| self.used.after(idle))
+        (!self.is_home() && self.questions.are_answered()).then(|| self.used.after(idle))
     }
 
     fn is_idle(&self, is_crowded: bool, now: Timestamp) -> bool {
@@ -426,7 +421,10 @@ impl Link {
         match self.state {
             State::Down { retry_at } => Some(retry_at),
             State::Connecting { give_up_at } => Some(give_up_at),
-            State::Greeting | State::Ready { .. } => {
+            State::Greeting { give_up_at } => {
+                [give_up_at, self.said.after(HEARTBEAT), self.heard.after(SILENCE_MAX)].into_iter().min()
+            }
+            State::Ready { .. } => {
                 let beats = [self.said.after(HEARTBEAT), self.heard.after(SILENCE_MAX)];
                 let lasting = self.questions.overdue_at().into_iter().chain(self.idle_at(false)).chain(beats);
                 lasting.min()
@@ -438,7 +436,7 @@ impl Link {
     pub(super) fn next_upkeep(&self) -> Option<Timestamp> {
         match self.state {
             State::Down { .. } | State::Connecting { .. } => None,
-            State::Greeting | State::Ready { .. } => {
+            State::Greeting { .. } | State::Ready { .. } => {
                 self.paused_until.into_iter().chain(self.checkpoint.due).min()
             }
         }

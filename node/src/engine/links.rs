@@ -14,6 +14,7 @@ use super::asked::{Asked, InFlight};
 use super::context::Context;
 use super::link::{Beat, Link};
 use super::types::{NetOutput, Outputs};
+use crate::LinkId;
 use crate::event::Event;
 
 /// Connections at one time; one more waits for another to end.
@@ -30,7 +31,7 @@ const WAITING_LOOK: Duration = Duration::from_secs(10);
 
 /// All connections.
 pub(super) struct Links {
-    links: BTreeMap<RelayId, Link>,
+    links: BTreeMap<LinkId, Link>,
     /// Outbox items that are on their way, per device, and the relays that were asked to take them.
     in_flight: BTreeSet<(u64, DeviceId, RelayId)>,
     /// Relays that wait for a place, in the order in which they will have it.
@@ -60,14 +61,25 @@ impl Links {
         }
     }
 
-    /// Makes sure that there is, or will be, a connection to this relay: if there are too many, in its turn.
-    pub(super) fn want(&mut self, address: &RelayAddress, home: bool, now: Timestamp) {
-        if let Some(link) = self.links.get_mut(&address.relay) {
-            link.want(home, now);
+    /// Makes sure that there is, or will be, a connection to this home relay.
+    pub(super) fn want_home(&mut self, address: &RelayAddress, now: Timestamp) {
+        let id = LinkId::home(address.relay);
+        match self.links.get_mut(&id) {
+            Some(link) => link.want(now),
+            None => self.add(id, address.clone(), now),
+        }
+    }
+
+    /// Makes sure that there is, or will be, a connection to this relay for what is of others: if there are too many, in its
+    /// turn.
+    pub(super) fn want(&mut self, address: &RelayAddress, now: Timestamp) {
+        let id = LinkId::hidden(address.relay);
+        if let Some(link) = self.links.get_mut(&id) {
+            link.want(now);
             return;
         }
-        if home || (self.links.len() < MAX_LINKS && self.waiting.is_empty()) {
-            self.add(address.clone(), home, now);
+        if self.links.len() < MAX_LINKS && self.waiting.is_empty() {
+            self.add(id, address.clone(), now);
         } else if self.waiting.len() < WAITING_MAX
             && !self.waiting.iter().any(|other| other.relay == address.relay)
         {
@@ -75,27 +87,28 @@ impl Links {
         }
     }
 
-    fn add(&mut self, address: RelayAddress, home: bool, now: Timestamp) {
-        self.waiting.retain(|other| other.relay != address.relay);
+    fn add(&mut self, id: LinkId, address: RelayAddress, now: Timestamp) {
         self.jitter = self.jitter.wrapping_add(1);
-        self.links.insert(address.relay, Link::new(address, home, now, self.jitter));
+        self.links.insert(id, Link::new(id, address, now, self.jitter));
     }
 
     /// A relay is at these addresses from now on.
     pub(super) fn readdress(&mut self, address: &RelayAddress, now: Timestamp) {
-        if let Some(link) = self.links.get_mut(&address.relay) {
-            link.readdress(address, now);
+        for id in both(address.relay) {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.readdress(address, now);
+            }
         }
     }
 
-    /// There need not be a connection to this relay any more.
-    pub(super) fn give_up(&mut self, relay: &RelayId, now: Timestamp, out: &mut Outputs) {
-        let was_unreachable = self.unreachable.contains_key(relay);
-        self.drop_link(relay, "not needed", now, out);
+    /// There need not be this connection any more.
+    pub(super) fn give_up(&mut self, id: &LinkId, now: Timestamp, out: &mut Outputs) {
+        let was_unreachable = self.unreachable.contains_key(&id.relay);
+        self.drop_link(id, "not needed", now, out);
         if !was_unreachable {
-            self.unreachable.remove(relay);
+            self.unreachable.remove(&id.relay);
         }
-        self.links.remove(relay);
+        self.links.remove(id);
     }
 
     /// Gives places to those that wait. A relay that can't be reached gives way, or a contact could take all the places
@@ -106,28 +119,44 @@ impl Links {
         }
         while !self.waiting.is_empty() && (self.links.len() < MAX_LINKS || self.make_room(now)) {
             if let Some(address) = self.waiting.pop_front() {
-                self.add(address, false, now);
+                self.add(LinkId::hidden(address.relay), address, now);
             }
         }
         self.look_at = now.after(WAITING_LOOK);
     }
 
     fn make_room(&mut self, now: Timestamp) -> bool {
-        let down = self.links.iter().filter_map(|(relay, link)| Some((link.gives_way(now)?, *relay)));
+        let down = self.links.iter().filter_map(|(id, link)| Some((link.gives_way(now)?, *id)));
         let first = down.min();
-        first.is_some_and(|(_, relay)| self.links.remove(&relay).is_some())
+        first.is_some_and(|(_, id)| self.links.remove(&id).is_some())
     }
 
-    pub(super) fn get(&self, relay: &RelayId) -> Option<&Link> {
-        self.links.get(relay)
+    pub(super) fn get(&self, id: &LinkId) -> Option<&Link> {
+        self.links.get(id)
     }
 
-    pub(super) fn get_mut(&mut self, relay: &RelayId) -> Option<&mut Link> {
-        self.links.get_mut(relay)
+    pub(super) fn get_mut(&mut self, id: &LinkId) -> Option<&mut Link> {
+        self.links.get_mut(id)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&RelayId, &Link)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&LinkId, &Link)> {
         self.links.iter()
+    }
+
+    /// The connections to home relays.
+    pub(super) fn homes(&self) -> impl Iterator<Item = (&RelayId, &Link)> {
+        let homes = self.links.iter().filter(|(id, _)| !id.hidden);
+        homes.map(|(id, link)| (&id.relay, link))
+    }
+
+    /// The connections to a relay.
+    pub(super) fn to(&self, relay: &RelayId) -> impl Iterator<Item = &Link> {
+        both(*relay).into_iter().filter_map(|id| self.links.get(&id))
+    }
+
+    /// Whether a connection is what its relay is known by: of two, that to a home relay.
+    pub(super) fn stands_for_relay(&self, id: &LinkId) -> bool {
+        !id.hidden || !self.links.contains_key(&LinkId::home(id.relay))
     }
 
     /// A home relay said what it knows of this device.
@@ -139,22 +168,17 @@ impl Links {
     /// has spoken, or none can.
     pub(super) fn silent_until(&mut self, now: Timestamp) -> Option<Timestamp> {
         let until = self.since.get_or_insert(now).after(HOME_WAIT_MAX);
-        let is_awaited = |link: &Link| link.home && link.problem.is_none();
+        let is_awaited = |link: &Link| link.is_home() && link.problem.is_none();
         (!self.is_told && now < until && self.links.values().any(is_awaited)).then_some(until)
     }
 
-    /// Where this device has, or wants, a mailbox.
-    pub(super) fn homes(&self) -> Vec<RelayId> {
-        self.links.iter().filter(|(_, link)| link.home).map(|(relay, _)| *relay).collect()
+    pub(super) fn is_ready(&self, id: &LinkId) -> bool {
+        self.links.get(id).is_some_and(Link::is_ready)
     }
 
-    pub(super) fn is_ready(&self, relay: &RelayId) -> bool {
-        self.links.get(relay).is_some_and(Link::is_ready)
-    }
-
-    /// Whether such a question is on its way to a relay.
-    pub(super) fn is_asking(&self, relay: &RelayId, same: impl Fn(&Asked) -> bool) -> bool {
-        self.links.get(relay).is_some_and(|link| link.questions.any(same))
+    /// Whether such a question is on its way.
+    pub(super) fn is_asking(&self, id: &LinkId, same: impl Fn(&Asked) -> bool) -> bool {
+        self.links.get(id).is_some_and(|link| link.questions.any(same))
     }
 
     /// The relays that were asked to take an item for a device and have not answered.
@@ -166,7 +190,7 @@ impl Links {
 
     /// Whether a relay has not answered a publish for long.
     pub(super) fn is_stuck(&self, relay: &RelayId, now: Timestamp) -> bool {
-        self.links.get(relay).is_some_and(|link| link.questions.are_stuck(now))
+        self.links.get(&LinkId::hidden(*relay)).is_some_and(|link| link.questions.are_stuck(now))
     }
 
     /// When the next publish that is not answered is not waited for alone any more.
@@ -176,24 +200,24 @@ impl Links {
 
     /// The transport is there: greet. It may stand in the place of one that nobody said is gone: what was asked there is
     /// asked anew.
-    pub(super) fn up(&mut self, relay: &RelayId, now: Timestamp, out: &mut Outputs) {
-        if self.links.get(relay).is_some_and(Link::is_up) {
-            self.down(relay, "another connection took its place", now);
+    pub(super) fn up(&mut self, id: &LinkId, now: Timestamp, out: &mut Outputs) {
+        if self.links.get(id).is_some_and(Link::is_up) {
+            self.down(id, "another connection took its place", now);
         }
-        match self.links.get_mut(relay) {
-            Some(link) => link.up(*relay, now, out),
-            None => out.net.push(NetOutput::Disconnect(*relay)),
+        match self.links.get_mut(id) {
+            Some(link) => link.up(now, out),
+            None => out.net.push(NetOutput::Disconnect(*id)),
         }
     }
 
     /// The relay greeted back. False when it was not asked.
-    pub(super) fn greeted(&mut self, relay: &RelayId, now: Timestamp) -> bool {
+    pub(super) fn greeted(&mut self, id: &LinkId, now: Timestamp) -> bool {
         // While none can be had it is this device that is away.
         if !self.links.values().any(Link::is_ready) {
             self.unreachable.values_mut().for_each(|since| *since = now);
         }
-        self.unreachable.remove(relay);
-        self.links.get_mut(relay).is_some_and(|link| link.greeted(now))
+        self.unreachable.remove(&id.relay);
+        self.links.get_mut(id).is_some_and(|link| link.greeted(now))
     }
 
     /// Since when a relay that was called can't be had, while others can.
@@ -203,83 +227,78 @@ impl Links {
     }
 
     /// The transport is gone. Says whether the link had been ready.
-    pub(super) fn down(&mut self, relay: &RelayId, reason: &str, now: Timestamp) -> bool {
-        let Some(link) = self.links.get_mut(relay) else { return false };
-        // A home relay always has room: contacts, who choose the others, must not keep it from being left out.
-        if link.home || self.unreachable.len() < UNREACHABLE_MAX {
-            self.unreachable.entry(*relay).or_insert(now);
-        }
+    pub(super) fn down(&mut self, id: &LinkId, reason: &str, now: Timestamp) -> bool {
+        let Some(link) = self.links.get_mut(id) else { return false };
         let (was_ready, publishes) = link.down(reason, now);
         for publish in publishes {
-            land(&mut self.in_flight, relay, &publish);
+            land(&mut self.in_flight, &id.relay, &publish);
+        }
+        // A home relay always has room: contacts, who choose the others, must not keep it from being left out.
+        let has_room = !id.hidden || self.unreachable.len() < UNREACHABLE_MAX;
+        if has_room && !self.to(&id.relay).any(Link::is_ready) {
+            self.unreachable.entry(id.relay).or_insert(now);
         }
         was_ready
     }
 
     /// Ends a connection of our own accord; the next try comes after the usual backoff.
-    pub(super) fn drop_link(
-        &mut self,
-        relay: &RelayId,
-        reason: &str,
-        now: Timestamp,
-        out: &mut Outputs,
-    ) -> bool {
-        out.net.push(NetOutput::Disconnect(*relay));
-        self.down(relay, reason, now)
+    pub(super) fn drop_link(&mut self, id: &LinkId, reason: &str, now: Timestamp, out: &mut Outputs) -> bool {
+        out.net.push(NetOutput::Disconnect(*id));
+        self.down(id, reason, now)
     }
 
     /// Asks something. False when the link is not ready or has too much unanswered.
     pub(super) fn ask(
         &mut self,
-        relay: &RelayId,
+        id: &LinkId,
         asked: Asked,
         body: Body,
         now: Timestamp,
         out: &mut Outputs,
     ) -> bool {
-        let Some(link) = self.links.get_mut(relay).filter(|link| link.can_ask(&asked)) else { return false };
+        let Some(link) = self.links.get_mut(id).filter(|link| link.can_ask(&asked)) else { return false };
         if let Asked::Publish(publish) = &asked {
             for item in &publish.items {
-                self.in_flight.extend(item.devices.iter().map(|device| (item.outbox, *device, *relay)));
+                self.in_flight.extend(item.devices.iter().map(|device| (item.outbox, *device, id.relay)));
             }
         }
-        link.ask(*relay, asked, body, now, out)
+        link.ask(asked, body, now, out)
     }
 
     /// What an answer answers; `None` when nothing of that number was asked.
-    pub(super) fn answered(&mut self, relay: &RelayId, request: u64, now: Timestamp) -> Option<Asked> {
-        let asked = self.links.get_mut(relay)?.questions.answered(request, now)?;
+    pub(super) fn answered(&mut self, id: &LinkId, request: u64, now: Timestamp) -> Option<Asked> {
+        let asked = self.links.get_mut(id)?.questions.answered(request, now)?;
         if let Asked::Publish(publish) = &asked {
-            land(&mut self.in_flight, relay, publish);
+            land(&mut self.in_flight, &id.relay, publish);
         }
         Some(asked)
     }
 
     /// Says something that is not answered, if the link is ready.
-    pub(super) fn tell(&mut self, relay: &RelayId, body: Body, now: Timestamp, out: &mut Outputs) {
-        if let Some(link) = self.links.get_mut(relay).filter(|link| link.is_ready()) {
-            link.send(*relay, body, now, out);
+    pub(super) fn tell(&mut self, id: &LinkId, body: Body, now: Timestamp, out: &mut Outputs) {
+        if let Some(link) = self.links.get_mut(id).filter(|link| link.is_ready()) {
+            link.send(body, now, out);
         }
     }
 
-    /// Connects what is due, beats hearts, drops what is dead or idle. Gives the relays that were dropped
+    /// Connects what is due, beats hearts, drops what is dead or idle. Gives the connections that were dropped
     /// while ready, with the reason.
-    pub(super) fn tick(&mut self, now: Timestamp, out: &mut Outputs) -> Vec<(RelayId, String)> {
+    pub(super) fn tick(&mut self, now: Timestamp, out: &mut Outputs) -> Vec<(LinkId, String)> {
         let mut dead = Vec::new();
         let mut idle = Vec::new();
         let is_crowded = !self.waiting.is_empty();
         self.let_in(now);
-        for (relay, link) in &mut self.links {
-            match link.beat(*relay, is_crowded, now, out) {
+        for (id, link) in &mut self.links {
+            match link.beat(is_crowded, now, out) {
                 Beat::Alive => {}
-                Beat::Idle => idle.push(*relay),
-                Beat::Dead(reason) => dead.push((*relay, reason.to_owned())),
+                Beat::Idle => idle.push(*id),
+                Beat::Dead(reason) => dead.push((*id, reason.to_owned())),
             }
         }
-        for relay in idle {
-            self.give_up(&relay, now, out);
+        for id in idle {
+            self.give_up(&id, now, out);
         }
-        dead.retain(|(relay, reason)| self.drop_link(relay, reason, now, out));
+        dead.retain(|(id, reason)| self.drop_link(id, reason, now, out));
         dead
     }
 
@@ -310,15 +329,20 @@ impl Links {
 pub(super) fn drop_link(
     ctx: &mut Context<'_>,
     links: &mut Links,
-    relay: &RelayId,
+    id: &LinkId,
     reason: &str,
     out: &mut Outputs,
 ) {
-    tracing::warn!(relay = %relay.short(), reason, "dropping the connection");
-    if links.drop_link(relay, reason, ctx.now, out) {
-        ctx.events.push(Event::RelayDown { relay: relay.to_hex(), reason: reason.to_owned() });
+    tracing::warn!(relay = %id.relay.short(), reason, "dropping the connection");
+    if links.drop_link(id, reason, ctx.now, out) && links.stands_for_relay(id) {
+        ctx.events.push(Event::RelayDown { relay: id.relay.to_hex(), reason: reason.to_owned() });
     }
     ctx.agenda.publish = true;
+}
+
+/// The connections that there may be to a relay.
+const fn both(relay: RelayId) -> [LinkId; 2] {
+    [LinkId::home(relay), LinkId::hidden(relay)]
 }
 
 fn land(in_flight: &mut BTreeSet<(u64, DeviceId, RelayId)>, relay: &RelayId, publish: &InFlight) {

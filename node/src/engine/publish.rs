@@ -20,6 +20,7 @@ use super::routing::Topic;
 use super::types::Outputs;
 use super::ways::{self, Tried, Way};
 use super::{conclusions, forwards, resend, routes};
+use crate::LinkId;
 use crate::store::{PendingItem, PendingRecipient, Purpose, StoreError};
 
 /// Items read in one go.
@@ -171,7 +172,7 @@ type Grants = BTreeMap<(Option<ConversationId>, UserId), Vec<DeliveryGrant>>;
 struct Stage {
     grants: Grants,
     /// Whether a relay takes publishes.
-    takes: BTreeMap<RelayId, bool>,
+    takes: BTreeMap<LinkId, bool>,
     drafts: BTreeMap<Course, Vec<Draft>>,
     drafts_count: usize,
     recipients_count: usize,
@@ -233,16 +234,17 @@ impl Stage {
         };
         let way = ways::way(ctx, links, grants, (group.as_ref(), device), tried);
         let Way::By { grant, via, .. } = &way else { return Ok(way) };
-        let relay = via.unwrap_or(grant.mailbox.relay.relay);
-        let takes = || links.get(&relay).is_some_and(Link::takes_publishes);
-        let takes = *self.takes.entry(relay).or_insert_with(takes);
+        let link = via.map_or(LinkId::hidden(grant.mailbox.relay.relay), LinkId::home);
+        let takes = || links.get(&link).is_some_and(Link::takes_publishes);
+        let takes = *self.takes.entry(link).or_insert_with(takes);
         Ok(if takes { way } else { Way::Later(None) })
     }
 }
 
 fn send(ctx: &mut Context<'_>, links: &mut Links, relay: RelayId, drafts: Vec<Draft>, out: &mut Outputs) {
     // Beyond what may be unanswered nothing is proved in vain: an answer begins another walk.
-    if !links.get(&relay).is_some_and(Link::takes_publishes) {
+    let link = LinkId::hidden(relay);
+    if !links.get(&link).is_some_and(Link::takes_publishes) {
         return;
     }
     let publish_id = PublishId::random(ctx.rng);
@@ -263,7 +265,7 @@ fn send(ctx: &mut Context<'_>, links: &mut Links, relay: RelayId, drafts: Vec<Dr
         });
     }
     let publish = wire::Publish { publish_id: publish_id.to_wire(), items };
-    links.ask(&relay, Asked::Publish(in_flight), Body::Publish(publish), ctx.now, out);
+    links.ask(&link, Asked::Publish(in_flight), Body::Publish(publish), ctx.now, out);
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::link::Link;
 use super::links::Links;
 use super::types::Outputs;
 use super::{own, own_list, revocations};
+use crate::LinkId;
 use crate::command::{HomeRelayView, NamedRelay};
 use crate::store::{ContactState, HomeRelay, Purpose, Retired, Standing, StoreError};
 
@@ -31,7 +32,7 @@ pub(super) fn add(
     let last = staying(ctx)?.iter().map(|home| home.priority).max();
     let priority = priority.unwrap_or(last.map_or(0, |last| last.saturating_add(1)));
     links.readdress(&address, ctx.now);
-    links.want(&address, true, ctx.now);
+    links.want_home(&address, ctx.now);
     let home = new_mailbox(ctx.rng, address, priority, invitation);
     ctx.tx.put_home_relay(&HomeRelay { announced: false, ..home })
 }
@@ -49,7 +50,8 @@ pub(super) fn change(
     let invitation = if invitation.is_empty() { home.invitation.clone() } else { invitation };
     let relay = home.address.relay;
     // One that is being cleared is told of again when it has the bundle again.
-    let announced = home.announced && !links.is_asking(&relay, |asked| matches!(asked, Asked::RemoveBundle));
+    let announced = home.announced
+        && !links.is_asking(&LinkId::home(relay), |asked| matches!(asked, Asked::RemoveBundle));
     let changed = HomeRelay { address, priority, retired: None, announced, invitation, ..home.clone() };
     if changed == *home {
         return Ok(false);
@@ -60,7 +62,7 @@ pub(super) fn change(
     }
     links.readdress(&changed.address, ctx.now);
     if changed.invitation != home.invitation
-        && let Some(link) = links.get_mut(&changed.address.relay)
+        && let Some(link) = links.get_mut(&LinkId::home(relay))
     {
         link.ask_again();
     }
@@ -203,7 +205,7 @@ fn announced(ctx: &Context<'_>) -> Result<Vec<HomeRelay>, StoreError> {
 /// A home relay that could not be reached for long while another one could may have died with what it held: it is left out.
 fn leave_out_unreachable(ctx: &mut Context<'_>, links: &Links) -> Result<(), StoreError> {
     let mut offered = announced(ctx)?;
-    if !offered.iter().any(|home| links.is_ready(&home.address.relay)) {
+    if !offered.iter().any(|home| links.is_ready(&LinkId::home(home.address.relay))) {
         return Ok(());
     }
     let is_gone = |home: &HomeRelay| {
@@ -243,8 +245,8 @@ fn clear(
     if home.generation.is_none() || links.unreachable_since(&relay).is_some() {
         return forget(ctx, links, &relay, out);
     }
-    let is_asking = links.is_asking(&relay, |asked| matches!(asked, Asked::RemoveBundle));
-    if is_asking || !links.is_ready(&relay) {
+    let is_asking = links.is_asking(&LinkId::home(relay), |asked| matches!(asked, Asked::RemoveBundle));
+    if is_asking || !links.is_ready(&LinkId::home(relay)) {
         return Ok(());
     }
     // With another secret it takes nothing more: whoever still sends there is told so. Should it be added again before it
@@ -254,7 +256,7 @@ fn clear(
     ctx.tx.put_home_relay(&shut)?;
     register(ctx, links, &shut, Asked::Shut, out);
     let remove = wire::PutBundle { locator: home.locator.to_wire(), ..wire::PutBundle::default() };
-    links.ask(&relay, Asked::RemoveBundle, Body::PutBundle(remove), ctx.now, out);
+    links.ask(&LinkId::home(relay), Asked::RemoveBundle, Body::PutBundle(remove), ctx.now, out);
     Ok(())
 }
 
@@ -291,7 +293,7 @@ pub(super) fn forget(
     }
     ctx.agenda.prekeys.remove(relay);
     ctx.agenda.forgotten.remove(relay);
-    links.give_up(relay, ctx.now, out);
+    links.give_up(&LinkId::home(*relay), ctx.now, out);
     // It may be where contacts are.
     ctx.agenda.publish = true;
     Ok(())
@@ -310,7 +312,7 @@ fn view(
     untold: usize,
 ) -> Result<HomeRelayView, StoreError> {
     let relay = home.address.relay;
-    let link = links.get(&relay);
+    let link = links.get(&LinkId::home(relay));
     let state = match home {
         HomeRelay { retired: Some(_), .. } => "retiring",
         HomeRelay { announced: false, .. } => "adding",

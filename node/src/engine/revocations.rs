@@ -9,6 +9,7 @@ use super::context::Context;
 use super::links::{Links, drop_link};
 use super::own;
 use super::types::Outputs;
+use crate::LinkId;
 use crate::store::{Contact, ContactState, HomeRelay, Member, Revocation, StoreError};
 
 /// Revocations that one relay is told at a time.
@@ -76,7 +77,7 @@ pub(super) fn tell(
     let relay = home.address.relay;
     for path in ctx.tx.revocations_due(&relay, TELL_MAX)? {
         let asking = |asked: &Asked| matches!(asked, Asked::Revoke(other) if *other == path);
-        if links.is_asking(&relay, asking) {
+        if links.is_asking(&LinkId::home(relay), asking) {
             continue;
         }
         let revoke = wire::RevokeToken {
@@ -84,7 +85,7 @@ pub(super) fn tell(
             epoch: home.epoch,
             handles: path.iter().map(Handle::to_wire).collect(),
         };
-        links.ask(&relay, Asked::Revoke(path), Body::RevokeToken(revoke), ctx.now, out);
+        links.ask(&LinkId::home(relay), Asked::Revoke(path), Body::RevokeToken(revoke), ctx.now, out);
     }
     Ok(())
 }
@@ -118,7 +119,7 @@ pub(super) fn new_epoch(
     }
     introduce_to_members(ctx)?;
     // It registers again as it connects.
-    drop_link(ctx, links, relay, "the mailbox starts a new epoch", out);
+    drop_link(ctx, links, &LinkId::home(*relay), "the mailbox starts a new epoch", out);
     Ok(())
 }
 

@@ -20,6 +20,7 @@ use super::{
     history, home, inbox, introducing, keys, linking, losses, own_list, receipts, records, relays, resend,
     sealing, sweep, vanishing,
 };
+use crate::LinkId;
 use crate::event::Event;
 use crate::store::{Contact, ContactState, NodeTx, StoreError};
 
@@ -65,7 +66,7 @@ impl Engine {
         let me = Me::new(tx.account()?.ok_or(LoadError::NoAccount)?);
         let mut links = Links::new(&mut rng);
         for relay in tx.home_relays()? {
-            links.want(&relay.address, true, now);
+            links.want_home(&relay.address, now);
         }
         let agenda = everything(&me, tx, now)?;
         Ok(Self {
@@ -103,20 +104,20 @@ impl Engine {
                 let Parts { mut ctx, links, waiters, .. } = self.parts(tx, now);
                 commands::ask(&mut ctx, links, waiters, ask, out)?;
             }
-            Input::LinkUp { relay } => self.links.up(&relay, now, out),
-            Input::LinkDown { relay, reason } => {
-                if self.links.down(&relay, &reason.0, now) {
-                    self.events.push(Event::RelayDown { relay: relay.to_hex(), reason: reason.0 });
+            Input::LinkUp { link } => self.links.up(&link, now, out),
+            Input::LinkDown { link, reason } => {
+                if self.links.down(&link, &reason.0, now) {
+                    self.is_down(&link, reason.0);
                 }
                 self.agenda.publish = true;
                 self.fetches.look_again();
             }
-            Input::Frame { relay, frame } => {
-                if let Some(link) = self.links.get_mut(&relay) {
+            Input::Frame { link: id, frame } => {
+                if let Some(link) = self.links.get_mut(&id) {
                     link.heard(now);
                 }
                 let Parts { mut ctx, links, fetches, .. } = self.parts(tx, now);
-                frames::frame(&mut ctx, links, fetches, relay, frame, out)?;
+                frames::frame(&mut ctx, links, fetches, id, frame, out)?;
             }
             Input::Tick => {}
         }
@@ -142,6 +143,13 @@ impl Engine {
         Ok(())
     }
 
+    /// A connection that was ready is gone.
+    fn is_down(&mut self, link: &LinkId, reason: String) {
+        if self.links.stands_for_relay(link) {
+            self.events.push(Event::RelayDown { relay: link.relay.to_hex(), reason });
+        }
+    }
+
     /// Takes in what changed of the account.
     fn reload(&mut self, tx: &dyn NodeTx) -> Result<(), StoreError> {
         if std::mem::take(&mut self.agenda.reload)
@@ -160,8 +168,8 @@ impl Engine {
         out: &mut Outputs,
     ) -> Result<(), StoreError> {
         self.look_at_clock(now, tx)?;
-        for (relay, reason) in self.links.tick(now, out) {
-            self.events.push(Event::RelayDown { relay: relay.to_hex(), reason });
+        for (link, reason) in self.links.tick(now, out) {
+            self.is_down(&link, reason);
             self.fetches.look_again();
         }
         let sweep = now >= self.sweep_at;
@@ -215,8 +223,8 @@ impl Engine {
         inbox::acknowledge(&mut ctx, links, out)?;
         waiters.check(&mut ctx, links, out)?;
         // Links that were just wanted are connected now.
-        for (relay, reason) in self.links.tick(now, out) {
-            self.events.push(Event::RelayDown { relay: relay.to_hex(), reason });
+        for (link, reason) in self.links.tick(now, out) {
+            self.is_down(&link, reason);
             self.fetches.look_again();
         }
         out.notices.extend(self.events.drain(..).map(Notice::Event));

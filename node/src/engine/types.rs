@@ -1,7 +1,6 @@
-use undertone_protocol::ids::RelayId;
-use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::wire;
 
+use crate::LinkId;
 use crate::command::{Ask, CommandError, CommandId, Response};
 use crate::event::Event;
 
@@ -16,20 +15,20 @@ pub enum Input {
     Ask(Ask),
     /// The transport to a relay is there, with the right key.
     LinkUp {
-        /// Which relay.
-        relay: RelayId,
+        /// Which.
+        link: LinkId,
     },
     /// The transport to a relay is gone, or could not be made.
     LinkDown {
-        /// Which relay.
-        relay: RelayId,
+        /// Which.
+        link: LinkId,
         /// Why.
         reason: DownReason,
     },
     /// A frame from a relay.
     Frame {
-        /// Which relay.
-        relay: RelayId,
+        /// On which connection.
+        link: LinkId,
         /// The frame.
         frame: wire::Frame,
     },
@@ -42,17 +41,17 @@ pub enum Input {
 pub enum NetOutput {
     /// Connect to a relay; answered by [`Input::LinkUp`] or [`Input::LinkDown`].
     Connect {
-        /// To which, and where it may be.
-        address: RelayAddress,
-        /// Under a key that is drawn for this connection alone: the relay must not learn whose it is.
-        hidden: bool,
+        /// Which connection.
+        link: LinkId,
+        /// Where the relay may be.
+        addresses: Vec<String>,
     },
-    /// Close the connection to a relay; not answered.
-    Disconnect(RelayId),
+    /// Close a connection to a relay; not answered.
+    Disconnect(LinkId),
     /// Send a frame.
     Send {
-        /// To which relay.
-        relay: RelayId,
+        /// On which connection.
+        link: LinkId,
         /// The frame.
         frame: wire::Frame,
     },

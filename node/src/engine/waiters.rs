@@ -165,7 +165,7 @@ fn answer(
 
 /// What is wrong with a home relay.
 fn home_problem(links: &Links) -> Option<String> {
-    links.iter().filter(|(_, link)| link.home).find_map(|(_, link)| link.problem.clone())
+    links.homes().find_map(|(_, link)| link.problem.clone())
 }
 
 fn introduced(

@@ -8,10 +8,11 @@ use undertone_protocol::receipts::Denial;
 use undertone_protocol::time::Timestamp;
 
 use super::context::Context;
-use super::link::Health;
+use super::link::{Health, Link};
 use super::links::Links;
 use super::refusals::Standing;
 use super::routing::{FORWARDS_PER_RELAY_MAX, PRIVATE_WAIT};
+use crate::LinkId;
 
 const PLACE: &str = "undertone v1 place in a group";
 
@@ -80,7 +81,8 @@ enum Reach {
 /// straight.
 fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &Tried) -> Reach {
     let (relay, now) = (address.relay, ctx.now);
-    let straight = || match links.get(&relay).and_then(|link| link.health(now)) {
+    let hidden = LinkId::hidden(relay);
+    let straight = || match links.get(&hidden).and_then(|link| link.health(now)) {
         Some(health) => Reach::Now(None, health),
         None => Reach::No,
     };
@@ -93,7 +95,7 @@ fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &T
     let serves = |via: &RelayId| {
         *via != relay && !tried.vias.contains(via) && routing.serves(via, &relay, now) && answers(via)
     };
-    let homes = links.iter().filter(|(via, link)| link.home && serves(via));
+    let homes = links.homes().filter(|(via, _)| serves(via));
     let (ready, others): (Vec<_>, Vec<_>) = homes.partition(|(_, link)| link.is_attached());
     let best = ready.iter().filter_map(|(via, link)| Some((link.health(now)?, **via))).min();
     // One that does not answer holds nothing up.
@@ -113,10 +115,11 @@ fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &T
     if !routing.has_key(address, now) {
         return routing.key_awaited(&relay, now).map_or_else(straight, Reach::Soon);
     }
-    // What this device sees of it itself, where it has a connection of its own there.
-    let is_down = links.get(&relay).is_some_and(|link| {
-        link.health(now).map_or(link.problem.is_some(), |(health, _)| health == Health::Stuck)
-    });
+    // What this device sees of it itself, where it has connections of its own there.
+    let is_down =
+        |link: &Link| link.health(now).map_or(link.problem.is_some(), |(health, _)| health == Health::Stuck);
+    let mut own = links.to(&relay).peekable();
+    let is_down = own.peek().is_some() && own.all(is_down);
     let is_slow = is_down || oldest.is_some_and(|oldest| oldest.is_slow(now));
     Reach::Now(Some(via), (if is_slow { Health::Stuck } else { health }, latency))
 }
@@ -174,7 +177,7 @@ pub(super) fn way(
     }
     if !is_private && best.as_ref().is_none_or(|((.., health, _, _), ..)| *health > Health::Good) {
         for address in straight {
-            links.want(address, false, ctx.now);
+            links.want(address, ctx.now);
         }
     }
     best.map_or(Way::Later(again), |(_, via, grant)| Way::By { grant: grant.clone(), via, has_others })

@@ -12,6 +12,8 @@ use undertone_transport::{
     Address, CloseReason, DialError, DialOptions, FrameSender, Identity, LinkReceiver, SendError, dial,
 };
 
+use crate::LinkId;
+
 /// What the network may hold.
 #[derive(Debug, Clone)]
 pub struct NetLimits {
@@ -39,26 +41,24 @@ impl Default for NetLimits {
 /// What the network is told to do.
 #[derive(Debug)]
 pub enum NetCommand {
-    /// Dial a relay. Answered by one `Up` or one `Down`; nothing happens if it is up or being dialled.
+    /// Dial a relay, under this device's own key or one that is drawn for the link. Answered by one `Up` or one `Down`; nothing happens if it is up or being dialled.
     Connect {
         /// Which.
-        relay: RelayId,
+        link: LinkId,
         /// Where it may be.
         addresses: Vec<Address>,
-        /// Under a key that is drawn for this link alone.
-        hidden: bool,
     },
     /// Send a frame. If the link can't take it, the link goes down; without a link it is lost, and a `Down` was sent.
     Send {
-        /// To which relay.
-        relay: RelayId,
+        /// On which.
+        link: LinkId,
         /// The frame.
         frame: Frame,
     },
     /// End a link, after what was sent; or stop dialling. Answered by a `Down`, if there was anything.
     Disconnect {
         /// Which.
-        relay: RelayId,
+        link: LinkId,
     },
 }
 
@@ -67,20 +67,20 @@ pub enum NetCommand {
 pub enum NetEvent {
     /// A link is up; frames may be sent.
     Up {
-        /// To which relay.
-        relay: RelayId,
+        /// Which.
+        link: LinkId,
     },
     /// A frame came.
     Frame {
-        /// From which relay.
-        relay: RelayId,
+        /// On which.
+        link: LinkId,
         /// The frame.
         frame: Frame,
     },
     /// A link is over, or did not come up.
     Down {
-        /// To which relay.
-        relay: RelayId,
+        /// Which.
+        link: LinkId,
         /// Why.
         reason: Down,
     },
@@ -151,7 +151,7 @@ struct Links {
     limits: NetLimits,
     rng: ChaCha20Rng,
     events: mpsc::Sender<NetEvent>,
-    live: BTreeMap<RelayId, Arc<Link>>,
+    live: BTreeMap<LinkId, Arc<Link>>,
     tasks: JoinSet<()>,
 }
 
@@ -190,52 +190,52 @@ impl Links {
                 Some(_) = self.tasks.join_next() => self.live.retain(|_, link| !link.is_over()),
             }
         }
-        for relay in self.live.keys().copied().collect::<Vec<_>>() {
-            self.disconnect(&relay);
+        for id in self.live.keys().copied().collect::<Vec<_>>() {
+            self.disconnect(&id);
         }
         while self.tasks.join_next().await.is_some() {}
     }
 
     async fn command(&mut self, command: NetCommand) {
         match command {
-            NetCommand::Connect { relay, addresses, hidden } => self.connect(relay, addresses, hidden).await,
-            NetCommand::Send { relay, frame } => self.send(&relay, frame),
-            NetCommand::Disconnect { relay } => self.disconnect(&relay),
+            NetCommand::Connect { link, addresses } => self.connect(link, addresses).await,
+            NetCommand::Send { link, frame } => self.send(&link, frame),
+            NetCommand::Disconnect { link } => self.disconnect(&link),
         }
     }
 
-    async fn connect(&mut self, relay: RelayId, addresses: Vec<Address>, hidden: bool) {
+    async fn connect(&mut self, id: LinkId, addresses: Vec<Address>) {
         self.live.retain(|_, link| !link.is_over());
-        if self.live.contains_key(&relay) {
+        if self.live.contains_key(&id) {
             return;
         }
         if self.live.len() >= self.limits.links_max {
             let reason = Down::TooMany(self.limits.links_max);
             // An error says that nobody takes events any more.
-            let _ = self.events.send(NetEvent::Down { relay, reason }).await;
+            let _ = self.events.send(NetEvent::Down { link: id, reason }).await;
             return;
         }
         let link = Arc::<Link>::default();
-        self.live.insert(relay, Arc::clone(&link));
-        let identity = match hidden {
+        self.live.insert(id, Arc::clone(&link));
+        let identity = match id.hidden {
             true => Identity::from_secret(&Secret::random(&mut self.rng)),
             false => self.identity.clone(),
         };
         let (events, options) = (self.events.clone(), self.limits.dial.clone());
         self.tasks.spawn(async move {
-            let reason = match bring_up(&identity, relay, &addresses, options, &link).await {
-                Ok(receiver) => forward(relay, receiver, &events, &link).await,
+            let reason = match bring_up(&identity, id.relay, &addresses, options, &link).await {
+                Ok(receiver) => forward(id, receiver, &events, &link).await,
                 Err(reason) => reason,
             };
             let reason = link.ended.get().cloned().unwrap_or(reason);
             link.over.store(true, Ordering::Release);
             // An error says that nobody takes events any more.
-            let _ = events.send(NetEvent::Down { relay, reason }).await;
+            let _ = events.send(NetEvent::Down { link: id, reason }).await;
         });
     }
 
-    fn send(&self, relay: &RelayId, frame: Frame) {
-        let Some(link) = self.live.get(relay) else { return };
+    fn send(&self, id: &LinkId, frame: Frame) {
+        let Some(link) = self.live.get(id) else { return };
         let Some(sender) = link.sender.get() else { return };
         match sender.try_send(frame) {
             // A closed link tells by itself that it is over.
@@ -247,8 +247,8 @@ impl Links {
         }
     }
 
-    fn disconnect(&self, relay: &RelayId) {
-        let Some(link) = self.live.get(relay) else { return };
+    fn disconnect(&self, id: &LinkId) {
+        let Some(link) = self.live.get(id) else { return };
         link.end(Down::Disconnected);
         if let Some(sender) = link.sender.get() {
             sender.close();
@@ -277,19 +277,19 @@ async fn bring_up(
 
 /// Passes frames on until the link is over; then says why.
 async fn forward(
-    relay: RelayId,
+    id: LinkId,
     mut receiver: LinkReceiver,
     events: &mpsc::Sender<NetEvent>,
     link: &Link,
 ) -> Down {
-    let mut event = NetEvent::Up { relay };
+    let mut event = NetEvent::Up { link: id };
     loop {
         if events.send(event).await.is_err() {
             link.end(Down::Disconnected);
             return Down::Disconnected;
         }
         event = match receiver.next().await {
-            Ok(frame) => NetEvent::Frame { relay, frame },
+            Ok(frame) => NetEvent::Frame { link: id, frame },
             Err(reason) => return reason.into(),
         };
     }

@@ -13,6 +13,7 @@ use undertone_transport::{
 };
 
 use super::*;
+use crate::LinkId;
 
 /// Longer than any of these tests may take; only a hang reaches it.
 const HANG: Duration = Duration::from_secs(60);
@@ -40,8 +41,12 @@ impl Relay {
         Self { id: identity.relay_id(), listener, events }
     }
 
+    const fn link(&self) -> LinkId {
+        LinkId::home(self.id)
+    }
+
     fn connect(&self) -> NetCommand {
-        NetCommand::Connect { relay: self.id, addresses: self.listener.addresses().to_vec(), hidden: false }
+        NetCommand::Connect { link: self.link(), addresses: self.listener.addresses().to_vec() }
     }
 
     async fn connected(&mut self) -> FrameSender {
@@ -83,9 +88,9 @@ async fn frames_go_both_ways_and_a_lost_link_can_be_dialled_anew_at_once() {
     let (network, mut events) = start();
     for round in 0..3 {
         network.command(relay.connect()).await.unwrap();
-        assert_eq!(next(&mut events).await, NetEvent::Up { relay: relay.id });
+        assert_eq!(next(&mut events).await, NetEvent::Up { link: relay.link() });
         let sender = relay.connected().await;
-        network.command(NetCommand::Send { relay: relay.id, frame: ping(round) }).await.unwrap();
+        network.command(NetCommand::Send { link: relay.link(), frame: ping(round) }).await.unwrap();
         let frame = loop {
             match relay.next().await {
                 ServerEvent::Frame { frame, .. } => break frame,
@@ -95,10 +100,10 @@ async fn frames_go_both_ways_and_a_lost_link_can_be_dialled_anew_at_once() {
         };
         assert_eq!(frame, ping(round));
         sender.try_send(ping(round + 10)).unwrap();
-        assert_eq!(next(&mut events).await, NetEvent::Frame { relay: relay.id, frame: ping(round + 10) });
+        assert_eq!(next(&mut events).await, NetEvent::Frame { link: relay.link(), frame: ping(round + 10) });
         drop(sender);
         let reason = Down::Closed(CloseReason::ByPeer);
-        assert_eq!(next(&mut events).await, NetEvent::Down { relay: relay.id, reason });
+        assert_eq!(next(&mut events).await, NetEvent::Down { link: relay.link(), reason });
     }
 }
 
@@ -106,19 +111,24 @@ async fn frames_go_both_ways_and_a_lost_link_can_be_dialled_anew_at_once() {
 async fn a_hidden_link_comes_from_nobody_known_and_each_from_another_one() {
     let mut relay = Relay::start(2).await;
     let (network, mut events) = start();
-    let mut callers = Vec::new();
-    for hidden in [false, true, true] {
+    let (mut callers, mut senders) = (Vec::new(), Vec::new());
+    // One beside that of the device's own key, and another one after it.
+    for link in [relay.link(), LinkId::hidden(relay.id), LinkId::hidden(relay.id)] {
         let addresses = relay.listener.addresses().to_vec();
-        network.command(NetCommand::Connect { relay: relay.id, addresses, hidden }).await.unwrap();
-        assert_eq!(next(&mut events).await, NetEvent::Up { relay: relay.id });
+        network.command(NetCommand::Connect { link, addresses }).await.unwrap();
+        assert_eq!(next(&mut events).await, NetEvent::Up { link });
         let caller = loop {
-            if let ServerEvent::Connected { device, .. } = relay.next().await {
+            if let ServerEvent::Connected { device, sender, .. } = relay.next().await {
+                // Dropped, it ends the link.
+                senders.push(sender);
                 break device;
             }
         };
         callers.push(caller);
-        network.command(NetCommand::Disconnect { relay: relay.id }).await.unwrap();
-        assert!(matches!(next(&mut events).await, NetEvent::Down { .. }));
+        if link.hidden {
+            network.command(NetCommand::Disconnect { link }).await.unwrap();
+            assert!(matches!(next(&mut events).await, NetEvent::Down { link: ended, .. } if ended == link));
+        }
     }
     assert_eq!(callers[0], identity(1).device_id());
     assert!(callers[1] != callers[0] && callers[2] != callers[0] && callers[1] != callers[2]);
@@ -128,9 +138,9 @@ async fn a_hidden_link_comes_from_nobody_known_and_each_from_another_one() {
 async fn a_failed_dial_says_why() {
     let relay = Relay::start(2).await;
     let (network, mut events) = start();
-    let other = identity(3).relay_id();
+    let other = LinkId::home(identity(3).relay_id());
     let addresses = relay.listener.addresses().to_vec();
-    network.command(NetCommand::Connect { relay: other, addresses, hidden: false }).await.unwrap();
+    network.command(NetCommand::Connect { link: other, addresses }).await.unwrap();
     let NetEvent::Down { reason: Down::Dial(DialError::WrongRelayKey { got, .. }), .. } =
         next(&mut events).await
     else {
@@ -144,18 +154,18 @@ async fn a_full_queue_drops_the_link_with_that_reason() {
     let mut relay = Relay::start(2).await;
     let (network, mut events) = start();
     network.command(relay.connect()).await.unwrap();
-    assert_eq!(next(&mut events).await, NetEvent::Up { relay: relay.id });
+    assert_eq!(next(&mut events).await, NetEvent::Up { link: relay.link() });
     // The relay's events are not taken, so it stops to read, and the queue here fills.
     let sender = relay.connected().await;
     let payload = vec![0; 60_000].into();
     let frame = Frame { request: 0, body: Some(Body::Deliver(Deliver { class: 0, seq: 1, payload })) };
     let down = loop {
-        network.command(NetCommand::Send { relay: relay.id, frame: frame.clone() }).await.unwrap();
+        network.command(NetCommand::Send { link: relay.link(), frame: frame.clone() }).await.unwrap();
         if let Ok(event) = events.try_recv() {
             break event;
         }
     };
-    assert_eq!(down, NetEvent::Down { relay: relay.id, reason: Down::Send(SendError::Full) });
+    assert_eq!(down, NetEvent::Down { link: relay.link(), reason: Down::Send(SendError::Full) });
     drop(sender);
 }
 
@@ -164,25 +174,22 @@ async fn disconnecting_sends_what_was_queued_and_stops_a_dial() {
     let mut relay = Relay::start(2).await;
     let (network, mut events) = start();
     network.command(relay.connect()).await.unwrap();
-    assert_eq!(next(&mut events).await, NetEvent::Up { relay: relay.id });
-    network.command(NetCommand::Send { relay: relay.id, frame: ping(7) }).await.unwrap();
-    network.command(NetCommand::Disconnect { relay: relay.id }).await.unwrap();
+    assert_eq!(next(&mut events).await, NetEvent::Up { link: relay.link() });
+    network.command(NetCommand::Send { link: relay.link(), frame: ping(7) }).await.unwrap();
+    network.command(NetCommand::Disconnect { link: relay.link() }).await.unwrap();
     let _sender = relay.connected().await;
     assert!(matches!(relay.next().await, ServerEvent::Frame { frame, .. } if frame == ping(7)));
     let reason = Down::Disconnected;
-    assert_eq!(next(&mut events).await, NetEvent::Down { relay: relay.id, reason: reason.clone() });
+    assert_eq!(next(&mut events).await, NetEvent::Down { link: relay.link(), reason: reason.clone() });
 
     // It accepts, but never answers: the dial would go on until its time is up.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address: Address =
         format!("/ip4/127.0.0.1/tcp/{}", silent.local_addr().unwrap().port()).parse().unwrap();
-    let other = identity(3).relay_id();
-    network
-        .command(NetCommand::Connect { relay: other, addresses: vec![address], hidden: false })
-        .await
-        .unwrap();
-    network.command(NetCommand::Disconnect { relay: other }).await.unwrap();
-    assert_eq!(next(&mut events).await, NetEvent::Down { relay: other, reason });
+    let other = LinkId::home(identity(3).relay_id());
+    network.command(NetCommand::Connect { link: other, addresses: vec![address] }).await.unwrap();
+    network.command(NetCommand::Disconnect { link: other }).await.unwrap();
+    assert_eq!(next(&mut events).await, NetEvent::Down { link: other, reason });
 }
 
 #[tokio::test]

@@ -94,21 +94,20 @@ impl Session {
 
 fn input(event: NetEvent) -> Input {
     match event {
-        NetEvent::Up { relay } => Input::LinkUp { relay },
-        NetEvent::Frame { relay, frame } => Input::Frame { relay, frame },
-        NetEvent::Down { relay, reason } => Input::LinkDown { relay, reason: DownReason(reason.to_string()) },
+        NetEvent::Up { link } => Input::LinkUp { link },
+        NetEvent::Frame { link, frame } => Input::Frame { link, frame },
+        NetEvent::Down { link, reason } => Input::LinkDown { link, reason: DownReason(reason.to_string()) },
     }
 }
 
 fn command(output: NetOutput) -> NetCommand {
     match output {
         // An address of a kind that this build can't dial is left out; where none is left, dialling says so.
-        NetOutput::Connect { address, hidden } => NetCommand::Connect {
-            relay: address.relay,
-            hidden,
-            addresses: address.addresses.iter().filter_map(|text| text.parse().ok()).collect(),
+        NetOutput::Connect { link, addresses } => NetCommand::Connect {
+            link,
+            addresses: addresses.iter().filter_map(|text| text.parse().ok()).collect(),
         },
-        NetOutput::Send { relay, frame } => NetCommand::Send { relay, frame },
-        NetOutput::Disconnect(relay) => NetCommand::Disconnect { relay },
+        NetOutput::Send { link, frame } => NetCommand::Send { link, frame },
+        NetOutput::Disconnect(link) => NetCommand::Disconnect { link },
     }
 }

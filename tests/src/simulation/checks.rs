@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use prost::Message;
 use undertone::command::MessageView;
 use undertone::store::{
-    Contact, ContactState, HomeRelay, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, Purpose, Standing,
-    StoreError, StoredEntry,
+    Contact, ContactState, HomeRelay, MemoryStore, NodeStore, NodeTx, OutboxItem, OutboxState, Purpose,
+    Standing, StoreError, StoredEntry,
 };
 use undertone_protocol::entry::{Act, Annotation, Content};
 use undertone_protocol::ids::{ConversationId, EntryId, PayloadHash, UserId};

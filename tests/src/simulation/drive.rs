@@ -1,7 +1,8 @@
 //! How the world does what the machines want, and lets them die where the seed says so.
 
+use undertone::LinkId;
 use undertone::engine::{DownReason, Input, NetOutput, Notice, Outputs};
-use undertone_protocol::ids::{DeviceId, RelayId};
+use undertone_protocol::ids::DeviceId;
 use undertone_protocol::wire::{Frame, frame::Body};
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
 use undertone_relay::store::Store;
@@ -44,20 +45,20 @@ impl World {
     fn send_node(&mut self, index: usize, out: Outputs) -> Result<(), Failed> {
         for output in out.net {
             match output {
-                NetOutput::Connect { address, hidden } => {
-                    if let Some(relay) = self.relays.index(&address.relay) {
+                NetOutput::Connect { link, .. } => {
+                    if let Some(relay) = self.relays.index(&link.relay) {
                         let at = self.now.after(delay(&mut self.rng));
-                        self.schedule.at(at, Happening::Dialled { node: index, relay, hidden });
+                        self.schedule.at(at, Happening::Dialled { node: index, relay, link });
                     }
                 }
-                NetOutput::Disconnect(relay) => {
-                    if let Some(conn) = self.conn_to(index, &relay) {
+                NetOutput::Disconnect(link) => {
+                    if let Some(conn) = self.network.conn_of(index, &link) {
                         self.network.close(conn, self.now, &mut self.rng, &mut self.schedule);
                     }
                 }
-                NetOutput::Send { relay, frame } => {
-                    self.listener.hear(&frame)?;
-                    if let Some(conn) = self.conn_to(index, &relay) {
+                NetOutput::Send { link, frame } => {
+                    self.listener.hear(&link, &frame)?;
+                    if let Some(conn) = self.network.conn_of(index, &link) {
                         self.carry(conn, Direction::ToRelay, frame);
                     }
                 }
@@ -66,23 +67,16 @@ impl World {
         self.told(index, out.notices)
     }
 
-    fn conn_to(&self, node: usize, relay: &RelayId) -> Option<ConnId> {
-        self.network.conn_of(node, self.relays.index(relay)?)
-    }
-
     /// A node's process is gone, with its connections.
     pub(super) fn node_died(&mut self, index: usize) {
-        for relay in 0..self.relays.all.len() {
-            if let Some(conn) = self.network.conn_of(index, relay) {
-                self.network.died(conn, Direction::ToNode, self.now, &mut self.rng, &mut self.schedule);
-            }
+        for conn in self.network.all_from(index, None) {
+            self.network.died(conn, Direction::ToNode, self.now, &mut self.rng, &mut self.schedule);
         }
     }
 
     pub(super) fn reaches_node(&mut self, conn: ConnId, frame: Frame) -> Result<(), Failed> {
-        let Some((node, relay)) = self.network.node_of(conn) else { return Ok(()) };
-        let Some(relay) = self.relays.id(relay) else { return Ok(()) };
-        self.step_node(node, vec![Input::Frame { relay, frame }])
+        let Some((node, link)) = self.network.node_of(conn) else { return Ok(()) };
+        self.step_node(node, vec![Input::Frame { link, frame }])
     }
 
     fn watch(&mut self, index: usize, notices: &[Notice], started: bool) -> Result<(), Failed> {
@@ -124,36 +118,33 @@ impl World {
         self.step_node(index, vec![Input::Tick])
     }
 
-    pub(super) fn dialled(&mut self, index: usize, relay: usize, hidden: bool) -> Result<(), Failed> {
+    pub(super) fn dialled(&mut self, index: usize, relay: usize, link: LinkId) -> Result<(), Failed> {
         let alive = self.nodes.get(index).filter(|node| node.engine.is_some());
-        let (Some(device), Some(id)) = (alive.map(|node| node.device), self.relays.id(relay)) else {
-            return Ok(());
-        };
+        let Some(device) = alive.map(|node| node.device) else { return Ok(()) };
         if !self.relays.answers(index, relay, self.now) {
             let reason = DownReason("connection refused".to_owned());
-            return self.step_node(index, vec![Input::LinkDown { relay: id, reason }]);
+            return self.step_node(index, vec![Input::LinkDown { link, reason }]);
         }
-        if let Some(old) = self.network.conn_of(index, relay) {
+        if let Some(old) = self.network.conn_of(index, &link) {
             self.network.cut(old, self.now, &mut self.rng, &mut self.schedule);
         }
-        let conn = self.network.connect(index, relay, self.now);
+        let conn = self.network.connect(index, relay, link, self.now);
         // A key that is drawn for this connection alone.
-        let device = if hidden { DeviceId::random(&mut self.relays.rng) } else { device };
+        let device = if link.hidden { DeviceId::random(&mut self.relays.rng) } else { device };
         self.step_relay(relay, vec![RelayInput::Connected { conn, device }])?;
         if self.network.node_of(conn).is_some() {
-            self.step_node(index, vec![Input::LinkUp { relay: id }])?;
+            self.step_node(index, vec![Input::LinkUp { link }])?;
         }
         Ok(())
     }
 
-    pub(super) fn node_sees_end(&mut self, conn: ConnId, index: usize, relay: usize) -> Result<(), Failed> {
+    pub(super) fn node_sees_end(&mut self, conn: ConnId, index: usize, link: LinkId) -> Result<(), Failed> {
         // A newer connection is there already: what ended is no news.
-        if self.network.conn_of(index, relay).is_some_and(|current| current != conn) {
+        if self.network.conn_of(index, &link).is_some_and(|current| current != conn) {
             return Ok(());
         }
-        let Some(relay) = self.relays.id(relay) else { return Ok(()) };
         let reason = DownReason("the connection ended".to_owned());
-        self.step_node(index, vec![Input::LinkDown { relay, reason }])
+        self.step_node(index, vec![Input::LinkDown { link, reason }])
     }
 
     pub(super) fn step_relay(&mut self, index: usize, inputs: Vec<RelayInput>) -> Result<(), Failed> {

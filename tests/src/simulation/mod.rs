@@ -53,6 +53,7 @@ mod forged;
 mod group;
 mod hostile;
 mod lies;
+mod listener;
 mod many;
 mod network;
 mod node;

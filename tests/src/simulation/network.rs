@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
+use undertone::LinkId;
 use undertone_protocol::ids::RelayId;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::Frame;
@@ -14,7 +15,7 @@ use super::faults::{Faults, happens};
 #[derive(Debug)]
 pub(super) enum Happening {
     /// A dialled connection is there, or is refused when the relay is down.
-    Dialled { node: usize, relay: usize, hidden: bool },
+    Dialled { node: usize, relay: usize, link: LinkId },
     /// A frame reaches its relay.
     ToRelay { conn: ConnId, frame: Frame },
     /// A frame reaches a node.
@@ -22,7 +23,7 @@ pub(super) enum Happening {
     /// A connection that was closed in order ends.
     Closed { conn: ConnId },
     /// An end of a connection learns that it is gone.
-    NodeSeesEnd { conn: ConnId, node: usize, relay: usize },
+    NodeSeesEnd { conn: ConnId, node: usize, link: LinkId },
     /// A relay's call to another one is there, or is refused.
     RelayDialled { from: usize, to: RelayId },
     /// The other end of a connection between relays is gone.
@@ -84,6 +85,8 @@ pub(super) struct Network {
 struct Wire {
     node: usize,
     relay: usize,
+    /// Which of the node's connections to the relay it is.
+    link: LinkId,
     to_relay: Timestamp,
     to_node: Timestamp,
     /// Whether the process at this end lives. What a dead one had written still arrives at the other.
@@ -105,16 +108,17 @@ impl Network {
         ConnId::new(self.count)
     }
 
-    pub(super) fn connect(&mut self, node: usize, relay: usize, now: Timestamp) -> ConnId {
+    pub(super) fn connect(&mut self, node: usize, relay: usize, link: LinkId, now: Timestamp) -> ConnId {
         let conn = self.number();
-        let wire = Wire { node, relay, to_relay: now, to_node: now, node_lives: true, relay_lives: true };
+        let wire =
+            Wire { node, relay, link, to_relay: now, to_node: now, node_lives: true, relay_lives: true };
         self.conns.insert(conn, wire);
         conn
     }
 
-    /// The node at one end, if its process lives, and the relay at the other.
-    pub(super) fn node_of(&self, conn: ConnId) -> Option<(usize, usize)> {
-        self.conns.get(&conn).filter(|wire| wire.node_lives).map(|wire| (wire.node, wire.relay))
+    /// The node at one end, if its process lives, and which of its connections it is.
+    pub(super) fn node_of(&self, conn: ConnId) -> Option<(usize, LinkId)> {
+        self.conns.get(&conn).filter(|wire| wire.node_lives).map(|wire| (wire.node, wire.link))
     }
 
     /// The relay at the other end, if its process lives.
@@ -127,10 +131,18 @@ impl Network {
         self.conns.iter().filter(|(_, wire)| wire.relay == relay).map(|(conn, _)| *conn).collect()
     }
 
-    pub(super) fn conn_of(&self, node: usize, relay: usize) -> Option<ConnId> {
-        let is_it = |wire: &Wire| wire.node == node && wire.relay == relay && wire.node_lives;
+    pub(super) fn conn_of(&self, node: usize, link: &LinkId) -> Option<ConnId> {
+        let is_it = |wire: &Wire| wire.node == node && wire.link == *link && wire.node_lives;
         let of_node = self.conns.iter().filter(|(_, wire)| is_it(wire));
         of_node.map(|(conn, _)| *conn).next_back()
+    }
+
+    /// All connections of a node whose process lives; to one relay only, if that is given.
+    pub(super) fn all_from(&self, node: usize, relay: Option<usize>) -> Vec<ConnId> {
+        let is_one = |wire: &Wire| {
+            wire.node == node && wire.node_lives && relay.is_none_or(|relay| relay == wire.relay)
+        };
+        self.conns.iter().filter(|(_, wire)| is_one(wire)).map(|(conn, _)| *conn).collect()
     }
 
     /// The process at one end died: the connection ends once what it wrote has arrived.
@@ -164,8 +176,8 @@ impl Network {
         schedule: &mut Schedule,
     ) {
         if let Some(wire) = self.conns.remove(&conn) {
-            let Wire { node, relay, .. } = wire;
-            schedule.at(now.after(delay(rng)), Happening::NodeSeesEnd { conn, node, relay });
+            let Wire { node, relay, link, .. } = wire;
+            schedule.at(now.after(delay(rng)), Happening::NodeSeesEnd { conn, node, link });
             schedule.at(now.after(delay(rng)), Happening::RelaySeesEnd { conn, relay });
         }
     }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use undertone::LinkId;
 use undertone::command::{Ask, Command, CommandError, CommandId, Response};
 use undertone::engine::{DownReason, Input, NetOutput, Notice, Origin, Outputs};
 use undertone::event::Event;
 use undertone::store::MemoryStore;
+use undertone_protocol::ids::DeviceId;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::Frame;
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
@@ -33,7 +35,8 @@ pub struct Stage {
     now: Timestamp,
     relay: SimRelay,
     nodes: Vec<Node>,
-    conns: BTreeMap<ConnId, usize>,
+    /// Whose connections, and which of theirs.
+    conns: BTreeMap<ConnId, (usize, LinkId)>,
     unplugged: BTreeSet<usize>,
     /// A node that the relay's frames do not reach, and these frames.
     held: Option<(usize, Vec<Frame>)>,
@@ -49,7 +52,7 @@ pub struct Stage {
 }
 
 enum Happening {
-    Dialled { node: usize },
+    Dialled { node: usize, link: LinkId },
     ToRelay { conn: ConnId, frame: Frame },
     ToNode { conn: ConnId, frame: Frame },
     Closed { conn: ConnId },
@@ -170,7 +173,7 @@ impl Stage {
 
     /// Ends a node's process.
     pub fn stop(&mut self, node: usize) -> Result<(), Failed> {
-        self.hang_up(node)?;
+        self.hang_up_all(node)?;
         if let Some(node) = self.nodes.get_mut(node) {
             node.engine = None;
         }
@@ -188,8 +191,9 @@ impl Stage {
     /// Takes a node's network away.
     pub fn unplug(&mut self, node: usize) -> Result<(), Failed> {
         self.unplugged.insert(node);
-        self.hang_up(node)?;
-        self.down(node)?;
+        for link in self.hang_up_all(node)? {
+            self.down(node, link)?;
+        }
         self.run(Duration::ZERO)
     }
 
@@ -218,8 +222,13 @@ impl Stage {
         self.nodes.get_mut(node).ok_or_else(|| Failed::new("there is no such node"))
     }
 
-    fn conn_of(&self, node: usize) -> Option<ConnId> {
-        self.conns.iter().filter(|(_, of)| **of == node).map(|(conn, _)| *conn).next_back()
+    fn conn_of(&self, node: usize, link: LinkId) -> Option<ConnId> {
+        self.conns.iter().filter(|(_, of)| **of == (node, link)).map(|(conn, _)| *conn).next_back()
+    }
+
+    /// A node's connection for what is of its mailbox.
+    fn home(&self) -> LinkId {
+        LinkId::home(self.relay.address().relay)
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
@@ -240,7 +249,7 @@ impl Stage {
 
     fn happen(&mut self, happening: Happening) -> Result<(), Failed> {
         match happening {
-            Happening::Dialled { node } => self.dialled(node),
+            Happening::Dialled { node, link } => self.dialled(node, link),
             Happening::ToRelay { conn, frame } if self.conns.contains_key(&conn) => {
                 match self.answer_instead(conn, &frame) {
                     Some(frame) => self.happen(Happening::ToNode { conn, frame }),
@@ -248,46 +257,57 @@ impl Stage {
                 }
             }
             Happening::ToNode { conn, frame } => match (self.conns.get(&conn), &mut self.held) {
-                (Some(node), Some((held, frames))) if node == held => {
+                (Some((node, link)), Some((held, frames))) if node == held && !link.hidden => {
                     frames.push(frame);
                     Ok(())
                 }
-                (Some(node), _) => self.give(*node, frame),
+                (Some((node, link)), _) => self.step_node(*node, Input::Frame { link: *link, frame }),
                 (None, _) => Ok(()),
             },
             Happening::Closed { conn } => match self.conns.remove(&conn) {
-                Some(node) => self.down(node),
+                Some((node, link)) => self.down(node, link),
                 None => Ok(()),
             },
             Happening::ToRelay { .. } => Ok(()),
         }
     }
 
-    fn dialled(&mut self, node: usize) -> Result<(), Failed> {
-        self.hang_up(node)?;
+    fn dialled(&mut self, node: usize, link: LinkId) -> Result<(), Failed> {
+        self.hang_up(node, link)?;
         if self.unplugged.contains(&node) {
-            return self.down(node);
+            return self.down(node, link);
         }
         let Some(engine) = self.nodes.get(node).and_then(|node| node.engine.as_ref()) else { return Ok(()) };
-        let device = engine.me().device;
+        // A key that is drawn for this connection alone.
+        let device = if link.hidden { DeviceId::random(&mut self.rng) } else { engine.me().device };
         self.count += 1;
         let conn = ConnId::new(self.count);
-        self.conns.insert(conn, node);
+        self.conns.insert(conn, (node, link));
         self.step_relay(RelayInput::Connected { conn, device })?;
-        self.step_node(node, Input::LinkUp { relay: self.relay.address().relay })
+        self.step_node(node, Input::LinkUp { link })
     }
 
-    fn hang_up(&mut self, node: usize) -> Result<(), Failed> {
-        while let Some(conn) = self.conn_of(node) {
+    /// All connections of a node end: which.
+    fn hang_up_all(&mut self, node: usize) -> Result<BTreeSet<LinkId>, Failed> {
+        let links: BTreeSet<LinkId> =
+            self.conns.values().filter(|(of, _)| *of == node).map(|(_, link)| *link).collect();
+        for link in &links {
+            self.hang_up(node, *link)?;
+        }
+        Ok(links)
+    }
+
+    fn hang_up(&mut self, node: usize, link: LinkId) -> Result<(), Failed> {
+        while let Some(conn) = self.conn_of(node, link) {
             self.conns.remove(&conn);
             self.step_relay(RelayInput::Disconnected { conn })?;
         }
         Ok(())
     }
 
-    fn down(&mut self, node: usize) -> Result<(), Failed> {
+    fn down(&mut self, node: usize, link: LinkId) -> Result<(), Failed> {
         let reason = DownReason("the connection ended".to_owned());
-        self.step_node(node, Input::LinkDown { relay: self.relay.address().relay, reason })
+        self.step_node(node, Input::LinkDown { link, reason })
     }
 
     fn step_node(&mut self, index: usize, input: Input) -> Result<(), Failed> {
@@ -301,10 +321,10 @@ impl Stage {
     fn carry_out(&mut self, node: usize, out: Outputs) -> Result<(), Failed> {
         for output in out.net {
             match output {
-                NetOutput::Connect { .. } => self.queue.push_back(Happening::Dialled { node }),
-                NetOutput::Disconnect(_) => self.hang_up(node)?,
-                NetOutput::Send { frame, .. } => {
-                    if let Some(conn) = self.conn_of(node) {
+                NetOutput::Connect { link, .. } => self.queue.push_back(Happening::Dialled { node, link }),
+                NetOutput::Disconnect(link) => self.hang_up(node, link)?,
+                NetOutput::Send { link, frame } => {
+                    if let Some(conn) = self.conn_of(node, link) {
                         self.queue.push_back(Happening::ToRelay { conn, frame });
                     }
                 }

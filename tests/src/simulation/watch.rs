@@ -1,16 +1,15 @@
 //! What must hold at every moment: looked at while the world runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use undertone::engine::Notice;
 use undertone::event::Event;
 use undertone::store::{Contact, Delivery, NodeStore, NodeTx, OutboxItem, OutboxState, Purpose, StoreError};
-use undertone_protocol::crypto::{ENC_BYTES, PayloadKind, classify};
+
 use undertone_protocol::ids::{DeviceId, PayloadHash, RelayId, UserId};
 use undertone_protocol::keys::direct_conversation;
 use undertone_protocol::receipts::Tick;
 use undertone_protocol::time::Timestamp;
-use undertone_protocol::wire::{Frame, frame::Body};
 use undertone_relay::store::Store;
 
 use super::bounds;
@@ -366,47 +365,4 @@ fn messages_out(user: &UserId, tx: &dyn NodeTx) -> Result<Vec<OutboxItem>, Store
 /// All that the relay's disk holds.
 pub(super) fn all(relay: &dyn Store) -> Result<Vec<(bytes::Bytes, bytes::Bytes)>, Failed> {
     relay.range(&[], &[0xff; 64], usize::MAX).map_err(|error| Failed::new(error.to_string()))
-}
-
-/// Who listens on the wires: no key is used twice with one number.
-#[derive(Debug, Default)]
-pub(super) struct Listener {
-    sealed: BTreeMap<Vec<u8>, PayloadHash>,
-}
-
-impl Listener {
-    pub(super) fn hear(&mut self, frame: &Frame) -> Result<(), Failed> {
-        let Some(Body::Publish(publish)) = &frame.body else { return Ok(()) };
-        for item in &publish.items {
-            let name = match classify(&item.payload) {
-                // A channel's encapsulation and the index.
-                Ok(PayloadKind::Opening { .. }) => named(&item.payload, OPENING_NAME),
-                Ok(PayloadKind::Link) => named(&item.payload, LINK_NAME),
-                Ok(PayloadKind::Channel { tag } | PayloadKind::Message { tag }) => tag.as_bytes().to_vec(),
-                Err(error) => {
-                    return Err(Failed::by(
-                        Check::SealedOnce,
-                        format!("a node published what is no payload: {error}"),
-                    ));
-                }
-            };
-            let hash = PayloadHash::of(&item.payload);
-            if self.sealed.insert(name, hash).is_some_and(|other| other != hash) {
-                return Err(Failed::by(
-                    Check::SealedOnce,
-                    "two payloads were sealed with one key and number",
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Version, suite, kind, key id, encapsulation, index.
-const OPENING_NAME: usize = 3 + 4 + ENC_BYTES + 8;
-/// Version, suite, kind, nonce.
-const LINK_NAME: usize = 3 + 12;
-
-fn named(payload: &[u8], length: usize) -> Vec<u8> {
-    payload.get(..length).unwrap_or_default().to_vec()
 }

@@ -17,6 +17,7 @@ use super::drawn::Drawn;
 use super::failed::{Check, Failed};
 use super::faults::{Faults, Gap, happens, one_in};
 use super::lies::Lies;
+use super::listener::Listener;
 use super::network::{Happening, Network, Schedule, delay};
 use super::node::Node;
 use super::reference::Bodies;
@@ -27,7 +28,6 @@ use super::scenario::WorldOptions;
 use super::trace::{Trace, named};
 use super::trunks::Trunks;
 use super::user::User;
-use super::watch::Listener;
 
 /// 2026-01-01: any start will do.
 pub(super) const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
@@ -140,6 +140,7 @@ impl World {
         self.report.hostile = u64::from(self.hostile.is_some());
         let troubles = self.relays.report;
         self.report.relays_lost = troubles.lost;
+        self.report.relays_restored = troubles.restored;
         self.report.partitions = troubles.partitions;
         self.report.outages = troubles.outages;
         self.report.moves = troubles.changes;
@@ -314,7 +315,7 @@ impl World {
         self.now = self.now.max(when);
         self.trace.note(START, self.now, || described(&happening));
         match happening {
-            Happening::Dialled { node, relay, hidden } => self.dialled(node, relay, hidden),
+            Happening::Dialled { node, relay, link } => self.dialled(node, relay, link),
             Happening::ToRelay { conn, frame } => match self.relay_of(conn) {
                 Some(relay) => self.step_relay(relay, vec![RelayInput::Frame { conn, frame }]),
                 None => Ok(()),
@@ -324,7 +325,7 @@ impl World {
                 self.network.cut(conn, self.now, &mut self.rng, &mut self.schedule);
                 Ok(())
             }
-            Happening::NodeSeesEnd { conn, node, relay } => self.node_sees_end(conn, node, relay),
+            Happening::NodeSeesEnd { conn, node, link } => self.node_sees_end(conn, node, link),
             Happening::RelaySeesEnd { conn, relay } => {
                 self.step_relay(relay, vec![RelayInput::Disconnected { conn }])
             }

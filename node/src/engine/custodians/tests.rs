@@ -8,6 +8,7 @@ use undertone_protocol::token::{Step, TokenGrant};
 use super::super::tests::{START, on_a_device};
 use super::super::types::Outputs;
 use super::*;
+use crate::LinkId;
 use crate::store::{Block, Contact, ContactState, OutboxItem, OutboxRecipient, OutboxState, Purpose};
 
 const DEVICE: DeviceId = DeviceId::new([7; 32]);
@@ -55,11 +56,15 @@ fn at(minutes: u64) -> Timestamp {
     START.after(Duration::from_secs(60 * minutes))
 }
 
+fn link(n: u8) -> LinkId {
+    LinkId::hidden(relay(n))
+}
+
 fn links(ctx: &mut Context<'_>) -> Links {
     let mut links = Links::new(ctx.rng);
-    links.want(&grant(12).mailbox.relay, true, START);
-    links.up(&relay(12), START, &mut Outputs::default());
-    assert!(links.greeted(&relay(12), START));
+    links.want(&grant(12).mailbox.relay, START);
+    links.up(&link(12), START, &mut Outputs::default());
+    assert!(links.greeted(&link(12), START));
     links
 }
 
@@ -77,11 +82,11 @@ fn what_a_relay_holds_that_is_gone_for_ten_minutes_goes_out_again() {
         held(ctx, &[11, 12]);
         let mut links = links(ctx);
         assert!(!goes_again(ctx, &mut links, START));
-        assert!(links.get(&relay(11)).is_some(), "it is called");
-        links.down(&relay(11), "nobody listens there", START);
+        assert!(links.get(&link(11)).is_some(), "it is called");
+        links.down(&link(11), "nobody listens there", START);
         assert!(!goes_again(ctx, &mut links, at(9)));
         assert_eq!(ctx.agenda.custodians_at, Some(at(10)));
-        links.down(&relay(11), "nobody listens there", at(9));
+        links.down(&link(11), "nobody listens there", at(9));
         assert!(goes_again(ctx, &mut links, at(10)));
         assert_eq!(ctx.agenda.custodians_at, None);
     });
@@ -93,12 +98,12 @@ fn a_relay_that_was_reached_since_is_trusted() {
         held(ctx, &[11, 12]);
         let mut links = links(ctx);
         assert!(!goes_again(ctx, &mut links, START));
-        links.down(&relay(11), "nobody listens there", START);
-        links.up(&relay(11), at(5), &mut Outputs::default());
-        assert!(links.greeted(&relay(11), at(5)));
+        links.down(&link(11), "nobody listens there", START);
+        links.up(&link(11), at(5), &mut Outputs::default());
+        assert!(links.greeted(&link(11), at(5)));
         assert!(!goes_again(ctx, &mut links, at(20)));
         // That the connection is not needed any more says nothing against it.
-        links.give_up(&relay(11), at(20), &mut Outputs::default());
+        links.give_up(&link(11), at(20), &mut Outputs::default());
         assert!(!goes_again(ctx, &mut links, at(40)));
     });
 }
@@ -110,11 +115,11 @@ fn a_device_that_is_away_itself_blames_no_relay() {
         let mut links = links(ctx);
         assert!(!goes_again(ctx, &mut links, START));
         for n in [11, 12] {
-            links.down(&relay(n), "there is no network", START);
+            links.down(&link(n), "there is no network", START);
         }
         assert!(!goes_again(ctx, &mut links, at(30)));
-        links.up(&relay(12), at(60), &mut Outputs::default());
-        assert!(links.greeted(&relay(12), at(60)));
+        links.up(&link(12), at(60), &mut Outputs::default());
+        assert!(links.greeted(&link(12), at(60)));
         assert!(!goes_again(ctx, &mut links, at(69)));
         assert!(goes_again(ctx, &mut links, at(70)));
     });
@@ -126,8 +131,8 @@ fn where_a_device_has_no_other_mailbox_it_stays() {
         held(ctx, &[11]);
         let mut links = links(ctx);
         assert!(!goes_again(ctx, &mut links, START));
-        assert!(links.get(&relay(11)).is_none(), "it is not called for nothing");
-        links.down(&relay(11), "nobody listens there", START);
+        assert!(links.get(&link(11)).is_none(), "it is not called for nothing");
+        links.down(&link(11), "nobody listens there", START);
         assert!(!goes_again(ctx, &mut links, at(60)));
     });
 }
@@ -150,8 +155,8 @@ fn what_is_for_somebody_who_is_blocked_stays_until_they_are_not() {
         let block = Block { was: BlockedFrom::Accepted, since: START };
         let blocked = Contact { state: ContactState::Blocked(block), ..contact.clone() };
         ctx.tx.put_contact(&blocked).unwrap();
-        links.want(&grant(11).mailbox.relay, false, START);
-        links.down(&relay(11), "nobody listens there", START);
+        links.want(&grant(11).mailbox.relay, START);
+        links.down(&link(11), "nobody listens there", START);
         assert!(!goes_again(ctx, &mut links, at(10)));
         ctx.tx.put_contact(&contact).unwrap();
         assert!(goes_again(ctx, &mut links, at(20)));

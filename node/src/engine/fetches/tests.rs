@@ -8,6 +8,7 @@ use super::super::context::Context;
 use super::super::tests::{START, on_a_device};
 use super::super::types::Outputs;
 use super::*;
+use crate::LinkId;
 use crate::store::ContactState;
 
 fn relay(n: u8) -> RelayAddress {
@@ -34,16 +35,16 @@ fn contact(ctx: &mut Context<'_>, n: u8, relays: &[u8]) {
 fn ready(relays: &[u8]) -> Links {
     let mut links = Links::new(&mut ChaCha20Rng::seed_from_u64(1));
     for n in relays {
-        links.want(&relay(*n), true, START);
+        links.want(&relay(*n), START);
         greet(&mut links, *n);
     }
     links
 }
 
 fn greet(links: &mut Links, n: u8) {
-    let relay = relay(n).relay;
-    links.up(&relay, START, &mut Outputs::default());
-    assert!(links.get_mut(&relay).unwrap().greeted(START));
+    let link = LinkId::hidden(relay(n).relay);
+    links.up(&link, START, &mut Outputs::default());
+    assert!(links.get_mut(&link).unwrap().greeted(START));
 }
 
 /// Does all that is due now.
@@ -59,12 +60,16 @@ fn fetch(ctx: &mut Context<'_>, links: &mut Links, fetches: &mut Fetches) {
 
 /// How many bundles a relay is being asked for.
 fn asked(links: &Links, n: u8) -> usize {
-    links.get(&relay(n).relay).unwrap().questions.count(|asked| matches!(asked, Asked::FetchBundle(_)))
+    links
+        .get(&LinkId::hidden(relay(n).relay))
+        .unwrap()
+        .questions
+        .count(|asked| matches!(asked, Asked::FetchBundle(_)))
 }
 
 /// A relay's answer to its first question, by its number.
 fn want(links: &mut Links, n: u8, request: u64) -> BundleWant {
-    match links.answered(&relay(n).relay, request, START) {
+    match links.answered(&LinkId::hidden(relay(n).relay), request, START) {
         Some(Asked::FetchBundle(want)) => want,
         other => panic!("it was asked {other:?}"),
     }
@@ -104,7 +109,7 @@ fn what_could_not_be_asked_is_asked_when_the_relay_is_there() {
         fetch(ctx, &mut links, &mut fetches);
         assert_eq!(asked(&links, 1), ASKED_MAX);
         // What was on its way is asked anew, and what waited for it.
-        links.down(&relay(1).relay, "the cable", ctx.now);
+        links.down(&LinkId::hidden(relay(1).relay), "the cable", ctx.now);
         greet(&mut links, 1);
         fetches.relay_is_up();
         fetch(ctx, &mut links, &mut fetches);

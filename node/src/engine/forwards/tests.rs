@@ -11,6 +11,7 @@ use undertone_protocol::receipts::{CustodyReceipt, Denial, ItemOutcome, Outcome}
 use undertone_protocol::token::{Step, TokenGrant};
 
 use super::*;
+use crate::LinkId;
 use crate::engine::outgoing;
 use crate::engine::publish::{Walk, publish};
 use crate::engine::routing::PRIVATE_WAIT;
@@ -61,19 +62,31 @@ impl World {
         ctx.tx.delete_home_relay(&first.address.relay).unwrap();
         let generation = Some(Generation::new([1; 8]));
         ctx.tx.put_home_relay(&HomeRelay { address: address_of(&world.home), generation, ..first }).unwrap();
-        world.links.want(&address_of(&world.home), true, ctx.now);
+        world.links.want_home(&address_of(&world.home), ctx.now);
         world.connect(ctx);
         write(ctx, &address_of(&world.destination));
         world
     }
 
+    fn home_link(&self) -> LinkId {
+        LinkId::home(id_of(&self.home))
+    }
+
     fn connect(&mut self, ctx: &mut Context<'_>) {
-        let home = id_of(&self.home);
+        let home = self.home_link();
         self.links.up(&home, ctx.now, &mut Outputs::default());
         let link = self.links.get_mut(&home).unwrap();
         assert!(link.greeted(ctx.now));
         link.attached(ctx.now);
         self.links.told();
+        ctx.agenda.publish = true;
+    }
+
+    /// The home relay is reached under another key, as it is called.
+    fn connect_hidden(&mut self, ctx: &mut Context<'_>) {
+        let hidden = LinkId::hidden(id_of(&self.home));
+        self.links.up(&hidden, ctx.now, &mut Outputs::default());
+        assert!(self.links.greeted(&hidden, ctx.now), "it was not called");
         ctx.agenda.publish = true;
     }
 
@@ -86,9 +99,11 @@ impl World {
 
     fn to_home(&self, output: NetOutput) -> Option<(u64, Body)> {
         match output {
-            NetOutput::Send { relay, frame } => {
-                assert_eq!(relay, id_of(&self.home));
-                Some((frame.request, frame.body?))
+            NetOutput::Send { link, frame } => {
+                assert_eq!(link.relay, id_of(&self.home));
+                let body = frame.body?;
+                assert_eq!(link.hidden, matches!(body, Body::Publish(_) | Body::Hello(_)), "{body:?}");
+                Some((frame.request, body))
             }
             _ => None,
         }
@@ -111,9 +126,8 @@ impl World {
     fn answers(&mut self, ctx: &mut Context<'_>, request: u64, body: Body) -> Vec<(u64, Body)> {
         let mut out = Outputs::default();
         let mut fetches = crate::engine::fetches::Fetches::default();
-        let frame = wire::Frame { request, body: Some(body) };
-        crate::engine::frames::frame(ctx, &mut self.links, &mut fetches, id_of(&self.home), frame, &mut out)
-            .unwrap();
+        let (home, frame) = (self.home_link(), wire::Frame { request, body: Some(body) });
+        crate::engine::frames::frame(ctx, &mut self.links, &mut fetches, home, frame, &mut out).unwrap();
         out.net.into_iter().filter_map(|output| self.to_home(output)).collect()
     }
 
@@ -162,7 +176,7 @@ impl World {
     }
 
     fn meets_the_destination(&self) -> bool {
-        self.links.get(&id_of(&self.destination)).is_some()
+        self.links.get(&LinkId::hidden(id_of(&self.destination))).is_some()
     }
 }
 
@@ -294,7 +308,7 @@ fn an_answer_counts_that_comes_before_the_word_that_it_waits_and_after_a_start()
         // The process dies, and the next one knows what is on its way.
         ctx.agenda.routing = crate::engine::routing::Routing::default();
         ctx.tx.forwards().unwrap().iter().for_each(|forward| ctx.agenda.routing.note(forward));
-        world.links.down(&id_of(&world.home), "it died", ctx.now);
+        world.links.down(&world.home_link(), "it died", ctx.now);
         world.connect(ctx);
         assert_eq!(world.said(ctx), []);
         let answer = world.decided(&parcel, stored());

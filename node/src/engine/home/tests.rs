@@ -1,5 +1,6 @@
 use super::super::tests::{START, on_a_device};
 use super::*;
+use crate::LinkId;
 use crate::store::StoredInvitation;
 
 /// As many as a connection that breaks soon confirms are confirmed, however many there are.
@@ -9,9 +10,10 @@ fn of_many_invitations_a_few_are_asked_at_once() {
         let home = ctx.tx.home_relays().unwrap().remove(0);
         let relay = home.address.relay;
         let mut links = Links::new(ctx.rng);
-        links.want(&home.address, true, START);
-        links.up(&relay, START, &mut Outputs::default());
-        assert!(links.get_mut(&relay).unwrap().greeted(START));
+        links.want_home(&home.address, START);
+        let link = LinkId::home(relay);
+        links.up(&link, START, &mut Outputs::default());
+        assert!(links.get_mut(&link).unwrap().greeted(START));
         for n in 0..100 {
             let handle = Handle::new([n; 8]);
             let (used_by, unconfirmed) = (Vec::new(), vec![relay]);
@@ -26,7 +28,7 @@ fn of_many_invitations_a_few_are_asked_at_once() {
         assert_eq!(asks(ctx, &mut links), INTRODUCTIONS_ASKED_MAX);
         assert_eq!(asks(ctx, &mut links), 0);
         for request in 1..=100 {
-            let Some(Asked::PutIntroduction(handle)) = links.answered(&relay, request, ctx.now) else {
+            let Some(Asked::PutIntroduction(handle)) = links.answered(&link, request, ctx.now) else {
                 panic!()
             };
             introduction_stored(ctx, &relay, &handle).unwrap();

@@ -9,6 +9,7 @@ use undertone_protocol::receipts::{CustodyReceipt, ItemOutcome, Outcome, Tick};
 use undertone_protocol::token::{Step, TokenGrant};
 
 use super::*;
+use crate::LinkId;
 use crate::engine::tests::{START, on_a_device};
 use crate::engine::types::NetOutput;
 use crate::engine::{addresses, outcomes, outgoing};
@@ -38,7 +39,7 @@ impl Relay {
     fn new(ctx: &mut Context<'_>) -> Self {
         let mut relay =
             Self { key: SigningKey::from_bytes(&[5; 32]), links: Links::new(ctx.rng), walk: Walk::default() };
-        relay.links.want(&relay.address(), false, ctx.now);
+        relay.links.want(&relay.address(), ctx.now);
         relay.connect(ctx);
         relay
     }
@@ -49,7 +50,7 @@ impl Relay {
     }
 
     fn connect(&mut self, ctx: &mut Context<'_>) {
-        let id = self.address().relay;
+        let id = LinkId::hidden(self.address().relay);
         self.links.up(&id, ctx.now, &mut Outputs::default());
         assert!(self.links.get_mut(&id).unwrap().greeted(ctx.now));
         ctx.agenda.publish = true;
@@ -75,7 +76,7 @@ impl Relay {
 
     /// Answers one.
     fn answer(&mut self, ctx: &mut Context<'_>, request: u64, outcome: Outcome) {
-        let id = self.address().relay;
+        let id = LinkId::hidden(self.address().relay);
         let Some(Asked::Publish(publish)) = self.links.answered(&id, request, ctx.now) else {
             panic!("not asked")
         };
@@ -85,7 +86,7 @@ impl Relay {
         });
         let receipt = CustodyReceipt { publish_id: publish.publish_id, items: items.collect() };
         let published = wire::Published { receipt: Some(receipt.sign(&self.key).to_wire()) };
-        outcomes::published(ctx, &self.links, &id, &publish, published).unwrap().unwrap();
+        outcomes::published(ctx, &self.links, &id.relay, &publish, published).unwrap().unwrap();
     }
 }
 
@@ -155,7 +156,7 @@ fn an_item_may_be_in_several_publishes_at_once() {
 
         // The first is lost on its way: only that goes again.
         let id = relay.address().relay;
-        relay.links.down(&id, "gone", ctx.now);
+        relay.links.down(&LinkId::hidden(id), "gone", ctx.now);
         relay.connect(ctx);
         let again = relay.published(ctx);
         assert_eq!(again.iter().map(|(_, publish)| recipients(publish)).collect::<Vec<_>>(), [each[0]]);

@@ -14,6 +14,7 @@ use super::super::tests::{START, on_a_device};
 use super::super::types::NetOutput;
 use super::super::{frames, home, relay_commands};
 use super::*;
+use crate::LinkId;
 use crate::command::{ErrorKind, relay_addresses};
 use crate::store::Contact;
 
@@ -36,7 +37,7 @@ fn address(n: u8) -> Vec<String> {
 fn links(ctx: &mut Context<'_>) -> Links {
     let mut links = Links::new(ctx.rng);
     for home in ctx.tx.home_relays().unwrap() {
-        links.want(&home.address, true, START);
+        links.want_home(&home.address, START);
     }
     links
 }
@@ -86,8 +87,8 @@ fn stored(ctx: &mut Context<'_>, relay: &RelayId) {
 
 /// The connection to the relay is up and greeted.
 fn ready(ctx: &Context<'_>, links: &mut Links, relay: &RelayId) {
-    links.up(relay, ctx.now, &mut Outputs::default());
-    assert!(links.greeted(relay, ctx.now));
+    links.up(&LinkId::home(*relay), ctx.now, &mut Outputs::default());
+    assert!(links.greeted(&LinkId::home(*relay), ctx.now));
 }
 
 fn refusal(answer: Result<Result<Reply, crate::command::CommandError>, StoreError>) -> ErrorKind {
@@ -103,7 +104,7 @@ fn nobody_is_told_of_a_relay_before_it_has_the_bundle() {
         let (mut links, user) = (links(ctx), friend(ctx));
         let first = first(ctx);
         add(ctx, &mut links, 0);
-        assert!(links.get(&key(0)).is_some_and(|link| link.home));
+        assert!(links.get(&LinkId::home(key(0))).is_some());
         assert_eq!(offers(ctx), [first]);
         assert!(!is_due(ctx, &user));
         let added = ctx.tx.home_relay(&key(0)).unwrap().unwrap();
@@ -139,7 +140,7 @@ fn those_that_are_given_up_serve_until_another_one_is_ready() {
         relay_commands::move_to(ctx, &mut links, &address(1), &mut out).unwrap().map(drop).unwrap();
         relay_commands::move_to(ctx, &mut links, &address(2), &mut out).unwrap().map(drop).unwrap();
         assert_eq!(ctx.tx.home_relay(&key(1)).unwrap(), None);
-        assert!(links.get(&key(1)).is_none());
+        assert!(links.get(&LinkId::home(key(1))).is_none());
         assert_eq!(offers(ctx), [first, key(0)]);
     });
 }
@@ -158,11 +159,11 @@ fn one_that_can_not_be_reached_for_long_is_left_out_until_it_is_back() {
         stored(ctx, &first);
         stored(ctx, &key(0));
         told(ctx, &user);
-        links.down(&first, "nobody listens there", START);
+        links.down(&LinkId::home(first), "nobody listens there", START);
         gone_for(ctx, &mut links, 90);
         assert_eq!(offers(ctx), [first, key(0)], "it is this device that is away");
-        links.up(&key(0), START, &mut Outputs::default());
-        assert!(links.greeted(&key(0), START));
+        links.up(&LinkId::home(key(0)), START, &mut Outputs::default());
+        assert!(links.greeted(&LinkId::home(key(0)), START));
         gone_for(ctx, &mut links, 29);
         assert_eq!((offers(ctx).len(), is_due(ctx, &user)), (2, false));
         gone_for(ctx, &mut links, 30);
@@ -231,17 +232,17 @@ fn one_that_waited_for_its_turn_stays_a_home_relay_when_that_comes() {
         let mut links = links(ctx);
         let at = |n: u8| RelayAddress { relay: RelayId::new([n; 32]), addresses: Vec::new() };
         for n in 0..u8::try_from(MAX_LINKS).unwrap() {
-            links.want(&at(100 + n), false, START);
+            links.want(&at(100 + n), START);
         }
         let waits = relay_addresses(&address(0)).unwrap().remove(0).address;
-        links.want(&waits, false, START);
-        assert!(links.get(&key(0)).is_none());
+        links.want(&waits, START);
+        assert!(links.get(&LinkId::home(key(0))).is_none());
         add(ctx, &mut links, 0);
         for n in 0..3 {
-            links.give_up(&RelayId::new([100 + n; 32]), START, &mut Outputs::default());
+            links.give_up(&LinkId::hidden(RelayId::new([100 + n; 32])), START, &mut Outputs::default());
         }
         links.tick(START, &mut Outputs::default());
-        assert!(links.get(&key(0)).is_some_and(|link| link.home));
+        assert!(links.get(&LinkId::home(key(0))).is_some());
     });
 }
 
@@ -301,7 +302,7 @@ fn one_that_comes_back_stays_and_one_that_moved_is_called_where_it_is() {
         let home = ctx.tx.home_relay(&key(0)).unwrap().unwrap();
         assert!(home.stays() && home.mailbox == mailbox && home.priority == 9 && is_due(ctx, &user));
         assert!(offers(ctx).contains(&key(0)));
-        assert_eq!(links.get(&key(0)).unwrap().address(), &home.address);
+        assert_eq!(links.get(&LinkId::home(key(0))).unwrap().address(), &home.address);
         assert_eq!(home.address.addresses, ["/ip4/127.0.0.2/tcp/1"]);
     });
 }
@@ -340,8 +341,8 @@ fn an_invitation_is_shown_to_the_relay_and_to_nobody_else() {
     on_a_device(|ctx| {
         let (mut links, user) = (links(ctx), friend(ctx));
         let (first, mut out) = (first(ctx), Outputs::default());
-        links.up(&first, ctx.now, &mut out);
-        assert!(links.get_mut(&first).unwrap().greeted(ctx.now));
+        links.up(&LinkId::home(first), ctx.now, &mut out);
+        assert!(links.get_mut(&LinkId::home(first)).unwrap().greeted(ctx.now));
         let asked = |ctx: &mut Context<'_>, links: &mut Links| {
             let mut out = Outputs::default();
             home::upkeep(ctx, links, &mut out).unwrap();
@@ -357,8 +358,9 @@ fn an_invitation_is_shown_to_the_relay_and_to_nobody_else() {
         let code = wire::RefusalCode::Invitation.into();
         let refusal = wire::Refusal { code, text: "not invited".to_owned(), retry_after_ms: 0 };
         let frame = Frame { request, body: Some(Body::Refusal(refusal)) };
-        frames::frame(ctx, &mut links, &mut Fetches::default(), first, frame, &mut out).unwrap();
-        let problem = links.get(&first).unwrap().problem.clone().unwrap();
+        frames::frame(ctx, &mut links, &mut Fetches::default(), LinkId::home(first), frame, &mut out)
+            .unwrap();
+        let problem = links.get(&LinkId::home(first)).unwrap().problem.clone().unwrap();
         assert!(problem.contains("not invited") && problem.contains("ADDRESS#INVITATION"), "{problem}");
         assert_eq!(asked(ctx, &mut links), None, "it is left alone for a while");
 

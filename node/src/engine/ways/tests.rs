@@ -11,6 +11,7 @@ use undertone_protocol::token::{Step, TokenGrant};
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::*;
+use crate::LinkId;
 use crate::engine::asked::{Asked, InFlight};
 use crate::engine::tests::{START, on_a_device};
 use crate::engine::types::Outputs;
@@ -20,6 +21,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn relay(n: u8) -> RelayId {
     RelayId::new([n; 32])
+}
+
+fn link(n: u8) -> LinkId {
+    LinkId::hidden(relay(n))
 }
 
 fn grant(at: u8, priority: u32, token: u8) -> DeliveryGrant {
@@ -42,9 +47,9 @@ fn grants() -> [DeliveryGrant; 2] {
 }
 
 fn connect(links: &mut Links, n: u8, now: Timestamp) {
-    links.want(&grant(n, 0, 1).mailbox.relay, false, now);
-    links.up(&relay(n), now, &mut Outputs::default());
-    assert!(links.greeted(&relay(n), now));
+    links.want(&grant(n, 0, 1).mailbox.relay, now);
+    links.up(&link(n), now, &mut Outputs::default());
+    assert!(links.greeted(&link(n), now));
 }
 
 fn connected(ctx: &mut Context<'_>, to: &[u8]) -> Links {
@@ -66,14 +71,14 @@ fn publish(ctx: &mut Context<'_>, links: &mut Links, n: u8, answered_after: Opti
     let asked = InFlight { publish_id: PublishId::new([1; 16]), items: Vec::new(), has_others: true };
     let mut out = Outputs::default();
     let body = Body::Publish(wire::Publish::default());
-    assert!(links.ask(&relay(n), Asked::Publish(asked), body, ctx.now, &mut out));
+    assert!(links.ask(&link(n), Asked::Publish(asked), body, ctx.now, &mut out));
     if let Some(after) = answered_after {
         ctx.now = ctx.now.after(after);
         let request = out.net.iter().find_map(|output| match output {
             crate::engine::types::NetOutput::Send { frame, .. } => Some(frame.request),
             _ => None,
         });
-        assert!(links.answered(&relay(n), request.unwrap(), ctx.now).is_some());
+        assert!(links.answered(&link(n), request.unwrap(), ctx.now).is_some());
     }
 }
 
@@ -82,12 +87,12 @@ fn the_preferred_one_that_is_up_is_used_and_all_are_called_where_none_is() {
     on_a_device(|ctx| {
         let mut links = connected(ctx, &[]);
         assert_eq!(goes(ctx, &mut links, &grants()), None);
-        assert!([11, 12].iter().all(|n| links.get(&relay(*n)).is_some()), "both are called");
+        assert!([11, 12].iter().all(|n| links.get(&link(*n)).is_some()), "both are called");
         connect(&mut links, 12, START);
         assert_eq!(goes(ctx, &mut links, &grants()), Some(relay(12)));
         connect(&mut links, 11, START);
         assert_eq!(goes(ctx, &mut links, &grants()), Some(relay(11)));
-        links.down(&relay(11), "gone", START);
+        links.down(&link(11), "gone", START);
         assert_eq!(goes(ctx, &mut links, &grants()), Some(relay(12)));
         // One that was lost a moment ago is not trusted at once.
         connect(&mut links, 11, START);
@@ -122,11 +127,11 @@ fn one_that_does_not_answer_is_avoided_and_the_others_are_called() {
         publish(ctx, &mut links, 11, None);
         assert_eq!(links.next_stuck(ctx.now), Some(START.after(FALL_OVER_WAIT)));
         assert_eq!(goes(ctx, &mut links, &grants()), Some(relay(11)));
-        assert!(links.get(&relay(12)).is_none());
+        assert!(links.get(&link(12)).is_none());
         ctx.now = START.after(FALL_OVER_WAIT);
         assert_eq!(links.next_stuck(ctx.now), None);
         assert_eq!(goes(ctx, &mut links, &grants()), Some(relay(11)), "there is no other");
-        assert!(links.get(&relay(12)).is_some(), "it is called");
+        assert!(links.get(&link(12)).is_some(), "it is called");
         connect(&mut links, 12, ctx.now);
         assert_eq!(goes(ctx, &mut links, &grants()), Some(relay(12)));
         let tried = Tried { relays: vec![relay(11), relay(12)], ..Tried::default() };
@@ -147,7 +152,7 @@ fn one_that_is_full_for_longer_than_seconds_is_left_aside_until_it_may_have_room
         assert!(ctx.agenda.refusals.full(DEVICE, relay(11), until, ctx.now));
         assert_eq!(goes(ctx, &mut links, &grants()), Some(relay(12)));
         // It is waited for where there is no other.
-        links.down(&relay(12), "gone", ctx.now);
+        links.down(&link(12), "gone", ctx.now);
         let later = way(ctx, &mut links, &grants(), (None, &DEVICE), &Tried::default());
         assert!(matches!(later, Way::Later(Some(at)) if at == until));
         assert_eq!(goes(ctx, &mut links, &grants()[..1]), Some(relay(11)));
@@ -181,8 +186,8 @@ fn what_was_refused_goes_another_way_only_where_one_may_take_it() {
         let to = |ctx: &Context<'_>, links: &Links| another(ctx, links, &grants(), &DEVICE, &relay(11));
         assert_eq!(another(ctx, &links, &grants()[..1], &DEVICE, &relay(11)), None);
         assert_eq!(to(ctx, &links), Some(START), "it may be called");
-        links.want(&grants()[1].mailbox.relay, false, START);
-        links.down(&relay(12), "nobody listens there", START);
+        links.want(&grants()[1].mailbox.relay, START);
+        links.down(&link(12), "nobody listens there", START);
         ctx.now = START.after(CUSTODIAN_WAIT);
         assert_eq!(to(ctx, &links), None, "it is gone");
         connect(&mut links, 12, ctx.now);
@@ -225,16 +230,17 @@ fn in_a_group_members_with_relays_in_common_are_reached_at_one_of_them() {
         assert!(used.len() == 3 && (1..24).contains(&moved), "{used:?}, {moved} moved");
         // A relay that is down for this sender is passed over.
         let preferred = (0..32).find(|group| goes_in(ctx, &mut links, *group, &[11, 12]) == Some(relay(11)));
-        links.down(&relay(11), "gone", ctx.now);
+        links.down(&link(11), "gone", ctx.now);
         assert_eq!(goes_in(ctx, &mut links, preferred.unwrap(), &[11, 12]), Some(relay(12)));
     });
 }
 
 /// A home relay that serves.
 fn at_home(links: &mut Links, address: &RelayAddress) {
-    links.want(address, true, START);
-    links.up(&address.relay, START, &mut Outputs::default());
-    let link = links.get_mut(&address.relay).unwrap();
+    links.want_home(address, START);
+    let home = LinkId::home(address.relay);
+    links.up(&home, START, &mut Outputs::default());
+    let link = links.get_mut(&home).unwrap();
     assert!(link.greeted(START));
     link.attached(START);
 }
@@ -262,8 +268,12 @@ fn a_relay_that_this_device_sees_down_is_passed_over_at_once() {
         let secret = RoutingSecret::random(&mut ChaCha20Rng::seed_from_u64(1));
         keys.iter().for_each(|key| ctx.agenda.routing.found(RoutingKey::issue(key, &secret, START), START));
         assert_eq!(goes(ctx, &mut links), Some((first, Some(second))));
-        links.down(&first, "it died", START);
-        // No other one is left that could forward to the second.
+        links.down(&LinkId::home(first), "it died", START);
+        // No other one is left that could forward to the second: that is called under another key.
+        goes(ctx, &mut links);
+        let hidden = LinkId::hidden(second);
+        links.up(&hidden, START, &mut Outputs::default());
+        assert!(links.greeted(&hidden, START));
         assert_eq!(goes(ctx, &mut links), Some((second, None)));
     });
 }

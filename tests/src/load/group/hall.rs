@@ -8,6 +8,7 @@ use ed25519_dalek::SigningKey;
 use prost::Message;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use undertone::LinkId;
 use undertone::command::{Ask, Command, CommandId, Response};
 use undertone::engine::{Input, NetOutput, Notice, Outputs};
 use undertone_protocol::ids::{DeviceId, RelayId};
@@ -35,7 +36,8 @@ pub(super) struct Hall {
     pub(super) relay_cpu: Duration,
     address: RelayAddress,
     pub(super) parties: Vec<Party>,
-    conns: BTreeMap<ConnId, usize>,
+    /// Whose connections, and which of theirs.
+    conns: BTreeMap<ConnId, (usize, LinkId)>,
     count: u64,
     answer: Option<Response>,
     pub(super) rng: ChaCha20Rng,
@@ -95,7 +97,9 @@ impl Hall {
 
     /// A device's process ends and begins anew.
     pub(super) fn restart(&mut self, party: usize) -> anyhow::Result<()> {
-        self.hang_up(party)?;
+        for link in self.party(party)?.conns.keys().copied().collect::<Vec<_>>() {
+            self.hang_up(party, &link)?;
+        }
         let now = self.now;
         self.party(party)?.start(now)
     }
@@ -154,10 +158,10 @@ impl Hall {
     fn carry_out(&mut self, party: usize, out: Outputs) -> anyhow::Result<()> {
         for output in out.net {
             match output {
-                NetOutput::Connect { .. } => self.dialled(party)?,
-                NetOutput::Disconnect(_) => self.hang_up(party)?,
-                NetOutput::Send { frame, .. } => {
-                    let Some(conn) = self.party(party)?.conn else { continue };
+                NetOutput::Connect { link, .. } => self.dialled(party, link)?,
+                NetOutput::Disconnect(link) => self.hang_up(party, &link)?,
+                NetOutput::Send { link, frame } => {
+                    let Some(conn) = self.party(party)?.conns.get(&link).copied() else { continue };
                     self.party(party)?.meter.sends(&frame);
                     self.tell_relay(RelayInput::Frame { conn, frame })?;
                 }
@@ -174,22 +178,22 @@ impl Hall {
         Ok(())
     }
 
-    fn dialled(&mut self, party: usize) -> anyhow::Result<()> {
-        self.hang_up(party)?;
-        let device = self.party(party)?.device;
+    fn dialled(&mut self, party: usize, link: LinkId) -> anyhow::Result<()> {
+        self.hang_up(party, &link)?;
+        let own = self.party(party)?.device;
+        let device = if link.hidden { DeviceId::random(&mut self.rng) } else { own };
         self.count += 1;
         let conn = ConnId::new(self.count);
-        self.conns.insert(conn, party);
+        self.conns.insert(conn, (party, link));
         self.tell_relay(RelayInput::Connected { conn, device })?;
-        let relay = self.address.relay;
         let party = self.party(party)?;
-        party.conn = Some(conn);
-        party.inputs.push_back(Input::LinkUp { relay });
+        party.conns.insert(link, conn);
+        party.inputs.push_back(Input::LinkUp { link });
         Ok(())
     }
 
-    fn hang_up(&mut self, party: usize) -> anyhow::Result<()> {
-        if let Some(conn) = self.party(party)?.conn.take() {
+    fn hang_up(&mut self, party: usize, link: &LinkId) -> anyhow::Result<()> {
+        if let Some(conn) = self.party(party)?.conns.remove(link) {
             self.conns.remove(&conn);
             self.tell_relay(RelayInput::Disconnected { conn })?;
         }
@@ -221,11 +225,10 @@ impl Hall {
     }
 
     fn give(&mut self, conn: ConnId, frame: Frame) -> anyhow::Result<()> {
-        let Some(party) = self.conns.get(&conn).copied() else { return Ok(()) };
-        let relay = self.address.relay;
+        let Some((party, link)) = self.conns.get(&conn).copied() else { return Ok(()) };
         let party = self.party(party)?;
         party.meter.receives(&frame);
-        party.inputs.push_back(Input::Frame { relay, frame });
+        party.inputs.push_back(Input::Frame { link, frame });
         Ok(())
     }
 }

@@ -1,11 +1,12 @@
 //! A real device: a store, and an engine that is loaded from it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use anyhow::Context;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use tempfile::TempDir;
+use undertone::LinkId;
 use undertone::engine::{Engine, Input, LoadError, NewAccount, Origin, Outputs, create_account};
 use undertone::store::{MemoryStore, NodeStore, NodeTx, SqliteStore, StoreError};
 use undertone_protocol::crypto::Vodozemac;
@@ -54,7 +55,7 @@ pub(super) struct Party {
     pub(super) disk: Disk,
     engine: Option<Engine>,
     rng: ChaCha20Rng,
-    pub(super) conn: Option<ConnId>,
+    pub(super) conns: BTreeMap<LinkId, ConnId>,
     pub(super) meter: Meter,
     /// What it is to be given, in order.
     pub(super) inputs: VecDeque<Input>,
@@ -73,7 +74,7 @@ impl Party {
             name: Name::new(name)?,
             device_name: Name::new("desktop")?,
             relays: vec![relay],
-            invitations: std::collections::BTreeMap::new(),
+            invitations: BTreeMap::new(),
             origin: Origin::New,
         };
         let mut made = Ok(None);
@@ -90,7 +91,7 @@ impl Party {
             disk,
             engine: None,
             rng,
-            conn: None,
+            conns: BTreeMap::new(),
             meter: Meter::default(),
             inputs: VecDeque::new(),
         };

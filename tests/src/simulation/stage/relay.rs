@@ -43,9 +43,8 @@ impl Stage {
 
     fn restart_relay(&mut self) -> Result<(), Failed> {
         self.relay.start();
-        for node in self.conns.values().copied().collect::<Vec<_>>() {
-            self.conns.retain(|_, of| *of != node);
-            self.down(node)?;
+        for (node, link) in std::mem::take(&mut self.conns).into_values() {
+            self.down(node, link)?;
         }
         self.run(Duration::from_secs(120))
     }
@@ -59,7 +58,7 @@ impl Stage {
 
     /// A frame reaches the relay as if a node had sent it.
     pub fn inject(&mut self, node: usize, frame: Frame) -> Result<(), Failed> {
-        let conn = self.conn_of(node).ok_or_else(|| Failed::new("it is not connected"))?;
+        let conn = self.conn_of(node, self.home()).ok_or_else(|| Failed::new("it is not connected"))?;
         self.step_relay(RelayInput::Frame { conn, frame })
     }
 
@@ -75,7 +74,7 @@ impl Stage {
 
     /// A frame reaches a node as if the relay had sent it.
     pub fn give(&mut self, node: usize, frame: Frame) -> Result<(), Failed> {
-        self.step_node(node, Input::Frame { relay: self.relay.address().relay, frame })
+        self.step_node(node, Input::Frame { link: self.home(), frame })
     }
 
     /// From now on the relay refuses what a node publishes, and says when it may be tried again; `None`: not any more.
@@ -91,7 +90,8 @@ impl Stage {
     /// The answer to a frame that does not get to the relay, if it is to be refused.
     pub(super) fn answer_instead(&mut self, conn: ConnId, frame: &Frame) -> Option<Frame> {
         let (node, retry_after_ms) = self.refusing?;
-        let is_refused = self.conns.get(&conn) == Some(&node) && matches!(frame.body, Some(Body::Publish(_)));
+        let is_refused = self.conns.get(&conn).is_some_and(|(of, _)| *of == node)
+            && matches!(frame.body, Some(Body::Publish(_)));
         self.refused += usize::from(is_refused);
         let code = i32::from(RefusalCode::RetryAfter);
         let refusal = Refusal { code, text: "too much just now".to_owned(), retry_after_ms };

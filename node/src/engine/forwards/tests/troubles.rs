@@ -7,7 +7,7 @@ fn one_that_nobody_confirmed_goes_again_when_the_connection_is_lost() {
     on_a_device(|ctx| {
         let mut world = World::new(ctx);
         let (_, first) = world.handed_over(ctx);
-        world.links.down(&id_of(&world.home), "lost", ctx.now);
+        world.links.down(&world.home_link(), "lost", ctx.now);
         ctx.now = ctx.now.after(SECOND);
         world.connect(ctx);
         let (_, second) = world.handed(ctx);
@@ -29,7 +29,7 @@ fn connections_that_end_leave_nothing_behind() {
         let mut world = World::new(ctx);
         world.handed_over(ctx);
         for _ in 0..9 {
-            world.links.down(&id_of(&world.home), "lost", ctx.now);
+            world.links.down(&world.home_link(), "lost", ctx.now);
             ctx.now = ctx.now.after(SECOND);
             world.connect(ctx);
             world.handed(ctx);
@@ -149,6 +149,8 @@ fn where_the_device_has_another_mailbox_that_one_is_used_after_seconds() {
         let (request, parcel) = world.handed_over(ctx);
         world.waits(ctx, request, &parcel);
         ctx.now = START.after(FALL_OVER_WAIT);
+        assert_eq!(world.said(ctx), []);
+        world.connect_hidden(ctx);
         let said = world.said(ctx);
         assert!(matches!(&said[..], [(_, Body::Publish(_))]), "{said:?}");
     });
@@ -165,6 +167,8 @@ fn what_is_written_later_goes_to_the_other_mailbox_at_once() {
         let (request, parcel) = world.handed_over(ctx);
         world.waits(ctx, request, &parcel);
         ctx.now = START.after(FALL_OVER_WAIT);
+        assert_eq!(world.said(ctx), []);
+        world.connect_hidden(ctx);
         assert!(matches!(&world.said(ctx)[..], [(_, Body::Publish(_))]));
         outgoing::put(ctx, &BOB, &[DEVICE], Purpose::Entry(ENTRY), 1, Bytes::from_static(b"later")).unwrap();
         let said = world.said(ctx);
@@ -212,7 +216,7 @@ fn what_a_home_relay_says_that_it_may_not_ends_the_connection() {
         let (request, parcel) = world.handed_over(ctx);
         let forged = Waiting { forward_id: parcel.forward_id, until: START }.sign(&world.destination);
         world.answers(ctx, request, Body::Waiting(wire::Waiting { notice: Some(forged.to_wire()) }));
-        assert!(!world.links.is_ready(&id_of(&world.home)));
+        assert!(!world.links.is_ready(&world.home_link()));
         assert_eq!(delivery(ctx).0, Tick::Queued);
         world.connect(ctx);
         let (request, parcel) = world.handed(ctx);
@@ -220,7 +224,7 @@ fn what_a_home_relay_says_that_it_may_not_ends_the_connection() {
         let letter = DeadLetter { forward_id: parcel.forward_id, reason: DeadLetterReason::Expired };
         let forged = letter.sign(&world.destination);
         world.answers(ctx, 0, Body::DeadLetter(wire::DeadLetter { notice: Some(forged.to_wire()) }));
-        assert!(!world.links.is_ready(&id_of(&world.home)));
+        assert!(!world.links.is_ready(&world.home_link()));
         assert_eq!(delivery(ctx), (Tick::Waiting, None));
     });
 }

@@ -4,6 +4,7 @@ use undertone_protocol::limits::FALL_OVER_WAIT;
 use undertone_protocol::receipts::Denial;
 
 use super::*;
+use crate::LinkId;
 use crate::store::Failure;
 
 /// Two relays that answer when they are told to.
@@ -41,9 +42,10 @@ impl Two {
 
     fn connect(&mut self, ctx: &mut Context<'_>, n: usize) {
         let address = self.address(n);
-        self.links.want(&address, false, ctx.now);
-        self.links.up(&address.relay, ctx.now, &mut Outputs::default());
-        assert!(self.links.greeted(&address.relay, ctx.now));
+        self.links.want(&address, ctx.now);
+        let link = LinkId::hidden(address.relay);
+        self.links.up(&link, ctx.now, &mut Outputs::default());
+        assert!(self.links.greeted(&link, ctx.now));
     }
 
     /// What goes out now: the relays by number, with the numbers of the publishes.
@@ -52,8 +54,9 @@ impl Two {
         publish(ctx, &mut self.links, &mut self.walk, &mut out).unwrap();
         let to = |relay| (0..2).find(|n| self.address(*n).relay == relay).unwrap();
         let sent = out.net.into_iter().filter_map(|output| match output {
-            NetOutput::Send { relay, frame } if matches!(frame.body, Some(Body::Publish(_))) => {
-                Some((to(relay), frame.request))
+            NetOutput::Send { link, frame } if matches!(frame.body, Some(Body::Publish(_))) => {
+                assert!(link.hidden, "a relay is not told who publishes");
+                Some((to(link.relay), frame.request))
             }
             _ => None,
         });
@@ -69,7 +72,7 @@ impl Two {
 
     fn answer(&mut self, ctx: &mut Context<'_>, n: usize, request: u64, outcome: Outcome) {
         let relay = self.address(n).relay;
-        let asked = self.links.answered(&relay, request, ctx.now);
+        let asked = self.links.answered(&LinkId::hidden(relay), request, ctx.now);
         let Some(Asked::Publish(publish)) = asked else { panic!("not asked") };
         let items = publish.items.iter().map(|item| ItemOutcome {
             payload_hash: item.payload_hash,

@@ -35,9 +35,9 @@ fn one_that_was_given_up_ends_two_weeks_after_the_last_contact_was_told() {
         assert!(is_there(ctx, &mut links, 23));
         assert!(is_there(ctx, &mut links, 24), "nothing is known of it yet");
         ready(ctx, &mut links, &key(0));
-        links.down(&first, "nobody listens there", ctx.now);
+        links.down(&LinkId::home(first), "nobody listens there", ctx.now);
         assert!(!is_there(ctx, &mut links, 24));
-        assert!(links.get(&first).is_none());
+        assert!(links.get(&LinkId::home(first)).is_none());
     });
 }
 
