@@ -21,7 +21,8 @@ use crate::config::{self, Config, TEMPLATE};
 use crate::data_dir::DataDir;
 use crate::key;
 use crate::limits::Registration;
-use crate::server::{SystemClock, run};
+use crate::restored::Restored;
+use crate::server::{SystemClock, open_store, run};
 
 /// Libraries speak only when something is wrong.
 const LOG_DEFAULT: &str = "warn,undertone_relay=info,undertone_transport=info";
@@ -52,6 +53,9 @@ enum Command {
     Run(ConfigArg),
     /// Say how the running relay does.
     Status(Ask),
+    /// Say that the store was put back from a backup, before the relay runs on it: devices then tell it anew what it lost, and
+    /// their contacts send again what lay here.
+    Restored(ConfigArg),
     /// Make an invitation to open mailboxes here, for a relay that is not for everybody: see `policy` of [registration].
     Invite(Invite),
 }
@@ -140,6 +144,7 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Init(init) => make(&init),
         Command::Run(ConfigArg { config }) => serve(&config),
+        Command::Restored(ConfigArg { config }) => restored(&config),
         Command::Invite(invite) => invitation(&invite),
         Command::Status(Ask { config: ConfigArg { config }, json }) => status(&config, json),
     }
@@ -163,6 +168,20 @@ fn status(path: &Path, json: bool) -> anyhow::Result<()> {
     } else {
         write!(out, "{status}")?;
     }
+    Ok(())
+}
+
+fn restored(path: &Path) -> anyhow::Result<()> {
+    let config = load(path)?;
+    let dir = DataDir::new(&config.data_dir);
+    let _lock = dir.lock()?;
+    let mut store = open_store(config.store, &dir)?;
+    let Restored { mailboxes, bundles } =
+        crate::restored::restored(&mut *store, &mut UnwrapErr(getrandom::SysRng))?;
+    writeln!(
+        io::stdout().lock(),
+        "{mailboxes} mailboxes begin anew, and {bundles} bundles have no one-time prekeys until their devices bring some"
+    )?;
     Ok(())
 }
 

@@ -19,6 +19,7 @@ mod session;
 
 pub mod core;
 pub mod migration;
+pub mod restored;
 pub mod writer;
 
 pub use federation::{Policy, PolicyKind};

@@ -112,6 +112,9 @@ pub struct Limits {
     pub destination_bytes_max: u64,
     /// A forward that could not be delivered for this long is given up, in milliseconds; the protocol's maximum caps it.
     pub forward_age_ms_max: u64,
+    /// What comes for another relay waits for a random time up to this, in milliseconds, and leaves together: whoever watches both
+    /// sides of this relay can tell less by the time. 0: it leaves at once.
+    pub forward_delay_ms_max: u64,
     /// Times that a forward is carried without an answer until it is given up.
     pub forward_attempts_max: u32,
     /// What came of a forward is kept for its device for this long, in milliseconds.
@@ -169,6 +172,7 @@ impl Default for Limits {
             destination_forwards_max: 100_000,
             destination_bytes_max: 256 * MIB,
             forward_age_ms_max: 3 * DAY_MS,
+            forward_delay_ms_max: 0,
             forward_attempts_max: 50,
             answer_kept_ms_max: 7 * DAY_MS,
             source_parcels_per_minute: 60_000,

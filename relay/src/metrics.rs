@@ -46,6 +46,8 @@ counters! {
     attaches,
     /// Connections that a newer attach of their mailbox replaced.
     superseded,
+    /// Attaches by which a device acknowledged what this store never gave it: it is an older copy.
+    older_store,
     /// Publishes that were answered by a receipt.
     publishes,
     /// Recipient results: stored durably.

@@ -20,7 +20,7 @@ pub(crate) use checkpoint::{checkpoint, put_checkpoint};
 pub(crate) use connections::{Connections, Peer};
 pub(crate) use introductions::{Charged, put_introduction, take_use};
 pub(crate) use invitations::{Invitation, sweep_invitations};
-pub(crate) use ownership::{Registering, register};
+pub(crate) use ownership::{Registering, forget_generation, register};
 pub(crate) use rates::{Rate, RateClock, TooFast};
 pub(crate) use record::{Mailbox, owned};
 pub(crate) use revocation::{revoke, sweep};

@@ -13,7 +13,7 @@ use crate::answer::{Failed, Refused};
 use crate::limits::{Limits, Registration};
 use crate::store::owner::{self, Owner};
 use crate::store::usage::{self, MAILBOX_DISK_BYTES};
-use crate::store::{Overlay, Store};
+use crate::store::{Overlay, Store, StoreError};
 
 /// What a registration is decided by, beside the store.
 pub(crate) struct Registering<'a> {
@@ -91,6 +91,19 @@ fn create<S: Store + ?Sized>(
         revoked: 0,
         introductions: 0,
     })
+}
+
+/// Gives a mailbox another generation: its device counts from 0 again, and takes nothing for known that it told this relay
+/// before.
+pub(crate) fn forget_generation<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    mailbox: &MailboxId,
+    mut rng: &mut dyn CryptoRng,
+) -> Result<Bytes, StoreError> {
+    let record = read(tx, mailbox)?.ok_or(StoreError::Corrupt { what: "mailbox record" })?;
+    let generation = Generation::random(&mut rng).to_wire();
+    write(tx, mailbox, &Mailbox { generation: generation.clone(), ..record });
+    Ok(generation)
 }
 
 /// The same registration again changes nothing; a larger epoch replaces K and forgets what was

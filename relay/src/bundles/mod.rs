@@ -9,4 +9,4 @@ mod sweep;
 
 pub(crate) use fetch::get_bundle;
 pub(crate) use put::{put_bundle, put_prekeys};
-pub(crate) use sweep::sweep;
+pub(crate) use sweep::{drop_prekeys, sweep};

@@ -2,7 +2,7 @@ use undertone_protocol::ids::Locator;
 use undertone_protocol::limits::PREKEYS_PER_LOCATOR_MAX;
 use undertone_protocol::time::Timestamp;
 
-use super::record;
+use super::record::{self, BundleRecord};
 use crate::limits::{DAY_MS, Limits};
 use crate::store::table::{KeyReader, Table};
 use crate::store::{Overlay, Store, StoreError, owner, usage};
@@ -36,13 +36,30 @@ pub(super) fn remove<S: Store + ?Sized>(
     locator: &Locator,
 ) -> Result<bool, StoreError> {
     let Some(found) = record::read(tx, locator)? else { return Ok(false) };
-    let prekeys = Table::Prekey.key().part(locator.as_bytes());
-    let end = prekeys.after_prefix();
-    for (key, _) in tx.range(prekeys.as_ref(), end.as_ref(), PREKEYS_PER_LOCATOR_MAX)? {
-        tx.delete(key);
-    }
+    delete_prekeys(tx, locator)?;
     record::remove(tx, locator, &found);
     owner::change(tx, &found.owner, |holdings| holdings.bundles = holdings.bundles.saturating_sub(1))?;
     usage::release(tx, found.disk_bytes())?;
     Ok(true)
+}
+
+/// Takes the prekeys off a bundle, if it is there: whoever fetches it gets none.
+pub(crate) fn drop_prekeys<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    locator: &Locator,
+) -> Result<(), StoreError> {
+    let Some(found) = record::read(tx, locator)? else { return Ok(()) };
+    delete_prekeys(tx, locator)?;
+    let left = BundleRecord { left: 0, prekey_bytes: 0, ..found.clone() };
+    usage::release(tx, found.disk_bytes().saturating_sub(left.disk_bytes()))?;
+    record::write(tx, locator, &left);
+    Ok(())
+}
+
+fn delete_prekeys<S: Store + ?Sized>(tx: &mut Overlay<'_, S>, locator: &Locator) -> Result<(), StoreError> {
+    let prekeys = Table::Prekey.key().part(locator.as_bytes());
+    for (key, _) in tx.range(prekeys.as_ref(), prekeys.after_prefix().as_ref(), PREKEYS_PER_LOCATOR_MAX)? {
+        tx.delete(key);
+    }
+    Ok(())
 }

@@ -10,12 +10,16 @@ use crate::federation::PolicyKind;
 /// A device that is away for a month, and writes only when its next keys are due, must stay within reach.
 const BUNDLE_UNSEEN_DAYS_MIN: i64 = 60;
 
+/// Well below the time after which a sender takes another way.
+const DELAY_MS_MAX: i64 = 2_000;
+
 /// Numbers with a maximum of their own, or a minimum other than 1.
-const RANGES: [(&str, i64, i64); 11] = [
+const RANGES: [(&str, i64, i64); 12] = [
     ("limits.payload_bytes_max", 1, protocol::PAYLOAD_BYTES_MAX as i64),
     ("limits.envelope_ttl_ms_max", 60_000, protocol::ENVELOPE_TTL_MAX.as_millis() as i64),
     ("limits.disk_class_1_percent", 1, 100),
     ("limits.forward_age_ms_max", 60_000, protocol::FORWARD_AGE_MAX.as_millis() as i64),
+    ("limits.forward_delay_ms_max", 0, DELAY_MS_MAX),
     ("limits.answer_kept_ms_max", 60_000, i64::MAX),
     ("limits.source_bytes_per_minute", protocol::FRAME_BYTES_MAX as i64, u32::MAX as i64),
     ("limits.bundle_unseen_days_max", BUNDLE_UNSEEN_DAYS_MIN, i64::MAX),

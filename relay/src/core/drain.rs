@@ -34,6 +34,9 @@ impl Relay {
             .take(&mailbox, &self.limits)
             .map_err(|wait| too_fast("attaches_per_minute", wait))?;
         if asked.generation == record.generation {
+            if is_beyond(tx, &mailbox, &acks)? {
+                return self.older_store(&mailbox, tx);
+            }
             for spans in &acks {
                 self.metrics.acknowledged += mailbox::acknowledge(tx, &mailbox, spans, now)?;
             }
@@ -45,6 +48,18 @@ impl Relay {
         self.metrics.attaches += 1;
         let checkpoint = admission::checkpoint(tx, &mailbox)?;
         Ok(wire::Attached { generation: record.generation, checkpoint })
+    }
+
+    /// A device acknowledges what this store never gave it: the store is an older copy. Nothing is delivered before the device
+    /// counts anew: by the numbers that it knows it would take what comes for what it has.
+    fn older_store<S: Store + ?Sized>(
+        &mut self,
+        mailbox: &MailboxId,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<wire::Attached, Failed> {
+        self.metrics.older_store += 1;
+        let generation = admission::forget_generation(tx, mailbox, &mut *self.rng)?;
+        Ok(wire::Attached { generation, checkpoint: admission::checkpoint(tx, mailbox)? })
     }
 
     fn start_session<S: Store + ?Sized>(
@@ -97,6 +112,20 @@ impl Relay {
     fn attached(&self, conn: ConnId) -> Result<MailboxId, Refused> {
         self.sessions.mailbox_of(conn).ok_or_else(|| Refused::malformed("no mailbox is attached"))
     }
+}
+
+/// Whether something is acknowledged that was never given.
+fn is_beyond<S: Store + ?Sized>(
+    tx: &Overlay<'_, S>,
+    mailbox: &MailboxId,
+    acks: &[AckSpans],
+) -> Result<bool, StoreError> {
+    for spans in acks {
+        if spans.last() > mailbox::queue(tx, mailbox, spans.class)?.last_seq {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 type Parsed = (Vec<AckSpans>, Vec<(DurableClass, wire::Credit)>);

@@ -50,6 +50,8 @@ pub(super) struct Link {
     /// Whether it waits in the line for a connection.
     pub(super) in_line: bool,
     pub(super) answer_ms: u64,
+    /// What waits leaves together then, or at once.
+    leaves_at: Option<Timestamp>,
     backoff: ExponentialBackoff,
     jitter: u64,
 }
@@ -66,6 +68,7 @@ impl Link {
             wanted: false,
             in_line: false,
             answer_ms: 0,
+            leaves_at: None,
             backoff: backoff(jitter),
             jitter,
         }
@@ -117,12 +120,14 @@ impl Link {
     pub(super) fn failed(&mut self, least: Duration, now: Timestamp) {
         self.failures = self.failures.saturating_add(1);
         self.key_wanted = None;
+        self.leaves_at = None;
         let wait = self.backoff.next().unwrap_or(RETRY_MAX).max(least);
         self.state = State::Down { retry_at: self.paused_until().max(now.after(wait)) };
     }
 
     /// It ended, and nothing was lost by that.
     pub(super) fn ended(&mut self, now: Timestamp) {
+        self.leaves_at = None;
         self.state = State::Down { retry_at: self.paused_until().max(now) };
     }
 
@@ -167,6 +172,16 @@ impl Link {
         (parcels > 0 && (bytes > 0 || up.in_flight.is_empty())).then_some((parcels, bytes))
     }
 
+    /// Whether what waits may leave. With a delay that is drawn anew for what leaves together, by when it leaves nobody can tell
+    /// what came in for it.
+    pub(super) fn leaves(&mut self, delay: impl FnOnce() -> Duration, now: Timestamp) -> bool {
+        let leaves = *self.leaves_at.get_or_insert_with(|| now.after(delay())) <= now;
+        if leaves {
+            self.leaves_at = None;
+        }
+        leaves
+    }
+
     /// Whether it is to be asked for its key now.
     pub(super) fn key_is_due(&mut self) -> bool {
         self.key_wanted.is_some() && self.up().is_some_and(|up| up.is_greeted() && !up.awaits_key())
@@ -193,7 +208,7 @@ impl Link {
         match &self.state {
             State::Down { retry_at } => (self.wanted && !self.in_line).then_some(*retry_at),
             State::Dialling { give_up_at } => Some(*give_up_at),
-            State::Up(up) => up.due(self.wanted),
+            State::Up(up) => up.due(self.wanted).into_iter().chain(self.leaves_at).min(),
         }
     }
 
@@ -222,6 +237,7 @@ impl Link {
     /// The clock was set back by so much: what was to come in a while still does.
     pub(super) fn set_back(&mut self, by: Duration) {
         self.key_refused_until = self.key_refused_until.before(by);
+        self.leaves_at = self.leaves_at.map(|at| at.before(by));
         match &mut self.state {
             State::Down { retry_at: at } | State::Dialling { give_up_at: at } => *at = at.before(by),
             State::Up(up) => up.set_back(by),

@@ -39,6 +39,11 @@ impl AckSpans {
         Ok(Self { class, through: ack.through, ranges })
     }
 
+    /// The last number that is acknowledged; 0: none.
+    pub(crate) fn last(&self) -> u64 {
+        self.ranges.iter().map(|(_, last)| *last).max().unwrap_or(0).max(self.through)
+    }
+
     /// Whether a sequence number is acknowledged.
     pub(crate) fn covers(&self, seq: u64) -> bool {
         seq <= self.through || self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&seq))

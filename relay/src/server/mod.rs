@@ -9,4 +9,4 @@ mod run;
 mod tests;
 
 pub(crate) use clock::SystemClock;
-pub(crate) use run::run;
+pub(crate) use run::{open_store, run};

@@ -63,7 +63,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     }
 }
 
-fn open_store(backend: Backend, dir: &DataDir) -> anyhow::Result<Box<dyn Store>> {
+pub(crate) fn open_store(backend: Backend, dir: &DataDir) -> anyhow::Result<Box<dyn Store>> {
     match backend {
         Backend::Fjall => {
             let store = FjallStore::open(&dir.store(), FjallOptions::default());

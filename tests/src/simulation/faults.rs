@@ -50,6 +50,8 @@ pub struct Faults {
     pub moves: u32,
     /// The one of several relays that is lost for ever comes back, but without its disk.
     pub forgets: bool,
+    /// Then with an old copy of it, of which its operator knows.
+    pub old_backup: bool,
 }
 
 /// Time that passes while everybody is away.
@@ -88,6 +90,7 @@ impl Faults {
         hostile: 0,
         moves: 0,
         forgets: false,
+        old_backup: false,
     };
 
     /// Some mixture of faults, from gentle to harsh. What loosens the checks is left out of many worlds.
@@ -165,7 +168,8 @@ impl Faults {
             Self { corrupt: 0, ..self },
             Self { hostile: 0, ..self },
             Self { moves: 0, ..self },
-            Self { forgets: false, ..self },
+            Self { forgets: false, old_backup: false, ..self },
+            Self { old_backup: false, ..self },
         ];
         all.into_iter().filter(|fewer| *fewer != self).collect()
     }
@@ -182,6 +186,7 @@ impl Faults {
             hostile: self.hostile,
             clock_jumps: self.clock_jumps,
             forgets: self.forgets,
+            old_backup: self.old_backup,
             gap: self.gap,
             mailbox_messages_max: self.mailbox_messages_max,
             ..Self::NONE

@@ -35,7 +35,8 @@ impl World {
         let until = self.now.after(self.relays.seconds(TROUBLE_S_MAX));
         match self.relays.rng.next_u32() % 4 {
             0 => self.relay_is_down(relay, until),
-            1 => self.relay_is_lost(),
+            1 if self.doomed_is_backed_up() => {}
+            1 => self.relay_is_lost()?,
             _ => self.partition(relay, until),
         }
         self.plan_relay_trouble();
@@ -90,7 +91,7 @@ impl World {
                 continue;
             }
             self.relays.apart.insert((node, relay), until);
-            if let Some(conn) = self.network.conn_of(node, relay) {
+            for conn in self.network.all_from(node, Some(relay)) {
                 self.network.cut(conn, self.now, &mut self.relays.rng, &mut self.schedule);
             }
         }
@@ -104,14 +105,24 @@ impl World {
         self.schedule.at(until, Happening::RelayStart { relay });
     }
 
-    /// The one that is to die does so, with its disk. It never comes back, or comes back and knows nothing.
-    fn relay_is_lost(&mut self) {
-        let Some(relay) = self.relays.doomed else { return };
+    /// Before anything happens to the one that is to die, where its operator keeps a copy of its disk: it is made now.
+    fn doomed_is_backed_up(&mut self) -> bool {
+        let doomed = self.relays.doomed.and_then(|relay| self.relays.all.get_mut(relay));
+        let Some(doomed) = doomed.filter(|relay| self.faults.old_backup && !relay.has_backup()) else {
+            return false;
+        };
+        doomed.back_up();
+        true
+    }
+
+    /// The one that is to die does so, with its disk. It never comes back, or knows nothing then, or what an old copy tells it.
+    fn relay_is_lost(&mut self) -> Result<(), Failed> {
+        let Some(relay) = self.relays.doomed else { return Ok(()) };
         let is_new = |relay: &&mut SimRelay| !relay.is_lost && !relay.has_forgotten;
-        let Some(lost) = self.relays.all.get_mut(relay).filter(is_new) else { return };
+        let Some(lost) = self.relays.all.get_mut(relay).filter(is_new) else { return Ok(()) };
         self.relays.report.lost += 1;
         if self.faults.forgets {
-            lost.forget();
+            self.relays.report.restored += u64::from(lost.put_back()?);
         } else {
             lost.stop();
             lost.is_lost = true;
@@ -121,6 +132,7 @@ impl World {
             let back = self.now.after(self.relays.seconds(TROUBLE_S_MAX));
             self.schedule.at(back, Happening::RelayStart { relay });
         }
+        Ok(())
     }
 
     /// A relay died: all its connections end.
@@ -136,7 +148,7 @@ impl World {
         self.relays_are_troubled = false;
         self.relays.apart.clear();
         self.relays.far_apart.clear();
-        self.relay_is_lost();
+        self.relay_is_lost()?;
         if self.relays.are_several() {
             for relay in 0..self.relays.all.len() {
                 self.start_relay(relay)?;

@@ -6,6 +6,7 @@ use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::time::Timestamp;
 use undertone_relay::core::{Input, Output, Relay};
 use undertone_relay::limits::{Limits, Registration};
+use undertone_relay::restored::restored;
 use undertone_relay::store::{MemoryStore, Overlay, Store};
 
 use super::failed::Failed;
@@ -24,8 +25,10 @@ pub(super) struct SimRelay {
     pub(super) tick_at: Option<Timestamp>,
     /// Whether it is gone for ever, with its disk.
     pub(super) is_lost: bool,
-    /// Whether it lost its disk.
+    /// Whether it lost its disk, or what came since an old copy of it.
     pub(super) has_forgotten: bool,
+    /// A copy of its disk.
+    backup: Option<MemoryStore>,
     /// How often a mailbox was full, while the machines before this one lived.
     full: u64,
 }
@@ -44,6 +47,7 @@ impl SimRelay {
             tick_at: None,
             is_lost: false,
             has_forgotten: false,
+            backup: None,
             full: 0,
         }
     }
@@ -79,6 +83,24 @@ impl SimRelay {
         self.stop();
         self.disk = MemoryStore::new();
         self.has_forgotten = true;
+    }
+
+    /// Its operator makes a copy of its disk, and no other later.
+    pub(super) fn back_up(&mut self) {
+        self.backup = Some(self.disk.clone());
+    }
+
+    pub(super) const fn has_backup(&self) -> bool {
+        self.backup.is_some()
+    }
+
+    /// Its process ends, and its operator puts the old copy of its disk back, if there is one, and says so.
+    pub(super) fn put_back(&mut self) -> Result<bool, Failed> {
+        self.forget();
+        let Some(backup) = self.backup.take() else { return Ok(false) };
+        self.disk = backup;
+        restored(&mut self.disk, &mut self.rng).map_err(|error| Failed::new(format!("relay: {error}")))?;
+        Ok(true)
     }
 
     /// One group commit. A crash takes what was not committed; `None`: it died before it sent.

@@ -17,7 +17,7 @@ use super::relay::SimRelay;
 /// Tells the relays' randomness from the rest.
 const RELAYS: u64 = 0x7265_6c61_7973;
 /// As many as a world has.
-pub(super) const RELAYS_MAX: usize = 4;
+pub(super) const RELAYS_MAX: usize = 7;
 /// As many home relays as a device has.
 const HOMES_MAX: usize = 3;
 /// Of so many worlds with several relays one loses none.
@@ -42,6 +42,7 @@ pub(super) struct Relays {
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Troubles {
     pub(super) lost: u64,
+    pub(super) restored: u64,
     pub(super) partitions: u64,
     pub(super) outages: u64,
     pub(super) changes: u64,
@@ -78,7 +79,8 @@ impl Relays {
     pub(super) fn with_faults(seed: u64, faults: Faults) -> Faults {
         let mut rng = ChaCha20Rng::seed_from_u64(seed ^ RELAYS.rotate_left(2));
         let moves = if one_in(&mut rng, 2) { 1 + rng.next_u32() % MOVES_MAX } else { 0 };
-        Faults { moves, forgets: one_in(&mut rng, 3), ..faults }
+        let forgets = one_in(&mut rng, 2);
+        Faults { moves, forgets, old_backup: forgets && one_in(&mut rng, 2), ..faults }
     }
 
     /// Whether there is more than one.

@@ -49,6 +49,8 @@ pub struct Report {
     pub corrupted: u64,
     /// Relays that were lost for ever.
     pub relays_lost: u64,
+    /// Of these, the ones that came back with an old copy of their disk.
+    pub relays_restored: u64,
     /// How often some devices did not reach a relay.
     pub partitions: u64,
     /// How often a relay was down for long.
@@ -100,6 +102,7 @@ impl AddAssign for Report {
         self.shuffled += other.shuffled;
         self.corrupted += other.corrupted;
         self.relays_lost += other.relays_lost;
+        self.relays_restored += other.relays_restored;
         self.partitions += other.partitions;
         self.outages += other.outages;
         self.moves += other.moves;

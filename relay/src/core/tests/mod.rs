@@ -5,6 +5,7 @@ mod disk;
 mod fan_out;
 mod federation;
 mod frames;
+mod older;
 mod publish;
 mod recorded;
 mod registration;

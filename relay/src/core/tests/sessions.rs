@@ -175,7 +175,7 @@ fn redelivery_leaves_out_what_was_acknowledged() {
     assert_eq!(seqs(&deliveries(&world.attach(A, 1), A)), [3, 6, 8]);
 
     let again = |generation: Bytes| {
-        let acks = vec![ack(0, 3, &[(8, 9)])];
+        let acks = vec![ack(0, 3, &[(8, 8)])];
         let credits = vec![credit(0, 100, 10_000)];
         Body::Attach(wire::Attach { mailbox: mailbox(1).to_wire(), generation, acks, credits })
     };

@@ -46,7 +46,12 @@ impl Source {
             self.ask_key(relay, cx);
             return self.pump(relay, cx, tx);
         }
-        if let Some((parcels, bytes)) = link.room(bytes_left, cx.now) {
+        let room = link.room(bytes_left, cx.now).filter(|_| record.is_some());
+        let delay_max = cx.limits.forward_delay_ms_max;
+        let mut delay = || Duration::from_millis(cx.rng.next_u64() % delay_max.saturating_add(1));
+        if let Some((parcels, bytes)) = room
+            && (delay_max == 0 || link.leaves(&mut delay, cx.now))
+        {
             self.carry(relay, parcels, bytes, cx, tx)?;
         }
         Ok(())

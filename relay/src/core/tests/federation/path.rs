@@ -9,6 +9,7 @@ use undertone_protocol::wire::frame::Body;
 use super::super::world::{ack, device, mailbox};
 use super::world::*;
 use crate::core::Input;
+use crate::limits::Limits;
 use crate::store::owner::Owner;
 use crate::store::usage::usage;
 use crate::store::{Overlay, Store};
@@ -79,6 +80,29 @@ fn what_waits_goes_out_in_batches_and_in_order() {
     assert_eq!(net.delivered(), payloads);
     // One to see whether it works again; then what fits.
     assert_eq!(net.carried, [1, 64, 64, 64, 7]);
+}
+
+/// Whoever sees it come in and leave can't tell by the time which is which.
+#[test]
+fn with_a_delay_what_waits_leaves_together_after_a_random_time() {
+    let mut net = Net::with(Limits { forward_delay_ms_max: 2_000, ..Limits::default() });
+    net.seal(b"makes the circuit");
+    let mut took = Vec::new();
+    for round in 0..8u8 {
+        let begun = net.now;
+        (0..3u8).for_each(|number| _ = net.forward(&[round, number]));
+        assert_eq!(net.carried, []);
+        while net.carried.is_empty() {
+            net.pass(Duration::from_millis(10));
+        }
+        assert_eq!(std::mem::take(&mut net.carried), [3]);
+        assert_eq!(net.delivered(), [[round, 0], [round, 1], [round, 2]]);
+        took.push(net.now.since(begun));
+    }
+    assert!(took.iter().all(|took| *took <= Duration::from_millis(2_010)), "{took:?}");
+    took.sort_unstable();
+    took.dedup();
+    assert!(took.len() > 4, "{took:?}");
 }
 
 #[test]
