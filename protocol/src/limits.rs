@@ -40,6 +40,14 @@ pub const FORWARDS_TAKEN_MAX: usize = 64;
 pub const ROUTING_KEY_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// A relay makes a new routing key when the newest is so old.
 pub const ROUTING_KEY_ROTATED: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Bytes of the body of a relay record.
+pub const RELAY_RECORD_BYTES_MAX: usize = 2_304;
+/// Nobody takes a relay record from somebody after this.
+pub const RELAY_RECORD_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// A relay makes a new relay record when the newest is so old.
+pub const RELAY_RECORD_RENEWED: Duration = Duration::from_secs(24 * 3600);
+/// A relay record that was issued further ahead than this is not taken.
+pub const RELAY_RECORD_AHEAD_MAX: Duration = Duration::from_secs(600);
 /// A sender uses a circuit for at most this long.
 pub const CIRCUIT_AGE_MAX: Duration = Duration::from_secs(3600);
 /// A sender uses a circuit for at most so many forwards.

@@ -102,6 +102,10 @@ counters! {
     destination_failures,
     /// Of these, the ones because no version of the protocol is common.
     destinations_incompatible,
+    /// Records in which other relays say where they are, newer than what was known.
+    relay_records_taken,
+    /// Such records that can't be used.
+    relay_records_refused,
     /// Parcels of other relays that were decided.
     parcels_decided,
     /// Parcels of other relays that had been decided before: repeated after a lost answer, or replayed.

@@ -104,6 +104,27 @@ impl Address {
         ip_of(&self.whole).is_some_and(|ip| ip.is_loopback() || ip.is_unspecified())
     }
 
+    /// Whether somebody can connect to it: to the wildcard address, or to port 0, nobody can.
+    pub fn is_reachable(&self) -> bool {
+        !self.is_wildcard() && self.port() != 0
+    }
+
+    /// Whether it means all addresses of this machine.
+    pub fn is_wildcard(&self) -> bool {
+        ip_of(&self.whole).is_some_and(|ip| ip.is_unspecified())
+    }
+
+    /// Whether the other one is at the same IP address or name.
+    pub fn is_on_same_host(&self, other: &Self) -> bool {
+        self.host() == other.host()
+    }
+
+    /// Whether a proxy on this machine listens for it, if anybody does: WebSocket at an address that only this machine
+    /// reaches.
+    pub fn is_behind_proxy(&self) -> bool {
+        self.kind == Kind::WebSocket && self.is_local()
+    }
+
     /// Whether a listener needs a certificate for it.
     pub fn needs_certificate(&self) -> bool {
         self.kind == Kind::TlsWebSocket
@@ -133,13 +154,17 @@ impl Address {
         host.unwrap_or_default()
     }
 
-    /// Host and port as they stand in a URL.
-    pub(crate) fn authority(&self) -> String {
+    fn port(&self) -> u16 {
         let port = self.whole.iter().find_map(|part| match part {
             Protocol::Tcp(port) => Some(port),
             _ => None,
         });
-        let (host, port) = (self.host(), port.unwrap_or_default());
+        port.unwrap_or_default()
+    }
+
+    /// Host and port as they stand in a URL.
+    pub(crate) fn authority(&self) -> String {
+        let (host, port) = (self.host(), self.port());
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
@@ -341,6 +366,17 @@ mod tests {
         assert!(!address("/ip4/127.0.0.1/tcp/1").unwrap().needs_dns());
         assert!(address("/ip4/0.0.0.0/tcp/1").unwrap().is_local());
         assert!(!address("/ip4/192.0.2.1/tcp/1").unwrap().is_local());
+        for (text, reachable, proxy) in [
+            ("/ip4/0.0.0.0/tcp/1", false, false),
+            ("/ip4/192.0.2.1/tcp/0", false, false),
+            ("/dns4/a.example/tcp/1", true, false),
+            ("/ip4/127.0.0.1/tcp/1", true, false),
+            ("/ip4/127.0.0.1/tcp/1/ws", true, true),
+            ("/ip4/192.0.2.1/tcp/1/ws", true, false),
+        ] {
+            let address = address(text).unwrap();
+            assert_eq!((address.is_reachable(), address.is_behind_proxy()), (reachable, proxy), "{text}");
+        }
         assert!(address("/ip4/192.0.2.1/tcp/1/wss").unwrap().needs_certificate());
         assert!(!address("/ip4/192.0.2.1/tcp/1/ws").unwrap().needs_certificate());
         assert_eq!(address("/ip6/::1/tcp/80/ws").unwrap().authority(), "[::1]:80");

@@ -87,6 +87,7 @@ fn log() {
     }
     let receipts = vectors("receipts.json");
     seeds("custody_receipt", [&receipts["custody_receipt"]["body"]]);
+    seeds("relay_record", [&vectors("federation.json")["relay_record"]["body"]]);
     let acknowledgement = bytes(&receipts["acknowledgement"]["body"]);
     seed("acknowledgement", "0", &acknowledgement);
     let acknowledgement = wire::Acknowledgement::decode(&acknowledgement[..]).unwrap();

@@ -38,6 +38,8 @@ pub enum Label {
     Waiting,
     /// A notice that a forward was given up, by the relay that held it.
     DeadLetter,
+    /// A relay's addresses, by that relay.
+    RelayRecord,
 }
 
 impl Label {
@@ -59,6 +61,7 @@ impl Label {
             Self::RoutingKey => "undertone v1 routing key",
             Self::Waiting => "undertone v1 waiting",
             Self::DeadLetter => "undertone v1 dead letter",
+            Self::RelayRecord => "undertone v1 relay record",
         }
     }
 

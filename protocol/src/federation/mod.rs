@@ -6,11 +6,13 @@
 mod circuit;
 mod notice;
 mod parcel;
+mod relay_record;
 mod routing_key;
 
 pub use circuit::{AnswerKey, Circuit, CircuitError, CircuitKeys};
 pub use notice::{DeadLetter, DeadLetterReason, Waiting};
 pub use parcel::{ENC_BYTES, Outgoing, OutgoingItem, Parcel, ParcelItem};
+pub use relay_record::RelayRecord;
 pub use routing_key::{RoutingKey, RoutingKeyId, RoutingSecret};
 
 #[cfg(test)]

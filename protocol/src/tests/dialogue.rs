@@ -67,7 +67,7 @@ impl Script {
 fn greeting(script: &mut Script) {
     let hello = wire::Hello { version_min: 1, version_max: 1 };
     script.client(1, Body::Hello(hello), "The first frame: the versions that the client speaks.");
-    let welcome = wire::Welcome { version: 1, now_ms: NOW.as_ms() };
+    let welcome = wire::Welcome { version: 1, now_ms: NOW.as_ms(), record: None };
     script.relay(1, Body::Welcome(welcome), "The version for both. The clock decides nothing at the client.");
     let register = wire::Register {
         mailbox: OWN.0.to_wire(),

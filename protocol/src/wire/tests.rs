@@ -77,7 +77,15 @@ fn bodies() -> Vec<(&'static str, Body)> {
     };
     vec![
         ("hello", Body::Hello(Hello { version_min: 1, version_max: 2 })),
-        ("welcome", Body::Welcome(Welcome { version: 1, now_ms: 1_700_000_000_000 })),
+        ("welcome", Body::Welcome(Welcome { version: 1, now_ms: 1_700_000_000_000, record: None })),
+        (
+            "welcome_from",
+            Body::Welcome(Welcome {
+                version: 1,
+                now_ms: 1_700_000_000_000,
+                record: Some(checkpoint.clone()),
+            }),
+        ),
         ("ping", Body::Ping(Ping { nonce: 5 })),
         ("pong", Body::Pong(Pong { nonce: 5 })),
         ("refusal", Body::Refusal(refusal)),
@@ -143,15 +151,17 @@ fn federation() -> Vec<(&'static str, Body)> {
         ("forwards_taken", Body::ForwardsTaken(ForwardsTaken { forward_ids: vec![forward_id.clone()] })),
         ("get_routing_key", Body::GetRoutingKey(GetRoutingKey { relay: Some(relay) })),
         ("routing_key", Body::RoutingKey(RoutingKeyAnswer { key: signed(6) })),
+        ("relay_at", Body::RelayAt(RelayAt { record: signed(6) })),
+        ("find_relay", Body::FindRelay(FindRelay { relay: bytes(1, 32) })),
         ("carry", Body::Carry(Carry { parcels: vec![bytes(9, 20), bytes(10, 30)] })),
         ("declined", Body::Declined(Declined { forward_id, code: declined, retry_after_ms: 5_000 })),
     ]
 }
 
 /// Every frame that there is, by its number in `Frame`.
-const NUMBERS: [u32; 33] = [
+const NUMBERS: [u32; 35] = [
     2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 20, 21, 22, 23, 24, 30, 31, 32, 33, 34, 40, 41, 50, 51, 52, 53,
-    54, 55, 56, 57, 58,
+    54, 55, 56, 57, 58, 59, 60,
 ];
 
 /// The number of the first field: its key is a varint of `number << 3 | 2`.

@@ -54,6 +54,11 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError::NoCertificate(address.to_string()));
         }
     }
+    let announced = config.addresses.iter().map(|text| text.parse().map_err(ConfigError::Announced));
+    let announced: Vec<undertone_transport::Address> = announced.collect::<Result<_, _>>()?;
+    if announced.len() > protocol::RELAY_ADDRESSES_MAX || announced.iter().any(|one| !one.is_reachable()) {
+        return Err(ConfigError::NotReachable);
+    }
     if config.tls != Tls::default() && config.tls.files().is_none() {
         return Err(ConfigError::HalfCertificate);
     }

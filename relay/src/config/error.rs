@@ -1,5 +1,6 @@
 use std::io;
 
+use undertone_protocol::limits::RELAY_ADDRESSES_MAX;
 use undertone_transport::AddressError;
 
 /// A configuration that can't be used: the operator's fault, and the text says what to change.
@@ -48,6 +49,15 @@ pub enum ConfigError {
          --certificate-chain and --private-key), or leave TLS to a proxy and listen on /ws"
     )]
     NoCertificate(String),
+    /// `addresses` has something that is no address.
+    #[error("`addresses`: {0}")]
+    Announced(AddressError),
+    /// `addresses` has one that nobody can reach, or too many.
+    #[error(
+        "`addresses`: name at most {RELAY_ADDRESSES_MAX} addresses at which others reach this relay, e.g. \
+         \"/dns4/relay.example.org/tcp/4001\"; /ip4/0.0.0.0 and port 0 are none"
+    )]
+    NotReachable,
     /// `relays` of `[federation]` has something that is no key.
     #[error(
         "[federation] `relays`: `{0}` is no relay's key: name what stands behind /p2p/ in its address, 12D3Koo.."

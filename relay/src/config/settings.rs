@@ -19,6 +19,9 @@ pub struct Config {
     /// Where to listen: multiaddrs of an IP address and a TCP port, with nothing, `/ws` or `/tls/ws` behind it; port 0
     /// takes a free one.
     pub listen: Vec<String>,
+    /// Where others reach this relay, as it says to them: addresses as in `listen`, or with names. None: those that it
+    /// listens on, as far as others can reach them.
+    pub addresses: Vec<String>,
     /// Where the key and the store are. A relative path starts at the file's folder.
     pub data_dir: PathBuf,
     /// What holds mailboxes and bundles.
@@ -147,6 +150,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec!["/ip4/0.0.0.0/tcp/4001".to_owned()],
+            addresses: Vec::new(),
             data_dir: "data".into(),
             store: Backend::Fjall,
             registration: RegistrationPolicy::default(),

@@ -41,7 +41,7 @@ impl Relay {
                     Body::Forwarded(forwarded)
                 }
                 Arrived::Declined(declined) => Body::Declined(declined),
-                Arrived::New(opened) => self.decide(bytes, &opened, now, tx, out)?,
+                Arrived::New(opened) => self.decide(from, bytes, &opened, now, tx, out)?,
             };
             self.metrics.parcels_declined += u64::from(matches!(body, Body::Declined(_)));
             send(conn, 0, body, out);
@@ -51,6 +51,7 @@ impl Relay {
 
     fn decide<S: Store + ?Sized>(
         &mut self,
+        from: RelayId,
         bytes: &Bytes,
         opened: &Opened,
         now: Timestamp,
@@ -79,6 +80,7 @@ impl Relay {
         // Where nothing was stored, deciding it once more does no harm, and is no worse for whoever waits.
         if changed {
             federation::remember(tx, &opened.parcel.place(), &answer, opened.parcel.not_after)?;
+            self.with_source(now, out, |source, cx| source.stored_from(&from, cx, tx))?;
         }
         self.metrics.parcels_decided += 1;
         Ok(Body::Forwarded(answer))

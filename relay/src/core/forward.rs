@@ -21,7 +21,7 @@ use crate::store::{Overlay, Store, StoreError};
 
 impl Relay {
     /// Lets the machine of what leaves do something, and puts out what it wants.
-    fn with_source<R>(
+    pub(super) fn with_source<R>(
         &mut self,
         now: Timestamp,
         out: &mut Vec<Output>,

@@ -71,6 +71,14 @@ impl Relay {
         self
     }
 
+    /// Where it says that it is, to devices and to other relays: multiaddrs in text, at most `RELAY_ADDRESSES_MAX`. It says
+    /// nothing of that unless this does.
+    #[must_use]
+    pub fn with_addresses(mut self, addresses: Vec<String>) -> Self {
+        self.source.announce(addresses);
+        self
+    }
+
     /// The relay's id.
     pub fn id(&self) -> RelayId {
         self.id

@@ -37,7 +37,7 @@ impl Relay {
         self.connections.heard(conn, now);
         match frame.body {
             Some(Body::Hello(hello)) if !greeted => {
-                let greeted = self.hello(conn, frame.request, &hello, now, out);
+                let greeted = self.hello(conn, frame.request, &hello, now, tx, out)?;
                 if let Peer::Device(device) = peer
                     && greeted
                 {
@@ -68,26 +68,28 @@ impl Relay {
     }
 
     /// Whether the two agree on a version.
-    fn hello(
+    fn hello<S: Store + ?Sized>(
         &mut self,
         conn: ConnId,
         request: u64,
         hello: &wire::Hello,
         now: Timestamp,
+        tx: &mut Overlay<'_, S>,
         out: &mut Vec<Output>,
-    ) -> bool {
+    ) -> Result<bool, StoreError> {
         if !(hello.version_min..=hello.version_max).contains(&PROTOCOL_VERSION) {
             self.metrics.connections_incompatible += 1;
             let text = format!("this relay speaks version {PROTOCOL_VERSION}");
             self.close(conn, GoodbyeCode::Version, &text, out);
-            return false;
+            return Ok(false);
         }
         if let Some(connection) = self.connections.get_mut(conn) {
             connection.greeted = true;
         }
-        let welcome = wire::Welcome { version: PROTOCOL_VERSION, now_ms: now.as_ms() };
+        let record = self.with_source(now, out, |source, cx| source.own_record(cx, tx))?;
+        let welcome = wire::Welcome { version: PROTOCOL_VERSION, now_ms: now.as_ms(), record };
         send(conn, request, Body::Welcome(welcome), out);
-        true
+        Ok(true)
     }
 
     /// Ends a connection whose client breaks the format where no request can be refused.
@@ -171,6 +173,11 @@ impl Relay {
         match frame.body {
             Some(Body::Carry(carry)) => {
                 self.carry(conn, relay, &carry, now, tx, out)?;
+                Ok(None)
+            }
+            Some(Body::RelayAt(at)) => {
+                self.take_request(conn)?;
+                self.with_source(now, out, |source, cx| source.relay_at(&relay, at.record, cx, tx))?;
                 Ok(None)
             }
             Some(Body::GetRoutingKey(asked)) => {

@@ -55,6 +55,7 @@ impl Relay {
             self.token_rates.forget_replenished();
             self.attach_rates.forget_replenished();
             self.arrivals.forget_replenished();
+            self.source.sweep_relays(now, tx)?;
             self.sweeps.rates_forgotten = now;
         }
         self.metrics.expired += swept.expired;

@@ -23,6 +23,9 @@ const WINDOW_BYTES: usize = 2 * 1024 * 1024;
 /// How long a destination may ask to be left alone, in milliseconds.
 const PAUSE_MS: (u64, u64) = (1_000, 3_600_000);
 
+/// A relay that says that it is somewhere else is called out of turn no more often than this.
+const MOVES_EVERY: Duration = Duration::from_secs(10);
+
 /// How far a link has come.
 #[derive(Debug)]
 pub(super) enum State {
@@ -52,6 +55,8 @@ pub(super) struct Link {
     pub(super) answer_ms: u64,
     /// What waits leaves together then, or at once.
     leaves_at: Option<Timestamp>,
+    /// When it was last called out of turn.
+    moved_at: Timestamp,
     backoff: ExponentialBackoff,
     jitter: u64,
 }
@@ -69,6 +74,7 @@ impl Link {
             in_line: false,
             answer_ms: 0,
             leaves_at: None,
+            moved_at: Timestamp::ZERO,
             backoff: backoff(jitter),
             jitter,
         }
@@ -123,6 +129,17 @@ impl Link {
         self.leaves_at = None;
         let wait = self.backoff.next().unwrap_or(RETRY_MAX).max(least);
         self.state = State::Down { retry_at: self.paused_until().max(now.after(wait)) };
+    }
+
+    /// It is somewhere else than before. Whether it is to be called there at once: it could not be reached where it was.
+    pub(super) fn moved(&mut self, now: Timestamp) -> bool {
+        let State::Down { retry_at } = &mut self.state else { return false };
+        let may_call = self.failures > 0 && !self.careful && self.moved_at.after(MOVES_EVERY) <= now;
+        if may_call {
+            (*retry_at, self.moved_at) = (now, now);
+            self.backoff = backoff(self.jitter);
+        }
+        may_call
     }
 
     /// It ended, and nothing was lost by that.
@@ -238,6 +255,7 @@ impl Link {
     pub(super) fn set_back(&mut self, by: Duration) {
         self.key_refused_until = self.key_refused_until.before(by);
         self.leaves_at = self.leaves_at.map(|at| at.before(by));
+        self.moved_at = self.moved_at.before(by);
         match &mut self.state {
             State::Down { retry_at: at } | State::Dialling { give_up_at: at } => *at = at.before(by),
             State::Up(up) => up.set_back(by),

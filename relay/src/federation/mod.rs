@@ -12,6 +12,7 @@ mod keys;
 mod link;
 mod outbox;
 mod policy;
+mod relays;
 mod senders;
 mod source;
 mod up;

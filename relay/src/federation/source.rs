@@ -2,6 +2,7 @@
 
 mod carrying;
 mod excluding;
+mod finding;
 mod known;
 mod lining;
 mod settling;
@@ -21,6 +22,7 @@ use super::act::{Act, Cx, Event};
 use super::answers;
 use super::link::Link;
 use super::outbox;
+use super::relays::Relays;
 use super::senders::Senders;
 use crate::answer::{Failed, Refused};
 use crate::conn::ConnId;
@@ -43,6 +45,7 @@ pub(crate) struct Source {
     /// Those that wait for a connection, in the order in which they get one.
     line: VecDeque<RelayId>,
     keys: KnownKeys,
+    pub(super) relays: Relays,
     senders: Senders,
     /// What waits for relays that the policy excludes is given up: from which place in their queues on.
     excluded: BTreeMap<RelayId, u64>,
@@ -109,10 +112,7 @@ impl Source {
         tx: &mut Overlay<'_, S>,
     ) -> Result<(), StoreError> {
         match event {
-            Event::Dialled { relay, conn } => {
-                self.dialled(relay, conn, cx);
-                Ok(())
-            }
+            Event::Dialled { relay, conn } => self.dialled(relay, conn, cx, tx),
             Event::DialFailed { relay } if self.links.get(&relay).is_some_and(Link::is_dialling) => {
                 self.failed(&relay, Duration::ZERO, cx, tx)
             }
@@ -279,6 +279,7 @@ impl Source {
         tx: &mut Overlay<'_, S>,
     ) -> Result<(), StoreError> {
         self.excluded.clear();
+        self.relays.load(&RelayId::new(cx.key.verifying_key().to_bytes()), tx)?;
         for relay in outbox::destinations(tx)? {
             if cx.policy.allows(&relay) {
                 self.pump(&relay, cx, tx)?;

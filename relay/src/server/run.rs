@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use undertone_protocol::ids::Secret;
-use undertone_protocol::limits::FRAME_BYTES_MAX;
+use undertone_protocol::limits::{FRAME_BYTES_MAX, RELAY_ADDRESSES_MAX};
 use undertone_transport::{
     Address, Certificate, GateLimits, Identity, ListenOptions, Listener, QueueLimits, RelayAddress, listen,
 };
@@ -99,15 +99,17 @@ struct Running {
 impl Running {
     async fn start(config: &Config, secret: &Secret, store: Box<dyn Store>) -> anyhow::Result<Self> {
         let identity = key::identity(secret);
-        let addresses: Result<Vec<Address>, _> = config.listen.iter().map(|text| text.parse()).collect();
+        let listen_on: Result<Vec<Address>, _> = config.listen.iter().map(|text| text.parse()).collect();
+        let listen_on = listen_on?;
         let certificate = certificate(config)?;
         let options = listen_options(config, certificate.clone());
-        let (listener, events) = listen(&identity, &addresses?, options).await?;
+        let (listener, events) = listen(&identity, &listen_on, options).await?;
         let addresses = with_key(&identity, &listener);
         let rng = Box::new(UnwrapErr(getrandom::SysRng));
         let relay =
             Relay::new(config.limits.clone(), config.registration.policy, key::signing_key(secret), rng)
-                .with_policy(config.federation.policy()?);
+                .with_policy(config.federation.policy()?)
+                .with_addresses(announced(config, &listen_on, listener.addresses()));
         let handshake = Duration::from_millis(config.network.handshake_ms_max);
         let (dialler, dials) = Dialler::new(Handle::current(), identity, handshake);
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
@@ -229,6 +231,23 @@ fn listen_options(config: &Config, certificate: Option<Certificate>) -> ListenOp
         listen_backlog: network.listen_backlog_max,
         certificate,
     }
+}
+
+/// Where others reach this relay: as it is told, or else where it listens, port 0 resolved. All addresses of a machine are too
+/// many and too private to be told, and what listens for a proxy is reached by that alone.
+fn announced(config: &Config, listen_on: &[Address], bound: &[Address]) -> Vec<String> {
+    if !config.addresses.is_empty() {
+        return config.addresses.clone();
+    }
+    let is_named = |address: &&Address| {
+        listen_on.iter().any(|named| named.is_on_same_host(address)) && !address.is_behind_proxy()
+    };
+    let is_here = |address: &Address| address.is_local() && !address.is_wildcard();
+    let is_far = |address: &&Address| !address.is_local();
+    // One that this machine alone reaches is told by a relay for this machine alone.
+    let only_here = listen_on.iter().all(is_here);
+    let told = bound.iter().filter(is_named).filter(|address| only_here || is_far(address));
+    told.take(RELAY_ADDRESSES_MAX).map(Address::to_string).collect()
 }
 
 fn with_key(identity: &Identity, listener: &Listener) -> Vec<String> {

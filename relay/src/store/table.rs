@@ -73,10 +73,12 @@ pub(crate) enum Table {
     DecidedEnd = 30,
     /// end, handle → how many mailboxes were opened by an invitation of the operator's.
     Invited = 31,
+    /// relay → its newest record, this relay's own among them.
+    Relay = 32,
 }
 
 impl Table {
-    const ALL: [Self; 32] = [
+    const ALL: [Self; 33] = [
         Self::Format,
         Self::Usage,
         Self::Owner,
@@ -109,6 +111,7 @@ impl Table {
         Self::Decided,
         Self::DecidedEnd,
         Self::Invited,
+        Self::Relay,
     ];
 
     /// The table that a key is of; `None` for a key that this build does not know.

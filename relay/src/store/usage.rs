@@ -38,6 +38,9 @@ pub(crate) const ANSWER_DISK_BYTES: u64 = 128;
 /// Bytes counted for a decided parcel beside its answer.
 pub(crate) const DECIDED_DISK_BYTES: u64 = 96;
 
+/// Bytes counted for the record of a relay.
+pub(crate) const RELAY_DISK_BYTES: u64 = 2_560;
+
 /// Totals over the whole store.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub(crate) struct Usage {
@@ -107,6 +110,7 @@ pub(crate) fn counted(table: Table, value_bytes: u64) -> u64 {
         Table::Prekey => PREKEY_DISK_BYTES + value_bytes,
         Table::RoutingKey => ROUTING_KEY_DISK_BYTES,
         Table::Destination => DESTINATION_DISK_BYTES,
+        Table::Relay => RELAY_DISK_BYTES,
         Table::Parcel => FORWARD_DISK_BYTES + value_bytes,
         Table::Answer => ANSWER_DISK_BYTES + value_bytes,
         Table::Decided => DECIDED_DISK_BYTES + value_bytes,

@@ -1,3 +1,4 @@
 mod circuits;
 mod notices;
+mod records;
 mod vectors;

@@ -4,6 +4,7 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use super::circuits::{FORWARD, NOW, outgoing, receipt, relay, relay_id, routing_key, secret};
+use super::records::record;
 use crate::federation::*;
 use crate::testing::Given;
 use crate::testing::schema::{fields, signed};
@@ -29,6 +30,7 @@ fn computed() -> Value {
         "routing_secret": hex(secret().secret().expose()),
         "routing_key_id": hex(secret().id()),
         "routing_key": signed("RoutingKey", &routing_key().signed),
+        "relay_record": signed("RelayRecord", &record().signed),
         "encapsulation_seed": hex(RANDOM),
         "circuit_answer_key": hex(answer_key.key.expose()),
         "route": { "bytes": hex(&route), "fields": fields("ParcelRoute", &route) },

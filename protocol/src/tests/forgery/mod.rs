@@ -69,7 +69,7 @@ fn holds_as_signed(
     Ok(())
 }
 
-const LABELS: [Label; 15] = [
+const LABELS: [Label; 16] = [
     Label::Certificate,
     Label::DeviceList,
     Label::DeviceRevoke,
@@ -85,4 +85,5 @@ const LABELS: [Label; 15] = [
     Label::RoutingKey,
     Label::Waiting,
     Label::DeadLetter,
+    Label::RelayRecord,
 ];

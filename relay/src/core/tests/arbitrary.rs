@@ -160,7 +160,7 @@ fn federation() -> impl Strategy<Value = Option<Body>> {
         (blob(16), 0i32..7, number()).prop_map(|(forward_id, code, retry_after_ms)| {
             Some(Body::Declined(wire::Declined { forward_id, code, retry_after_ms }))
         }),
-        Just(Some(Body::Welcome(wire::Welcome { version: 1, now_ms: 0 }))),
+        Just(Some(Body::Welcome(wire::Welcome { version: 1, now_ms: 0, record: None }))),
     ]
 }
 

@@ -26,7 +26,7 @@ fn versions_must_overlap() {
     assert_eq!(ended(&out, A), Some(GoodbyeCode::Version));
     world.drain(vec![Input::Connected { conn: B, device: device(1) }]);
     let out = world.send(B, Body::Hello(wire::Hello { version_min: 0, version_max: 9 }));
-    let welcome = wire::Welcome { version: 1, now_ms: world.now.as_ms() };
+    let welcome = wire::Welcome { version: 1, now_ms: world.now.as_ms(), record: None };
     assert_eq!(answer(&out), Body::Welcome(welcome));
 }
 

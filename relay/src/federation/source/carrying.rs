@@ -101,21 +101,31 @@ impl Source {
         Ok(())
     }
 
-    pub(super) fn dialled(&mut self, relay: RelayId, conn: ConnId, cx: &mut Cx<'_>) {
+    pub(super) fn dialled<S: Store + ?Sized>(
+        &mut self,
+        relay: RelayId,
+        conn: ConnId,
+        cx: &mut Cx<'_>,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<(), StoreError> {
         let link = self.links.get_mut(&relay).filter(|link| link.is_dialling());
         let Some(link) = link else {
             // It was given up meanwhile.
             cx.acts.push(Act::Close { conn });
-            return;
+            return Ok(());
         };
         link.connected(conn, cx.now);
         let may_ask = link.may_ask_key(cx.now);
         self.conns.insert(conn, relay);
         let hello = wire::Hello { version_min: PROTOCOL_VERSION, version_max: PROTOCOL_VERSION };
         cx.send(conn, 1, Body::Hello(hello));
+        if let Some(record) = self.own_record(cx, tx)? {
+            cx.send(conn, 0, Body::RelayAt(wire::RelayAt { record: Some(record) }));
+        }
         if may_ask {
             self.ask_key(&relay, cx);
         }
+        Ok(())
     }
 
     pub(super) fn frame<S: Store + ?Sized>(
@@ -133,6 +143,9 @@ impl Source {
                     if let Some(up) = link.up() {
                         up.greet(cx.now);
                     }
+                }
+                if welcome.record.is_some() {
+                    self.relay_at(&relay, welcome.record, cx, tx)?;
                 }
                 self.pump(&relay, cx, tx)
             }

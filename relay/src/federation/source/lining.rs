@@ -85,8 +85,10 @@ impl Source {
         if !link.wanted || !link.may_dial(cx.now) {
             return Ok(false);
         }
-        let mut addresses = record.map(|record| record.addresses).unwrap_or_default();
-        for named in link.key_wanted.iter().flatten() {
+        // Its own word counts first.
+        let mut addresses = self.relays.addresses(relay, cx.now).to_vec();
+        let named = record.map(|record| record.addresses).unwrap_or_default();
+        for named in named.iter().chain(link.key_wanted.iter().flatten()) {
             if !addresses.contains(named) {
                 addresses.push(named.clone());
             }

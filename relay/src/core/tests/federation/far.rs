@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
-use undertone_protocol::federation::{Parcel, ParcelItem, RoutingKey, RoutingSecret};
+use undertone_protocol::codec::Signed;
+use undertone_protocol::federation::{Parcel, ParcelItem, RelayRecord, RoutingKey, RoutingSecret};
 use undertone_protocol::ids::{PayloadHash, PublishId, RelayId, Secret};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, DeclinedCode, Frame, frame::Body};
@@ -33,8 +34,11 @@ pub(super) struct Far {
     /// When the routing keys of those far away were made.
     pub(super) keys_issued: Timestamp,
     pub(super) reachable: bool,
-    /// Who was called, in order.
+    /// Who was called, in order, and where.
     pub(super) dials: Vec<(Timestamp, u8)>,
+    pub(super) dialled_at: Vec<Vec<String>>,
+    /// What was said to those far away of where the near one is.
+    pub(super) told: Vec<RelayRecord>,
     /// Which parcel was carried to whom.
     pub(super) carried: Vec<(u8, PublishId)>,
     pub(super) carried_bytes: usize,
@@ -70,11 +74,13 @@ impl Far {
         let mut far = Self {
             near: Side::new(5, limits),
             now,
-            greeting: Some(Body::Welcome(wire::Welcome { version: 1, now_ms: 0 })),
+            greeting: Some(Body::Welcome(wire::Welcome { version: 1, now_ms: 0, record: None })),
             manner: BTreeMap::new(),
             keys_issued: now,
             reachable: true,
             dials: Vec::new(),
+            dialled_at: Vec::new(),
+            told: Vec::new(),
             carried: Vec::new(),
             carried_bytes: 0,
             asked: BTreeMap::new(),
@@ -119,12 +125,19 @@ impl Far {
         forward_id
     }
 
+    /// A device hands in a parcel after the near relay's restart.
+    pub(super) fn forward_as_new_device(&mut self, to: u8) {
+        self.input(Input::Connected { conn: SENDER, device: device(1) });
+        self.tell(Body::Hello(wire::Hello { version_min: 1, version_max: 1 }));
+        self.forward(to, 10);
+    }
+
     pub(super) fn ask_key(&mut self, of: u8) -> Option<RoutingKey> {
         self.said();
         self.tell(Body::GetRoutingKey(wire::GetRoutingKey { relay: Some(address(of)) }));
         match self.said().pop() {
             Some(Body::RoutingKey(answer)) => {
-                let signed = undertone_protocol::codec::Signed::from_wire(answer.key.unwrap()).unwrap();
+                let signed = Signed::from_wire(answer.key.unwrap()).unwrap();
                 Some(RoutingKey::verify(signed, &id(of)).unwrap())
             }
             Some(Body::Refusal(refusal)) => {
@@ -146,7 +159,10 @@ impl Far {
 
     fn out(&mut self, output: Output) -> Vec<Input> {
         match output {
-            Output::Dial { relay, .. } => self.dial(relay),
+            Output::Dial { relay, addresses } => {
+                self.dialled_at.push(addresses);
+                self.dial(relay)
+            }
             Output::Close { conn } => {
                 self.up.remove(&conn);
                 Vec::new()
@@ -189,6 +205,14 @@ impl Far {
             Some(Body::Carry(carry)) => {
                 carry.parcels.iter().filter_map(|parcel| self.decide(to, parcel)).map(answer).collect()
             }
+            // They are of an earlier version.
+            Some(Body::RelayAt(at)) => {
+                let signed = Signed::from_wire(at.record.unwrap()).unwrap();
+                self.told.push(RelayRecord::verify(signed).unwrap());
+                let code = wire::RefusalCode::Malformed.into();
+                let text = "this relay does not know such a request".to_owned();
+                vec![answer(Body::Refusal(wire::Refusal { code, text, retry_after_ms: 0 }))]
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -227,6 +251,30 @@ impl Far {
         if let Some(conn) = conn {
             self.input(Input::Frame { conn, frame: Frame { request: 0, body: Some(body) } });
         }
+    }
+
+    /// One of those far away calls, and says where it is; what it is told.
+    pub(super) fn call_from(&mut self, from: u8, said: &RelayRecord) -> Vec<Body> {
+        self.conns += 1;
+        let conn = ConnId::new(self.conns);
+        self.input(Input::RelayConnected { conn, relay: id(from) });
+        let hello = Body::Hello(wire::Hello { version_min: 1, version_max: 1 });
+        let at = Body::RelayAt(wire::RelayAt { record: Some(said.signed.to_wire()) });
+        for (request, body) in [(1, hello), (0, at)] {
+            self.input(Input::Frame { conn, frame: Frame { request, body: Some(body) } });
+        }
+        self.said()
+    }
+
+    /// Those far away say behind their greeting that they are there.
+    pub(super) fn greet_with(&mut self, record: &RelayRecord) {
+        let record = Some(record.signed.to_wire());
+        self.greeting = Some(Body::Welcome(wire::Welcome { version: 1, now_ms: 0, record }));
+    }
+
+    /// Where one of those far away says that it is.
+    pub(super) fn record(&self, of: u8, address: &str) -> RelayRecord {
+        RelayRecord::issue(&key(of), vec![address.to_owned()], self.now).unwrap()
     }
 
     /// With whom there is a connection.

@@ -6,6 +6,7 @@ mod far;
 mod keys;
 mod lost;
 mod path;
+mod records;
 mod refused;
 mod sweeps;
 mod turns;

@@ -47,7 +47,7 @@ fn a_turn_begins_with_the_greeting() {
     far.forward(2, 10);
     far.pass(Duration::from_secs(20));
     assert_eq!((far.connected(), far.took(1)), (vec![1], 0));
-    far.say_as(1, Body::Welcome(wire::Welcome { version: 1, now_ms: 0 }));
+    far.say_as(1, Body::Welcome(wire::Welcome { version: 1, now_ms: 0, record: None }));
     assert_eq!(far.took(1), 1);
 }
 

@@ -15,7 +15,7 @@ use crate::store::Overlay;
 fn a_relay_of_another_version_is_seldom_called_and_shown_as_such() {
     let code = GoodbyeCode::Version.into();
     let goodbye = Body::Goodbye(wire::Goodbye { code, text: "this relay speaks version 2".to_owned() });
-    for greeting in [goodbye, Body::Welcome(wire::Welcome { version: 2, now_ms: 0 })] {
+    for greeting in [goodbye, Body::Welcome(wire::Welcome { version: 2, now_ms: 0, record: None })] {
         let mut far = Far::with(Limits::default());
         far.greeting = Some(greeting);
         far.forward(1, 10);
@@ -26,7 +26,7 @@ fn a_relay_of_another_version_is_seldom_called_and_shown_as_such() {
         let health = far.near.relay.destinations(&Overlay::new(&far.near.store), 9).unwrap();
         assert!(health[0].incompatible);
 
-        far.greeting = Some(Body::Welcome(wire::Welcome { version: 1, now_ms: 0 }));
+        far.greeting = Some(Body::Welcome(wire::Welcome { version: 1, now_ms: 0, record: None }));
         far.pass(Duration::from_secs(700));
         assert_eq!(far.near.relay.metrics().forwards_answered, 1, "it was renewed meanwhile");
         let health = far.near.relay.destinations(&Overlay::new(&far.near.store), 9).unwrap();

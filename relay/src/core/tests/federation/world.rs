@@ -59,6 +59,16 @@ impl Side {
         Self { relay: self.relay.with_policy(policy), ..self }
     }
 
+    pub(super) fn with_addresses(self, addresses: &[&str]) -> Self {
+        let addresses = addresses.iter().copied().map(str::to_owned).collect();
+        Self { relay: self.relay.with_addresses(addresses), ..self }
+    }
+
+    /// It is started anew, with what is on its disk.
+    pub(super) fn restart(&mut self) {
+        self.relay = relay(self.seed, &self.limits, 2);
+    }
+
     pub(super) fn bytes(&self) -> Vec<u8> {
         let pairs = self.store.range(&[], &[255], usize::MAX).unwrap();
         pairs.iter().flat_map(|(key, value)| key.iter().chain(value.iter()).copied()).collect()
