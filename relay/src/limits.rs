@@ -125,6 +125,8 @@ pub struct Limits {
     pub source_bytes_per_minute: u32,
     /// Other relays whose rates are held in memory.
     pub sources_max: usize,
+    /// The time between two heartbeats to another relay, in milliseconds; a random part of up to as much again is added.
+    pub heartbeat_ms: u64,
 }
 
 impl Default for Limits {
@@ -178,6 +180,7 @@ impl Default for Limits {
             source_parcels_per_minute: 60_000,
             source_bytes_per_minute: 512 * 1024 * 1024,
             sources_max: 4_096,
+            heartbeat_ms: 300_000,
         }
     }
 }

@@ -102,6 +102,12 @@ counters! {
     destination_failures,
     /// Of these, the ones because no version of the protocol is common.
     destinations_incompatible,
+    /// Heartbeats sent to other relays.
+    heartbeats_sent,
+    /// Of these, the ones that were answered.
+    heartbeats_answered,
+    /// Heartbeats that were not answered, or could not be sent.
+    heartbeats_failed,
     /// Records in which other relays say where they are, newer than what was known.
     relay_records_taken,
     /// Such records that can't be used.
@@ -132,6 +138,21 @@ pub struct DestinationHealth {
     pub incompatible: bool,
     /// Milliseconds from the last parcel that it answered to that answer; 0: none yet.
     pub answer_ms: u64,
+    /// Whether the last heartbeat was answered; absent: none ended yet, or it is not looked after.
+    #[serde(default)]
+    pub reachable: Option<bool>,
+    /// Since when it is so, in milliseconds of Unix time.
+    #[serde(default)]
+    pub since_ms: Option<u64>,
+    /// When it last said anything, in milliseconds of Unix time.
+    #[serde(default)]
+    pub heard_ms: Option<u64>,
+    /// Milliseconds from the last heartbeat that it answered to that answer.
+    #[serde(default)]
+    pub round_trip_ms: Option<u64>,
+    /// Heartbeats that failed since the last answer.
+    #[serde(default)]
+    pub heartbeat_failures: u32,
 }
 
 /// What is so right now.

@@ -28,7 +28,7 @@ pub(crate) struct Snapshot {
     pub(crate) backlog_bytes: u64,
     /// Rate limiters held for delivery tokens.
     pub(crate) token_rates: usize,
-    /// Other relays that something waits for, or that there is a connection to: at most 32, the worst first.
+    /// Other relays that something waits for, that there is a connection to, or that are looked after: at most 32, the worst first.
     #[serde(default)]
     pub(crate) destinations: Vec<DestinationHealth>,
     /// Counters since the start, by name.
@@ -64,9 +64,13 @@ impl fmt::Display for Status {
             let state = match relay {
                 DestinationHealth { incompatible: true, .. } => "speaks another version",
                 DestinationHealth { connected: true, .. } => "connected",
+                DestinationHealth { reachable: Some(true), .. } => "reachable",
+                DestinationHealth { reachable: Some(false), .. } => "not reachable",
                 _ => "not connected",
             };
-            let DestinationHealth { relay, waiting, waiting_bytes, failures, answer_ms, .. } = relay;
+            let failures = relay.failures.max(relay.heartbeat_failures);
+            let answer_ms = relay.round_trip_ms.unwrap_or(relay.answer_ms);
+            let DestinationHealth { relay, waiting, waiting_bytes, .. } = relay;
             writeln!(
                 f,
                 "relay {relay}   {state}, {waiting} waiting ({waiting_bytes} bytes), {failures} failures, {answer_ms} ms"

@@ -22,6 +22,7 @@ const RANGES: [(&str, i64, i64); 12] = [
     ("limits.forward_delay_ms_max", 0, DELAY_MS_MAX),
     ("limits.answer_kept_ms_max", 60_000, i64::MAX),
     ("limits.source_bytes_per_minute", protocol::FRAME_BYTES_MAX as i64, u32::MAX as i64),
+    ("limits.heartbeat_ms", 1_000, 86_400_000),
     ("limits.bundle_unseen_days_max", BUNDLE_UNSEEN_DAYS_MIN, i64::MAX),
     ("limits.backlog_bytes_max", protocol::FRAME_BYTES_MAX as i64, i64::MAX),
     ("limits.backlog_total_bytes_max", protocol::FRAME_BYTES_MAX as i64, i64::MAX),
@@ -63,6 +64,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         return Err(ConfigError::HalfCertificate);
     }
     config.federation.policy()?;
+    config.federation.peers()?;
     if config.federation.policy == PolicyKind::Open && !config.federation.relays.is_empty() {
         return Err(ConfigError::ListWithoutPolicy);
     }

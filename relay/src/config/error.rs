@@ -58,6 +58,9 @@ pub enum ConfigError {
          \"/dns4/relay.example.org/tcp/4001\"; /ip4/0.0.0.0 and port 0 are none"
     )]
     NotReachable,
+    /// `peers` of `[federation]` has something that is no address with a key.
+    #[error("[federation] `peers`: {0}")]
+    Peer(AddressError),
     /// `relays` of `[federation]` has something that is no key.
     #[error(
         "[federation] `relays`: `{0}` is no relay's key: name what stands behind /p2p/ in its address, 12D3Koo.."

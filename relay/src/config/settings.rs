@@ -5,6 +5,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use undertone_protocol::keys::RelayAddress;
 use undertone_transport::relay_from_text;
 
 use super::error::ConfigError;
@@ -84,9 +85,20 @@ pub struct Federation {
     pub policy: PolicyKind,
     /// Keys of relays, as they stand behind `/p2p/` in addresses.
     pub relays: Vec<String>,
+    /// Relays that this one looks after, whatever is forwarded with them: addresses with `/p2p/` and the key.
+    pub peers: Vec<String>,
 }
 
 impl Federation {
+    /// The relays that it looks after, if all are addresses with keys.
+    pub fn peers(&self) -> Result<Vec<RelayAddress>, ConfigError> {
+        let peer = |text: &String| {
+            let peer: undertone_transport::RelayAddress = text.parse().map_err(ConfigError::Peer)?;
+            Ok(RelayAddress { relay: peer.relay, addresses: vec![peer.address.to_string()] })
+        };
+        self.peers.iter().map(peer).collect()
+    }
+
     /// The policy, if all keys are keys.
     pub fn policy(&self) -> Result<Policy, ConfigError> {
         let key = |text: &String| relay_from_text(text).map_err(|_| ConfigError::RelayKey(text.clone()));

@@ -125,3 +125,28 @@ fn a_relative_data_directory_starts_at_the_file() {
     let error = load(&dir.path().join("none.toml")).unwrap_err().to_string();
     assert!(error.contains("undertone-relay init"), "{error}");
 }
+
+#[test]
+fn addresses_to_be_told_are_such_that_others_reach() {
+    let text = "addresses = [\"/dns4/relay.example/tcp/4001\", \"/ip4/192.0.2.1/tcp/443/tls/ws\"]";
+    assert_eq!(parse(text).unwrap().addresses.len(), 2);
+    for (address, why) in [
+        ("/ip4/0.0.0.0/tcp/4001", "reach this relay"),
+        ("/ip4/192.0.2.1/tcp/0", "reach this relay"),
+        ("relay.example:4001", "multiaddr"),
+    ] {
+        let error = refused(&format!("addresses = [\"{address}\"]"));
+        assert!(error.starts_with("`addresses`") && error.contains(why), "{error}");
+    }
+    let nine = (1..10).map(|port| format!("\"/ip4/192.0.2.1/tcp/{port}\"")).collect::<Vec<_>>().join(", ");
+    assert!(refused(&format!("addresses = [{nine}]")).contains("at most 8"));
+}
+
+#[test]
+fn peers_are_named_with_their_keys() {
+    let key = "12D3KooWRm8J3iL796zPFi2EtGGtUJn58AG67gcRzQ4FENEemvpg";
+    let named = |peer: &str| format!("[federation]\npeers = [\"{peer}\"]");
+    let config = parse(&named(&format!("/dns4/relay.example/tcp/4001/p2p/{key}"))).unwrap();
+    assert_eq!(config.federation.peers().unwrap()[0].addresses, ["/dns4/relay.example/tcp/4001"]);
+    assert!(refused(&named("/dns4/relay.example/tcp/4001")).contains("add /p2p/KEY"));
+}

@@ -1,6 +1,7 @@
 use ed25519_dalek::SigningKey;
 use rand_core::CryptoRng;
 use undertone_protocol::ids::RelayId;
+use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::GoodbyeCode;
 
@@ -76,6 +77,14 @@ impl Relay {
     #[must_use]
     pub fn with_addresses(mut self, addresses: Vec<String>) -> Self {
         self.source.announce(addresses);
+        self
+    }
+
+    /// Relays that it looks after, whatever is forwarded with them.
+    #[must_use]
+    pub fn with_peers(mut self, mut peers: Vec<RelayAddress>) -> Self {
+        peers.retain(|peer| peer.relay != self.id);
+        self.source.name_peers(peers);
         self
     }
 

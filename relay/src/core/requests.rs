@@ -35,6 +35,9 @@ impl Relay {
             return Ok(());
         }
         self.connections.heard(conn, now);
+        if let Peer::Relay(relay) = peer {
+            self.source.heard(&relay, now);
+        }
         match frame.body {
             Some(Body::Hello(hello)) if !greeted => {
                 let greeted = self.hello(conn, frame.request, &hello, now, tx, out)?;

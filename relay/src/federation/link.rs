@@ -23,8 +23,8 @@ const WINDOW_BYTES: usize = 2 * 1024 * 1024;
 /// How long a destination may ask to be left alone, in milliseconds.
 const PAUSE_MS: (u64, u64) = (1_000, 3_600_000);
 
-/// A relay that says that it is somewhere else is called out of turn no more often than this.
-const MOVES_EVERY: Duration = Duration::from_secs(10);
+/// A relay that says that it is there is called out of turn no more often than this.
+const BACK_EVERY: Duration = Duration::from_secs(10);
 
 /// How far a link has come.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub(super) struct Link {
     pub(super) incompatible: bool,
     /// Somebody asked for its routing key; where it is.
     pub(super) key_wanted: Option<Vec<String>>,
+    /// A heartbeat is to be made.
+    pub(super) beat_wanted: bool,
     /// It is not asked for its key before.
     key_refused_until: Timestamp,
     /// Whether there is something to do there.
@@ -56,7 +58,7 @@ pub(super) struct Link {
     /// What waits leaves together then, or at once.
     leaves_at: Option<Timestamp>,
     /// When it was last called out of turn.
-    moved_at: Timestamp,
+    called_back_at: Timestamp,
     backoff: ExponentialBackoff,
     jitter: u64,
 }
@@ -69,12 +71,13 @@ impl Link {
             careful: false,
             incompatible: false,
             key_wanted: None,
+            beat_wanted: false,
             key_refused_until: Timestamp::ZERO,
             wanted: false,
             in_line: false,
             answer_ms: 0,
             leaves_at: None,
-            moved_at: Timestamp::ZERO,
+            called_back_at: Timestamp::ZERO,
             backoff: backoff(jitter),
             jitter,
         }
@@ -127,16 +130,17 @@ impl Link {
         self.failures = self.failures.saturating_add(1);
         self.key_wanted = None;
         self.leaves_at = None;
+        self.beat_wanted = false;
         let wait = self.backoff.next().unwrap_or(RETRY_MAX).max(least);
         self.state = State::Down { retry_at: self.paused_until().max(now.after(wait)) };
     }
 
-    /// It is somewhere else than before. Whether it is to be called there at once: it could not be reached where it was.
-    pub(super) fn moved(&mut self, now: Timestamp) -> bool {
+    /// It is there again, or somewhere else. Whether it is to be called at once: it could not be reached where it was.
+    pub(super) fn is_back(&mut self, now: Timestamp) -> bool {
         let State::Down { retry_at } = &mut self.state else { return false };
-        let may_call = self.failures > 0 && !self.careful && self.moved_at.after(MOVES_EVERY) <= now;
+        let may_call = self.failures > 0 && !self.careful && self.called_back_at.after(BACK_EVERY) <= now;
         if may_call {
-            (*retry_at, self.moved_at) = (now, now);
+            (*retry_at, self.called_back_at) = (now, now);
             self.backoff = backoff(self.jitter);
         }
         may_call
@@ -204,6 +208,16 @@ impl Link {
         self.key_wanted.is_some() && self.up().is_some_and(|up| up.is_greeted() && !up.awaits_key())
     }
 
+    /// Whether a heartbeat is to go out now.
+    pub(super) fn beat_is_due(&mut self) -> bool {
+        self.beat_wanted && self.up().is_some_and(|up| up.is_greeted() && !up.awaits_beat())
+    }
+
+    /// Whether it is wanted for something else than what waits there.
+    pub(super) const fn is_asked(&self) -> bool {
+        self.key_wanted.is_some() || self.beat_wanted
+    }
+
     /// It can't give its key just now.
     pub(super) fn key_refused(&mut self, retry_after_ms: u64, now: Timestamp) {
         self.key_wanted = None;
@@ -255,7 +269,7 @@ impl Link {
     pub(super) fn set_back(&mut self, by: Duration) {
         self.key_refused_until = self.key_refused_until.before(by);
         self.leaves_at = self.leaves_at.map(|at| at.before(by));
-        self.moved_at = self.moved_at.before(by);
+        self.called_back_at = self.called_back_at.before(by);
         match &mut self.state {
             State::Down { retry_at: at } | State::Dialling { give_up_at: at } => *at = at.before(by),
             State::Up(up) => up.set_back(by),

@@ -7,6 +7,7 @@
 mod act;
 mod answers;
 mod arrivals;
+mod beats;
 mod decided;
 mod keys;
 mod link;

@@ -145,20 +145,32 @@ impl Relays {
         Ok(if is_same { Learned::Same } else { Learned::Moved })
     }
 
-    /// Something was forwarded to a relay, or from it.
+    /// Something was forwarded to a relay, or from it. Whether it said where it is.
     pub(super) fn used<S: Store + ?Sized>(
         &mut self,
         relay: &RelayId,
         cx: &Cx<'_>,
         tx: &mut Overlay<'_, S>,
-    ) -> Result<(), StoreError> {
-        let Some(other) = self.others.get_mut(relay) else { return Ok(()) };
+    ) -> Result<bool, StoreError> {
+        let Some(other) = self.others.get_mut(relay) else { return Ok(false) };
         // One in the future is of a clock that was ahead.
         let lately = |used: Timestamp| used <= cx.now && cx.now < used.after(USED_EVERY);
         if !other.used_at.is_some_and(lately) && write(tx, &other.record, cx.now, cx.limits.disk_bytes_max)? {
             other.used_at = Some(cx.now);
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Those that were forwarded with after this.
+    pub(super) fn used_after(&self, after: Timestamp) -> impl Iterator<Item = &RelayId> {
+        let lately =
+            self.others.iter().filter(move |(_, other)| other.used_at.is_some_and(|used| used > after));
+        lately.map(|(relay, _)| relay)
+    }
+
+    /// Whether this one is among them.
+    pub(super) fn was_used_after(&self, relay: &RelayId, after: Timestamp) -> bool {
+        self.others.get(relay).is_some_and(|other| other.used_at.is_some_and(|used| used > after))
     }
 
     /// Where a relay is, as far as it said so.

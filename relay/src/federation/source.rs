@@ -1,5 +1,6 @@
 //! What leaves for other relays.
 
+mod beating;
 mod carrying;
 mod excluding;
 mod finding;
@@ -20,13 +21,13 @@ use undertone_protocol::wire;
 
 use super::act::{Act, Cx, Event};
 use super::answers;
+use super::beats::Beats;
 use super::link::Link;
 use super::outbox;
 use super::relays::Relays;
 use super::senders::Senders;
 use crate::answer::{Failed, Refused};
 use crate::conn::ConnId;
-use crate::metrics::DestinationHealth;
 use crate::store::owner::{self, Owner};
 use crate::store::{Overlay, Store, StoreError};
 use known::KnownKeys;
@@ -45,7 +46,10 @@ pub(crate) struct Source {
     /// Those that wait for a connection, in the order in which they get one.
     line: VecDeque<RelayId>,
     keys: KnownKeys,
-    pub(super) relays: Relays,
+    relays: Relays,
+    beats: Beats,
+    /// Relays that the operator named, and where.
+    peers: BTreeMap<RelayId, Vec<String>>,
     senders: Senders,
     /// What waits for relays that the policy excludes is given up: from which place in their queues on.
     excluded: BTreeMap<RelayId, u64>,
@@ -70,7 +74,8 @@ impl Source {
         if !self.loaded {
             return Some(Timestamp::ZERO);
         }
-        self.links.values().filter_map(Link::due).chain(self.line_due()).min()
+        let links = self.links.values().filter_map(Link::due);
+        links.chain(self.line_due()).chain(self.beats.next_due()).min()
     }
 
     /// Another policy holds from now on, for what waits as well.
@@ -82,6 +87,7 @@ impl Source {
     pub(crate) fn set_back(&mut self, by: Duration) {
         self.links.values_mut().for_each(|link| link.set_back(by));
         self.keys.set_back(by);
+        self.beats.set_back(by);
     }
 
     /// Whether a connection is one to another relay.
@@ -266,6 +272,7 @@ impl Source {
                 self.pump(&relay, cx, tx)?;
             }
         }
+        self.beat(cx, tx)?;
         let now = cx.now;
         self.links.retain(|_, link| !link.is_needless(Some(now)));
         self.keys.forget_ended(now);
@@ -280,6 +287,7 @@ impl Source {
     ) -> Result<(), StoreError> {
         self.excluded.clear();
         self.relays.load(&RelayId::new(cx.key.verifying_key().to_bytes()), tx)?;
+        self.follow_all(cx);
         for relay in outbox::destinations(tx)? {
             if cx.policy.allows(&relay) {
                 self.pump(&relay, cx, tx)?;
@@ -290,32 +298,10 @@ impl Source {
         Ok(())
     }
 
-    /// How it stands with other relays: those that the most waits for, at most `limit`.
-    pub(crate) fn health<S: Store + ?Sized>(
-        &self,
-        tx: &Overlay<'_, S>,
-        limit: usize,
-    ) -> Result<Vec<DestinationHealth>, StoreError> {
-        let mut all = Vec::with_capacity(self.links.len());
-        for (relay, link) in &self.links {
-            let record = outbox::destination(tx, relay)?.unwrap_or_default();
-            all.push(DestinationHealth {
-                relay: relay.short(),
-                connected: link.is_up(),
-                waiting: record.forwards,
-                waiting_bytes: record.bytes,
-                failures: link.failures,
-                incompatible: link.incompatible,
-                answer_ms: link.answer_ms,
-            });
-        }
-        all.sort_by_key(|health| std::cmp::Reverse((health.waiting, health.failures)));
-        all.truncate(limit);
-        Ok(all)
-    }
-
     fn close(&mut self, relay: &RelayId, cx: &mut Cx<'_>) {
+        self.beats.put_off(relay, Duration::from_millis(cx.limits.heartbeat_ms), cx.now, cx.rng);
         let Some(link) = self.links.get_mut(relay) else { return };
+        link.beat_wanted = false;
         if let Some(conn) = link.up().map(|up| up.conn) {
             self.conns.remove(&conn);
             cx.acts.push(Act::Close { conn });

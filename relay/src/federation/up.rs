@@ -35,6 +35,10 @@ pub(super) struct Up {
     pub(super) leaving: bool,
     /// When the routing key was asked for, until that is answered.
     key_asked: Option<Timestamp>,
+    /// When the last heartbeat left, until it is answered.
+    beat_sent: Option<Timestamp>,
+    /// Whether anything was carried.
+    has_carried: bool,
 }
 
 /// A parcel on its way.
@@ -59,6 +63,8 @@ impl Up {
             since: now,
             leaving: false,
             key_asked: None,
+            beat_sent: None,
+            has_carried: false,
         }
     }
 
@@ -75,6 +81,7 @@ impl Up {
     pub(super) fn left(&mut self, id: PublishId, number: u64, bytes: usize, now: Timestamp) {
         (self.used_at, self.cursor) = (now, number.saturating_add(1));
         self.in_flight_bytes += bytes;
+        self.has_carried = true;
         self.in_flight.insert(id, Flight { number, bytes, sent_at: now });
     }
 
@@ -145,11 +152,33 @@ impl Up {
         self.key_asked.is_some()
     }
 
+    pub(super) fn beat_was_sent(&mut self, now: Timestamp) {
+        self.beat_sent = Some(now);
+    }
+
+    pub(super) const fn awaits_beat(&self) -> bool {
+        self.beat_sent.is_some()
+    }
+
+    /// The heartbeat is answered; when it was sent.
+    pub(super) fn beat_was_answered(&mut self, nonce: u64) -> Option<Timestamp> {
+        self.beat_sent.take_if(|sent| sent.as_ms() == nonce)
+    }
+
+    /// Whether nothing is to be expected of it: nothing was carried, and all was answered.
+    pub(super) fn has_served(&self) -> bool {
+        !self.has_carried && self.key_asked.is_none() && self.beat_sent.is_none()
+    }
+
     /// Until when all that was asked for must have come.
     fn answers_due(&self) -> Option<Timestamp> {
         let greeting = (!self.greeted).then_some(self.since);
         let sent = self.in_flight.values().map(|flight| flight.sent_at);
-        sent.chain(self.key_asked).chain(greeting).min().map(|asked| asked.after(ANSWER_WAIT_MAX))
+        sent.chain(self.key_asked)
+            .chain(self.beat_sent)
+            .chain(greeting)
+            .min()
+            .map(|asked| asked.after(ANSWER_WAIT_MAX))
     }
 
     pub(super) fn is_late(&self, now: Timestamp) -> bool {
@@ -185,7 +214,7 @@ impl Up {
     /// The clock was set back by so much.
     pub(super) fn set_back(&mut self, by: Duration) {
         let times = [&mut self.paused_until, &mut self.used_at, &mut self.since];
-        let times = times.into_iter().chain(&mut self.key_asked);
+        let times = times.into_iter().chain(&mut self.key_asked).chain(&mut self.beat_sent);
         for time in times.chain(self.in_flight.values_mut().map(|flight| &mut flight.sent_at)) {
             *time = time.before(by);
         }

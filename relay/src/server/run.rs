@@ -109,6 +109,7 @@ impl Running {
         let relay =
             Relay::new(config.limits.clone(), config.registration.policy, key::signing_key(secret), rng)
                 .with_policy(config.federation.policy()?)
+                .with_peers(config.federation.peers()?)
                 .with_addresses(announced(config, &listen_on, listener.addresses()));
         let handshake = Duration::from_millis(config.network.handshake_ms_max);
         let (dialler, dials) = Dialler::new(Handle::current(), identity, handshake);

@@ -37,13 +37,17 @@ impl Source {
         let record = outbox::destination(tx, relay)?;
         let bytes_left = ON_THE_WAY_BYTES_MAX.saturating_sub(self.on_the_way_bytes());
         let link = self.link(*relay, cx);
-        link.wanted = record.is_some() || link.key_wanted.is_some();
+        link.wanted = record.is_some() || link.is_asked();
         if link.wanted && link.may_dial(cx.now) {
             self.line_up(relay);
             return Ok(());
         }
         if link.key_is_due() {
             self.ask_key(relay, cx);
+            return self.pump(relay, cx, tx);
+        }
+        if link.beat_is_due() {
+            self.send_beat(relay, cx);
             return self.pump(relay, cx, tx);
         }
         let room = link.room(bytes_left, cx.now).filter(|_| record.is_some());
@@ -136,6 +140,7 @@ impl Source {
         tx: &mut Overlay<'_, S>,
     ) -> Result<(), StoreError> {
         let Some(relay) = self.conns.get(&conn).copied() else { return Ok(()) };
+        self.beats.heard(&relay, cx.now);
         match frame.body {
             Some(Body::Welcome(welcome)) if welcome.version == PROTOCOL_VERSION => {
                 if let Some(link) = self.links.get_mut(&relay) {
@@ -167,6 +172,7 @@ impl Source {
                 self.declined(&relay, &declined, cx, tx)?;
                 self.pump(&relay, cx, tx)
             }
+            Some(Body::Pong(pong)) => self.beat_answered(&relay, pong.nonce, cx, tx),
             Some(Body::Ping(ping)) => {
                 cx.send(conn, frame.request, Body::Pong(wire::Pong { nonce: ping.nonce }));
                 Ok(())
@@ -252,8 +258,18 @@ impl Source {
             self.conns.remove(&up.conn);
             cx.acts.push(Act::Close { conn: up.conn });
         }
-        link.failed(least, cx.now);
-        cx.metrics.destination_failures += 1;
+        let is_needed = link.key_wanted.is_some() || outbox::destination(tx, relay)?.is_some();
+        if is_needed || !self.beat_failed(relay, cx) {
+            self.beat_failed(relay, cx);
+            cx.metrics.destination_failures += 1;
+            if let Some(link) = self.links.get_mut(relay) {
+                link.failed(least, cx.now);
+            }
+        } else if let Some(link) = self.links.get_mut(relay) {
+            // What comes to wait for it does not wait for the sake of a heartbeat that failed.
+            link.beat_wanted = false;
+            link.ended(cx.now);
+        }
         for id in lost {
             self.in_vain(&id, cx, tx)?;
         }

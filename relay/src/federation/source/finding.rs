@@ -26,7 +26,7 @@ impl Source {
         self.relays.own(cx, tx)
     }
 
-    /// A relay says where it is: one that can't be reached where it was is called there at once.
+    /// A relay says where it is: one that could not be reached is called at once.
     pub(crate) fn relay_at<S: Store + ?Sized>(
         &mut self,
         relay: &RelayId,
@@ -45,9 +45,8 @@ impl Source {
         }
         let learned = self.relays.learn(record, cx, tx)?;
         cx.metrics.relay_records_taken += u64::from(learned != Learned::Nothing);
-        if learned == Learned::Moved
-            && let Some(link) = self.links.get_mut(relay)
-            && link.moved(cx.now)
+        if let Some(link) = self.links.get_mut(relay)
+            && link.is_back(cx.now)
         {
             self.pump(relay, cx, tx)?;
             self.serve_line(cx, tx)?;
@@ -68,9 +67,9 @@ impl Source {
     pub(crate) fn stored_from<S: Store + ?Sized>(
         &mut self,
         relay: &RelayId,
-        cx: &Cx<'_>,
+        cx: &mut Cx<'_>,
         tx: &mut Overlay<'_, S>,
     ) -> Result<(), StoreError> {
-        self.relays.used(relay, cx, tx)
+        self.used(relay, cx, tx)
     }
 }

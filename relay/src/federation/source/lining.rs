@@ -81,14 +81,15 @@ impl Source {
         let record = outbox::destination(tx, relay)?;
         let Some(link) = self.links.get_mut(relay) else { return Ok(false) };
         link.in_line = false;
-        link.wanted = record.is_some() || link.key_wanted.is_some();
+        link.wanted = record.is_some() || link.is_asked();
         if !link.wanted || !link.may_dial(cx.now) {
             return Ok(false);
         }
         // Its own word counts first.
         let mut addresses = self.relays.addresses(relay, cx.now).to_vec();
         let named = record.map(|record| record.addresses).unwrap_or_default();
-        for named in named.iter().chain(link.key_wanted.iter().flatten()) {
+        let peer = self.peers.get(relay);
+        for named in named.iter().chain(link.key_wanted.iter().flatten()).chain(peer.into_iter().flatten()) {
             if !addresses.contains(named) {
                 addresses.push(named.clone());
             }

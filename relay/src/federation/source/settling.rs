@@ -36,7 +36,7 @@ impl Source {
             return self.give_up(&id, &forward, DeadLetterReason::Malformed, cx, tx);
         }
         cx.metrics.forwards_answered += 1;
-        self.relays.used(relay, cx, tx)?;
+        self.used(relay, cx, tx)?;
         self.settle(&id, &forward, Answer::Forwarded(forwarded), cx, tx)
     }
 

@@ -6,6 +6,7 @@ use ed25519_dalek::SigningKey;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::federation::{Parcel, ParcelItem, RelayRecord, RoutingKey, RoutingSecret};
 use undertone_protocol::ids::{PayloadHash, PublishId, RelayId, Secret};
+use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, DeclinedCode, Frame, frame::Body};
 
@@ -13,6 +14,8 @@ use super::super::world::{device, register};
 use super::world::{DAY, SENDER, Side};
 use crate::core::{ConnId, Input, Output};
 use crate::limits::Limits;
+use crate::metrics::DestinationHealth;
+use crate::store::Overlay;
 
 /// How a relay far away answers a parcel.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +37,10 @@ pub(super) struct Far {
     /// When the routing keys of those far away were made.
     pub(super) keys_issued: Timestamp,
     pub(super) reachable: bool,
+    /// Whether they answer heartbeats.
+    pub(super) answers_beats: bool,
+    /// Heartbeats that came to them.
+    pub(super) beats: Vec<(Timestamp, u8)>,
     /// Who was called, in order, and where.
     pub(super) dials: Vec<(Timestamp, u8)>,
     pub(super) dialled_at: Vec<Vec<String>>,
@@ -78,6 +85,8 @@ impl Far {
             manner: BTreeMap::new(),
             keys_issued: now,
             reachable: true,
+            answers_beats: true,
+            beats: Vec::new(),
             dials: Vec::new(),
             dialled_at: Vec::new(),
             told: Vec::new(),
@@ -205,6 +214,11 @@ impl Far {
             Some(Body::Carry(carry)) => {
                 carry.parcels.iter().filter_map(|parcel| self.decide(to, parcel)).map(answer).collect()
             }
+            Some(Body::Ping(ping)) => {
+                self.beats.push((self.now, to));
+                let pong = Body::Pong(wire::Pong { nonce: ping.nonce });
+                self.answers_beats.then(|| answer(pong)).into_iter().collect()
+            }
             // They are of an earlier version.
             Some(Body::RelayAt(at)) => {
                 let signed = Signed::from_wire(at.record.unwrap()).unwrap();
@@ -275,6 +289,18 @@ impl Far {
     /// Where one of those far away says that it is.
     pub(super) fn record(&self, of: u8, address: &str) -> RelayRecord {
         RelayRecord::issue(&key(of), vec![address.to_owned()], self.now).unwrap()
+    }
+
+    /// The near one looks after these.
+    pub(super) fn name_peers(&mut self, peers: &[u8]) {
+        let peers = peers.iter().map(|number| RelayAddress::from_wire(address(*number)).unwrap()).collect();
+        self.near.name_peers(peers);
+    }
+
+    /// How it stands with one of those far away.
+    pub(super) fn health(&self, of: u8) -> Option<DestinationHealth> {
+        let all = self.near.relay.destinations(&Overlay::new(&self.near.store), 32).unwrap();
+        all.into_iter().find(|health| health.relay == id(of).short())
     }
 
     /// With whom there is a connection.

@@ -3,6 +3,7 @@
 
 mod clock;
 mod far;
+mod heartbeats;
 mod keys;
 mod lost;
 mod path;

@@ -57,6 +57,21 @@ fn a_relay_that_moved_is_called_at_once_when_it_says_so() {
 }
 
 #[test]
+fn a_relay_that_is_back_is_called_at_once_when_it_says_where_it_is() {
+    let mut far = far();
+    far.greet_with(&far.record(1, NEW));
+    far.forward(1, 10);
+    far.cut(None);
+    far.reachable = false;
+    far.forward(1, 10);
+    far.pass(6 * HOUR);
+    far.reachable = true;
+    let calls = far.dials.len();
+    far.call_from(1, &far.record(1, NEW));
+    assert_eq!((far.dials.len(), far.took(1)), (calls + 1, 2));
+}
+
+#[test]
 fn one_that_moves_all_the_time_is_not_called_all_the_time() {
     let mut far = far();
     far.reachable = false;

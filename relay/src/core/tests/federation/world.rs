@@ -10,6 +10,7 @@ use undertone_protocol::federation::{
     AnswerKey, Circuit, DeadLetter, DeadLetterReason, Outgoing, OutgoingItem, RoutingKey, Waiting,
 };
 use undertone_protocol::ids::{PayloadHash, PublishId, RelayId};
+use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::receipts::Outcome;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::ProofInput;
@@ -62,6 +63,11 @@ impl Side {
     pub(super) fn with_addresses(self, addresses: &[&str]) -> Self {
         let addresses = addresses.iter().copied().map(str::to_owned).collect();
         Self { relay: self.relay.with_addresses(addresses), ..self }
+    }
+
+    pub(super) fn name_peers(&mut self, peers: Vec<RelayAddress>) {
+        let fresh = relay(self.seed, &self.limits, 1);
+        self.relay = std::mem::replace(&mut self.relay, fresh).with_peers(peers);
     }
 
     /// It is started anew, with what is on its disk.
