@@ -34,6 +34,8 @@ pub(super) enum Asked {
     Forward(PublishId),
     /// Another relay's.
     RoutingKey(RelayId),
+    /// Where another one is.
+    FindRelay(RelayId),
 }
 
 impl Asked {

@@ -11,6 +11,7 @@ use super::bundles;
 use super::checkpoints;
 use super::context::Context;
 use super::fetches::Fetches;
+use super::finding;
 use super::forwards;
 use super::home;
 use super::inbox;
@@ -43,13 +44,16 @@ pub(super) fn frame(
         Body::Welcome(welcome) if welcome.version != PROTOCOL_VERSION => {
             drop_link(ctx, links, &link, VERSION, out);
         }
-        Body::Welcome(_) => {
+        Body::Welcome(welcome) => {
             if links.greeted(&link, ctx.now) {
                 if links.stands_for_relay(&link) {
                     ctx.events.push(Event::RelayUp { relay: link.relay.to_hex() });
                 }
                 ctx.agenda.publish = true;
                 fetches.relay_is_up();
+            }
+            if welcome.record.is_some() {
+                finding::said(ctx, links, &link.relay, welcome.record)?;
             }
         }
         Body::Ping(ping) => links.tell(&link, Body::Pong(wire::Pong { nonce: ping.nonce }), ctx.now, out),
@@ -148,6 +152,7 @@ fn answered(
             forwards::key_found(ctx, links, &relay, &of, answer, out);
             Ok(())
         }
+        (Asked::FindRelay(of), Body::RelayAt(at)) => finding::said(ctx, links, &of, at.record),
         (asked, Body::Refusal(refusal)) => refused(ctx, links, fetches, &link, asked, &refusal, out),
         _ => {
             drop_link(ctx, links, &link, "the relay broke the protocol: an answer of the wrong kind", out);
@@ -197,7 +202,8 @@ fn refused(
         Asked::Publish(publish) => return outcomes::put_off(ctx, links, relay, &publish, retry_after),
         Asked::Forward(id) => return forwards::refused(ctx, relay, &id, refusal),
         Asked::RoutingKey(of) => forwards::key_refused(ctx, relay, &of, refusal),
-        Asked::Shut => {}
+        // It does not know either, or is of an earlier version.
+        Asked::Shut | Asked::FindRelay(_) => {}
         // One that does not know how drops it when nobody asked for it for long.
         Asked::RemoveBundle if refusal.code() != wire::RefusalCode::RetryAfter => {
             return relays::cleared(ctx, links, relay, out);

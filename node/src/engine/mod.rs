@@ -88,6 +88,7 @@ mod losses;
 mod introducing;
 mod introductions;
 mod relays;
+mod finding;
 
 mod blocking;
 mod contacts;

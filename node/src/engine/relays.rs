@@ -2,8 +2,10 @@
 //! is given up is fetched from until nobody can hold it for one any more (`spec/identity.md`, "Home relays").
 
 use undertone_protocol::ids::{RelayId, Secret};
-use undertone_protocol::keys::BundleFields;
-use undertone_protocol::limits::{ENVELOPE_TTL_MAX, HOME_RELAY_WAIT, HOME_RELAYS_MAX, RETIRED_RELAY_LIFE};
+use undertone_protocol::keys::{BundleFields, RelayAddress};
+use undertone_protocol::limits::{
+    ENVELOPE_TTL_MAX, HOME_RELAY_WAIT, HOME_RELAYS_MAX, RELAY_ADDRESSES_MAX, RETIRED_RELAY_LIFE,
+};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
@@ -72,6 +74,40 @@ pub(super) fn change(
         tell_all(ctx)?;
     }
     Ok(true)
+}
+
+/// A relay is there, by its own word. What was known of it stays behind that: a relay may say less than its users know, and
+/// who is told that it is where nobody is must not lose it.
+pub(super) fn is_at(
+    ctx: &mut Context<'_>,
+    links: &mut Links,
+    mut address: RelayAddress,
+) -> Result<(), StoreError> {
+    let home = ctx.tx.home_relay(&address.relay)?;
+    let link = links.to(&address.relay).next().map(Link::address);
+    let Some(known) = home.as_ref().map(|home| &home.address).or(link) else { return Ok(()) };
+    if address.addresses.iter().all(|said| known.addresses.contains(said)) {
+        return Ok(());
+    }
+    let before = known.addresses.iter().filter(|before| !address.addresses.contains(before));
+    let before: Vec<String> = before.cloned().collect();
+    address.addresses.extend(before);
+    address.addresses.truncate(RELAY_ADDRESSES_MAX);
+    tracing::info!(relay = %address.relay.short(), "a relay says that it is somewhere else");
+    match home {
+        Some(home) if home.stays() => {
+            let named = NamedRelay { address, invitation: home.invitation.clone() };
+            change(ctx, links, &home, named, None).map(drop)
+        }
+        Some(home) => {
+            links.readdress(&address, ctx.now);
+            ctx.tx.put_home_relay(&HomeRelay { address, ..home })
+        }
+        None => {
+            links.readdress(&address, ctx.now);
+            Ok(())
+        }
+    }
 }
 
 /// The home relays that are not given up.

@@ -16,9 +16,9 @@ use super::publish::{self, Walk};
 use super::types::{Input, Notice, Outputs};
 use super::waiters::Waiters;
 use super::{
-    acknowledging, bundles, checkpoints, commands, custodians, forks, forwards, frames, groups, healing,
-    history, home, inbox, introducing, keys, linking, losses, own_list, receipts, records, relays, resend,
-    sealing, sweep, vanishing,
+    acknowledging, bundles, checkpoints, commands, custodians, finding, forks, forwards, frames, groups,
+    healing, history, home, inbox, introducing, keys, linking, losses, own_list, receipts, records, relays,
+    resend, sealing, sweep, vanishing,
 };
 use crate::LinkId;
 use crate::event::Event;
@@ -219,6 +219,7 @@ impl Engine {
             custodians::look(&mut ctx, links)?;
         }
         custodians::due(&mut ctx, links)?;
+        finding::ask(&mut ctx, links, out);
         publish::publish(&mut ctx, links, walk, out)?;
         inbox::acknowledge(&mut ctx, links, out)?;
         waiters.check(&mut ctx, links, out)?;

@@ -14,7 +14,7 @@ const BUNDLE_UNSEEN_DAYS_MIN: i64 = 60;
 const DELAY_MS_MAX: i64 = 2_000;
 
 /// Numbers with a maximum of their own, or a minimum other than 1.
-const RANGES: [(&str, i64, i64); 12] = [
+const RANGES: [(&str, i64, i64); 13] = [
     ("limits.payload_bytes_max", 1, protocol::PAYLOAD_BYTES_MAX as i64),
     ("limits.envelope_ttl_ms_max", 60_000, protocol::ENVELOPE_TTL_MAX.as_millis() as i64),
     ("limits.disk_class_1_percent", 1, 100),

@@ -2,7 +2,7 @@
 
 use undertone_protocol::codec::Malformed;
 use undertone_protocol::federation::Parcel;
-use undertone_protocol::ids::{DeviceId, PublishId};
+use undertone_protocol::ids::{DeviceId, PublishId, RelayId};
 use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::limits::{FORWARD_ADDRESSES_MAX, FORWARDS_TAKEN_MAX};
 use undertone_protocol::time::Timestamp;
@@ -145,6 +145,23 @@ impl Relay {
             return Err(Refused::new(RefusalCode::Closed, "this relay asks for its own mailboxes").into());
         }
         self.with_source(now, out, |source, cx| source.routing_key(relay, cx, tx))
+    }
+
+    /// Where another relay is, by its own word, for the devices that live here.
+    pub(super) fn find_relay<S: Store + ?Sized>(
+        &self,
+        device: DeviceId,
+        asked: &wire::FindRelay,
+        now: Timestamp,
+        tx: &Overlay<'_, S>,
+    ) -> Result<wire::RelayAt, Failed> {
+        let relay = RelayId::from_slice(&asked.relay)?;
+        if owner::holdings(tx, Owner::of(&device).as_bytes())?.mailboxes == 0 {
+            return Err(Refused::new(RefusalCode::Closed, "this relay asks for its own mailboxes").into());
+        }
+        let record = self.source.record_of(&relay, now);
+        let unknown = || Refused::new(RefusalCode::Unknown, "it is not known where that relay is");
+        Ok(wire::RelayAt { record: Some(record.ok_or_else(unknown)?) })
     }
 
     /// Whether this relay is asked for its own key.

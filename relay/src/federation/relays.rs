@@ -178,7 +178,8 @@ impl Relays {
         self.current(relay, now).map_or(&[], |record| &record.address.addresses)
     }
 
-    fn current(&self, relay: &RelayId, now: Timestamp) -> Option<&RelayRecord> {
+    /// The newest record of a relay.
+    pub(super) fn current(&self, relay: &RelayId, now: Timestamp) -> Option<&RelayRecord> {
         self.others.get(relay).map(|other| &other.record).filter(|record| record.is_current(now))
     }
 

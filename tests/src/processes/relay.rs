@@ -87,6 +87,28 @@ impl Relay {
         self.start()
     }
 
+    /// It stops, and starts with another value of a key of its configuration that shows its default.
+    pub fn restart_with(&mut self, key: &str, value: &str) -> anyhow::Result<()> {
+        self.stop()?;
+        let text = fs::read_to_string(self.config())?;
+        let shown = text.lines().find(|line| line.starts_with(&format!("# {key} = ")));
+        let shown = shown.with_context(|| format!("{text} does not show `{key}`"))?;
+        fs::write(self.config(), text.replace(shown, &format!("{key} = {value}")))?;
+        self.start()
+    }
+
+    /// It is stopped, and starts at another port, with the same key.
+    pub fn start_elsewhere(&mut self) -> anyhow::Result<()> {
+        let (at, key) = self.address.split_once("/p2p/").context("an address without a key")?;
+        let (at, key) = (format!("[\"{at}\"]"), key.to_owned());
+        let text = fs::read_to_string(self.config())?;
+        fs::write(self.config(), text.replace(&at, &format!("[\"{ANY_PORT}\"]")))?;
+        self.address.clear();
+        self.start()?;
+        ensure!(self.address.ends_with(&key), "another key: {}", self.address);
+        self.keep_port(ANY_PORT)
+    }
+
     /// Its process.
     pub fn process_id(&self) -> anyhow::Result<u32> {
         Ok(self.process.as_ref().context("the relay does not run")?.id())

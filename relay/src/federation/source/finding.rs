@@ -54,6 +54,11 @@ impl Source {
         Ok(())
     }
 
+    /// Where another relay is, as far as it said so.
+    pub(crate) fn record_of(&self, relay: &RelayId, now: Timestamp) -> Option<wire::Signed> {
+        self.relays.current(relay, now).map(|record| record.signed.to_wire())
+    }
+
     /// Forgets what relays said of where they are, once it has ended.
     pub(crate) fn sweep_relays<S: Store + ?Sized>(
         &mut self,

@@ -102,6 +102,29 @@ fn nobody_says_where_another_relay_is() {
 }
 
 #[test]
+fn a_home_relay_says_where_another_one_is() {
+    let mut far = far();
+    let said = far.record(1, NEW);
+    far.call_from(1, &said);
+    let find = |number| Body::FindRelay(wire::FindRelay { relay: id(number).to_wire() });
+    far.tell(find(1));
+    let Some(Body::RelayAt(at)) = far.said().pop() else { panic!("not found") };
+    assert_eq!(at.record, Some(said.signed.to_wire()));
+    far.tell(find(2));
+    let Some(Body::Refusal(refusal)) = far.said().pop() else { panic!("found") };
+    assert_eq!(refusal.code(), wire::RefusalCode::Unknown);
+    // Nobody without a mailbox may ask.
+    let conn = ConnId::new(3);
+    far.input(Input::Connected { conn, device: device(7) });
+    let hello = Body::Hello(wire::Hello { version_min: 1, version_max: 1 });
+    for body in [hello, find(1)] {
+        far.input(Input::Frame { conn, frame: Frame { request: 1, body: Some(body) } });
+    }
+    let Some(Body::Refusal(refusal)) = far.said().pop() else { panic!("found") };
+    assert_eq!(refusal.code(), wire::RefusalCode::Closed);
+}
+
+#[test]
 fn relays_that_are_excluded_are_not_listened_to() {
     let mut far = far();
     let relays = [id(1)].into();
