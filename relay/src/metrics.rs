@@ -108,6 +108,10 @@ counters! {
     heartbeats_answered,
     /// Heartbeats that were not answered, or could not be sent.
     heartbeats_failed,
+    /// Relays that were looked for.
+    relays_sought,
+    /// Of these, the ones that were found elsewhere than they were known to be.
+    relays_found,
     /// Records in which other relays say where they are, newer than what was known.
     relay_records_taken,
     /// Such records that can't be used.

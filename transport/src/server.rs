@@ -5,16 +5,19 @@ use std::time::Duration;
 use futures::{FutureExt, StreamExt};
 use libp2p::PeerId;
 use libp2p::core::transport::ListenerId;
-use libp2p::swarm::{ConnectionId, Stream, Swarm, SwarmEvent};
+use libp2p::kad;
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::swarm::{ConnectionId, NetworkBehaviour, Stream, Swarm, SwarmEvent};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use undertone_protocol::ids::DeviceId;
-use undertone_protocol::wire::Frame;
+use undertone_protocol::wire::{self, Frame};
 
 use crate::address::Address;
 use crate::behaviour::{Behaviour, Event};
 use crate::budget::{Budget, Weight};
+use crate::finder::{Find, Finder, FinderOptions, Kademlia, kademlia};
 use crate::frame::Received;
 use crate::gate::GateLimits;
 use crate::identity::{Identity, device_of};
@@ -26,6 +29,9 @@ use crate::tls::{Certificate, Roots};
 
 /// How long the system may take to say that it listens.
 const LISTEN_WAIT: Duration = Duration::from_secs(10);
+
+/// What a listener may be told of other relays before it takes it up.
+const FINDS_MAX: usize = 256;
 
 /// What a listener allows.
 #[derive(Debug, Clone)]
@@ -44,6 +50,8 @@ pub struct ListenOptions {
     pub listen_backlog: u32,
     /// What is shown by TLS; needed where an address asks for TLS.
     pub certificate: Option<Certificate>,
+    /// Whether it takes part in finding relays, and dials others for that.
+    pub finder: Option<FinderOptions>,
 }
 
 /// A link, as this listener numbers it; never used twice.
@@ -80,6 +88,11 @@ pub enum ServerEvent {
         /// Their encoded lengths, length prefixes left out.
         bytes: u64,
     },
+    /// A relay's record was found, signed and unchecked.
+    Found {
+        /// Of a relay that was sought, if nobody lies.
+        record: wire::Signed,
+    },
     /// The link is over.
     Disconnected {
         /// Which.
@@ -112,6 +125,7 @@ pub enum ListenError {
 #[derive(Debug)]
 pub struct Listener {
     addresses: Vec<Address>,
+    finder: Option<mpsc::Sender<Find>>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -121,6 +135,11 @@ impl Listener {
     /// to listen on all of them.
     pub fn addresses(&self) -> &[Address] {
         &self.addresses
+    }
+
+    /// What tells it of other relays, if it takes part in finding them. What does not fit in may be dropped: it is told again.
+    pub fn finder(&self) -> Option<mpsc::Sender<Find>> {
+        self.finder.clone()
     }
 
     /// Takes no more connections and waits until the links are over, but no longer than `wait`. The
@@ -140,35 +159,45 @@ pub async fn listen(
     addresses: &[Address],
     options: ListenOptions,
 ) -> Result<(Listener, mpsc::Receiver<ServerEvent>), ListenError> {
-    let mut swarm = build(Setup {
+    let setup = |dns| Setup {
         identity,
-        behaviour: Behaviour::listener(options.gate, options.handshake),
-        dns: false,
+        behaviour: Whole {
+            links: Behaviour::listener(options.gate, options.handshake),
+            finder: options.finder.map(|options| kademlia(identity, options)).into(),
+        },
+        dns,
         handshake: options.handshake,
         listen_backlog: options.listen_backlog,
-        certificate: options.certificate,
+        certificate: options.certificate.clone(),
         roots: Roots::default(),
-    })?;
+    };
+    // A machine that can't look names up still listens.
+    let with_names = options.finder.and_then(|_| build(setup(true)).ok());
+    let mut swarm = with_names.map_or_else(|| build(setup(false)), Ok)?;
     let (bound, early) = bind(&mut swarm, addresses).await?;
     let (events, receiver) = mpsc::channel(options.events_max.max(1));
     let (stop, stopped) = oneshot::channel();
+    let (finder, finds) = mpsc::channel(FINDS_MAX);
+    let finder = options.finder.map(|_| finder);
     let mut serving = Serving {
         swarm,
         links: JoinSet::new(),
         next_link: 0,
         queue: options.queue,
         hub: Hub { events, budget: Budget::new(options.event_bytes_max) },
+        finder: Finder::default(),
+        finds,
     };
     for event in early {
-        serving.on_event(SwarmEvent::Behaviour(event), false);
+        serving.on_event(SwarmEvent::Behaviour(Happened::Link(event)), false);
     }
     let task = tokio::spawn(serving.run(stopped));
-    Ok((Listener { addresses: bound, stop, task }, receiver))
+    Ok((Listener { addresses: bound, finder, stop, task }, receiver))
 }
 
 /// Where it listens, and what happened there before it did everywhere.
 async fn bind(
-    swarm: &mut Swarm<Behaviour>,
+    swarm: &mut Swarm<Whole>,
     addresses: &[Address],
 ) -> Result<(Vec<Address>, Vec<Event>), ListenError> {
     let mut bound = Vec::new();
@@ -182,7 +211,7 @@ async fn bind(
         while let Some(event) = swarm.next().now_or_never().flatten() {
             match event {
                 SwarmEvent::NewListenAddr { address, .. } => bound.extend(Address::from_multiaddr(address)),
-                SwarmEvent::Behaviour(event) => early.push(event),
+                SwarmEvent::Behaviour(Happened::Link(event)) => early.push(event),
                 _ => {}
             }
         }
@@ -191,7 +220,7 @@ async fn bind(
 }
 
 async fn first_address(
-    swarm: &mut Swarm<Behaviour>,
+    swarm: &mut Swarm<Whole>,
     listener: ListenerId,
     early: &mut Vec<Event>,
 ) -> Result<Address, String> {
@@ -203,7 +232,7 @@ async fn first_address(
             SwarmEvent::ListenerClosed { listener_id, reason, .. } if listener_id == listener => {
                 return Err(reason.map_or_else(|error| root_cause(&error), |()| "closed".to_owned()));
             }
-            SwarmEvent::Behaviour(event) => early.push(event),
+            SwarmEvent::Behaviour(Happened::Link(event)) => early.push(event),
             _ => {}
         }
     }
@@ -211,12 +240,40 @@ async fn first_address(
 
 /// The listener's task.
 struct Serving {
-    swarm: Swarm<Behaviour>,
+    swarm: Swarm<Whole>,
     /// One task for each link; the gate bounds them.
     links: JoinSet<ConnectionId>,
     next_link: u64,
     queue: QueueLimits,
     hub: Hub,
+    finder: Finder,
+    finds: mpsc::Receiver<Find>,
+}
+
+/// What a listener's swarm does: links, and finding relays.
+#[derive(NetworkBehaviour)]
+#[behaviour(to_swarm = "Happened", prelude = "libp2p::swarm::derive_prelude")]
+struct Whole {
+    links: Behaviour,
+    finder: Toggle<Kademlia>,
+}
+
+#[derive(Debug)]
+enum Happened {
+    Link(Event),
+    Finder(kad::Event),
+}
+
+impl From<Event> for Happened {
+    fn from(event: Event) -> Self {
+        Self::Link(event)
+    }
+}
+
+impl From<kad::Event> for Happened {
+    fn from(event: kad::Event) -> Self {
+        Self::Finder(event)
+    }
 }
 
 impl Serving {
@@ -226,20 +283,22 @@ impl Serving {
         while !(stopping && self.links.is_empty()) {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event, stopping),
+                Some(find) = self.finds.recv(), if !stopping => self.find(find),
                 Some(over) = self.links.join_next() => self.on_link_over(over),
                 _ = &mut stopped, if !stopping => stopping = true,
             }
         }
     }
 
-    fn on_event(&mut self, event: SwarmEvent<Event>, stopping: bool) {
+    fn on_event(&mut self, event: SwarmEvent<Happened>, stopping: bool) {
         match event {
-            SwarmEvent::Behaviour(Event::Opened { connection, .. }) if stopping => {
+            SwarmEvent::Behaviour(Happened::Link(Event::Opened { connection, .. })) if stopping => {
                 self.swarm.close_connection(connection);
             }
-            SwarmEvent::Behaviour(Event::Opened { peer, connection, protocol, stream }) => {
+            SwarmEvent::Behaviour(Happened::Link(Event::Opened { peer, connection, protocol, stream })) => {
                 self.open(peer, connection, protocol, stream);
             }
+            SwarmEvent::Behaviour(Happened::Finder(event)) => self.found(event),
             SwarmEvent::IncomingConnectionError { error, .. } => {
                 tracing::debug!(error = %root_cause(&error), "a connection was not taken");
             }
@@ -250,6 +309,20 @@ impl Serving {
                 tracing::error!(?addresses, %error, "a listener failed");
             }
             _ => {}
+        }
+    }
+
+    fn find(&mut self, find: Find) {
+        if let Some(kademlia) = self.swarm.behaviour_mut().finder.as_mut() {
+            self.finder.find(find, kademlia);
+        }
+    }
+
+    fn found(&mut self, event: kad::Event) {
+        let Some(kademlia) = self.swarm.behaviour_mut().finder.as_mut() else { return };
+        if let Some(record) = self.finder.happened(event, kademlia) {
+            // Where the owner is behind, it looks again.
+            let _ = self.hub.events.try_send(ServerEvent::Found { record });
         }
     }
 

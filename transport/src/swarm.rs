@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use libp2p::core::Transport;
 use libp2p::core::upgrade::Version;
-use libp2p::swarm::{Config, Swarm};
+use libp2p::swarm::{Config, NetworkBehaviour, Swarm};
 use libp2p::{SwarmBuilder, dns, noise, tcp};
 
-use crate::behaviour::Behaviour;
 use crate::identity::Identity;
 use crate::muxer::Yamux;
 use crate::sockets::Sockets;
@@ -23,9 +22,9 @@ const NEGOTIATING_STREAMS_MAX: usize = 2;
 pub struct SetupError(String);
 
 /// How a swarm is built.
-pub(crate) struct Setup<'a> {
+pub(crate) struct Setup<'a, B> {
     pub(crate) identity: &'a Identity,
-    pub(crate) behaviour: Behaviour,
+    pub(crate) behaviour: B,
     /// Whether names are looked up, by the system's resolver.
     pub(crate) dns: bool,
     /// All from TCP to yamux must be done within this time.
@@ -39,7 +38,7 @@ pub(crate) struct Setup<'a> {
 }
 
 /// A connection is closed when it has had no stream for `handshake`: an open stream keeps it.
-pub(crate) fn build(setup: Setup<'_>) -> Result<Swarm<Behaviour>, SetupError> {
+pub(crate) fn build<B: NetworkBehaviour>(setup: Setup<'_, B>) -> Result<Swarm<B>, SetupError> {
     let tcp = tcp::Config::new().nodelay(true).listen_backlog(setup.listen_backlog);
     let tcp = tcp::tokio::Transport::new(tcp);
     if setup.dns {
@@ -49,8 +48,9 @@ pub(crate) fn build(setup: Setup<'_>) -> Result<Swarm<Behaviour>, SetupError> {
     }
 }
 
-fn build_over<T>(tcp: T, setup: Setup<'_>) -> Result<Swarm<Behaviour>, SetupError>
+fn build_over<T, B>(tcp: T, setup: Setup<'_, B>) -> Result<Swarm<B>, SetupError>
 where
+    B: NetworkBehaviour,
     T: Transport<Output = tcp::tokio::TcpStream> + Unpin + Send + 'static,
     T::Error: Send + Sync + 'static,
     T::Dial: Send + 'static,

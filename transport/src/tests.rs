@@ -18,6 +18,7 @@ use crate::identity::relay_peer;
 use authority::Authority;
 
 mod authority;
+mod finding;
 mod hostile;
 mod kinds;
 
@@ -34,6 +35,7 @@ const OPTIONS: ListenOptions = ListenOptions {
     event_bytes_max: 1 << 20,
     listen_backlog: 1024,
     certificate: None,
+    finder: None,
 };
 
 fn identity(number: u8) -> Identity {

@@ -35,6 +35,7 @@ impl Relay {
             event_bytes_max: 1 << 20,
             listen_backlog: 16,
             certificate: None,
+            finder: None,
         };
         let (listener, events) =
             listen(&identity, &["/ip4/127.0.0.1/tcp/0".parse().unwrap()], options).await.unwrap();

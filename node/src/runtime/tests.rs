@@ -94,6 +94,7 @@ impl Relay {
             event_bytes_max: 1 << 20,
             listen_backlog: 16,
             certificate: None,
+            finder: None,
         };
         let at = ["/ip4/127.0.0.1/tcp/0".parse().unwrap()];
         let (listener, events) = listen(&identity, &at, options).await.unwrap();

@@ -134,7 +134,7 @@ pub(crate) fn sent(output: &Output) -> Option<Input> {
         Output::Send { conn, frame } => {
             Some(Input::Sent { conn: *conn, bytes: u64::try_from(frame.encoded_len()).unwrap() })
         }
-        Output::Close { .. } | Output::Dial { .. } => None,
+        Output::Close { .. } | Output::Dial { .. } | Output::Find(_) => None,
     }
 }
 

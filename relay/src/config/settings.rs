@@ -78,7 +78,7 @@ impl<'de> Visitor<'de> for EitherForm {
 }
 
 /// With which other relays this one has to do, in both directions.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Federation {
     /// With all, with those in the list, or with all but those.
@@ -87,6 +87,14 @@ pub struct Federation {
     pub relays: Vec<String>,
     /// Relays that this one looks after, whatever is forwarded with them: addresses with `/p2p/` and the key.
     pub peers: Vec<String>,
+    /// Whether it looks for relays that can't be reached, and helps others to do so.
+    pub kademlia: bool,
+}
+
+impl Default for Federation {
+    fn default() -> Self {
+        Self { policy: PolicyKind::default(), relays: Vec::new(), peers: Vec::new(), kademlia: true }
+    }
 }
 
 impl Federation {

@@ -19,6 +19,9 @@ use crate::metrics::DestinationHealth;
 use crate::store::owner::{self, Owner};
 use crate::store::{Overlay, Store, StoreError};
 
+/// What a client is told to wait while another relay is looked for, in milliseconds.
+const SEEK_WAIT_MS: u64 = 5_000;
+
 impl Relay {
     /// Lets the machine of what leaves do something, and puts out what it wants.
     pub(super) fn with_source<R>(
@@ -36,6 +39,7 @@ impl Relay {
             Act::Send { conn, frame } => Output::Send { conn, frame },
             Act::Close { conn } => Output::Close { conn },
             Act::Dial { relay, addresses } => Output::Dial { relay, addresses },
+            Act::Find(finding) => Output::Find(finding),
         }));
         result
     }
@@ -147,19 +151,24 @@ impl Relay {
         self.with_source(now, out, |source, cx| source.routing_key(relay, cx, tx))
     }
 
-    /// Where another relay is, by its own word, for the devices that live here.
+    /// Where another relay is, by its own word, for the devices that live here. One that is not known is sought, where that
+    /// can be: then the device comes again.
     pub(super) fn find_relay<S: Store + ?Sized>(
-        &self,
+        &mut self,
         device: DeviceId,
         asked: &wire::FindRelay,
         now: Timestamp,
         tx: &Overlay<'_, S>,
+        out: &mut Vec<Output>,
     ) -> Result<wire::RelayAt, Failed> {
         let relay = RelayId::from_slice(&asked.relay)?;
         if owner::holdings(tx, Owner::of(&device).as_bytes())?.mailboxes == 0 {
             return Err(Refused::new(RefusalCode::Closed, "this relay asks for its own mailboxes").into());
         }
         let record = self.source.record_of(&relay, now);
+        if record.is_none() && self.with_source(now, out, |source, cx| source.seek(&relay, cx)) {
+            return Err(Refused::retry_after("the other relay is looked for", SEEK_WAIT_MS).into());
+        }
         let unknown = || Refused::new(RefusalCode::Unknown, "it is not known where that relay is");
         Ok(wire::RelayAt { record: Some(record.ok_or_else(unknown)?) })
     }

@@ -13,6 +13,7 @@
 //! that still come from it are ignored, and [`Input::Disconnected`] for it is welcome but not needed.
 //! [`Output::Dial`] is answered by [`Input::Dialled`], with a number of its own for the connection, or by
 //! [`Input::DialFailed`].
+//! [`Output::Find`] is for whoever finds relays, if somebody does; what it finds comes as [`Input::Found`].
 //! The shell gives [`Input::Tick`] at or after [`Relay::next_tick`], which is asked again after every drain. As its clock may
 //! be set back meanwhile, it asks [`Relay::wants_tick`] every now and then.
 
@@ -33,5 +34,6 @@ mod types;
 mod tests;
 
 pub use crate::conn::ConnId;
+pub use crate::federation::Finding;
 pub use relay::Relay;
 pub use types::{Input, Output};

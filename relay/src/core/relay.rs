@@ -80,6 +80,13 @@ impl Relay {
         self
     }
 
+    /// Somebody finds relays for it; nobody does, unless this says so.
+    #[must_use]
+    pub fn with_finder(mut self) -> Self {
+        self.source.with_finder();
+        self
+    }
+
     /// Relays that it looks after, whatever is forwarded with them.
     #[must_use]
     pub fn with_peers(mut self, mut peers: Vec<RelayAddress>) -> Self {
@@ -148,6 +155,7 @@ impl Relay {
                 self.federation(Event::Dialled { relay, conn }, now, tx, out)?;
             }
             Input::DialFailed { relay } => self.federation(Event::DialFailed { relay }, now, tx, out)?,
+            Input::Found { record } => self.federation(Event::Found { record }, now, tx, out)?,
             Input::Frame { conn, frame } if self.source.has(conn) => {
                 self.federation(Event::Frame { conn, frame }, now, tx, out)?;
             }

@@ -219,7 +219,7 @@ impl Relay {
                 done
             }
             Body::GetRoutingKey(asked) => Body::RoutingKey(self.routing_key(device, asked, now, tx, out)?),
-            Body::FindRelay(asked) => Body::RelayAt(self.find_relay(device, &asked, now, tx)?),
+            Body::FindRelay(asked) => Body::RelayAt(self.find_relay(device, &asked, now, tx, out)?),
             Body::PutBundle(asked) => {
                 bundles::put_bundle(tx, &device, &asked, &self.limits, now)?;
                 self.metrics.bundles_stored += u64::from(!asked.bundle.is_empty());

@@ -2,6 +2,7 @@ use undertone_protocol::ids::{DeviceId, RelayId};
 use undertone_protocol::wire;
 
 use crate::conn::ConnId;
+use crate::federation::Finding;
 
 /// What happens to a relay.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,11 @@ pub enum Input {
     DialFailed {
         /// To which relay.
         relay: RelayId,
+    },
+    /// A relay's record was found, signed and unchecked.
+    Found {
+        /// The record.
+        record: wire::Signed,
     },
     /// A frame came. The shell has bounded its size by `FRAME_BYTES_MAX` and decoded it.
     Frame {
@@ -78,4 +84,6 @@ pub enum Output {
         /// Where it may be: text of clients, not checked.
         addresses: Vec<String>,
     },
+    /// Tell or ask whoever finds relays.
+    Find(Finding),
 }

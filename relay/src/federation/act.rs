@@ -2,7 +2,7 @@ use ed25519_dalek::SigningKey;
 use rand_core::CryptoRng;
 use undertone_protocol::ids::{PublishId, RelayId};
 use undertone_protocol::time::Timestamp;
-use undertone_protocol::wire::{Frame, frame::Body};
+use undertone_protocol::wire::{self, Frame, frame::Body};
 
 use super::Policy;
 use crate::conn::ConnId;
@@ -21,6 +21,8 @@ pub(crate) enum Event {
     Frame { conn: ConnId, frame: Frame },
     /// A connection is gone: one to a relay, or one of a device.
     Gone { conn: ConnId },
+    /// A relay's record was found.
+    Found { record: wire::Signed },
     /// A device said hello, and may have answers to take.
     Greeted { conn: ConnId, owner: Owner },
     /// A device has taken these answers.
@@ -35,6 +37,29 @@ pub(crate) enum Act {
     Send { conn: ConnId, frame: Frame },
     Close { conn: ConnId },
     Dial { relay: RelayId, addresses: Vec<String> },
+    Find(Finding),
+}
+
+/// What whoever finds relays is told, or asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// A relay is there.
+    Known {
+        /// Which.
+        relay: RelayId,
+        /// Where: text of that relay or of the operator, not checked.
+        addresses: Vec<String>,
+    },
+    /// This is the relay's newest record.
+    Announced {
+        /// Signed by it.
+        record: wire::Signed,
+    },
+    /// Where is it? What is found comes as `Input::Found`; nothing, if nothing is.
+    Sought {
+        /// Which.
+        relay: RelayId,
+    },
 }
 
 /// What the machine decides by, beside the store.

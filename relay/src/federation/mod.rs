@@ -18,6 +18,7 @@ mod senders;
 mod source;
 mod up;
 
+pub use act::Finding;
 pub(crate) use act::{Act, Cx, Event};
 pub(crate) use arrivals::{Arrivals, Arrived, Opened, declined};
 pub(crate) use decided::{decided, disk_bytes, remember};

@@ -6,6 +6,7 @@ mod excluding;
 mod finding;
 mod known;
 mod lining;
+mod seeking;
 mod settling;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -31,6 +32,7 @@ use crate::conn::ConnId;
 use crate::store::owner::{self, Owner};
 use crate::store::{Overlay, Store, StoreError};
 use known::KnownKeys;
+use seeking::Seeking;
 
 /// What a client is told to wait while another relay is asked for its key, in milliseconds.
 const KEY_WAIT_MS: u64 = 500;
@@ -48,6 +50,7 @@ pub(crate) struct Source {
     keys: KnownKeys,
     relays: Relays,
     beats: Beats,
+    seeking: Seeking,
     /// Relays that the operator named, and where.
     peers: BTreeMap<RelayId, Vec<String>>,
     senders: Senders,
@@ -88,6 +91,7 @@ impl Source {
         self.links.values_mut().for_each(|link| link.set_back(by));
         self.keys.set_back(by);
         self.beats.set_back(by);
+        self.seeking.set_back(by);
     }
 
     /// Whether a connection is one to another relay.
@@ -124,6 +128,7 @@ impl Source {
             }
             // It was given up before.
             Event::DialFailed { .. } => Ok(()),
+            Event::Found { record } => self.found(record, cx, tx),
             Event::Frame { conn, frame } => self.frame(conn, frame, cx, tx),
             Event::Gone { conn } => self.gone(conn, cx, tx),
             Event::Greeted { conn, owner } if owner::holdings(tx, owner.as_bytes())?.forwards > 0 => {
@@ -273,6 +278,7 @@ impl Source {
             }
         }
         self.beat(cx, tx)?;
+        self.announce_to_finder(cx, tx)?;
         let now = cx.now;
         self.links.retain(|_, link| !link.is_needless(Some(now)));
         self.keys.forget_ended(now);

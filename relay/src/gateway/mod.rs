@@ -5,25 +5,27 @@ mod dialler;
 
 use std::collections::BTreeMap;
 
+use tokio::sync::mpsc;
 use undertone_protocol::ids::RelayId;
 use undertone_protocol::wire::{self, Frame, GoodbyeCode, frame::Body};
-use undertone_transport::{FrameSender, LinkId, Protocol, SendError, ServerEvent, Weight};
+use undertone_transport::{Find, FrameSender, LinkId, Protocol, SendError, ServerEvent, Weight};
 
 pub(crate) use dialler::{DialEvent, Dialler};
 
-use crate::core::{ConnId, Input, Output};
+use crate::core::{ConnId, Finding, Input, Output};
 
 /// The sending ends of all live connections.
 pub(crate) struct Gateway {
     links: BTreeMap<ConnId, FrameSender>,
     dialler: Dialler,
+    finder: Option<mpsc::Sender<Find>>,
     slow_closed: u64,
     stopping: bool,
 }
 
 impl Gateway {
-    pub(crate) fn new(dialler: Dialler) -> Self {
-        Self { links: BTreeMap::new(), dialler, slow_closed: 0, stopping: false }
+    pub(crate) fn new(dialler: Dialler, finder: Option<mpsc::Sender<Find>>) -> Self {
+        Self { links: BTreeMap::new(), dialler, finder, slow_closed: 0, stopping: false }
     }
 
     /// What the machine is to be told; the weight is held until its input is handled.
@@ -41,6 +43,7 @@ impl Gateway {
             ServerEvent::Frame { link, frame, weight } => {
                 (Input::Frame { conn: conn_of(link), frame }, Some(weight))
             }
+            ServerEvent::Found { record } => (Input::Found { record }, None),
             ServerEvent::Sent { link, bytes } => (Input::Sent { conn: conn_of(link), bytes }, None),
             ServerEvent::Disconnected { link, reason } => {
                 tracing::debug!(link = link.0, %reason, "disconnected");
@@ -86,7 +89,20 @@ impl Gateway {
                     self.dialler.dial(relay, &addresses);
                 }
                 Output::Dial { .. } => {}
+                Output::Find(finding) => self.find(finding),
             }
+        }
+    }
+
+    fn find(&self, finding: Finding) {
+        let find = match finding {
+            Finding::Known { relay, addresses } => Find::Known { relay, addresses },
+            Finding::Announced { record } => Find::Announced { record },
+            Finding::Sought { relay } => Find::Sought { relay },
+        };
+        if let Some(finder) = &self.finder {
+            // What does not fit in is no loss: a relay is looked for again, and heard of again.
+            let _ = finder.try_send(find);
         }
     }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use undertone_protocol::time::Clock;
-use undertone_transport::{ServerEvent, Weight};
+use undertone_transport::{Find, ServerEvent, Weight};
 
 use super::clock::SystemClock;
 use super::inlets::Inlets;
@@ -31,11 +32,11 @@ impl Driver {
     pub(crate) fn new(
         relay: Relay,
         store: Box<dyn Store>,
-        dialler: Dialler,
+        (dialler, finder): (Dialler, Option<mpsc::Sender<Find>>),
         inlets: Inlets,
         drain_events_max: usize,
     ) -> Self {
-        let gateway = Gateway::new(dialler);
+        let gateway = Gateway::new(dialler, finder);
         Self { writer: Writer::new(relay, store), gateway, inlets, drain_events_max }
     }
 

@@ -12,10 +12,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use undertone_protocol::ids::Secret;
 use undertone_protocol::limits::{FRAME_BYTES_MAX, RELAY_ADDRESSES_MAX};
+use undertone_protocol::time::Clock;
 use undertone_transport::{
-    Address, Certificate, GateLimits, Identity, ListenOptions, Listener, QueueLimits, RelayAddress, listen,
+    Address, Certificate, FinderOptions, GateLimits, Identity, ListenOptions, Listener, QueueLimits,
+    RelayAddress, listen,
 };
 
+use super::clock::SystemClock;
 use super::driver::Driver;
 use super::inlets::Inlets;
 use crate::admin::{self, Question};
@@ -115,9 +118,11 @@ impl Running {
         let (dialler, dials) = Dialler::new(Handle::current(), identity, handshake);
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
         let (stop, stopped) = oneshot::channel();
+        let finder = listener.finder();
+        let relay = if finder.is_some() { relay.with_finder() } else { relay };
         let inlets = Inlets::new(events, dials, asked, stopped);
         let drain = config.network.drain_events_max;
-        let ended = spawn(move || Driver::new(relay, store, dialler, inlets, drain))?;
+        let ended = spawn(move || Driver::new(relay, store, (dialler, finder), inlets, drain))?;
         Ok(Self { addresses, listener, certificate, questions, stop, ended })
     }
 
@@ -231,6 +236,7 @@ fn listen_options(config: &Config, certificate: Option<Certificate>) -> ListenOp
         event_bytes_max: network.waiting_bytes_max,
         listen_backlog: network.listen_backlog_max,
         certificate,
+        finder: config.federation.kademlia.then_some(FinderOptions { now: || SystemClock.now() }),
     }
 }
 

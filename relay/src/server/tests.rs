@@ -58,6 +58,7 @@ async fn what_could_not_be_stored_is_not_answered() {
         event_bytes_max: 1 << 20,
         listen_backlog: 4,
         certificate: None,
+        finder: None,
     };
     let any = ["/ip4/127.0.0.1/tcp/0".parse().unwrap()];
     let (listener, events) = listen(&identity, &any, options).await.unwrap();
@@ -67,7 +68,7 @@ async fn what_could_not_be_stored_is_not_answered() {
     let relay = Relay::new(Limits::default(), Registration::Open, key::signing_key(&secret), rng);
     let store = Box::new(FullDisk(MemoryStore::new()));
     let (dialler, dials) = Dialler::new(tokio::runtime::Handle::current(), identity.clone(), HANG);
-    let driver = Driver::new(relay, store, dialler, Inlets::new(events, dials, questions, stop), 16);
+    let driver = Driver::new(relay, store, (dialler, None), Inlets::new(events, dials, questions, stop), 16);
     let running = tokio::spawn(driver.run());
 
     let device = Identity::from_secret(&Secret::new([2; 32]));

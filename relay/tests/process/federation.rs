@@ -70,6 +70,14 @@ impl Kept {
         panic!("the port is taken");
     }
 
+    /// Changes what its configuration says.
+    fn configure(&self, shown: &str, wanted: &str) {
+        let file = self.dir.path().join("relay.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(shown), "{text}");
+        fs::write(file, text.replace(shown, wanted)).unwrap();
+    }
+
     /// All that it wrote.
     fn files(&self) -> Vec<u8> {
         let mut all = Vec::new();
@@ -287,4 +295,27 @@ async fn all_arrive_once_though_both_relays_are_killed() {
     for sign in [device.as_bytes(), &owner_hash] {
         assert!(!has(&stored, sign), "and nothing of the sender");
     }
+}
+
+/// Two relays that never met, and one that both know: what is for the one that moved arrives all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_moved_is_found_over_a_third_one() {
+    let middle = Kept::new().await;
+    let named = format!("peers = [\"{}\"]", middle.address);
+    let (mut a, mut b) = (Kept::new().await, Kept::new().await);
+    for relay in [&mut a, &mut b] {
+        relay.kill().await;
+        relay.configure("# peers = []", &named);
+        relay.start().await;
+    }
+    let mut at_b = owner(&b.address).await;
+    // Nobody is there any more.
+    let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut former = b.address.clone();
+    former.address = format!("/ip4/127.0.0.1/tcp/{nowhere}").parse().unwrap();
+    let mut sender = Sender::new(&a.address, &former).await;
+    sender.forward(&payload(1));
+    assert!(sender.until_waiting().await);
+    let mut inbox = Inbox::default();
+    assert!(inbox.fill(&mut at_b, 1).await);
 }

@@ -175,6 +175,8 @@ impl World {
                     self.relay_says(index, conn, frame);
                 }
                 RelayOutput::Dial { relay, .. } => self.relay_dials(index, relay),
+                // Nobody looks for relays in this world.
+                RelayOutput::Find(_) => {}
                 RelayOutput::Close { conn } => {
                     self.network.close(conn, self.now, &mut self.rng, &mut self.schedule);
                     self.trunks.end(conn, self.now, &mut self.relays.rng, &mut self.schedule);

@@ -356,6 +356,7 @@ impl Stage {
                     }
                     // This world has one relay.
                     RelayOutput::Dial { relay, .. } => inputs.push(RelayInput::DialFailed { relay }),
+                    RelayOutput::Find(_) => {}
                     RelayOutput::Close { conn } => self.queue.push_back(Happening::Closed { conn }),
                 }
             }

@@ -33,10 +33,12 @@ impl Source {
         self.beats.retain(|relay| cx.policy.allows(relay));
         for relay in self.peers.keys().filter(|relay| cx.policy.allows(relay)) {
             self.beats.follow(*relay, true, cx.now, cx.rng);
+            self.tell_finder(relay, cx);
         }
         for relay in self.relays.used_after(cx.now.before(LATELY)) {
             if cx.policy.allows(relay) {
                 self.beats.follow(*relay, false, cx.now, cx.rng);
+                self.tell_finder(relay, cx);
             }
         }
     }

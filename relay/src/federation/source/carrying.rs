@@ -259,9 +259,12 @@ impl Source {
             cx.acts.push(Act::Close { conn: up.conn });
         }
         let is_needed = link.key_wanted.is_some() || outbox::destination(tx, relay)?.is_some();
-        if is_needed || !self.beat_failed(relay, cx) {
-            self.beat_failed(relay, cx);
+        let was_beat = self.beat_failed(relay, cx);
+        if is_needed || !was_beat {
             cx.metrics.destination_failures += 1;
+            if is_needed {
+                self.seek(relay, cx);
+            }
             if let Some(link) = self.links.get_mut(relay) {
                 link.failed(least, cx.now);
             }

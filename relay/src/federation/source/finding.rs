@@ -45,9 +45,20 @@ impl Source {
         }
         let learned = self.relays.learn(record, cx, tx)?;
         cx.metrics.relay_records_taken += u64::from(learned != Learned::Nothing);
-        if let Some(link) = self.links.get_mut(relay)
-            && link.is_back(cx.now)
-        {
+        if learned == Learned::Moved {
+            self.tell_finder(relay, cx);
+        }
+        self.call_back(relay, cx, tx)
+    }
+
+    /// Calls a relay that could not be reached, and is there.
+    pub(super) fn call_back<S: Store + ?Sized>(
+        &mut self,
+        relay: &RelayId,
+        cx: &mut Cx<'_>,
+        tx: &mut Overlay<'_, S>,
+    ) -> Result<(), StoreError> {
+        if self.links.get_mut(relay).is_some_and(|link| link.is_back(cx.now)) {
             self.pump(relay, cx, tx)?;
             self.serve_line(cx, tx)?;
         }

@@ -12,7 +12,7 @@ use undertone_protocol::wire::{self, DeclinedCode, Frame, frame::Body};
 
 use super::super::world::{device, register};
 use super::world::{DAY, SENDER, Side};
-use crate::core::{ConnId, Input, Output};
+use crate::core::{ConnId, Finding, Input, Output};
 use crate::limits::Limits;
 use crate::metrics::DestinationHealth;
 use crate::store::Overlay;
@@ -46,6 +46,8 @@ pub(super) struct Far {
     pub(super) dialled_at: Vec<Vec<String>>,
     /// What was said to those far away of where the near one is.
     pub(super) told: Vec<RelayRecord>,
+    /// What whoever finds relays was told, and asked.
+    pub(super) finder: Vec<Finding>,
     /// Which parcel was carried to whom.
     pub(super) carried: Vec<(u8, PublishId)>,
     pub(super) carried_bytes: usize,
@@ -90,6 +92,7 @@ impl Far {
             dials: Vec::new(),
             dialled_at: Vec::new(),
             told: Vec::new(),
+            finder: Vec::new(),
             carried: Vec::new(),
             carried_bytes: 0,
             asked: BTreeMap::new(),
@@ -171,6 +174,10 @@ impl Far {
             Output::Dial { relay, addresses } => {
                 self.dialled_at.push(addresses);
                 self.dial(relay)
+            }
+            Output::Find(finding) => {
+                self.finder.push(finding);
+                Vec::new()
             }
             Output::Close { conn } => {
                 self.up.remove(&conn);
@@ -295,6 +302,17 @@ impl Far {
     pub(super) fn name_peers(&mut self, peers: &[u8]) {
         let peers = peers.iter().map(|number| RelayAddress::from_wire(address(*number)).unwrap()).collect();
         self.near.name_peers(peers);
+    }
+
+    /// How often somebody was to look for this one.
+    pub(super) fn sought(&self, of: u8) -> usize {
+        let sought = Finding::Sought { relay: id(of) };
+        self.finder.iter().filter(|finding| **finding == sought).count()
+    }
+
+    /// A record was found.
+    pub(super) fn found(&mut self, record: &RelayRecord) {
+        self.input(Input::Found { record: record.signed.to_wire() });
     }
 
     /// How it stands with one of those far away.

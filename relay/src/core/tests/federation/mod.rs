@@ -9,6 +9,7 @@ mod lost;
 mod path;
 mod records;
 mod refused;
+mod seeking;
 mod sweeps;
 mod turns;
 mod versions;

@@ -70,6 +70,10 @@ impl Side {
         self.relay = std::mem::replace(&mut self.relay, fresh).with_peers(peers);
     }
 
+    pub(super) fn with_finder(self) -> Self {
+        Self { relay: self.relay.with_finder(), ..self }
+    }
+
     /// It is started anew, with what is on its disk.
     pub(super) fn restart(&mut self) {
         self.relay = relay(self.seed, &self.limits, 2);
@@ -225,6 +229,7 @@ impl Net {
             }
             Output::Close { .. } => (Vec::new(), Vec::new()),
             Output::Dial { relay, .. } => self.dial(relay),
+            Output::Find(_) => (Vec::new(), Vec::new()),
         }
     }
 
@@ -268,6 +273,7 @@ impl Net {
             }
             Output::Close { conn } if conn.get() < LINKS => Vec::new(),
             Output::Close { .. } => self.cut(),
+            Output::Find(_) => Vec::new(),
             Output::Dial { .. } => panic!("B has nothing to forward"),
         }
     }
