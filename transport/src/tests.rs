@@ -84,7 +84,7 @@ impl Relay {
     async fn next_unsent(&mut self) -> ServerEvent {
         loop {
             match self.next().await {
-                ServerEvent::Sent { .. } => {}
+                ServerEvent::Sent { .. } | ServerEvent::Found { .. } => {}
                 other => return other,
             }
         }
@@ -197,7 +197,7 @@ async fn of_64_concurrent_dials_none_is_lost() {
                 sender.try_send(frame).unwrap();
             }
             ServerEvent::Disconnected { .. } => gone += 1,
-            ServerEvent::Sent { .. } => {}
+            ServerEvent::Sent { .. } | ServerEvent::Found { .. } => {}
         }
     }
     assert_eq!(nonces, (10..74).collect());

@@ -95,7 +95,7 @@ async fn frames_go_both_ways_and_a_lost_link_can_be_dialled_anew_at_once() {
         let frame = loop {
             match relay.next().await {
                 ServerEvent::Frame { frame, .. } => break frame,
-                ServerEvent::Disconnected { .. } | ServerEvent::Sent { .. } => {}
+                ServerEvent::Disconnected { .. } | ServerEvent::Sent { .. } | ServerEvent::Found { .. } => {}
                 other => panic!("{other:?}"),
             }
         };

@@ -144,7 +144,7 @@ async fn what_a_failed_commit_would_send_is_not_sent_and_the_node_loads_anew() {
             ServerEvent::Connected { sender, .. } => senders.push(sender),
             ServerEvent::Frame { frame, .. } => panic!("sent, though nothing is durable: {frame:?}"),
             ServerEvent::Disconnected { .. } => break,
-            ServerEvent::Sent { .. } => {}
+            ServerEvent::Sent { .. } | ServerEvent::Found { .. } => {}
         }
     }
     broken.store(false, Ordering::SeqCst);
