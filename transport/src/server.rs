@@ -259,6 +259,7 @@ struct Whole {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "each is taken at once")]
 enum Happened {
     Link(Event),
     Finder(kad::Event),

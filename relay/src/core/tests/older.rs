@@ -32,7 +32,8 @@ fn a_device_that_was_given_more_counts_anew_before_anything_is_delivered() {
 
     world.store = older;
     world.restart();
-    (world.hello(A, 1), world.hello(B, 2));
+    world.hello(A, 1);
+    world.hello(B, 2);
     let out = world.send(A, attach_after(&first, 2));
     let Body::Attached(attached) = answer(&out) else { panic!("{out:?}") };
     assert_ne!(attached.generation, first);
@@ -59,7 +60,8 @@ fn a_store_that_was_put_back_has_other_generations_and_no_prekeys() {
     let done = restored(&mut world.store, &mut ChaCha20Rng::seed_from_u64(1)).unwrap();
     assert_eq!(done, Restored { mailboxes: 1, bundles: 1 });
     world.restart();
-    (world.hello(A, 1), world.hello(B, 2));
+    world.hello(A, 1);
+    world.hello(B, 2);
     let counted = world.disk();
     assert_ne!(world.register(A, 1, 1), first);
     let fetch = Body::GetBundle(wire::GetBundle { locator });
