@@ -115,6 +115,10 @@ pub(super) fn unreachable(
         for device in &item.devices {
             let recipient = ctx.tx.outbox_recipient(item.outbox, device)?;
             let Some((recipient, attempts)) = recipient.and_then(pending) else { continue };
+            // Another home relay may get there.
+            if ctx.agenda.routing.carrying(item.outbox, *device).next().is_some() {
+                continue;
+            }
             let grants = routes::grants_of(ctx, group.as_ref(), &recipient.user)?;
             let other = ways::another(ctx, links, &grants, device, relay);
             let state = match other {

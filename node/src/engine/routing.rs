@@ -1,7 +1,7 @@
 //! Private routing: what a device knows of the ways that lead over two relays (`spec/federation.md`). Volatile, but for the
 //! forwards, which are read from the store at a start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
@@ -15,7 +15,7 @@ use crate::store::StoredForward;
 
 /// Forwards that are not answered at one time; beyond that everything goes straight to its relay.
 const FORWARDS_MAX: usize = 512;
-/// The same to one relay; beyond that, what goes there waits.
+/// The same over one home relay to one relay; beyond that, what goes there waits.
 pub(super) const FORWARDS_PER_RELAY_MAX: usize = 64;
 /// Relays whose routing keys are remembered; of more the one that was asked for first is forgotten.
 const KEYS_MAX: usize = 1_024;
@@ -96,8 +96,8 @@ pub(super) struct Routing {
     keys: BTreeMap<RelayId, Known>,
     circuits: BTreeMap<(RelayId, Topic), (Circuit, Timestamp)>,
     forwards: BTreeMap<PublishId, OnTheWay>,
-    /// Which forward has an item for a device, by destination.
-    carried: BTreeMap<(u64, DeviceId, RelayId), PublishId>,
+    /// Which forward has an item for a device, by destination and home relay.
+    carried: BTreeMap<(u64, DeviceId, RelayId, RelayId), PublishId>,
     /// From a home relay to another one, and until when.
     shut: BTreeMap<(RelayId, RelayId), Timestamp>,
 }
@@ -223,7 +223,7 @@ impl Routing {
         let on_the_way = OnTheWay { forward, relay, via: *via, made: *made, waits: waits_until.is_some() };
         self.forwards.insert(forward, on_the_way);
         for item in items {
-            let to = item.devices.iter().map(|device| (item.outbox, *device, relay));
+            let to = item.devices.iter().map(|device| (item.outbox, *device, relay, *via));
             self.carried.extend(to.map(|to| (to, forward)));
         }
     }
@@ -234,7 +234,7 @@ impl Routing {
         self.forwards.remove(&id);
         for item in &forward.items {
             for device in &item.devices {
-                let to = (item.outbox, *device, forward.answer.relay);
+                let to = (item.outbox, *device, forward.answer.relay, forward.via);
                 if self.carried.get(&to) == Some(&id) {
                     self.carried.remove(&to);
                 }
@@ -245,7 +245,7 @@ impl Routing {
     /// The forwards that have an item for a device.
     pub(super) fn carrying(&self, outbox: u64, device: DeviceId) -> impl Iterator<Item = &OnTheWay> {
         let [first, last] = [[0; 32], [u8::MAX; 32]].map(RelayId::new);
-        let carried = self.carried.range((outbox, device, first)..=(outbox, device, last));
+        let carried = self.carried.range((outbox, device, first, first)..=(outbox, device, last, last));
         carried.filter_map(|(_, forward)| self.forwards.get(forward))
     }
 
@@ -255,10 +255,22 @@ impl Routing {
         unconfirmed.map(|forward| (forward.forward, forward.via)).collect()
     }
 
-    /// How many forwards to a relay are not answered, and the oldest of them.
-    pub(super) fn queue(&self, relay: &RelayId) -> (usize, Option<&OnTheWay>) {
-        let forwards = || self.forwards.values().filter(|forward| forward.relay == *relay);
+    /// The oldest forward to a relay that is not answered.
+    pub(super) fn oldest(&self, relay: &RelayId) -> Option<&OnTheWay> {
+        self.forwards.values().filter(|forward| forward.relay == *relay).min_by_key(|forward| forward.made)
+    }
+
+    /// How many forwards over a home relay to a relay are not answered, and the oldest of them.
+    pub(super) fn queue(&self, via: &RelayId, relay: &RelayId) -> (usize, Option<&OnTheWay>) {
+        let between = |forward: &&OnTheWay| forward.via == *via && forward.relay == *relay;
+        let forwards = || self.forwards.values().filter(between);
         (forwards().count(), forwards().min_by_key(|forward| forward.made))
+    }
+
+    /// How many relays do not answer over a home relay: of all of them it may be the one that is cut off.
+    pub(super) fn unanswering(&self, via: &RelayId, now: Timestamp) -> usize {
+        let slow = self.forwards.values().filter(|forward| forward.via == *via && forward.is_slow(now));
+        slow.map(|forward| forward.relay).collect::<BTreeSet<_>>().len()
     }
 
     /// When something opens, or is to be asked.

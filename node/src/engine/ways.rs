@@ -38,8 +38,10 @@ pub(super) enum Way {
 /// Where something is on its way to a device already.
 #[derive(Debug, Default)]
 pub(super) struct Tried {
-    /// Relays that were asked to take it, or for which a home relay holds it.
+    /// Relays that were asked to take it.
     relays: Vec<RelayId>,
+    /// Relays for which a home relay holds it, and that home relay.
+    held: Vec<(RelayId, RelayId)>,
     /// Relays for which a home relay holds it for so long that the straight way is tried, too.
     late: Vec<RelayId>,
     /// Home relays that do not answer.
@@ -59,11 +61,23 @@ impl Tried {
             }
             match (forward.waits, forward.late_at() <= ctx.now) {
                 (true, true) => tried.late.push(forward.relay),
-                (true, false) => tried.relays.push(forward.relay),
+                (true, false) => tried.held.push((forward.relay, forward.via)),
                 (false, _) => tried.vias.push(forward.via),
             }
         }
         Some(tried)
+    }
+
+    /// Whether a home relay holds it for a relay, and it is too early for the straight way there.
+    fn is_held(&self, relay: &RelayId) -> bool {
+        !self.late.contains(relay) && self.held.iter().any(|(at, _)| at == relay)
+    }
+
+    /// Whether nothing is left to try at a relay but what may be tried later.
+    fn is_through(&self, links: &Links, relay: &RelayId) -> bool {
+        let mut homes = links.homes().filter(|(via, link)| *via != relay && link.is_attached());
+        self.relays.contains(relay)
+            || self.is_held(relay) && homes.all(|(via, _)| self.held.contains(&(*relay, *via)))
     }
 }
 
@@ -82,7 +96,9 @@ enum Reach {
 fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &Tried) -> Reach {
     let (relay, now) = (address.relay, ctx.now);
     let hidden = LinkId::hidden(relay);
+    // What a home relay holds is sought another way over two relays, and not straight.
     let straight = || match links.get(&hidden).and_then(|link| link.health(now)) {
+        _ if tried.is_held(&relay) => Reach::No,
         Some(health) => Reach::Now(None, health),
         None => Reach::No,
     };
@@ -91,27 +107,29 @@ fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &T
     }
     let routing = &mut ctx.agenda.routing;
     // One that does not answer another home relay would not answer this device either.
-    let answers = |via: &RelayId| routing.queue(via).1.is_none_or(|oldest| !oldest.is_slow(now));
-    let serves = |via: &RelayId| {
-        *via != relay && !tried.vias.contains(via) && routing.serves(via, &relay, now) && answers(via)
-    };
+    let answers = |via: &RelayId| routing.oldest(via).is_none_or(|oldest| !oldest.is_slow(now));
+    let is_tried = |via: &RelayId| tried.vias.contains(via) || tried.held.contains(&(relay, *via));
+    let serves =
+        |via: &RelayId| *via != relay && !is_tried(via) && routing.serves(via, &relay, now) && answers(via);
     let homes = links.homes().filter(|(via, _)| serves(via));
     let (ready, others): (Vec<_>, Vec<_>) = homes.partition(|(_, link)| link.is_attached());
-    let best = ready.iter().filter_map(|(via, link)| Some((link.health(now)?, **via))).min();
-    // One that does not answer holds nothing up.
-    let Some(((health, latency), via)) = best.filter(|((health, _), _)| *health < Health::Stuck) else {
+    let ready = ready.iter().filter_map(|(via, link)| Some((link.health(now)?, **via)));
+    // One that does not answer holds nothing up, nor does one that reaches no other relay.
+    let ready = ready.filter(|((health, _), _)| *health < Health::Stuck);
+    let best = ready.min_by_key(|(health, via)| (routing.unanswering(via, now), *health, *via));
+    let Some(((health, latency), via)) = best else {
         // One that was just called may be there soon.
         let soon = others.iter().filter(|(_, link)| link.problem.is_none());
         let soon =
             soon.map(|(_, link)| link.changed().after(PRIVATE_WAIT)).filter(|until| *until > now).min();
         return soon.map_or_else(straight, Reach::Soon);
     };
-    let (waiting, oldest) = routing.queue(&relay);
-    let oldest = oldest.copied();
+    let (waiting, first) = routing.queue(&via, &relay);
     if waiting >= FORWARDS_PER_RELAY_MAX {
-        let until = oldest.map(|oldest| oldest.late_at()).filter(|until| *until > now);
+        let until = first.map(|oldest| oldest.late_at()).filter(|until| *until > now);
         return until.map_or_else(straight, Reach::Soon);
     }
+    let is_slow = routing.oldest(&relay).is_some_and(|oldest| oldest.is_slow(now));
     if !routing.has_key(address, now) {
         return routing.key_awaited(&relay, now).map_or_else(straight, Reach::Soon);
     }
@@ -120,8 +138,7 @@ fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &T
         |link: &Link| link.health(now).map_or(link.problem.is_some(), |(health, _)| health == Health::Stuck);
     let mut own = links.to(&relay).peekable();
     let is_down = own.peek().is_some() && own.all(is_down);
-    let is_slow = is_down || oldest.is_some_and(|oldest| oldest.is_slow(now));
-    Reach::Now(Some(via), (if is_slow { Health::Stuck } else { health }, latency))
+    Reach::Now(Some(via), (if is_down || is_slow { Health::Stuck } else { health }, latency))
 }
 
 /// Which of equal relays is preferred for what is said in a group: the lowest first, which its senders agree about. So members
@@ -146,7 +163,8 @@ pub(super) fn way(
     tried: &Tried,
 ) -> Way {
     let relay = |grant: &DeliveryGrant| grant.mailbox.relay.relay;
-    let ways = grants.iter().filter(|grant| grant.device == *device && !tried.relays.contains(&relay(grant)));
+    let is_left = |grant: &&DeliveryGrant| !tried.is_through(links, &relay(grant));
+    let ways = grants.iter().filter(|grant| grant.device == *device).filter(is_left);
     let mut ways: Vec<(Standing, &DeliveryGrant)> =
         ways.map(|grant| (ctx.agenda.refusals.standing(grant, ctx.now), grant)).collect();
     let has_others = ways.len() > 1;
@@ -157,21 +175,22 @@ pub(super) fn way(
     let (mut best, mut soon, mut straight) = (None, None, Vec::new());
     for (standing, grant) in &ways {
         let reach = reach(ctx, links, &grant.mailbox.relay, tried);
-        if matches!(reach, Reach::Now(None, _) | Reach::No) {
+        let is_held = tried.is_held(&grant.mailbox.relay.relay);
+        if !is_held && matches!(reach, Reach::Now(None, _) | Reach::No) {
             straight.push(&grant.mailbox.relay);
         }
         match reach {
             Reach::Now(via, (health, latency)) => {
                 let is_stuck = health == Health::Stuck;
-                let rank =
-                    (*standing, is_stuck, via.is_none(), health, place(group, &grant.mailbox), latency);
+                let place = place(group, &grant.mailbox);
+                let rank = (*standing, is_held, is_stuck, via.is_none(), health, place, latency);
                 best = best.into_iter().chain([(rank, via, *grant)]).min_by_key(|(rank, ..)| *rank);
             }
             Reach::Soon(until) => soon = soon.into_iter().chain([until]).min(),
             Reach::No => {}
         }
     }
-    let is_private = best.as_ref().is_some_and(|((_, is_stuck, ..), via, _)| via.is_some() && !is_stuck);
+    let is_private = best.as_ref().is_some_and(|((_, _, is_stuck, ..), via, _)| via.is_some() && !is_stuck);
     if !is_private && let Some(soon) = soon {
         return Way::Later(Some(again.map_or(soon, |again| again.min(soon))));
     }

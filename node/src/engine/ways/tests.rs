@@ -3,8 +3,8 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use undertone_protocol::federation::{RoutingKey, RoutingSecret};
-use undertone_protocol::ids::{Handle, MailboxId, PublishId, Secret};
+use undertone_protocol::federation::{AnswerKey, RoutingKey, RoutingSecret};
+use undertone_protocol::ids::{Handle, MailboxId, PayloadHash, PublishId, Secret};
 use undertone_protocol::keys::{MailboxAddress, RelayAddress};
 use undertone_protocol::limits::FALL_OVER_WAIT;
 use undertone_protocol::token::{Step, TokenGrant};
@@ -15,6 +15,7 @@ use crate::LinkId;
 use crate::engine::asked::{Asked, InFlight};
 use crate::engine::tests::{START, on_a_device};
 use crate::engine::types::Outputs;
+use crate::store::{SentItem, StoredForward};
 
 const DEVICE: DeviceId = DeviceId::new([7; 32]);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -275,5 +276,62 @@ fn a_relay_that_this_device_sees_down_is_passed_over_at_once() {
         links.up(&hidden, START, &mut Outputs::default());
         assert!(links.greeted(&hidden, START));
         assert_eq!(goes(ctx, &mut links), Some((second, None)));
+    });
+}
+
+/// A home relay holds something for a relay.
+fn hold(ctx: &mut Context<'_>, outbox: u64, relay: RelayId, via: RelayId) {
+    let items =
+        vec![SentItem { outbox, payload_hash: PayloadHash::of(b""), devices: vec![DEVICE], tokens: vec![] }];
+    let forward_id = PublishId::random(ctx.rng);
+    let answer = AnswerKey { relay, forward_id, counter: 0, key: Secret::new([1; 32]) };
+    let (made, later) = (ctx.now, ctx.now.after(MINUTE * 60));
+    let forward = StoredForward { answer, via, made, not_after: later, waits_until: Some(later), items };
+    ctx.agenda.routing.note(&forward);
+}
+
+#[test]
+fn a_home_relay_that_reaches_no_other_one_is_passed_by() {
+    on_a_device(|ctx| {
+        let keys = [11, 12].map(|n| SigningKey::from_bytes(&[n; 32]));
+        let [first, second] = keys.each_ref().map(|key| RelayId::new(key.verifying_key().to_bytes()));
+        let mut grants = grants();
+        (grants[0].mailbox.relay.relay, grants[1].mailbox.relay.relay) = (first, second);
+        let mut links = Links::new(ctx.rng);
+        [1, 2].iter().for_each(|n| at_home(&mut links, &grant(*n, 0, 1).mailbox.relay));
+        let secret = RoutingSecret::random(&mut ChaCha20Rng::seed_from_u64(1));
+        keys.iter().for_each(|key| ctx.agenda.routing.found(RoutingKey::issue(key, &secret, START), START));
+        let goes = |ctx: &mut Context<'_>, links: &mut Links, tried: &Tried| match way(
+            ctx,
+            links,
+            &grants,
+            (None, &DEVICE),
+            tried,
+        ) {
+            Way::By { grant, via, .. } => Some((grant.mailbox.relay.relay, via)),
+            Way::Later(_) => None,
+        };
+        let (cut, good) = (relay(1), relay(2));
+        assert_eq!(goes(ctx, &mut links, &Tried::default()), Some((first, Some(cut))));
+        hold(ctx, 1, first, cut);
+        assert!(Tried::of(ctx, &links, 1, DEVICE).is_none(), "it has just gone");
+        ctx.now = ctx.now.after(FALL_OVER_WAIT);
+        assert_eq!(goes(ctx, &mut links, &Tried::default()), Some((second, Some(good))), "what is new");
+        // What is held goes to the other mailbox, and at last to each over each home relay; straight only much later.
+        for (to, via) in [(second, good), (first, good), (second, cut)] {
+            let tried = Tried::of(ctx, &links, 1, DEVICE).unwrap();
+            assert_eq!(goes(ctx, &mut links, &tried), Some((to, Some(via))));
+            hold(ctx, 1, to, via);
+            ctx.now = ctx.now.after(FALL_OVER_WAIT);
+        }
+        let tried = Tried::of(ctx, &links, 1, DEVICE).unwrap();
+        assert_eq!(goes(ctx, &mut links, &tried), None);
+        assert!([first, second].iter().all(|relay| links.get(relay).is_none()), "neither was called");
+        links.want(&grants[0].mailbox.relay, false, START);
+        links.up(&first, START, &mut Outputs::default());
+        assert!(links.greeted(&first, START));
+        ctx.now = START.after(CUSTODIAN_WAIT);
+        let tried = Tried::of(ctx, &links, 1, DEVICE).unwrap();
+        assert_eq!(goes(ctx, &mut links, &tried), Some((first, None)));
     });
 }

@@ -34,7 +34,7 @@ fn connections_that_end_leave_nothing_behind() {
             world.connect(ctx);
             world.handed(ctx);
         }
-        let (waiting, oldest) = ctx.agenda.routing.queue(&id_of(&world.destination));
+        let (waiting, oldest) = ctx.agenda.routing.queue(&id_of(&world.home), &id_of(&world.destination));
         assert!(waiting == 1 && !oldest.unwrap().is_slow(ctx.now), "{waiting}");
         assert_eq!(ctx.tx.forwards().unwrap().len(), 1);
     });
