@@ -3,21 +3,13 @@
 
 use std::fs;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use undertone::command::{CountView, MessageView};
 use undertone_tests::processes::{Apart, Relay};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-process");
 const NAMES: [&str; 2] = ["Alice", "Bob"];
 type Tested = anyhow::Result<()>;
-
-/// A count of a relay's status.
-fn count(relay: &Relay, name: &str) -> anyhow::Result<u64> {
-    let status = relay.command("status")?.succeeded()?.stdout;
-    let line =
-        status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
-    Ok(line.trim().parse()?)
-}
 
 /// The relay runs from now on with another limit.
 fn limit(relay: &mut Relay, line: &str) -> Tested {
@@ -33,9 +25,9 @@ fn what_is_written_goes_over_both_relays() -> Tested {
     apart.talk(["over the hills", "and back"])?;
     apart.shows(&["over the hills", "and back"])?;
     for relay in [&apart.stage.relay, &apart.other] {
-        let (taken, decided) = (count(relay, "forwards_taken")?, count(relay, "parcels_decided")?);
+        let (taken, decided) = (relay.count("forwards_taken")?, relay.count("parcels_decided")?);
         ensure!(taken > 2 && decided > 2, "{taken} forwards, {decided} parcels");
-        ensure!(count(relay, "publishes")? == 0, "somebody published straight");
+        ensure!(relay.count("publishes")? == 0, "somebody published straight");
     }
     Ok(())
 }
@@ -100,6 +92,6 @@ fn where_the_home_relay_forwards_nothing_the_straight_way_serves() -> Tested {
     apart.alice.until_connected(true)?;
     let sent = apart.alice.send("Bob", "straight on")?;
     apart.alice.until_state("Bob", &sent.id, "delivered")?;
-    ensure!(count(&apart.other, "publishes")? > 0, "it did not go the straight way");
+    ensure!(apart.other.count("publishes")? > 0, "it did not go the straight way");
     Ok(())
 }

@@ -6,7 +6,6 @@ use undertone::command::{CountView, MessageView};
 use super::person::Person;
 use super::relay::Relay;
 use super::stage::Stage;
-use super::wait::until;
 
 /// Two people who live at different relays.
 #[derive(Debug)]
@@ -30,15 +29,7 @@ impl Apart {
         let mut bob = Person::create(stage.program(), stage.dir(), second, other.address())?;
         alice.start()?;
         bob.start()?;
-        let link = bob.invite(&[])?.link;
-        alice.command(&["contact", "add", &link])?.succeeded()?;
-        until("the request arrives", || {
-            Ok(bob.contact(first)?.filter(|contact| contact.state == "requested"))
-        })?;
-        bob.command(&["contact", "accept", first])?.succeeded()?;
-        until("the accept arrives", || {
-            Ok(alice.contact(second)?.filter(|contact| contact.state == "accepted"))
-        })?;
+        alice.meet(&bob)?;
         Ok(Self { alice, bob, other, stage })
     }
 

@@ -4,11 +4,13 @@
 //! [`WAIT_MAX`]. Processes are killed, each by its own id, when what holds them is dropped.
 
 mod freeze;
+mod isolated;
 mod program;
 mod relay;
 
 mod memory;
 mod search;
+mod spot;
 mod stage;
 mod wait;
 
@@ -17,15 +19,19 @@ mod person;
 mod watch;
 
 mod apart;
+mod chat;
 
 pub use account::Account;
 pub use apart::Apart;
+pub use chat::{Chat, Judged};
 pub use freeze::{freeze, thaw};
+pub use isolated::isolated;
 pub use memory::memory;
 pub use person::Person;
 pub use program::{Finished, Program, Running};
 pub use relay::Relay;
 pub use search::{Searched, Wanted, notations, raw, search};
+pub use spot::Spot;
 pub use stage::Stage;
 pub use wait::{WAIT_MAX, until};
 pub use watch::Watch;

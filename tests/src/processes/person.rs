@@ -26,10 +26,15 @@ impl Deref for Person {
 }
 
 impl Person {
-    /// Makes an account in `dir`; its node does not run.
+    /// Makes an account in `dir` with one home relay; its node does not run.
     pub fn create(program: &Program, dir: &Path, name: &str, relay: &str) -> anyhow::Result<Self> {
+        Self::create_at(program, dir, name, &[relay])
+    }
+
+    /// The same with several home relays, the preferred one first.
+    pub fn create_at(program: &Program, dir: &Path, name: &str, relays: &[&str]) -> anyhow::Result<Self> {
         let account = Account::planned(program, dir, name)?;
-        account.init(&[relay])?.succeeded()?;
+        account.init(relays)?.succeeded()?;
         Ok(Self { account, node: None })
     }
 
@@ -103,6 +108,21 @@ impl Person {
         let invitation: InvitationView = self.json(&[&["invite"], more].concat())?;
         ensure!(invitation.ready, "the relay does not know {}'s invitation", self.name);
         Ok(invitation)
+    }
+
+    /// Becomes a contact of somebody, who invites; both nodes run.
+    pub fn meet(&self, inviting: &Self) -> anyhow::Result<()> {
+        let link = inviting.invite(&[])?.link;
+        self.command(&["contact", "add", &link])?.succeeded()?;
+        inviting.until_contact(&self.name, "requested")?;
+        inviting.command(&["contact", "accept", &self.name])?.succeeded()?;
+        self.until_contact(&inviting.name, "accepted")
+    }
+
+    fn until_contact(&self, name: &str, state: &str) -> anyhow::Result<()> {
+        until(&format!("{name} is {state} at {}", self.name), || {
+            Ok(self.contact(name)?.filter(|contact| contact.state == state).map(drop))
+        })
     }
 
     /// Waits until a conversation looks as it should.

@@ -23,13 +23,22 @@ const VARIABLES: [&str; 5] =
 #[derive(Debug, Clone)]
 pub struct Program {
     path: PathBuf,
+    /// The network namespace that it runs in; `None`: that of the test.
+    namespace: Option<String>,
     variables: Vec<(&'static str, OsString)>,
 }
 
 impl Program {
     /// The binary at `path`; in a test `env!("CARGO_BIN_EXE_undertone-process")`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), variables: Vec::new() }
+        Self { path: path.into(), namespace: None, variables: Vec::new() }
+    }
+
+    /// The same in a network namespace, by the name that `ip netns` has for it.
+    #[must_use]
+    pub fn within(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
     }
 
     /// The same with a variable in its environment.
@@ -70,7 +79,15 @@ impl Program {
     }
 
     fn command(&self, args: &[impl AsRef<OsStr>]) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut command = match &self.namespace {
+            // It becomes the program, so signals reach that.
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(&self.path);
+                command
+            }
+            None => Command::new(&self.path),
+        };
         command.args(args).stdin(Stdio::null());
         for variable in VARIABLES {
             command.env_remove(variable);

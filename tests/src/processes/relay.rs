@@ -141,6 +141,13 @@ impl Relay {
         ])
     }
 
+    /// What it counted since it started, by the name in its status.
+    pub fn count(&self, name: &str) -> anyhow::Result<u64> {
+        let status = self.command("status")?.succeeded()?.stdout;
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        Ok(line.with_context(|| format!("no {name}"))?.trim().parse()?)
+    }
+
     fn keep_port(&self, any: &str) -> anyhow::Result<()> {
         let (listen, _) = self.address.split_once("/p2p/").context("an address without a key")?;
         let text = fs::read_to_string(self.config())?;
