@@ -23,10 +23,10 @@ struct Process {
 }
 
 /// A stage that is over.
-pub(super) struct Stage {
+pub(super) struct Stage<T = Usage> {
     /// What the relay had used before, and after it.
-    pub(super) before: Usage,
-    pub(super) after: Usage,
+    pub(super) before: T,
+    pub(super) after: T,
     /// From the word to begin until the last process was done.
     pub(super) took: Duration,
     pub(super) measured: Measured,
@@ -35,8 +35,14 @@ pub(super) struct Stage {
 }
 
 impl Clients {
-    /// Starts so many, each with its share of what was asked on the command line.
-    pub(super) fn start(relay: &RelayProcess, processes: u32, asked: &[OsString]) -> anyhow::Result<Self> {
+    /// Starts so many, each with its share of what was asked on the command line; `destination`: another relay, where
+    /// there is one.
+    pub(super) fn start(
+        relay: &RelayProcess,
+        destination: Option<&RelayProcess>,
+        processes: u32,
+        asked: &[OsString],
+    ) -> anyhow::Result<Self> {
         let start = |share: u32| {
             let args = [
                 "clients".into(),
@@ -48,6 +54,9 @@ impl Clients {
                 processes.to_string(),
             ];
             let mut command = process::command(&args.map(OsString::from))?;
+            if let Some(destination) = destination {
+                command.args(["--destination", &destination.address().to_string()]);
+            }
             command.args(asked).stdin(Stdio::piped()).stderr(Stdio::inherit());
             let mut child = command.spawn().context("a process of clients can't be started")?;
             let told = child.stdin.take().context("a process without input")?;
@@ -59,10 +68,18 @@ impl Clients {
 
     /// Runs the next stage in all of them.
     pub(super) async fn stage(&mut self, relay: &RelayProcess) -> anyhow::Result<Stage> {
+        self.stage_of(|| relay.usage()).await
+    }
+
+    /// The same, where more is looked at than one relay.
+    pub(super) async fn stage_of<T>(
+        &mut self,
+        look: impl Fn() -> anyhow::Result<T>,
+    ) -> anyhow::Result<Stage<T>> {
         for process in &mut self.0 {
             process.expect(READY).await?;
         }
-        let (before, begin) = (relay.usage()?, Instant::now());
+        let (before, begin) = (look()?, Instant::now());
         let cpu = self.cpu()?;
         for process in &mut self.0 {
             process.told.write_all(format!("{BEGIN}\n").as_bytes()).await?;
@@ -70,7 +87,7 @@ impl Clients {
         for process in &mut self.0 {
             process.expect(DONE).await?;
         }
-        let (took, after) = (begin.elapsed(), relay.usage()?);
+        let (took, after) = (begin.elapsed(), look()?);
         let used = self.cpu()?.into_iter().zip(cpu).map(|(after, before)| (after - before).as_secs_f64());
         let busiest_percent = used.fold(0.0, f64::max) / took.as_secs_f64() * 100.0;
         let mut measured = Measured::default();

@@ -9,6 +9,8 @@
 mod client;
 mod clients;
 mod fan_out;
+mod forward;
+mod forwarder;
 mod group;
 mod idle;
 mod letters;
@@ -21,6 +23,7 @@ mod run;
 mod share;
 mod sides;
 mod stage;
+mod wire;
 
 pub use run::run_from;
 pub use share::clients_from;

@@ -13,7 +13,7 @@ use super::letters::Letters;
 use super::options::Offline;
 use super::process::{RelayProcess, Usage};
 use super::report::{Report, per, percentiles};
-use super::sides::{Publisher, Taker};
+use super::sides::{Publisher, Publishes, Taker};
 use super::stage::{Cue, Measured};
 
 /// A share of the mailboxes: they are filled, then drained.
@@ -50,7 +50,7 @@ pub(super) async fn run(relay: &RelayProcess, clients: &mut Clients) -> anyhow::
     report.count("messages", messages);
     report.number("messages_per_s", messages as f64 / took.as_secs_f64());
     report.number("server_cpu_us_per_message", per(after.cpu - before.cpu, messages));
-    percentiles(measured.latencies_us, &mut report);
+    percentiles("", measured.latencies_us, &mut report);
     disk(&mut report, &before, &after, messages);
     report.number("busiest_client_cpu_percent", busiest_percent);
 

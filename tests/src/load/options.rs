@@ -28,6 +28,8 @@ pub(super) enum Mode {
     Idle(Idle),
     /// Senders, each with a receiver that is online.
     Pairs(Pairs),
+    /// Pairs at one relay, then others whose receivers live at another relay, to which the senders' one forwards.
+    Forward(Pairs),
     /// Mailboxes that are filled while nobody is attached, and drained afterwards.
     Offline(Offline),
     /// One sender, and a group whose members are away: each message once for all, then once for each.
@@ -41,7 +43,7 @@ impl Mode {
     pub(super) fn clients(&self) -> u32 {
         match self {
             Self::Idle(asked) => asked.connections,
-            Self::Pairs(asked) => asked.pairs,
+            Self::Pairs(asked) | Self::Forward(asked) => asked.pairs,
             Self::Offline(asked) => asked.mailboxes,
             Self::FanOut(_) | Self::Group(_) => 1,
         }

@@ -15,17 +15,17 @@ use super::letters::Letters;
 use super::options::Pairs;
 use super::process::RelayProcess;
 use super::report::{Report, per, percentiles};
-use super::sides::{Publisher, Taker};
+use super::sides::{Publisher, Publishes, Taker};
 use super::stage::{Cue, Measured};
 
-/// A share of the pairs.
+/// A share of the pairs. Gives them when they are done: with them their connections end.
 pub(super) async fn serve(
     cue: Cue,
     relay: &RelayAddress,
     asked: &Pairs,
     numbers: Range<u32>,
     bytes: usize,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<(Publisher, Taker)>> {
     let devices = Device::many(numbers.clone());
     let senders = Device::many(numbers.start + asked.pairs..numbers.end + asked.pairs);
     let taking = Client::connect_all(&devices, relay, true).await?;
@@ -39,18 +39,29 @@ pub(super) async fn serve(
         let taker = Taker::attach(taker, device, letters).await?;
         pairs.push((number, Publisher::new(sending, relay.relay, sender, device, letters), taker));
     }
+    converse(cue, pairs, asked).await
+}
+
+/// A stage in which all of these pairs, by their numbers, write and take.
+pub(super) async fn converse<P: Publishes>(
+    cue: Cue,
+    pairs: Vec<(u32, P, Taker)>,
+    asked: &Pairs,
+) -> anyhow::Result<Vec<(P, Taker)>> {
     cue.ready().await?;
     let start = Instant::now();
     let mut tasks = JoinSet::new();
     for (number, publisher, taker) in pairs {
         tasks.spawn(pair(publisher, taker, asked.window, Pace::new(start, number, asked)));
     }
-    let mut measured = Measured::default();
+    let (mut measured, mut done) = (Measured::default(), Vec::new());
     while let Some(pair) = tasks.join_next().await {
-        let (count, delivered_after) = pair??;
-        measured.add(count, delivered_after);
+        let (publisher, mut taker) = pair??;
+        measured.add(publisher.count(), std::mem::take(&mut taker.delivered_after));
+        done.push((publisher, taker));
     }
-    cue.done(&measured)
+    cue.done(&measured)?;
+    Ok(done)
 }
 
 pub(super) async fn run(relay: &RelayProcess, clients: &mut Clients) -> anyhow::Result<Report> {
@@ -60,7 +71,7 @@ pub(super) async fn run(relay: &RelayProcess, clients: &mut Clients) -> anyhow::
     report.count("messages", messages);
     report.number("messages_per_s", messages as f64 / took.as_secs_f64());
     report.number("server_cpu_us_per_message", per(after.cpu - before.cpu, messages));
-    percentiles(measured.latencies_us, &mut report);
+    percentiles("", measured.latencies_us, &mut report);
     report.number(
         "written_bytes_per_message",
         (after.written_bytes - before.written_bytes) as f64 / messages as f64,
@@ -94,12 +105,12 @@ impl Pace {
     }
 }
 
-async fn pair(
-    mut publisher: Publisher,
+async fn pair<P: Publishes>(
+    mut publisher: P,
     mut taker: Taker,
     window: u32,
     pace: Pace,
-) -> anyhow::Result<(u64, Vec<Duration>)> {
+) -> anyhow::Result<(P, Taker)> {
     let (told, sent) = watch::channel(None);
     let publishing = async move {
         publish(&mut publisher, usize::try_from(window)?, &pace).await?;
@@ -108,10 +119,10 @@ async fn pair(
         Ok::<_, anyhow::Error>((publisher, told))
     };
     let ((publisher, _told), ()) = tokio::try_join!(publishing, taker.run(sent))?;
-    Ok((publisher.count(), taker.delivered_after))
+    Ok((publisher, taker))
 }
 
-async fn publish(publisher: &mut Publisher, window: usize, pace: &Pace) -> anyhow::Result<()> {
+async fn publish(publisher: &mut impl Publishes, window: usize, pace: &Pace) -> anyhow::Result<()> {
     loop {
         let due = pace.due(publisher.count());
         if Instant::now().max(due) >= pace.end {

@@ -31,6 +31,12 @@ token_publishes_per_minute = 100000000
 mailbox_class_0_messages_max = 1000000
 mailbox_class_0_bytes_max = 8589934592
 silence_ms_max = 3600000
+forwards_per_minute = 100000000
+forwards_per_device_max = 100000
+destination_forwards_max = 1000000
+destination_bytes_max = 8589934592
+source_parcels_per_minute = 100000000
+source_bytes_per_minute = 4294967295
 "#;
 /// The kernel counts CPU time in hundredths of a second for every program, whatever its own clock.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -89,6 +95,11 @@ impl RelayProcess {
     /// Where it listens.
     pub(super) fn address(&self) -> &RelayAddress {
         &self.address
+    }
+
+    /// Its process.
+    pub(super) const fn id(&self) -> u32 {
+        self.pid
     }
 
     /// What it has used so far.

@@ -37,13 +37,13 @@ pub(super) fn per(time: Duration, count: u64) -> f64 {
     time.as_secs_f64() * 1e6 / count as f64
 }
 
-/// The median and the 99th percentile of how long many things took, in microseconds.
-pub(super) fn percentiles(mut latencies_us: Vec<u64>, report: &mut Report) {
+/// The median and the 99th percentile of how long many things took, in microseconds; `before` stands before the names.
+pub(super) fn percentiles(before: &str, mut latencies_us: Vec<u64>, report: &mut Report) {
     latencies_us.sort_unstable();
     for (name, percent) in [("p50_ms", 50), ("p99_ms", 99)] {
         let place = latencies_us.len().saturating_sub(1) * percent / 100;
         if let Some(micros) = latencies_us.get(place) {
-            report.number(name, *micros as f64 / 1e3);
+            report.number(&format!("{before}{name}"), *micros as f64 / 1e3);
         }
     }
 }

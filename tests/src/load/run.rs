@@ -10,7 +10,7 @@ use super::clients::Clients;
 use super::options::{Mode, Options};
 use super::process::RelayProcess;
 use super::report::Report;
-use super::{fan_out, group, idle, offline, pairs};
+use super::{fan_out, forward, group, idle, offline, pairs};
 
 /// A run may take this long beyond the seconds that it was asked to send for.
 const RUN_MAX: Duration = Duration::from_secs(900);
@@ -44,6 +44,7 @@ fn with_relay(options: &Options, args: &[OsString]) -> anyhow::Result<Report> {
 async fn bounded(options: &Options, args: &[OsString]) -> anyhow::Result<Report> {
     let sending = match &options.mode {
         Mode::Pairs(pairs) => pairs.seconds,
+        Mode::Forward(pairs) => 2 * pairs.seconds,
         Mode::Idle(_) | Mode::Offline(_) | Mode::FanOut(_) | Mode::Group(_) => 0,
     };
     let whole = RUN_MAX + Duration::from_secs(sending.into());
@@ -69,11 +70,19 @@ async fn told_to_stop() -> std::io::Result<()> {
 
 async fn measured(options: &Options, args: &[OsString]) -> anyhow::Result<Report> {
     let relay = RelayProcess::start(options.dir.as_deref()).await?;
+    let destination = match &options.mode {
+        Mode::Forward(_) => Some(RelayProcess::start(options.dir.as_deref()).await?),
+        _ => None,
+    };
     let processes = options.processes.min(options.mode.clients());
-    let mut clients = Clients::start(&relay, processes, args)?;
+    let mut clients = Clients::start(&relay, destination.as_ref(), processes, args)?;
     let mut report = match &options.mode {
         Mode::Idle(asked) => idle::run(&relay, &mut clients, asked).await?,
         Mode::Pairs(_) => pairs::run(&relay, &mut clients).await?,
+        Mode::Forward(_) => {
+            let destination = destination.as_ref().context("no other relay")?;
+            forward::run([&relay, destination], &mut clients).await?
+        }
         Mode::Offline(_) => offline::run(&relay, &mut clients).await?,
         Mode::FanOut(_) => fan_out::run(&relay, &mut clients).await?,
         Mode::Group(_) => bail!("a group needs no relay's process"),
@@ -81,5 +90,8 @@ async fn measured(options: &Options, args: &[OsString]) -> anyhow::Result<Report
     report.count("processes", processes.into());
     clients.end().await?;
     relay.stop().await?;
+    if let Some(destination) = destination {
+        destination.stop().await?;
+    }
     Ok(report)
 }

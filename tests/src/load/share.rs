@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 use std::ops::Range;
 
+use anyhow::Context;
 use clap::Parser;
 use undertone_transport::RelayAddress;
 
 use super::options::{Mode, Options};
 use super::stage::Cue;
-use super::{fan_out, idle, offline, pairs};
+use super::{fan_out, forward, idle, offline, pairs};
 
 /// Takes a share of the clients of a run.
 #[derive(Debug, Parser)]
@@ -17,6 +18,9 @@ struct Share {
     /// The relay.
     #[arg(long)]
     relay: RelayAddress,
+    /// The relay of the receivers, where there is another one.
+    #[arg(long)]
+    destination: Option<RelayAddress>,
     /// Which share.
     #[arg(long)]
     share: u32,
@@ -43,7 +47,11 @@ async fn run(share: &Share) -> anyhow::Result<()> {
     let numbers = share.of(share.options.mode.clients());
     match &share.options.mode {
         Mode::Idle(_) => idle::serve(cue, relay, numbers).await,
-        Mode::Pairs(asked) => pairs::serve(cue, relay, asked, numbers, bytes).await,
+        Mode::Pairs(asked) => pairs::serve(cue, relay, asked, numbers, bytes).await.map(drop),
+        Mode::Forward(asked) => {
+            let destination = share.destination.as_ref().context("to which relay?")?;
+            forward::serve(cue, [relay, destination], asked, numbers, bytes).await
+        }
         Mode::Offline(asked) => offline::serve(cue, relay, asked, numbers, bytes).await,
         Mode::FanOut(asked) => fan_out::serve(cue, relay, asked, bytes).await,
         Mode::Group(_) => anyhow::bail!("a group needs no clients"),

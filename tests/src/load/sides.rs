@@ -17,19 +17,57 @@ use super::client::{Client, Device};
 use super::letters::{Arrived, Letters};
 
 /// One receipt in so many is checked whole, its signature included: that is the clients' work, and dear.
-const RECEIPTS_PER_CHECK: u64 = 64;
+pub(super) const RECEIPTS_PER_CHECK: u64 = 64;
 /// What senders ask for.
 const CUSTODY: Duration = Duration::from_secs(24 * 3600);
 
 /// The request of a checkpoint; messages count from 1.
-const CHECKPOINT: u64 = u64::MAX;
+pub(super) const CHECKPOINT: u64 = u64::MAX;
 /// Between two checkpoints, as a node has it (`spec/devices.md`).
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(200);
 
+/// Who sends to one mailbox.
+pub(super) trait Publishes: Send + 'static {
+    /// How many messages it has published.
+    fn count(&self) -> u64;
+
+    /// How many of them have no receipt yet.
+    fn unanswered(&self) -> usize;
+
+    /// Publishes the next message.
+    fn publish(&mut self) -> anyhow::Result<()>;
+
+    /// Waits for one answer, then takes those that have come with it.
+    fn receipts(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send;
+}
+
 /// One checkpoint at a time.
-struct Checkpoints {
+pub(super) struct Checkpoints {
     is_asking: bool,
     not_before: Instant,
+}
+
+impl Checkpoints {
+    pub(super) fn new() -> Self {
+        Self { is_asking: false, not_before: Instant::now() }
+    }
+
+    /// Says how far the device is before a message goes out, when it is time.
+    pub(super) fn put(&mut self, client: &Client, device: &Device, next: u64) -> anyhow::Result<()> {
+        let now = Instant::now();
+        if self.is_asking || now < self.not_before {
+            return Ok(());
+        }
+        *self = Self { is_asking: true, not_before: now + CHECKPOINT_PAUSE };
+        client.send(CHECKPOINT, device.checkpoint(next))
+    }
+
+    /// Takes its answer.
+    pub(super) fn answered(&mut self, body: Option<&Body>) -> anyhow::Result<()> {
+        ensure!(matches!(body, Some(Body::Done(_))), "the checkpoint was not taken but {body:?}");
+        self.is_asking = false;
+        Ok(())
+    }
 }
 
 /// Publishes to one mailbox.
@@ -66,69 +104,9 @@ impl Publisher {
             letters,
             open: BTreeMap::new(),
             next: 0,
-            checkpoint: Checkpoints { is_asking: false, not_before: Instant::now() },
+            checkpoint: Checkpoints::new(),
             answered_after: Vec::new(),
         }
-    }
-
-    /// How many messages it has published.
-    pub(super) fn count(&self) -> u64 {
-        self.next
-    }
-
-    /// How many of them have no receipt yet.
-    pub(super) fn unanswered(&self) -> usize {
-        self.open.len()
-    }
-
-    /// Publishes the next message.
-    pub(super) fn publish(&mut self) -> anyhow::Result<()> {
-        let payload = self.letters.write(self.next);
-        let hash = PayloadHash::of(&payload);
-        let since = SystemTime::now().duration_since(UNIX_EPOCH)? + CUSTODY;
-        let input = ProofInput {
-            publish_id: publish_id(self.letters.series, self.next),
-            payload_hash: hash,
-            relay: self.relay,
-            expiry: Timestamp::from_ms(u64::try_from(since.as_millis())?),
-        };
-        let recipient = self.grant.prove(&input).to_recipient(self.mailbox, 1, self.grant.path());
-        let open = wire::OpenRoute { recipients: vec![recipient] };
-        let route = Some(wire::Route { kind: Some(wire::route::Kind::Open(open)) });
-        let item = wire::PublishItem { payload, class: 0, expiry_ms: input.expiry.as_ms(), route };
-        let publish = wire::Publish { publish_id: input.publish_id.to_wire(), items: vec![item] };
-        self.next += 1;
-        self.put_checkpoint()?;
-        self.open.insert(self.next, (hash, Instant::now()));
-        self.client.send(self.next, Body::Publish(publish))
-    }
-
-    /// Says how far the device is before the message goes out, when it is time.
-    fn put_checkpoint(&mut self) -> anyhow::Result<()> {
-        let now = Instant::now();
-        if self.checkpoint.is_asking || now < self.checkpoint.not_before {
-            return Ok(());
-        }
-        self.checkpoint = Checkpoints { is_asking: true, not_before: now + CHECKPOINT_PAUSE };
-        // It stands in the outbox, so the next one is one more.
-        self.client.send(CHECKPOINT, self.device.checkpoint(self.next + 1))
-    }
-
-    /// Waits for one answer, then takes those that have come with it.
-    pub(super) async fn receipts(&mut self) -> anyhow::Result<()> {
-        let mut frame = Some(self.client.next().await?);
-        while let Some(Frame { request, body }) = frame {
-            if request == CHECKPOINT {
-                ensure!(matches!(body, Some(Body::Done(_))), "the checkpoint was not taken but {body:?}");
-                self.checkpoint.is_asking = false;
-                frame = self.client.next_now()?;
-                continue;
-            }
-            let Some(Body::Published(published)) = body else { bail!("no receipt but {body:?}") };
-            self.receipt(request, &published)?;
-            frame = self.client.next_now()?;
-        }
-        Ok(())
     }
 
     fn receipt(&mut self, request: u64, published: &wire::Published) -> anyhow::Result<()> {
@@ -147,7 +125,58 @@ impl Publisher {
     }
 }
 
-fn publish_id(series: u32, number: u64) -> PublishId {
+impl Publishes for Publisher {
+    fn count(&self) -> u64 {
+        self.next
+    }
+
+    fn unanswered(&self) -> usize {
+        self.open.len()
+    }
+
+    fn publish(&mut self) -> anyhow::Result<()> {
+        let payload = self.letters.write(self.next);
+        let hash = PayloadHash::of(&payload);
+        let input = ProofInput {
+            publish_id: publish_id(self.letters.series, self.next),
+            payload_hash: hash,
+            relay: self.relay,
+            expiry: custody_end()?,
+        };
+        let recipient = self.grant.prove(&input).to_recipient(self.mailbox, 1, self.grant.path());
+        let open = wire::OpenRoute { recipients: vec![recipient] };
+        let route = Some(wire::Route { kind: Some(wire::route::Kind::Open(open)) });
+        let item = wire::PublishItem { payload, class: 0, expiry_ms: input.expiry.as_ms(), route };
+        let publish = wire::Publish { publish_id: input.publish_id.to_wire(), items: vec![item] };
+        self.next += 1;
+        // It stands in the outbox, so the next one is one more.
+        self.checkpoint.put(&self.client, &self.device, self.next + 1)?;
+        self.open.insert(self.next, (hash, Instant::now()));
+        self.client.send(self.next, Body::Publish(publish))
+    }
+
+    async fn receipts(&mut self) -> anyhow::Result<()> {
+        let mut frame = Some(self.client.next().await?);
+        while let Some(Frame { request, body }) = frame {
+            match body {
+                body if request == CHECKPOINT => self.checkpoint.answered(body.as_ref())?,
+                Some(Body::Published(published)) => self.receipt(request, &published)?,
+                other => bail!("no receipt but {other:?}"),
+            }
+            frame = self.client.next_now()?;
+        }
+        Ok(())
+    }
+}
+
+/// Until when senders ask for custody.
+pub(super) fn custody_end() -> anyhow::Result<Timestamp> {
+    let end = SystemTime::now().duration_since(UNIX_EPOCH)? + CUSTODY;
+    Ok(Timestamp::from_ms(u64::try_from(end.as_millis())?))
+}
+
+/// The id of a message.
+pub(super) fn publish_id(series: u32, number: u64) -> PublishId {
     let mut id = [0; PublishId::LEN];
     let name = series.to_be_bytes().into_iter().chain(number.to_be_bytes());
     id.iter_mut().zip(name).for_each(|(to, from)| *to = from);
