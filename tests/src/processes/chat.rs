@@ -73,8 +73,10 @@ impl Chat {
         let mut clients = Vec::new();
         for (place, account) in accounts.iter().enumerate() {
             let (client, events) = runtime.block_on(connect(account))?;
+            let listener =
+                Listener { _client: Arc::clone(&client), events, place, name: account.name.clone() };
+            runtime.spawn(Arc::clone(&told).note_end(listener.listen(Arc::clone(&told))));
             clients.push(client);
-            runtime.spawn(Arc::clone(&told).note_end(listen(events, Arc::clone(&told), place)));
         }
         for (place, (client, account)) in clients.into_iter().zip(&accounts).enumerate() {
             let to = accounts.get(other(place)).context("somebody is alone")?.name.clone();
@@ -197,7 +199,7 @@ impl Judged {
 
 /// Somebody who writes.
 struct Writer {
-    client: Client,
+    client: Arc<Client>,
     place: usize,
     name: String,
     to: String,
@@ -219,32 +221,46 @@ impl Writer {
     }
 }
 
-async fn connect(account: &Account) -> anyhow::Result<(Client, ClientEvents)> {
+async fn connect(account: &Account) -> anyhow::Result<(Arc<Client>, ClientEvents)> {
     let client = Client::connect(&account.home).await?;
     let client = client.with_context(|| format!("{}'s node does not run", account.name))?;
     let events = client.watch().await?;
-    Ok((client, events))
+    Ok((Arc::new(client), events))
 }
 
-/// Takes in what a node tells.
-async fn listen(mut events: ClientEvents, told: Arc<Told>, place: usize) -> anyhow::Result<()> {
-    loop {
-        let event = events.next().await.context("a node is gone")?;
-        let now = Instant::now();
-        let mut course = told.lock();
+/// Takes in what somebody's node tells.
+struct Listener {
+    /// Without it nothing more is told.
+    _client: Arc<Client>,
+    events: ClientEvents,
+    place: usize,
+    name: String,
+}
+
+impl Listener {
+    async fn listen(mut self, told: Arc<Told>) -> anyhow::Result<()> {
+        loop {
+            let event = self.events.next().await;
+            let event = event.with_context(|| format!("{}'s node tells nothing more", self.name))?;
+            self.take(event, &mut told.lock())?;
+        }
+    }
+
+    fn take(&self, event: Event, course: &mut Course) -> anyhow::Result<()> {
         match event {
             Event::Message { message } => {
                 let number = number(&message.text, &message.from).context("a text that nobody wrote")?;
-                let before = course.of(other(place))?.arrived.insert(number, now);
+                let before = course.of(other(self.place))?.arrived.insert(number, Instant::now());
                 ensure!(before.is_none(), "told twice: {message:?}");
             }
             Event::Tick { failed: Some(why), id, .. } => bail!("message {id} failed: {why}"),
             Event::Tick { id, state, .. } if state == "delivered" => {
-                course.of(place)?.delivered.insert(id);
+                course.of(self.place)?.delivered.insert(id);
             }
-            Event::Missed { count } => bail!("{count} events were missed"),
+            Event::Missed { count } => bail!("{count} events of {}'s were missed", self.name),
             _ => {}
         }
+        Ok(())
     }
 }
 

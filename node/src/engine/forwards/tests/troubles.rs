@@ -56,6 +56,22 @@ fn a_message_that_a_home_relay_gave_up_has_failed() {
 }
 
 #[test]
+fn a_message_that_another_home_relay_holds_has_not_failed() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        let (request, parcel) = world.handed_over(ctx);
+        world.waits(ctx, request, &parcel);
+        let mut other = ctx.tx.forwards().unwrap().remove(0);
+        other.via = RelayId::new([9; 32]);
+        other.answer.forward_id = PublishId::random(ctx.rng);
+        keep(ctx, &other).unwrap();
+        world.dead_letter(ctx, &parcel, DeadLetterReason::Expired);
+        assert_eq!(delivery(ctx), (Tick::Waiting, None));
+        assert!(matches!(state(ctx), OutboxState::Pending { .. }));
+    });
+}
+
+#[test]
 fn a_key_that_the_destination_does_not_know_any_more_is_asked_for_again() {
     on_a_device(|ctx| {
         let mut world = World::new(ctx);
