@@ -22,7 +22,7 @@ const MESSAGES: usize = 10_000;
 /// Asks for another number of messages.
 const MESSAGES_VARIABLE: &str = "UNDERTONE_NAMESPACES_MESSAGES";
 /// How long they write.
-const WRITING: Duration = Duration::from_secs(100);
+const WRITING: Duration = Duration::from_secs(75);
 /// Longer than all takes; only a fault reaches it.
 const LONGEST: Duration = Duration::from_secs(600);
 

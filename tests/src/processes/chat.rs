@@ -14,6 +14,10 @@ use undertone::event::Event;
 use super::account::Account;
 use super::wait::until;
 
+/// Waits with nothing new, each [`WAIT_MAX`](super::WAIT_MAX) long. What a device took and can't read is sealed again a minute after its next
+/// acknowledgement at the earliest (`spec/receipts.md`, "Healing"), so it may be quiet for longer than one.
+const QUIET_WAITS_MAX: u32 = 4;
+
 /// Pairs of people who write to each other at a steady pace: the first and the second, the third and the fourth, and so
 /// on. Dropped, they are silent.
 #[derive(Debug)]
@@ -91,7 +95,7 @@ impl Chat {
         self.accounts.len() * self.each
     }
 
-    /// Waits until so many arrived. An error when none does for [`WAIT_MAX`](super::WAIT_MAX).
+    /// Waits until so many arrived. An error when none does for three minutes.
     pub fn until_arrived(&self, count: usize) -> anyhow::Result<()> {
         self.until(count, "arrive", |course| course.words.iter().map(|words| words.arrived.len()).sum())
     }
@@ -134,6 +138,34 @@ impl Chat {
             judged.side(&history, false, &other.name, self.each);
         }
         Ok(judged)
+    }
+
+    /// What was written and did not arrive: the author, numbers, and how many seconds ago they were written.
+    fn missing(&self) -> String {
+        let course = self.told.lock();
+        let of = |(account, words): (&Account, &Words)| {
+            let missing = words.written.iter().enumerate().filter(|(n, _)| !words.arrived.contains_key(n));
+            let missing: Vec<_> =
+                missing.map(|(n, at)| format!("{n} ({} s)", at.elapsed().as_secs())).collect();
+            format!("{} of {}: {}", missing.len(), account.name, missing.join(" "))
+        };
+        self.accounts.iter().zip(&course.words).map(of).collect::<Vec<_>>().join("; ")
+    }
+
+    fn until(&self, wanted: usize, what: &str, count: impl Fn(&Course) -> usize) -> anyhow::Result<()> {
+        let mut last = count(&*self.told.look()?);
+        let mut quiet = 0;
+        while last < wanted {
+            let more = format!("more of {wanted} messages {what} than {last}");
+            let seen = until(&more, || Ok(Some(count(&*self.told.look()?)).filter(|count| *count > last)));
+            self.told.look()?;
+            (last, quiet) = match seen {
+                Ok(count) => (count, 0),
+                Err(_) if quiet + 1 < QUIET_WAITS_MAX => (last, quiet + 1),
+                Err(error) => return Err(error.context(format!("not there are {}", self.missing()))),
+            };
+        }
+        Ok(())
     }
 
     /// What was written and did not arrive: the author, numbers, and how many seconds ago they were written.
