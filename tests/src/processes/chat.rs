@@ -158,34 +158,12 @@ impl Chat {
         while last < wanted {
             let more = format!("more of {wanted} messages {what} than {last}");
             let seen = until(&more, || Ok(Some(count(&*self.told.look()?)).filter(|count| *count > last)));
-            self.told.look()?;
+            drop(self.told.look()?);
             (last, quiet) = match seen {
                 Ok(count) => (count, 0),
                 Err(_) if quiet + 1 < QUIET_WAITS_MAX => (last, quiet + 1),
                 Err(error) => return Err(error.context(format!("not there are {}", self.missing()))),
             };
-        }
-        Ok(())
-    }
-
-    /// What was written and did not arrive: the author, numbers, and how many seconds ago they were written.
-    fn missing(&self) -> String {
-        let course = self.told.lock();
-        let of = |(account, words): (&Account, &Words)| {
-            let missing = words.written.iter().enumerate().filter(|(n, _)| !words.arrived.contains_key(n));
-            let missing: Vec<_> =
-                missing.map(|(n, at)| format!("{n} ({} s)", at.elapsed().as_secs())).collect();
-            format!("{} of {}: {}", missing.len(), account.name, missing.join(" "))
-        };
-        self.accounts.iter().zip(&course.words).map(of).collect::<Vec<_>>().join("; ")
-    }
-
-    fn until(&self, wanted: usize, what: &str, count: impl Fn(&Course) -> usize) -> anyhow::Result<()> {
-        let mut last = count(&*self.told.look()?);
-        while last < wanted {
-            let more = format!("more of {wanted} messages {what} than {last}");
-            let seen = until(&more, || Ok(Some(count(&*self.told.look()?)).filter(|count| *count > last)));
-            last = seen.with_context(|| format!("not there are {}", self.missing()))?;
         }
         Ok(())
     }

@@ -326,10 +326,14 @@ fn a_home_relay_that_reaches_no_other_one_is_passed_by() {
         }
         let tried = Tried::of(ctx, &links, 1, DEVICE).unwrap();
         assert_eq!(goes(ctx, &mut links, &tried), None);
-        assert!([first, second].iter().all(|relay| links.get(relay).is_none()), "neither was called");
-        links.want(&grants[0].mailbox.relay, false, START);
-        links.up(&first, START, &mut Outputs::default());
-        assert!(links.greeted(&first, START));
+        let hidden = LinkId::hidden(first);
+        assert!(
+            [first, second].iter().all(|relay| links.get(&LinkId::hidden(*relay)).is_none()),
+            "neither was called"
+        );
+        links.want(&grants[0].mailbox.relay, START);
+        links.up(&hidden, START, &mut Outputs::default());
+        assert!(links.greeted(&hidden, START));
         ctx.now = START.after(CUSTODIAN_WAIT);
         let tried = Tried::of(ctx, &links, 1, DEVICE).unwrap();
         assert_eq!(goes(ctx, &mut links, &tried), Some((first, None)));
