@@ -5,6 +5,8 @@
 //! `UNDERTONE_NAMESPACES_MESSAGES=2000` has them write another number of messages in the same time. Where namespaces
 //! are not allowed it says so and does nothing.
 
+#![expect(clippy::indexing_slicing, reason = "a test may panic")]
+
 use std::fs;
 use std::path::Path;
 use std::thread;
