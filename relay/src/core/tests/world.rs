@@ -23,7 +23,11 @@ pub(super) struct World {
     pub(super) store: MemoryStore,
     pub(super) now: Timestamp,
     publishes: u8,
+    /// What is drawn after each start is something else.
+    starts: u64,
 }
+
+const FIRST_START: u64 = 7;
 
 pub(super) const A: ConnId = ConnId::new(1);
 pub(super) const B: ConnId = ConnId::new(2);
@@ -49,8 +53,8 @@ pub(super) fn grant(number: u8) -> TokenGrant {
     TokenGrant::issue(&secret(), step(number))
 }
 
-fn relay(limits: Limits, registration: Registration) -> Relay {
-    let rng = Box::new(ChaCha20Rng::seed_from_u64(7));
+fn relay(limits: Limits, registration: Registration, start: u64) -> Relay {
+    let rng = Box::new(ChaCha20Rng::seed_from_u64(start));
     Relay::new(limits, registration, SigningKey::from_bytes(&[5; 32]), rng)
 }
 
@@ -61,7 +65,8 @@ impl World {
 
     pub(super) fn with(limits: Limits, registration: Registration) -> Self {
         let now = Timestamp::from_ms(1_700_000_000_000);
-        Self { relay: relay(limits, registration), store: MemoryStore::new(), now, publishes: 0 }
+        let relay = relay(limits, registration, FIRST_START);
+        Self { relay, store: MemoryStore::new(), now, publishes: 0, starts: FIRST_START }
     }
 
     /// A world in which A owns mailbox 1, and A (device 1) and B (device 2) said hello.
@@ -75,7 +80,8 @@ impl World {
 
     /// The process dies and comes back: the store stays.
     pub(super) fn restart(&mut self) {
-        self.relay = relay(self.relay.limits.clone(), self.relay.registration);
+        self.starts += 1;
+        self.relay = relay(self.relay.limits.clone(), self.relay.registration, self.starts);
     }
 
     pub(super) fn pass(&mut self, time: Duration) {
