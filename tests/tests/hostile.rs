@@ -111,20 +111,22 @@ fn spare(frames: &[Frame]) -> Vec<Bytes> {
 /// when a relay lies, and the relay behaves.
 fn suffers(victim: usize, harms: &[Harm]) {
     let mut stage = friends();
-    stage.hold(victim);
+    stage.hold_all(victim);
     send(&mut stage, ALICE, "Bob", "one");
     stage.ask(ALICE, Command::Read { name: "Bob".to_owned() }).unwrap().unwrap();
-    let frames = stage.let_go();
+    let heard = stage.let_go_all();
+    let frames: Vec<Frame> = heard.iter().map(|(_, frame)| frame.clone()).collect();
     assert!(frames.iter().any(|frame| !sealed(&mut frame.clone()).is_empty()), "nothing came");
     let before = known(&mut stage, victim);
     let others = spare(&frames);
     for harm in harms {
-        for frame in frames.iter().filter_map(|frame| harmed(frame, harm, &others)) {
+        let harmed = heard.iter().filter_map(|(link, frame)| Some((link, harmed(frame, harm, &others)?)));
+        for (link, frame) in harmed {
             // What stands in another's place is true where nothing else says what it answers.
             if matches!((harm, &frame.body), (Harm::Swap(_), Some(Body::Deliver(_)))) {
                 continue;
             }
-            stage.give(victim, frame).unwrap();
+            stage.give_on(victim, *link, frame).unwrap();
         }
     }
     let after = known(&mut stage, victim);
@@ -147,7 +149,7 @@ fn a_delivery_that_nobody_keeps_ends_no_connection() {
 /// How often a node publishes in ten minutes to a relay that refuses each publish.
 fn publishes_where_all_are_refused(retry_after_ms: u64) -> usize {
     let mut stage = friends();
-    stage.hold(ALICE);
+    stage.hold_all(ALICE);
     send(&mut stage, ALICE, "Bob", "one");
     stage.refuse_publishes(ALICE, Some(retry_after_ms));
     stage.let_go();
@@ -213,11 +215,13 @@ const UPKEEP: [&str; 4] = ["olm_account", "revocations", "invitations", "outbox"
 /// Whatever a relay says, it invents no messages, contacts or ticks, and what is really sent arrives afterwards.
 fn hears(frames: Vec<Frame>) {
     let mut stage = friends();
-    stage.hold(ALICE);
+    stage.hold_all(ALICE);
     send(&mut stage, ALICE, "Bob", "one");
     stage.let_go();
+    let hidden = stage.hidden();
     let before = known(&mut stage, ALICE);
     for frame in frames {
+        stage.give_on(ALICE, hidden, frame.clone()).unwrap();
         stage.give(ALICE, frame).unwrap();
     }
     let after = known(&mut stage, ALICE);

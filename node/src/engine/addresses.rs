@@ -10,7 +10,6 @@ use super::clock;
 use super::context::Context;
 use super::home::{mailbox_address, offered};
 use super::own;
-use super::refusals::Standing;
 use crate::store::{Contact, HomeRelay, StoreError};
 
 /// Bundles, and mailboxes, of other own devices in one introduction.
@@ -67,7 +66,7 @@ pub(super) fn own_addresses(
         .collect();
     if let Some(own) = own::own_contact(ctx)? {
         // Of these only their own word can be handed on: they take back what stands on it.
-        let is_handed_on = |sibling: &DeviceId| sibling != device && is_believed(ctx, &own, sibling);
+        let is_handed_on = |sibling: &DeviceId| sibling != device && own.has_introduced(sibling);
         let siblings = own.bundles.iter().filter(|access| is_handed_on(&access.device));
         bundles.extend(siblings.take(SIBLING_ADDRESSES_MAX).cloned());
         let siblings = own.grants.iter().filter(|grant| is_handed_on(&grant.device));
@@ -117,23 +116,14 @@ pub(super) fn take(ctx: &Context<'_>, contact: &mut Contact, fields: &Introducti
         *device == sender || list.as_ref().is_some_and(|list| list.active_device(device).is_some())
     };
     contact.introduced.retain(|(device, _)| is_active(device));
-    let known = &*contact;
+    let introduced: Vec<DeviceId> = contact.introduced.iter().map(|(device, _)| *device).collect();
     let counts = |device: &DeviceId| {
-        let spoke = is_believed(ctx, known, device) || *device == ctx.me.device;
+        let spoke = introduced.contains(device) || *device == ctx.me.device;
         *device == sender || (!spoke && is_active(device))
     };
     let bundles = fields.bundles.iter().filter(|access| counts(&access.device)).cloned().collect();
     let grants = fields.grants.iter().filter(|grant| counts(&grant.device)).cloned().collect();
     merge(contact, bundles, grants)
-}
-
-/// Whether a device's own word on how to reach it stands: it said it, and no mailbox of its denied it lately. What others say
-/// counts only where it does not. Its own earlier word never does: it may be of a token that it has taken back.
-pub(super) fn is_believed(ctx: &Context<'_>, contact: &Contact, device: &DeviceId) -> bool {
-    let of_device = |grant: &&DeliveryGrant| grant.device == *device;
-    let is_denied =
-        |grant: &DeliveryGrant| matches!(ctx.agenda.refusals.standing(grant, ctx.now), Standing::Denied(_));
-    contact.has_introduced(device) && !contact.grants.iter().filter(of_device).any(is_denied)
 }
 
 /// Puts addresses in the place of those of the same devices. Gives what became of the mailboxes.

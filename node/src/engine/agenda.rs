@@ -14,6 +14,9 @@ use super::refusals::Refusals;
 use super::routing::Routing;
 use crate::store::Failure;
 
+/// Devices whose word was doubted that are remembered.
+const DOUBTED_MAX: usize = 4_096;
+
 /// What the engine remembers so that it need not search: what [`super::Engine::settle`] has to look at, and
 /// small indexes. Volatile; at a start everything is on it.
 #[derive(Debug, Default)]
@@ -48,6 +51,9 @@ pub(super) struct Agenda {
     pub(super) forgotten: BTreeMap<RelayId, Timestamp>,
     /// Relays that can't be reached and that a home relay was asked for: when to ask again, and how long that was waited for.
     pub(super) sought: BTreeMap<RelayId, (Timestamp, Duration)>,
+    /// When devices last introduced themselves by whose word their mailboxes took nothing: what they said before is not believed
+    /// either.
+    pub(super) doubted: BTreeMap<DeviceId, Timestamp>,
     /// All conversations: finding the contact of one must not cost a look at all.
     pub(super) directory: BTreeMap<ConversationId, Side>,
     /// Whose device each is that some list names, revoked ones included.
@@ -221,6 +227,14 @@ impl Agenda {
         for listed in &list.devices {
             self.devices.entry(listed.certificate.device).or_insert(user);
         }
+    }
+
+    /// A device's mailboxes took nothing by its word of then. Of very many the first ones are not remembered.
+    pub(super) fn note_doubted(&mut self, device: DeviceId, said: Timestamp) {
+        if self.doubted.len() >= DOUBTED_MAX {
+            self.doubted.pop_first();
+        }
+        self.doubted.insert(device, said);
     }
 
     /// A device itself signed whose it is: no list says otherwise.

@@ -6,6 +6,7 @@ use undertone_protocol::ids::{DeviceId, Handle, UserId};
 use undertone_protocol::keys::{Introduction, IntroductionFields, IntroductionKind, ListVerdict};
 use undertone_protocol::limits::REQUESTS_MAX;
 use undertone_protocol::receipts::Tick;
+use undertone_protocol::time::Timestamp;
 
 use super::addresses::Changes;
 use super::agenda::{Kept, Side};
@@ -78,7 +79,7 @@ fn admit_sibling(
     if !listed || device == ctx.me.device {
         return Ok(Err("it is no other active device of this user".to_owned()));
     }
-    let is_first = !addresses::is_believed(ctx, &own, &device);
+    let is_first = !own.has_introduced(&device);
     let reached = own.reached();
     let Changes { gone, .. } = addresses::take(ctx, &mut own, fields);
     for (device, relay) in &gone {
@@ -161,7 +162,10 @@ fn again(
     kind: IntroductionKind,
 ) -> Result<(), StoreError> {
     let device = fields.certificate.device;
-    if clock::believed(fields.issued, ctx.now) >= clock::believed(contact.introduced_by(&device), ctx.now) {
+    let doubted = ctx.agenda.doubted.get(&device).copied();
+    let newest = contact.introduced_by(&device).max(doubted.unwrap_or(Timestamp::ZERO));
+    if clock::believed(fields.issued, ctx.now) >= clock::believed(newest, ctx.now) {
+        ctx.agenda.doubted.remove(&device);
         update(ctx, &mut contact, fields)?;
     }
     match (contact.state, kind) {

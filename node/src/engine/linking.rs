@@ -79,8 +79,7 @@ pub(super) fn add(
         }
         None => certify(ctx, &identity, code)?,
     };
-    let own = own::own_contact(ctx)?;
-    let has_spoken = own.is_some_and(|own| addresses::is_believed(ctx, &own, &code.device));
+    let has_spoken = own::own_contact(ctx)?.is_some_and(|own| own.has_introduced(&code.device));
     if !has_spoken {
         answer(ctx, code)?;
     }

@@ -1,6 +1,7 @@
 //! What must go again to devices: how far it was looked for, and how much went.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use undertone_protocol::ids::{ConversationId, DeviceId};
@@ -20,6 +21,36 @@ pub(super) struct Look {
     pub(super) what: What,
     /// It goes on then.
     pub(super) not_before: Timestamp,
+    /// Where what was too young to be missed is looked at again when it is old enough.
+    pub(super) again: Option<Again>,
+}
+
+/// A look that begins anew for what was too young.
+#[derive(Debug)]
+pub(super) struct Again {
+    /// From this number.
+    pub(super) from: u64,
+    /// Then; `None`: nothing was too young so far.
+    pub(super) at: Option<Timestamp>,
+}
+
+impl Look {
+    /// Something is not old enough to be missed before this.
+    pub(super) fn note_young(&mut self, until: Timestamp) {
+        if let Some(again) = &mut self.again {
+            again.at = again.at.into_iter().chain([until]).min();
+        }
+    }
+
+    /// It came to its end; false: it begins anew later, for what was too young.
+    pub(super) fn ends(&mut self) -> bool {
+        let Some((from, at)) = self.again.as_mut().and_then(|again| Some((again.from, again.at.take()?)))
+        else {
+            return true;
+        };
+        (self.next, self.what, self.not_before) = (from, What::Lost(at), at);
+        false
+    }
 }
 
 /// Which messages must go again.
@@ -50,14 +81,22 @@ struct Resent {
 }
 
 impl Looks {
-    /// Begins a look, unless one is on its way. Says whether it did.
+    /// Begins a look, unless one is on its way. Says whether it did. One for what was too young goes as far as a later one
+    /// would.
     pub(super) fn begin(&mut self, device: &DeviceId, conversation: &ConversationId, look: Look) -> bool {
-        let which = (*device, *conversation);
-        let is_free = !self.looks.contains_key(&which);
-        if is_free {
-            self.looks.insert(which, look);
+        match self.looks.entry((*device, *conversation)) {
+            Entry::Vacant(free) => {
+                free.insert(look);
+                true
+            }
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                if known.again.is_some() && look.again.is_some() {
+                    known.through = known.through.max(look.through);
+                }
+                false
+            }
         }
-        is_free
     }
 
     /// Puts a look in the place of any other one.
@@ -109,6 +148,9 @@ impl Looks {
             look.not_before = look.not_before.before(by);
             if let What::Lost(moment) = &mut look.what {
                 *moment = moment.before(by);
+            }
+            if let Some(at) = look.again.as_mut().and_then(|again| again.at.as_mut()) {
+                *at = at.before(by);
             }
         }
         for resent in self.resent.values_mut() {

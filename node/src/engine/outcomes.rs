@@ -229,10 +229,17 @@ const fn pending(recipient: OutboxRecipient) -> Option<(OutboxRecipient, u32)> {
 }
 
 /// What a device said of its mailboxes does not hold any more, unless it has given another token meanwhile: another device of
-/// this user may know better.
+/// this user may know better. Its own earlier word does not: it may be of a token that was taken back long ago.
 fn doubt(ctx: &mut Context<'_>, to: &OutboxRecipient, denied: &TokenGrant) -> Result<(), StoreError> {
-    let Some(contact) = ctx.tx.contact(&to.user)? else { return Ok(()) };
-    if contact.grants.iter().any(|grant| grant.device == to.device && grant.token == *denied) {
+    let Some(mut contact) = ctx.tx.contact(&to.user)? else { return Ok(()) };
+    if !contact.grants.iter().any(|grant| grant.device == to.device && grant.token == *denied) {
+        return Ok(());
+    }
+    let (known, said) = (contact.introduced.len(), contact.introduced_by(&to.device));
+    contact.introduced.retain(|(introduced, _)| *introduced != to.device);
+    if contact.introduced.len() < known {
+        ctx.agenda.note_doubted(to.device, said);
+        ctx.tx.put_contact(&contact)?;
         ctx.agenda.followed.insert(contact.user);
     }
     Ok(())

@@ -226,7 +226,7 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
     if token_changed && is_void {
         contact.former_tokens.push(former);
     }
-    let changes = take_addresses(ctx, &mut contact, &record);
+    let changes = take_addresses(&mut contact, &record);
     let moved = changes.any;
     // A stranger must not make this device dial relays of their choice.
     if moved && matches!(target, ContactState::Requesting | ContactState::Accepted) {
@@ -290,11 +290,11 @@ const fn before(target: ContactState) -> ContactState {
 }
 
 /// Takes the addresses of devices that did not speak for themselves here. Gives what became of their mailboxes.
-fn take_addresses(ctx: &Context<'_>, contact: &mut Contact, record: &AccountRecord) -> Changes {
-    let known = &*contact;
-    let is_revoked =
-        |device: &DeviceId| known.device_list.as_ref().is_some_and(|list| list.has_revoked(device));
-    let unknown = |device: &DeviceId| !addresses::is_believed(ctx, known, device) && !is_revoked(device);
+fn take_addresses(contact: &mut Contact, record: &AccountRecord) -> Changes {
+    let introduced: Vec<DeviceId> = contact.introduced.iter().map(|(device, _)| *device).collect();
+    let list = contact.device_list.clone();
+    let is_revoked = |device: &DeviceId| list.as_ref().is_some_and(|list| list.has_revoked(device));
+    let unknown = |device: &DeviceId| !introduced.contains(device) && !is_revoked(device);
     let bundles = record.bundles.iter().filter(|access| unknown(&access.device)).cloned().collect();
     let grants = record.grants.iter().filter(|grant| unknown(&grant.device)).cloned().collect();
     addresses::merge(contact, bundles, grants)

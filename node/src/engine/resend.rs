@@ -10,7 +10,7 @@ use undertone_protocol::time::Timestamp;
 
 use super::circle::Circle;
 use super::context::Context;
-use super::looks::{Look, What};
+use super::looks::{Again, Look, What};
 use super::{acknowledged, outgoing, own, pairwise};
 use crate::store::{Acknowledged, Contact, Delivery, Failure, OutboxState, PendingItem, Purpose, StoreError};
 
@@ -30,12 +30,9 @@ pub(super) fn fill_gaps(
     let Some(held) = ever.delivered.get(&ctx.me.device).filter(|held| !held.ranges.is_empty()) else {
         return;
     };
-    let look = Look {
-        next: held.seq.saturating_add(1),
-        through: held.last(),
-        what: What::Lost(ctx.now),
-        not_before: ctx.now,
-    };
+    let next = held.seq.saturating_add(1);
+    let again = Some(Again { from: next, at: None });
+    let look = Look { next, through: held.last(), what: What::Lost(ctx.now), not_before: ctx.now, again };
     // One that is on its way goes further, or there is another one in a minute.
     ctx.agenda.looks.begin(device, conversation, look);
 }
@@ -63,7 +60,7 @@ fn begin(ctx: &mut Context<'_>, device: &DeviceId, conversation: &ConversationId
 
 /// A look at all.
 const fn whole(what: What, now: Timestamp) -> Look {
-    Look { next: 1, through: u64::MAX, what, not_before: now }
+    Look { next: 1, through: u64::MAX, what, not_before: now, again: None }
 }
 
 /// Seals again all that a device has not acknowledged, whoever else has read it, under a new sender key; but what was
@@ -147,7 +144,9 @@ fn go_on(
     let held = acknowledged::of(ctx.tx, conversation, device)?.delivered;
     let held = held.get(&ctx.me.device).cloned().unwrap_or_default();
     while *room > 0 {
-        let Some(gap) = held.gap(look.next).filter(|gap| gap.from <= look.through) else { return Ok(true) };
+        let Some(gap) = held.gap(look.next).filter(|gap| gap.from <= look.through) else {
+            return Ok(look.ends());
+        };
         let through = gap.through.min(look.through);
         let page = ctx.tx.deliveries_between(conversation, gap.from, through, *room)?;
         let is_last = page.len() < *room;
@@ -163,11 +162,13 @@ fn go_on(
                 if !matches!(look.what, What::All { at_once: false, .. }) {
                     ctx.agenda.seal.insert(*conversation);
                 }
+            } else if let Some(until) = young_until(ctx, &delivery)? {
+                look.note_young(until);
             }
             look.next = look.next.saturating_add(1);
         }
         if is_last {
-            let Some(next) = through.checked_add(1) else { return Ok(true) };
+            let Some(next) = through.checked_add(1) else { return Ok(look.ends()) };
             look.next = next;
         }
     }
@@ -221,6 +222,13 @@ fn goes_again(
         }
         What::LeftOut => owes(|state| state == OutboxState::LeftOut),
     })
+}
+
+/// Until when a message may still be on its way, if it was sealed a moment ago.
+fn young_until(ctx: &Context<'_>, delivery: &Delivery) -> Result<Option<Timestamp>, StoreError> {
+    let items = ctx.tx.outbox_heads_of(&Purpose::Entry(delivery.entry))?;
+    let sealed = items.iter().map(|item| item.created.min(ctx.now)).max();
+    Ok(sealed.map(|sealed| sealed.after(GRACE)).filter(|until| *until > ctx.now))
 }
 
 /// Whether a message is not so old that a relay would have dropped it.

@@ -38,8 +38,8 @@ pub struct Stage {
     /// Whose connections, and which of theirs.
     conns: BTreeMap<ConnId, (usize, LinkId)>,
     unplugged: BTreeSet<usize>,
-    /// A node that the relay's frames do not reach, and these frames.
-    held: Option<(usize, Vec<Frame>)>,
+    /// What does not reach a node.
+    held: Option<Held>,
     /// A node of which the relay refuses all publishes, and what it says when, in milliseconds.
     refusing: Option<(usize, u64)>,
     refused: usize,
@@ -49,6 +49,14 @@ pub struct Stage {
     count: u64,
     rng: ChaCha20Rng,
     real_crypto: bool,
+}
+
+/// What the relay sends to a node, and does not get there.
+struct Held {
+    node: usize,
+    /// What is not of its mailbox as well.
+    all: bool,
+    frames: Vec<(LinkId, Frame)>,
 }
 
 enum Happening {
@@ -257,8 +265,8 @@ impl Stage {
                 }
             }
             Happening::ToNode { conn, frame } => match (self.conns.get(&conn), &mut self.held) {
-                (Some((node, link)), Some((held, frames))) if node == held && !link.hidden => {
-                    frames.push(frame);
+                (Some((node, link)), Some(held)) if *node == held.node && (held.all || !link.hidden) => {
+                    held.frames.push((*link, frame));
                     Ok(())
                 }
                 (Some((node, link)), _) => self.step_node(*node, Input::Frame { link: *link, frame }),

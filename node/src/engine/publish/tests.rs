@@ -12,7 +12,7 @@ use super::*;
 use crate::LinkId;
 use crate::engine::tests::{START, on_a_device};
 use crate::engine::types::NetOutput;
-use crate::engine::{addresses, outcomes, outgoing};
+use crate::engine::{outcomes, outgoing};
 use crate::store::{Contact, ContactState, Delivery, OutboxCounts};
 
 mod several;

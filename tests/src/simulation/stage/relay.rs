@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use undertone::LinkId;
 use undertone::engine::Input;
 use undertone_protocol::wire::{Frame, Refusal, RefusalCode, frame::Body};
 use undertone_relay::core::{ConnId, Input as RelayInput};
 use undertone_relay::store::Store as _;
 
-use super::Stage;
+use super::{Held, Stage};
 use crate::simulation::failed::Failed;
 
 impl Stage {
@@ -62,19 +63,39 @@ impl Stage {
         self.step_relay(RelayInput::Frame { conn, frame })
     }
 
-    /// From now on what the relay sends to a node does not get there, but waits to be looked at.
+    /// From now on what the relay sends to a node about its mailbox does not get there, but waits to be looked at.
     pub fn hold(&mut self, node: usize) {
-        self.held = Some((node, Vec::new()));
+        self.held = Some(Held { node, all: false, frames: Vec::new() });
+    }
+
+    /// The same of all that the relay sends to a node.
+    pub fn hold_all(&mut self, node: usize) {
+        self.held = Some(Held { node, all: true, frames: Vec::new() });
     }
 
     /// What waited, in order; what comes from now on gets there.
     pub fn let_go(&mut self) -> Vec<Frame> {
-        self.held.take().map(|(_, frames)| frames).unwrap_or_default()
+        self.let_go_all().into_iter().map(|(_, frame)| frame).collect()
     }
 
-    /// A frame reaches a node as if the relay had sent it.
+    /// The same, with the connections that it was on.
+    pub fn let_go_all(&mut self) -> Vec<(LinkId, Frame)> {
+        self.held.take().map(|held| held.frames).unwrap_or_default()
+    }
+
+    /// A frame reaches a node as if the relay had sent it about its mailbox.
     pub fn give(&mut self, node: usize, frame: Frame) -> Result<(), Failed> {
-        self.step_node(node, Input::Frame { link: self.home(), frame })
+        self.give_on(node, self.home(), frame)
+    }
+
+    /// A frame reaches a node as if the relay had sent it on this connection.
+    pub fn give_on(&mut self, node: usize, link: LinkId, frame: Frame) -> Result<(), Failed> {
+        self.step_node(node, Input::Frame { link, frame })
+    }
+
+    /// The connection on which a node publishes.
+    pub fn hidden(&self) -> LinkId {
+        LinkId::hidden(self.relay.address().relay)
     }
 
     /// From now on the relay refuses what a node publishes, and says when it may be tried again; `None`: not any more.
