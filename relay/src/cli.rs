@@ -26,9 +26,9 @@ use crate::server::{SystemClock, open_store, run};
 
 /// Libraries speak only when something is wrong.
 const LOG_DEFAULT: &str = "warn,undertone_relay=info,undertone_transport=info";
-/// From debug on this library puts the full device key and the address of a client before every line of its
-/// connection. A level for all does not reach it: only whoever names it gets that.
-const LOG_KEPT_BACK: &str = "libp2p_swarm=warn";
+/// From debug on these libraries put the full device key and the address of a client before every line of its
+/// connection. A level for all does not reach them: only whoever names one gets that.
+const LOG_KEPT_BACK: &str = "libp2p_swarm=warn,libp2p_kad=warn";
 
 #[derive(Parser)]
 #[command(
