@@ -17,7 +17,7 @@ use undertone_transport::{Address, RelayAddress};
 
 use crate::admin;
 use crate::admission::Invitation;
-use crate::config::{self, Config, TEMPLATE};
+use crate::config::{self, Backend, Config, TEMPLATE};
 use crate::data_dir::DataDir;
 use crate::key;
 use crate::limits::Registration;
@@ -173,6 +173,9 @@ fn status(path: &Path, json: bool) -> anyhow::Result<()> {
 
 fn restored(path: &Path) -> anyhow::Result<()> {
     let config = load(path)?;
+    if config.store == Backend::Memory {
+        bail!("the store is in memory, where nothing is put back: there is nothing to do");
+    }
     let dir = DataDir::new(&config.data_dir);
     let _lock = dir.lock()?;
     let mut store = open_store(config.store, &dir)?;

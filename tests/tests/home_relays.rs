@@ -16,20 +16,6 @@ fn another(stage: &Stage) -> anyhow::Result<Relay> {
     Relay::create(stage.program(), stage.dir().join("another"))
 }
 
-fn relays(person: &Person) -> anyhow::Result<Vec<HomeRelayView>> {
-    person.json(&["relay", "list"])
-}
-
-/// What each relay is, by what is left to do there; those that were given up are not waited for.
-fn until_done(person: &Person, states: &[&str]) -> Tested {
-    until(&format!("{}'s relays are {states:?}", person.name), || {
-        let relays = relays(person)?;
-        let is_done = |relay: &HomeRelayView| relay.state == "retiring" || relay.left.is_empty();
-        let found: Vec<_> = relays.iter().map(|relay| relay.state.clone()).collect();
-        Ok((found == states && relays.iter().all(is_done)).then_some(()))
-    })
-}
-
 /// Writes, and waits until it was read.
 fn write(from: &Person, to: &Person, text: &str) -> Tested {
     let sent = from.send(&to.name, text)?;
@@ -55,8 +41,8 @@ fn who_moves_is_reached_where_they_moved_to() -> Tested {
     write(&alice, &bob, "before")?;
     let moved: Vec<HomeRelayView> = bob.json(&["relay", "move", other.address()])?;
     ensure!(moved.len() == 2, "{moved:?}");
-    until_done(&bob, &["retiring", "ready"])?;
-    let listed = relays(&bob)?;
+    bob.until_home_relays(&["retiring", "ready"])?;
+    let listed = bob.home_relays()?;
     ensure!(listed.iter().all(|relay| relay.connected && relay.problem.is_none()), "{listed:?}");
     write(&alice, &bob, "to where you are")?;
     write(&bob, &alice, "from where I am")?;
@@ -91,7 +77,7 @@ fn who_moves_from_a_dead_relay_gets_what_it_held() -> Tested {
     let other = another(&stage)?;
     let (alice, mut bob) = stage.friends("Alice", "Bob")?;
     let _: Vec<HomeRelayView> = alice.json(&["relay", "add", other.address()])?;
-    until_done(&alice, &["ready", "ready"])?;
+    alice.until_home_relays(&["ready", "ready"])?;
     // With that Bob has what was told before it.
     write(&alice, &bob, "before")?;
     bob.stop()?;
@@ -100,7 +86,7 @@ fn who_moves_from_a_dead_relay_gets_what_it_held() -> Tested {
     stage.relay.kill()?;
     bob.start()?;
     let _: Vec<HomeRelayView> = bob.json(&["relay", "move", other.address()])?;
-    until_done(&bob, &["retiring", "ready"])?;
+    bob.until_home_relays(&["retiring", "ready"])?;
     for message in &held {
         alice.until_state("Bob", &message.id, "delivered")?;
     }
@@ -122,7 +108,7 @@ fn of_two_relays_one_may_die() -> Tested {
     let (alice, bob) = stage.friends("Alice", "Bob")?;
     for person in [&alice, &bob] {
         let _: Vec<HomeRelayView> = person.json(&["relay", "add", other.address()])?;
-        until_done(person, &["ready", "ready"])?;
+        person.until_home_relays(&["ready", "ready"])?;
     }
     write(&alice, &bob, "by the first")?;
     write(&bob, &alice, "and back by it")?;
@@ -131,16 +117,16 @@ fn of_two_relays_one_may_die() -> Tested {
     write(&alice, &bob, "by the second")?;
     write(&bob, &alice, "and back")?;
     ensure!(begun.elapsed() < SOON, "it took {:?}", begun.elapsed());
-    let listed = relays(&bob)?;
+    let listed = bob.home_relays()?;
     let down = listed.iter().find(|relay| !relay.connected);
     ensure!(down.is_some_and(|relay| relay.problem.is_some() && relay.since_ms.is_some()), "{listed:?}");
     // The dead one is taken out: nothing is needed of it.
     let name = down.map(|relay| relay.relay.clone()).unwrap_or_default();
     let left: Vec<HomeRelayView> = bob.json(&["relay", "remove", &name])?;
     ensure!(left.iter().any(|relay| relay.state == "retiring" && relay.ends_ms.is_some()), "{left:?}");
-    until_done(&bob, &["retiring", "ready"])?;
+    bob.until_home_relays(&["retiring", "ready"])?;
     write(&alice, &bob, "still there")?;
-    let last = relays(&bob)?.into_iter().find(|relay| relay.state == "ready");
+    let last = bob.home_relays()?.into_iter().find(|relay| relay.state == "ready");
     let last = last.map(|relay| relay.relay).unwrap_or_default();
     bob.command(&["relay", "remove", &last])?.refused(5, &["only home relay", "relay move"])?;
     let texts = ["by the first", "and back by it", "by the second", "and back", "still there"];
@@ -153,7 +139,7 @@ fn at_both(stage: &Stage, other: &Relay) -> anyhow::Result<(Person, Person)> {
     let (alice, bob) = stage.friends("Alice", "Bob")?;
     for person in [&alice, &bob] {
         let _: Vec<HomeRelayView> = person.json(&["relay", "add", other.address()])?;
-        until_done(person, &["ready", "ready"])?;
+        person.until_home_relays(&["ready", "ready"])?;
     }
     // With that each has what was told before it.
     write(&alice, &bob, "before")?;
@@ -249,7 +235,7 @@ fn members_of_a_group_are_told_who_are_no_contacts() -> Tested {
     alice.send("Club", "welcome")?;
     until_texts(&carol, "Club", &["welcome"])?;
     let _: Vec<HomeRelayView> = carol.json(&["relay", "add", other.address()])?;
-    until_done(&carol, &["ready", "ready"])?;
+    carol.until_home_relays(&["ready", "ready"])?;
     carol.send("Club", "thanks")?;
     until_texts(&bob, "Club", &["welcome", "thanks"])?;
     bob.stop()?;
@@ -275,7 +261,7 @@ fn own_devices_find_each_other_again() -> Tested {
     desktop.send("me", "one")?;
     until_texts(&phone, "me", &["one"])?;
     let _: Vec<HomeRelayView> = phone.json(&["relay", "add", other.address()])?;
-    until_done(&phone, &["ready", "ready"])?;
+    phone.until_home_relays(&["ready", "ready"])?;
     phone.send("me", "two")?;
     until_texts(&desktop, "me", &["one", "two"])?;
     desktop.stop()?;

@@ -9,20 +9,6 @@ use undertone_tests::processes::{Person, Relay, Stage, until};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-process");
 type Tested = anyhow::Result<()>;
 
-fn relays(person: &Person) -> anyhow::Result<Vec<HomeRelayView>> {
-    person.json(&["relay", "list"])
-}
-
-/// What each relay is; nothing is left to do at those that stay.
-fn until_done(person: &Person, states: &[&str]) -> Tested {
-    until(&format!("{}'s relays are {states:?}", person.name), || {
-        let relays = relays(person)?;
-        let is_done = |relay: &HomeRelayView| relay.state == "retiring" || relay.left.is_empty();
-        let found: Vec<_> = relays.iter().map(|relay| relay.state.clone()).collect();
-        Ok((found == states && relays.iter().all(is_done)).then_some(()))
-    })
-}
-
 fn write(from: &Person, to: &Person, text: &str) -> Tested {
     let sent = from.send(&to.name, text)?;
     from.until_state(&to.name, &sent.id, "delivered")
@@ -43,7 +29,7 @@ fn a_relay_that_moved_while_the_other_was_away_is_found() -> Tested {
     }
     let (alice, bob) = stage.friends("Alice", "Bob")?;
     let _: Vec<HomeRelayView> = bob.json(&["relay", "add", other.address()])?;
-    until_done(&bob, &["ready", "ready"])?;
+    bob.until_home_relays(&["ready", "ready"])?;
     write(&alice, &bob, "before")?;
     write(&bob, &alice, "and back")?;
 
@@ -58,16 +44,16 @@ fn a_relay_that_moved_while_the_other_was_away_is_found() -> Tested {
     stage.relay.start()?;
 
     until("Bob finds the relay that moved", || {
-        let relays = relays(&bob)?;
+        let relays = bob.home_relays()?;
         let is_found = |relay: &HomeRelayView| relay.connected && relay.addresses.contains(&after);
         Ok(relays.iter().any(is_found).then_some(()))
     })?;
-    until_done(&bob, &["ready", "ready"])?;
+    bob.until_home_relays(&["ready", "ready"])?;
     // From now on he is there alone, and what Alice writes goes from her relay to it.
-    let first = relays(&bob)?.into_iter().find(|relay| !relay.addresses.contains(&after));
+    let first = bob.home_relays()?.into_iter().find(|relay| !relay.addresses.contains(&after));
     let first = first.map(|relay| relay.relay).unwrap_or_default();
     let _: Vec<HomeRelayView> = bob.json(&["relay", "remove", &first])?;
-    until_done(&bob, &["retiring", "ready"])?;
+    bob.until_home_relays(&["retiring", "ready"])?;
     write(&alice, &bob, "where it is now")?;
     write(&bob, &alice, "and back from there")?;
     drop(held);

@@ -49,6 +49,8 @@ pub(super) struct Agenda {
     pub(super) prekeys: BTreeSet<RelayId>,
     /// When a home relay last said that it had forgotten all, and was left out for that.
     pub(super) forgotten: BTreeMap<RelayId, Timestamp>,
+    /// When everybody was last told that a home relay is somewhere else, by its own word.
+    pub(super) moved: BTreeMap<RelayId, Timestamp>,
     /// Relays that can't be reached and that a home relay was asked for: when to ask again, and how long that was waited for.
     pub(super) sought: BTreeMap<RelayId, (Timestamp, Duration)>,
     /// When devices last introduced themselves by whose word their mailboxes took nothing: what they said before is not believed
@@ -264,7 +266,7 @@ impl Agenda {
         let updated =
             updated.chain(self.greeted.values_mut()).chain(self.seek.values_mut().map(|(at, _)| at));
         let updated = updated.chain(self.renamed.values_mut()).chain(&mut self.custodians_at);
-        let updated = updated.chain(self.forgotten.values_mut());
+        let updated = updated.chain(self.forgotten.values_mut()).chain(self.moved.values_mut());
         let updated = updated.chain(self.sought.values_mut().map(|(at, _)| at));
         for at in by_device.chain(again).chain(looks).chain(offered).chain(updated) {
             *at = at.before(by);

@@ -352,3 +352,6 @@ fn land(in_flight: &mut BTreeSet<(u64, DeviceId, RelayId)>, relay: &RelayId, pub
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

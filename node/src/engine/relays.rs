@@ -77,7 +77,8 @@ pub(super) fn change(
 }
 
 /// A relay is there, by its own word. What was known of it stays behind that: a relay may say less than its users know, and
-/// who is told that it is where nobody is must not lose it.
+/// who is told that it is where nobody is must not lose it. One that says something else again and again must not have
+/// everybody told each time.
 pub(super) fn is_at(
     ctx: &mut Context<'_>,
     links: &mut Links,
@@ -94,16 +95,20 @@ pub(super) fn is_at(
     address.addresses.extend(before);
     address.addresses.truncate(RELAY_ADDRESSES_MAX);
     tracing::info!(relay = %address.relay.short(), "a relay says that it is somewhere else");
+    let relay = address.relay;
+    let lately = ctx.agenda.moved.get(&relay).is_some_and(|at| ctx.now < at.after(HOME_RELAY_WAIT));
     match home {
-        Some(home) if home.stays() => {
+        Some(home) if home.stays() && !lately => {
+            ctx.agenda.moved.insert(relay, ctx.now);
             let named = NamedRelay { address, invitation: home.invitation.clone() };
             change(ctx, links, &home, named, None).map(drop)
         }
-        Some(home) => {
+        Some(home) if !home.stays() => {
             links.readdress(&address, ctx.now);
             ctx.tx.put_home_relay(&HomeRelay { address, ..home })
         }
-        None => {
+        // It is told when it says so later.
+        Some(_) | None => {
             links.readdress(&address, ctx.now);
             Ok(())
         }
@@ -329,6 +334,7 @@ pub(super) fn forget(
     }
     ctx.agenda.prekeys.remove(relay);
     ctx.agenda.forgotten.remove(relay);
+    ctx.agenda.moved.remove(relay);
     links.give_up(&LinkId::home(*relay), ctx.now, out);
     // It may be where contacts are.
     ctx.agenda.publish = true;

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
-use undertone::command::{DeviceCodeView, DeviceView, IdView, InvitationView, MessageView};
+use undertone::command::{DeviceCodeView, DeviceView, HomeRelayView, IdView, InvitationView, MessageView};
 
 use super::account::Account;
 use super::program::{Program, Running};
@@ -100,6 +100,22 @@ impl Person {
         until(&format!("{}'s connection to the relay is {connected}", self.name), || {
             let status = self.status()?;
             Ok(status.relays.iter().all(|relay| relay.connected == connected).then_some(()))
+        })
+    }
+
+    /// The home relays, and what is left to do at each.
+    pub fn home_relays(&self) -> anyhow::Result<Vec<HomeRelayView>> {
+        self.json(&["relay", "list"])
+    }
+
+    /// Waits until the home relays are these, by state, and nothing is left to do there; those that were given up are not
+    /// waited for.
+    pub fn until_home_relays(&self, states: &[&str]) -> anyhow::Result<()> {
+        until(&format!("{}'s relays are {states:?}", self.name), || {
+            let relays = self.home_relays()?;
+            let is_done = |relay: &HomeRelayView| relay.state == "retiring" || relay.left.is_empty();
+            let found: Vec<_> = relays.iter().map(|relay| relay.state.clone()).collect();
+            Ok((found == states && relays.iter().all(is_done)).then_some(()))
         })
     }
 

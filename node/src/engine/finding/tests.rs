@@ -1,6 +1,7 @@
 use ed25519_dalek::SigningKey;
 use undertone_protocol::ids::{Generation, Handle, UserId};
 use undertone_protocol::keys::{Name, RelayAddress};
+use undertone_protocol::limits::HOME_RELAY_WAIT;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::Frame;
 
@@ -101,6 +102,24 @@ fn a_home_relay_that_says_that_it_is_somewhere_else_is_told_of() {
         assert!(is_told(ctx));
         assert_eq!(world.links.get(&LinkId::home(id(1))).unwrap().address().addresses, [NEW, OLD]);
         assert!(world.links.is_ready(&LinkId::home(id(1))), "the connection stays");
+    });
+}
+
+/// Or it would have a device write to all of its contacts as often as it lets go of the connection.
+#[test]
+fn one_that_moves_again_and_again_is_told_of_now_and_then() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        let places: Vec<String> = (2..5).map(|port| format!("/ip4/127.0.0.1/tcp/{port}")).collect();
+        world.greets(ctx, 0, Some(record(0, &[&places[0]], START)));
+        assert_eq!(addresses(ctx, 0), [&places[0], OLD]);
+        world.greets(ctx, 0, Some(record(0, &[&places[1]], START)));
+        assert_eq!(addresses(ctx, 0), [&places[0], OLD], "nobody is told");
+        let called = world.links.get(&LinkId::home(id(0))).unwrap().address().addresses.clone();
+        assert_eq!(called, [&places[1], &places[0], OLD], "it is called there all the same");
+        ctx.now = START.after(HOME_RELAY_WAIT);
+        world.greets(ctx, 0, Some(record(0, &[&places[2]], ctx.now)));
+        assert_eq!(addresses(ctx, 0), [&places[2], &places[0], OLD]);
     });
 }
 

@@ -155,26 +155,9 @@ fn what_is_not_answered_for_ten_minutes_goes_the_straight_way_too() {
     });
 }
 
+/// After seconds first; then a relay that is gone must not cost seconds for each message, acknowledgement and tick.
 #[test]
-fn where_the_device_has_another_mailbox_that_one_is_used_after_seconds() {
-    on_a_device(|ctx| {
-        let mut world = World::new(ctx);
-        let mut contact = ctx.tx.contact(&BOB).unwrap().unwrap();
-        contact.grants.push(grant(address_of(&world.home)));
-        ctx.tx.put_contact(&contact).unwrap();
-        let (request, parcel) = world.handed_over(ctx);
-        world.waits(ctx, request, &parcel);
-        ctx.now = START.after(FALL_OVER_WAIT);
-        assert_eq!(world.said(ctx), []);
-        world.connect_hidden(ctx);
-        let said = world.said(ctx);
-        assert!(matches!(&said[..], [(_, Body::Publish(_))]), "{said:?}");
-    });
-}
-
-/// A relay that is gone must not cost seconds for each message, acknowledgement and tick.
-#[test]
-fn what_is_written_later_goes_to_the_other_mailbox_at_once() {
+fn where_the_device_has_another_mailbox_that_one_is_used() {
     on_a_device(|ctx| {
         let mut world = World::new(ctx);
         let mut contact = ctx.tx.contact(&BOB).unwrap().unwrap();
