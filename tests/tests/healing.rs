@@ -65,6 +65,22 @@ fn lost_sessions_heal() {
     assert_eq!(shown(&mut stage, BOB, "Alice"), ["before one", "one"]);
 }
 
+/// The acknowledgement that shows the gap comes too early to say that it stays one, and there is no other.
+#[test]
+fn what_fell_into_a_gap_a_moment_ago_is_sent_again_without_another_word() {
+    let mut stage = friends();
+    say(&mut stage, BOB, "Alice", "a key, please");
+    stage.hold(BOB);
+    say(&mut stage, ALICE, "Bob", "one");
+    stage.let_go();
+    say(&mut stage, BOB, "Alice", "another one");
+    say(&mut stage, ALICE, "Bob", "two");
+    stage.run(Duration::from_secs(20)).unwrap();
+    assert!(!shown(&mut stage, BOB, "Alice").contains(&"one".to_owned()), "it was lost");
+    stage.run(Duration::from_secs(30)).unwrap();
+    assert!(shown(&mut stage, BOB, "Alice").contains(&"one".to_owned()));
+}
+
 #[test]
 fn what_another_device_has_read_is_sent_again_too() {
     let mut stage = friends();
