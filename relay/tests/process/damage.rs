@@ -10,7 +10,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use undertone_protocol::wire;
 
-use super::sides::{Device, Relay, init, text};
+use super::sides::{Device, MAILBOX, Relay, init, text};
 
 const OWNER: u8 = 20;
 const SENDER: u8 = 21;
@@ -59,15 +59,21 @@ impl Kept {
             Ok(relay) => relay,
             Err(ended) => return Outcome::Refused(ended),
         };
-        let mut owner = Device::connect(&relay.address, OWNER).await;
-        owner.attach().await;
-        for (number, payload) in self.payloads.iter().enumerate() {
-            match owner.take_delivery().await {
-                Some(found) => assert_eq!(&found, payload, "number {number} is another one"),
-                None => return Outcome::Ended(relay.end().await),
-            }
+        // It may come to the damage at any time.
+        match self.fetch_all(&relay).await {
+            Some(()) => Outcome::AllThere,
+            None => Outcome::Ended(relay.end().await),
         }
-        Outcome::AllThere
+    }
+
+    /// `None` when the relay goes meanwhile.
+    async fn fetch_all(&self, relay: &Relay) -> Option<()> {
+        let mut owner = Device::try_connect(&relay.address, OWNER).await?;
+        owner.try_attach(MAILBOX).await?;
+        for (number, payload) in self.payloads.iter().enumerate() {
+            assert_eq!(&owner.take_delivery().await?, payload, "number {number} is another one");
+        }
+        Some(())
     }
 }
 

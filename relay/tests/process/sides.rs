@@ -21,7 +21,7 @@ use undertone_transport::{
 const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-relay");
 /// Longer than any step may take; only a hang reaches it.
 const HANG: Duration = Duration::from_secs(60);
-const MAILBOX: MailboxId = MailboxId::new([5; 16]);
+pub(super) const MAILBOX: MailboxId = MailboxId::new([5; 16]);
 const SECRET: [u8; 32] = [6; 32];
 
 /// The program's command line, run to its end.
@@ -103,24 +103,36 @@ pub(super) struct Device {
 
 impl Device {
     pub(super) async fn connect(relay: &RelayAddress, number: u8) -> Self {
+        Self::try_connect(relay, number).await.expect("a relay that answers")
+    }
+
+    /// `None` when the relay goes meanwhile.
+    pub(super) async fn try_connect(relay: &RelayAddress, number: u8) -> Option<Self> {
         let identity = Identity::from_secret(&Secret::new([number; 32]));
         assert_eq!(identity.device_id(), DeviceId::new(*identity.relay_id().as_bytes()));
         let addresses = [relay.address.clone()];
         let (sender, receiver) =
-            dial(&identity, relay.relay, &addresses, DialOptions::default()).await.unwrap();
+            dial(&identity, relay.relay, &addresses, DialOptions::default()).await.ok()?;
         let mut device = Self { sender, receiver, relay: relay.clone(), requests: 0, now: Timestamp::ZERO };
         let hello = wire::Hello { version_min: 1, version_max: 1 };
-        let Body::Welcome(welcome) = device.ask(Body::Hello(hello)).await else { panic!("no welcome") };
+        let Body::Welcome(welcome) = device.try_ask(Body::Hello(hello)).await? else { panic!("no welcome") };
         device.now = Timestamp::from_ms(welcome.now_ms);
-        device
+        Some(device)
     }
 
     pub(super) async fn ask(&mut self, body: Body) -> Body {
-        self.requests += 1;
-        self.sender.try_send(Frame { request: self.requests, body: Some(body) }).unwrap();
-        let answer = self.next().await.unwrap();
-        assert_eq!(answer.request, self.requests, "{answer:?}");
-        answer.body.unwrap()
+        self.try_ask(body).await.expect("an answer")
+    }
+
+    /// `None` when the relay says goodbye or goes.
+    async fn try_ask(&mut self, body: Body) -> Option<Body> {
+        let request = self.tell(body);
+        let answer = self.next().await.ok()?;
+        if matches!(answer.body, Some(Body::Goodbye(_))) {
+            return None;
+        }
+        assert_eq!(answer.request, request, "{answer:?}");
+        answer.body
     }
 
     /// Sends without waiting for what comes; the request's number.
@@ -195,14 +207,20 @@ impl Device {
     }
 
     pub(super) async fn attach_as(&mut self, mailbox: MailboxId) {
+        self.try_attach(mailbox).await.expect("an answer");
+    }
+
+    /// `None` when the relay says goodbye or goes.
+    pub(super) async fn try_attach(&mut self, mailbox: MailboxId) -> Option<()> {
         let attach = wire::Attach {
             mailbox: mailbox.to_wire(),
             generation: Bytes::new(),
             acks: Vec::new(),
             credits: vec![wire::Credit { class: 0, messages: u64::MAX, bytes: u64::MAX }],
         };
-        let answer = self.ask(Body::Attach(attach)).await;
+        let answer = self.try_ask(Body::Attach(attach)).await?;
         assert!(matches!(answer, Body::Attached(_)), "{answer:?}");
+        Some(())
     }
 
     pub(super) async fn delivery(&mut self) -> Bytes {
