@@ -12,9 +12,6 @@ use undertone_tests::simulation::{
 
 const SEEDS: u64 = 2_000;
 const SEEDS_WITH_RELAYS: u64 = 400;
-/// Known not to come to rest: a device that put somebody out of a group died before it told all of their devices, which go on
-/// writing to the group, and nobody tells them before what they wrote expires.
-const OPEN: [u64; 2] = [1_588, 1_649];
 /// How long a world that does not hold may take to be made smaller.
 const SHRINK: Duration = Duration::from_secs(60);
 
@@ -27,10 +24,8 @@ fn run(options: WorldOptions) -> Report {
 #[test]
 fn many_troubled_worlds() {
     let begun = Instant::now();
-    let open = u64::try_from(OPEN.len()).unwrap_or_default();
-    let seeds = (0..SEEDS + open).filter(|seed| !OPEN.contains(seed));
     let explored =
-        explore(seeds, 3, WorldOptions::of, |options, failed| println!("seed {}: {failed}", options.seed));
+        explore(0..SEEDS, 3, WorldOptions::of, |options, failed| println!("seed {}: {failed}", options.seed));
     let took = begun.elapsed().as_secs_f64();
     let total = explored.total;
     println!("{total:?}\n{took:.1} s, {:.1} worlds a second", (total.worlds as f64) / took);

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use undertone_protocol::ids::{DeviceId, UserId};
+use undertone_protocol::keys::DeliveryGrant;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
-use super::{acknowledging, groups, outgoing, own, pairwise, resend};
+use super::{acknowledging, groups, outgoing, own, pairwise, resend, routes};
 use crate::store::{Contact, ContactState, OutboxHead, OutboxState, Purpose, StoreError};
 
 /// A device is asked, and answered, at most once in this time: two wedged sides must not set each other off.
@@ -24,6 +25,11 @@ pub(super) fn wedged(ctx: &mut Context<'_>, user: &UserId, device: &DeviceId) ->
     }
     if contact.user == ctx.me.user {
         acknowledging::tell_new_device(ctx, user)?;
+    }
+    // Nor is one of somebody who is out of the groups that they were met in: there is no way to it.
+    let is_reached = |grants: Vec<DeliveryGrant>| grants.iter().any(|grant| grant.device == *device);
+    if contact.state == ContactState::Member && !is_reached(routes::grants_of(ctx, None, user)?) {
+        return Ok(());
     }
     if is_asking(ctx, user, device)? {
         return Ok(());

@@ -1,9 +1,12 @@
 //! First contact: what this device says of itself, in requests and accepts.
 
+use std::time::Duration;
+
 use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::Content;
 use undertone_protocol::ids::{DeviceId, Handle, UserId};
 use undertone_protocol::keys::{Introduction, IntroductionFields, IntroductionKind};
+use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, pairwise::Body};
 
 use super::context::Context;
@@ -131,9 +134,18 @@ fn introduction(
         bundles,
         grants,
         name: account.name.clone(),
-        issued: ctx.now,
+        issued: issued(ctx)?,
     };
     Ok(Introduction::issue(&ctx.me.key, fields).signed)
+}
+
+/// When an introduction counts as issued that is made now: later than all that this device made, as its latest counts,
+/// whatever its clock was then.
+pub(super) fn issued(ctx: &mut Context<'_>) -> Result<Timestamp, StoreError> {
+    let last = ctx.tx.introduced()?;
+    let issued = last.map_or(ctx.now, |last| ctx.now.max(last.after(Duration::from_millis(1))));
+    ctx.tx.put_introduced(issued)?;
+    Ok(issued)
 }
 
 /// An accept must go out to this contact.
@@ -142,3 +154,6 @@ pub(super) fn answer(ctx: &mut Context<'_>, contact: &mut Contact) {
     ctx.agenda.introduce.insert(contact.user);
     ctx.agenda.fetch.insert(contact.user);
 }
+
+#[cfg(test)]
+mod tests;

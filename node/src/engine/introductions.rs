@@ -278,8 +278,9 @@ pub(super) fn accepted(ctx: &mut Context<'_>, contact: &mut Contact) -> Result<(
     contact.state = ContactState::Accepted;
     // A group that they bring may have come already.
     ctx.agenda.quarantine = true;
-    // What this device said of itself came to nothing.
-    if contact.refused.take().is_some() {
+    // What this device said of itself came to nothing; or it said nothing yet, as another device of the user asked.
+    let has_spoken = !ctx.tx.outbox_heads_of(&Purpose::Introduction(contact.user))?.is_empty();
+    if contact.refused.take().is_some() || !has_spoken {
         introducing::answer(ctx, contact);
     }
     ctx.tx.put_contact(contact)?;

@@ -119,7 +119,7 @@ fn answer(ctx: &mut Context<'_>, code: &DeviceCode) -> Result<(), StoreError> {
         bundles,
         grants,
         name: account.name,
-        issued: ctx.now,
+        issued: introducing::issued(ctx)?,
     };
     let signed = Introduction::issue(&ctx.me.key, fields).signed.to_wire().encode_to_vec();
     match seal_link(&code.key, signed, ctx.rng) {

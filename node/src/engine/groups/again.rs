@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 
+use super::farewells::tell_late;
 use super::let_in::did_let_in;
 use crate::engine::context::Context;
 use crate::engine::{acknowledging, group_acknowledging};
@@ -29,7 +30,8 @@ pub(in crate::engine) fn introduce_again(
 }
 
 /// One of two blocks the other no more, or there is another way to these devices: what was told of a group meanwhile was
-/// not heard, or was refused, as what welcomed them may have been. They are told again, and what this device has of theirs.
+/// not heard, or was refused, as what welcomed them may have been. They are told again, and what this device has of theirs;
+/// of a group that they are out of, that they are.
 pub(in crate::engine) fn tell_again(
     ctx: &mut Context<'_>,
     user: &UserId,
@@ -45,6 +47,9 @@ pub(in crate::engine) fn tell_again(
                 acknowledging::make_due(ctx, &group)?;
             }
         }
+    }
+    for device in devices {
+        tell_late(ctx, user, device)?;
     }
     welcome_again(ctx, user)
 }

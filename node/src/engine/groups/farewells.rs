@@ -73,23 +73,13 @@ pub(super) fn tell_gone(
     if !may_tell {
         return;
     }
-    let Some(document) = ctx.groups.document(group) else { return };
-    let devices = &ctx.agenda.devices;
-    let puts_out = |made: &Operation| match &made.action {
-        Action::Remove { user: gone, .. } => gone == user,
-        // The device that left may be gone too, and have told no other one.
-        Action::Leave { .. } => devices.get(&made.device) == Some(user),
-        _ => false,
-    };
-    let beyond = document.since(known).filter(|(hash, _)| document.verdict(hash) == Some(Verdict::Counts));
-    let beyond = beyond.map(|(hash, made)| (hash, puts_out(&made.operation)));
-    let (removals, others): (Vec<_>, Vec<_>) = beyond.partition(|(_, puts_out)| *puts_out);
-    let somebody_forked = document.proofs().next().is_some();
-    let mut removals: Vec<OperationHash> = removals.into_iter().map(|(hash, _)| hash).collect();
+    let (mut removals, others) = removals_beyond(ctx, group, user, known);
     if removals.is_empty() {
         let undone_by = undone_by(ctx, group, user);
-        removals.extend(others.into_iter().map(|(hash, _)| hash).filter(|hash| undone_by.contains(hash)));
+        removals.extend(others.into_iter().filter(|hash| undone_by.contains(hash)));
     }
+    let Some(document) = ctx.groups.document(group) else { return };
+    let somebody_forked = document.proofs().next().is_some();
     removals.truncate(UPDATE_HEADS_MAX);
     // Or what let them in is left out with a device that forked: the proof says so.
     if removals.is_empty() && !somebody_forked {
@@ -98,6 +88,45 @@ pub(super) fn tell_gone(
     let update = ctx.agenda.updates.entry((*group, *device)).or_default();
     update.named.extend(removals);
     update.below = known.to_vec();
+}
+
+/// The counting operations beyond what somebody knows: those that put a user out, and the others.
+fn removals_beyond(
+    ctx: &mut Context<'_>,
+    group: &ConversationId,
+    user: &UserId,
+    known: &[OperationHash],
+) -> (Vec<OperationHash>, Vec<OperationHash>) {
+    let (me, devices) = (ctx.me, &ctx.agenda.devices);
+    let is_theirs = |device: &DeviceId| match me.account.device_list.device(device) {
+        Some(_) => me.user == *user,
+        None => devices.get(device) == Some(user),
+    };
+    let puts_out = |made: &Operation| match &made.action {
+        Action::Remove { user: gone, .. } => gone == user,
+        // The device that left may be gone too, and have told no other one.
+        Action::Leave { .. } => is_theirs(&made.device),
+        _ => false,
+    };
+    let Some(document) = ctx.groups.document(group) else { return Default::default() };
+    let beyond = document.since(known).filter(|(hash, _)| document.verdict(hash) == Some(Verdict::Counts));
+    let beyond = beyond.map(|(hash, made)| (hash, puts_out(&made.operation)));
+    let (removals, others): (Vec<_>, Vec<_>) = beyond.partition(|(_, puts_out)| *puts_out);
+    let hashes =
+        |operations: Vec<(OperationHash, bool)>| operations.into_iter().map(|(hash, _)| hash).collect();
+    (hashes(removals), hashes(others))
+}
+
+/// Whether what somebody says they know is what tells this user that they are out ([`for_gone`]): that says nothing of what
+/// else they know, and two who are both out would tell each other so for ever.
+pub(super) fn is_farewell(ctx: &mut Context<'_>, group: &ConversationId, heads: &[OperationHash]) -> bool {
+    let me = ctx.me.user;
+    if ctx.groups.view(group).is_none_or(|view| view.is_in(&me)) {
+        return false;
+    }
+    let (removals, _) = removals_beyond(ctx, group, &me, &[]);
+    let undone_by = undone_by(ctx, group, &me);
+    heads.iter().all(|head| removals.contains(head) || undone_by.contains(head))
 }
 
 /// A member writes in a group as if this user were in: whoever put them out may have told nobody else, or that they left was
@@ -116,8 +145,8 @@ pub(super) fn pass_on(
     }
 }
 
-/// A device can be reached that could not be before: of each group that its user is out of it is told so, as what would
-/// have told it was not sent.
+/// A device can be reached that could not be before, or by another way: of each group that its user is out of it is told
+/// so, as what would have told it was not sent, or not heard.
 pub(in crate::engine) fn tell_late(
     ctx: &mut Context<'_>,
     user: &UserId,

@@ -21,7 +21,7 @@ use crate::engine::clock;
 use crate::engine::context::Context;
 use crate::engine::outgoing::{self, NO_GROUP};
 use crate::engine::pairwise;
-use crate::engine::{acknowledging, group_acknowledging, history, lists, members, names};
+use crate::engine::{acknowledging, group_acknowledging, history, introducing, lists, members, names};
 use crate::event::Event;
 use crate::store::{Contact, ContactState, Member, OutboxState, Purpose, Standing, StoreError};
 
@@ -156,7 +156,7 @@ fn myself(ctx: &Context<'_>) -> Person {
 }
 
 fn introduction(
-    ctx: &Context<'_>,
+    ctx: &mut Context<'_>,
     member: &Member,
     person: &Contact,
     device: &DeviceId,
@@ -171,7 +171,7 @@ fn introduction(
         bundles: addresses::own_bundles(ctx)?,
         grants: members::own_grants(ctx, member)?,
         name: account.name.clone(),
-        issued: ctx.now,
+        issued: introducing::issued(ctx)?,
     };
     Ok(Introduction::issue(&ctx.me.key, fields).signed)
 }

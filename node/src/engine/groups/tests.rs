@@ -21,8 +21,8 @@ use super::farewells::tell_gone;
 use super::meeting::people;
 use super::seeking::seek_due;
 use super::{
-    create, heard_of, introduce_again, not_reached, operate, rounds, sweep, tell_late, update_received,
-    welcome, welcome_again,
+    create, heard_of, introduce_again, not_reached, operate, rounds, sweep, tell_again, tell_late,
+    update_received, welcome, welcome_again,
 };
 use crate::engine::agenda::Side;
 use crate::engine::circle::Circle;

@@ -11,7 +11,7 @@ use undertone_protocol::limits::{GROUPS_MAX, UPDATE_HEADS_MAX};
 use undertone_protocol::membership::{Document, GroupUpdate, Missing, Operation, Person, Taken, View};
 use undertone_protocol::wire;
 
-use super::farewells::tell_gone;
+use super::farewells::{is_farewell, tell_gone};
 use super::telling::is_entitled;
 use super::{following, meeting, seeking};
 use crate::engine::addresses;
@@ -327,7 +327,7 @@ fn answer(
     asks: bool,
 ) -> Result<(), StoreError> {
     let is_entitled = is_entitled(ctx, user, group);
-    if !is_entitled && !heads.is_empty() {
+    if !is_entitled && !heads.is_empty() && !is_farewell(ctx, group, heads) {
         tell_gone(ctx, group, user, device, heads);
     }
     let Some(document) = ctx.groups.document(group) else { return Ok(()) };

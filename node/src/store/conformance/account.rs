@@ -11,10 +11,13 @@ pub(super) fn the_account_is_kept_with_its_secrets() -> Case {
             tx.put_account(&account(1)).unwrap();
             tx.put_olm_account(&AccountState::from_bytes(state_bytes(1))).unwrap();
             tx.put_olm_account(&AccountState::from_bytes(state_bytes(2))).unwrap();
+            tx.put_introduced(t(u64::MAX)).unwrap();
+            tx.put_introduced(t(8)).unwrap();
         },
         check: |tx| {
             assert_eq!(tx.account().unwrap(), Some(account(1)));
             assert_eq!(tx.olm_account().unwrap(), Some(AccountState::from_bytes(state_bytes(2))));
+            assert_eq!(tx.introduced().unwrap(), Some(t(8)));
         },
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
     same! {
         account();
         olm_account();
+        introduced();
         home_relays();
         contacts();
         groups();

@@ -52,6 +52,7 @@ impl Operation {
         let called = ["ada", "Ada", "bob", "Zoe"][usize::from(b)];
         match self.method {
             0 => tx.put_account(&account(a))?,
+            1 if c == 0 => tx.put_introduced(t(a.into()))?,
             1 => tx.put_olm_account(&AccountState::from_bytes(state_bytes(a)))?,
             2 if c == 0 => tx.delete_home_relay(&relay(a))?,
             2 => tx.put_home_relay(&home_relay(a, b.into()))?,

@@ -1,5 +1,6 @@
 use undertone_protocol::crypto::AccountState;
 use undertone_protocol::ids::RelayId;
+use undertone_protocol::time::Timestamp;
 
 use super::table::all;
 use super::tables::Tables;
@@ -21,6 +22,15 @@ impl AccountTx for Tables {
 
     fn put_olm_account(&mut self, state: &AccountState) -> Result<(), StoreError> {
         self.olm_account.put((), state.clone());
+        Ok(())
+    }
+
+    fn introduced(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.introduced.get(&()).copied())
+    }
+
+    fn put_introduced(&mut self, issued: Timestamp) -> Result<(), StoreError> {
+        self.introduced.put((), issued);
         Ok(())
     }
 

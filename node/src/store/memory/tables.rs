@@ -70,6 +70,7 @@ macro_rules! tables {
 tables! {
     account: () => Account,
     olm_account: () => AccountState,
+    introduced: () => Timestamp,
     home_relays: RelayId => HomeRelay,
     contacts: UserId => Contact,
     peer_devices: DeviceId => PeerDevice,

@@ -5,6 +5,7 @@ use rusqlite::{Connection, Row, params};
 use undertone_protocol::crypto::AccountState;
 use undertone_protocol::ids::RelayId;
 use undertone_protocol::keys::{Certificate, DeviceList, Name, RelayAddress};
+use undertone_protocol::time::Timestamp;
 
 use super::SqliteTx;
 use super::columns::{
@@ -31,6 +32,15 @@ impl AccountTx for SqliteTx<'_> {
 
     fn put_olm_account(&mut self, state: &AccountState) -> Result<(), StoreError> {
         put_olm_account(self.connection, state)
+    }
+
+    fn introduced(&self) -> Result<Option<Timestamp>, StoreError> {
+        one(self.connection, "SELECT at FROM introduced", [], |row| get_ms(row, 0))
+    }
+
+    fn put_introduced(&mut self, issued: Timestamp) -> Result<(), StoreError> {
+        run(self.connection, "INSERT OR REPLACE INTO introduced (one, at) VALUES (1, ?)", [ms(issued)])?;
+        Ok(())
     }
 
     fn home_relays(&self) -> Result<Vec<HomeRelay>, StoreError> {

@@ -16,6 +16,10 @@ pub trait AccountTx {
     fn olm_account(&self) -> Result<Option<AccountState>, StoreError>;
     /// Keeps the Olm account.
     fn put_olm_account(&mut self, state: &AccountState) -> Result<(), StoreError>;
+    /// When the latest introduction of this device was issued; `None` before the first.
+    fn introduced(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// Keeps that.
+    fn put_introduced(&mut self, issued: Timestamp) -> Result<(), StoreError>;
     /// All home relays, by priority, then key.
     fn home_relays(&self) -> Result<Vec<HomeRelay>, StoreError>;
     /// One home relay.

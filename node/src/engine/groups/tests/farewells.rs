@@ -1,5 +1,7 @@
 //! Whoever is out, or turns out never to have been in.
 
+use std::collections::BTreeSet;
+
 use undertone_protocol::ids::{DeviceListHash, OperationHash};
 
 use super::super::admit_entry;
@@ -174,8 +176,15 @@ fn who_is_out_is_told_so_when_they_can_be_reached() {
         for seed in 1..3 {
             tell_late(ctx, &identity(seed).user(), &device(seed).device()).unwrap();
         }
-        let named = ctx.agenda.updates.iter().map(|((_, device), update)| (*device, update.named.len()));
-        assert_eq!(named.collect::<Vec<_>>(), [(device(1).device(), 1)]);
+        let named = |ctx: &Context<'_>| -> Vec<(DeviceId, usize)> {
+            ctx.agenda.updates.iter().map(|((_, device), update)| (*device, update.named.len())).collect()
+        };
+        assert_eq!(named(ctx), [(device(1).device(), 1)]);
+
+        // There is a way to them that was not there before.
+        ctx.agenda.updates.clear();
+        tell_again(ctx, &identity(1).user(), &BTreeSet::from([device(1).device()])).unwrap();
+        assert_eq!(named(ctx), [(device(1).device(), 1)]);
     });
 }
 
@@ -227,5 +236,27 @@ fn who_is_out_of_a_small_group_tells_others_who_are() {
         tell_gone(ctx, &group.id, &user, &device(5).device(), &knows);
         let told = ctx.agenda.updates.get(&(group.id, device(5).device())).map(|update| &update.named);
         assert_eq!(told.map(|named| named.iter().copied().collect()), Some(ctx.groups.heads(&group.id)));
+    });
+}
+
+/// Each would tell the other for ever.
+#[test]
+fn of_two_who_are_both_out_neither_answers_what_tells_them_so() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        let (heir, user) = (identity(1).user(), identity(5).user());
+        contact(ctx, 5);
+        listed(ctx, 5);
+        changes(ctx, &group, 1, Action::Add { user, role: Role::Member });
+        let knows = ctx.groups.heads(&group.id);
+        operate(ctx, &group, Action::Leave { successor: Some(heir) }).unwrap().unwrap();
+        let leave = ctx.groups.heads(&group.id);
+        changes(ctx, &group, 1, Action::Remove { user, cut: None });
+        for (heads, is_told) in [(leave, false), (knows, true)] {
+            ctx.agenda.updates.clear();
+            let update = GroupUpdate { heads, ..GroupUpdate::of(group.id) };
+            update_received(ctx, &user, &device(5).device(), update.to_wire()).unwrap();
+            assert_eq!(told(ctx, &group).contains(&device(5).device()), is_told);
+        }
     });
 }
