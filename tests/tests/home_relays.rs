@@ -1,11 +1,13 @@
 //! Home relays that come and go, with real processes.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use undertone::command::{CountView, HomeRelayView, MessageView};
 use undertone_protocol::keys::Invitation;
-use undertone_tests::processes::{Person, Relay, Stage, freeze, thaw, until};
+use undertone_tests::processes::{Person, Relay, Stage, freeze, put_copy, thaw, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-process");
 /// How soon something goes another way when a relay is gone.
@@ -99,6 +101,46 @@ fn who_moves_from_a_dead_relay_gets_what_it_held() -> Tested {
     let texts = ["before", "one", "two", "three", "four"];
     shows(&alice, &bob, &texts)?;
     shows(&bob, &alice, &texts)
+}
+
+/// The relay's data is what it was when the copy was made; `None`: its key alone is left.
+fn put_back(relay: &mut Relay, copy: Option<&Path>) -> Tested {
+    let data = relay.store().parent().context("a store in a directory")?.to_owned();
+    relay.kill()?;
+    if let Some(copy) = copy {
+        put_copy(copy, &data)?;
+        relay.command("restored")?.succeeded()?;
+    } else {
+        let key = fs::read(data.join("relay.key"))?;
+        fs::remove_dir_all(&data)?;
+        fs::create_dir(&data)?;
+        fs::write(data.join("relay.key"), key)?;
+    }
+    relay.start()
+}
+
+#[test]
+fn what_the_only_relay_lost_is_sent_again() -> Tested {
+    let mut stage = Stage::new(PROGRAM)?;
+    let (alice, mut bob) = stage.friends("Alice", "Bob")?;
+    write(&alice, &bob, "before")?;
+    stage.relay.stop()?;
+    let copy = stage.dir().join("copy");
+    put_copy(stage.relay.store().parent().context("a store in a directory")?, &copy)?;
+    stage.relay.start()?;
+    let mut texts = vec!["before"];
+    for (text, copy) in [("an old copy lacks this", Some(copy.as_path())), ("nothing is left", None)] {
+        bob.until_connected(true)?;
+        bob.stop()?;
+        let held = alice.send("Bob", text)?;
+        alice.until_state("Bob", &held.id, "sent")?;
+        put_back(&mut stage.relay, copy)?;
+        bob.start()?;
+        alice.until_state("Bob", &held.id, "delivered")?;
+        texts.push(text);
+    }
+    shows(&bob, &alice, &texts)?;
+    shows(&alice, &bob, &texts)
 }
 
 #[test]

@@ -2,15 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use undertone::command::{Command, ErrorKind};
 use undertone::engine::Origin;
 use undertone::event::Event;
 use undertone_protocol::wire::{Frame, PutCheckpoint, Signed, frame::Body};
-use undertone_tests::processes::{Stage as RealStage, until};
+use undertone_tests::processes::{Stage as RealStage, put_copy, until};
 use undertone_tests::simulation::Stage;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone-process");
@@ -110,20 +108,6 @@ fn a_checkpoint_that_the_device_did_not_sign_is_passed_over() {
     assert_eq!(stage.said(ALICE, "Bob").unwrap(), ["before", "not silenced"]);
 }
 
-/// Puts a copy of the files of `from` in the place of all that is in `to`.
-fn copy_files(from: &Path, to: &Path) {
-    if to.exists() {
-        fs::remove_dir_all(to).unwrap();
-    }
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() {
-            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-        }
-    }
-}
-
 /// On real processes and files.
 #[test]
 fn files_that_were_put_back_are_silenced() {
@@ -131,7 +115,7 @@ fn files_that_were_put_back_are_silenced() {
     let (mut alice, mut bob) = stage.friends("Alice", "Bob").unwrap();
     bob.stop().unwrap();
     let backup = stage.dir().join("backup");
-    copy_files(&bob.home, &backup);
+    put_copy(&bob.home, &backup).unwrap();
     bob.start().unwrap();
     // Checkpoints follow each other by a fifth of a second: one for some of this is at the relay.
     let began = Instant::now();
@@ -140,7 +124,7 @@ fn files_that_were_put_back_are_silenced() {
         bob.until_state("Alice", &sent.id, "delivered").unwrap();
     }
     bob.kill().unwrap();
-    copy_files(&backup, &bob.home);
+    put_copy(&backup, &bob.home).unwrap();
     bob.start().unwrap();
     let status = until("the old copy is found out", || {
         let status = bob.status()?;

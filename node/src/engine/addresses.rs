@@ -8,7 +8,7 @@ use undertone_protocol::token::{Step, TokenGrant};
 
 use super::clock;
 use super::context::Context;
-use super::home::{mailbox_address, offered};
+use super::home::{mailbox_address, offered, token};
 use super::own;
 use crate::store::{Contact, HomeRelay, StoreError};
 
@@ -22,7 +22,7 @@ pub(super) struct Changes {
     pub(super) any: bool,
     /// Devices with another token for a mailbox, or with mailboxes where none was known.
     pub(super) renewed: Vec<DeviceId>,
-    /// Relays where devices have no mailbox any more.
+    /// Relays where devices have no mailbox any more, or have it anew: the relay forgot what it held.
     pub(super) gone: Vec<(DeviceId, RelayId)>,
 }
 
@@ -39,11 +39,24 @@ impl Changes {
         let mut renewed: Vec<DeviceId> = said.iter().filter(is_renewed).map(|grant| grant.device).collect();
         renewed.dedup();
         let spoke = |known: &&DeliveryGrant| said.iter().any(|grant| grant.device == known.device);
-        let is_gone = |known: &&DeliveryGrant| !said.iter().any(|grant| place(grant) == place(known));
+        let is_gone = |known: &&DeliveryGrant| match said.iter().find(|grant| place(grant) == place(known)) {
+            Some(grant) => began_anew(known, grant),
+            None => true,
+        };
         let gone: Vec<_> = known.iter().filter(spoke).filter(is_gone).map(place).collect();
         let any = !gone.is_empty() || said.iter().any(|grant| !known.contains(grant));
         Self { any, renewed, gone }
     }
+}
+
+/// Whether two tokens for a mailbox differ in the last step alone: the relay forgot everything in between ([`token`]).
+fn began_anew(known: &DeliveryGrant, said: &DeliveryGrant) -> bool {
+    let (known_path, said_path) = (known.token.path(), said.token.path());
+    let begins_alike = said_path.split_last().is_some_and(|(_, begin)| {
+        !begin.is_empty() && known_path.starts_with(begin) && known_path.len() <= said_path.len()
+    });
+    let mailbox = |grant: &DeliveryGrant| (grant.mailbox.mailbox, grant.mailbox.epoch);
+    begins_alike && known_path != said_path && mailbox(known) == mailbox(said)
 }
 
 /// How to reach this user, for one device of theirs or of a contact: this device by its own word, and the other ones by
@@ -54,16 +67,18 @@ pub(super) fn own_addresses(
     device: &DeviceId,
 ) -> Result<(Vec<BundleAccess>, Vec<DeliveryGrant>), StoreError> {
     let homes = offered(ctx)?;
-    let handle = if own::is_me(ctx, contact) { own::sibling_handle(contact, device) } else { contact.token };
+    let is_me = own::is_me(ctx, contact);
+    let handle = if is_me { own::sibling_handle(contact, device) } else { contact.token };
     let mut bundles: Vec<BundleAccess> = homes.iter().map(|home| own_bundle(ctx, home)).collect();
-    let mut grants: Vec<DeliveryGrant> = homes
-        .iter()
-        .map(|home| DeliveryGrant {
-            device: ctx.me.device,
-            mailbox: mailbox_address(home),
-            token: TokenGrant::issue(&home.secret, Step::named(handle)),
-        })
-        .collect();
+    let grant = |home: &HomeRelay| {
+        // What a sibling hands on stands on its token, and must end with it.
+        let token = match is_me {
+            true => TokenGrant::issue(&home.secret, Step::named(handle)),
+            false => token(home, &[handle])?,
+        };
+        Some(DeliveryGrant { device: ctx.me.device, mailbox: mailbox_address(home), token })
+    };
+    let mut grants: Vec<DeliveryGrant> = homes.iter().filter_map(grant).collect();
     if let Some(own) = own::own_contact(ctx)? {
         // Of these only their own word can be handed on: they take back what stands on it.
         let is_handed_on = |sibling: &DeviceId| sibling != device && own.has_introduced(sibling);

@@ -8,6 +8,7 @@ use undertone_protocol::keys::{
 };
 use undertone_protocol::limits::PREKEY_BATCH;
 use undertone_protocol::time::Timestamp;
+use undertone_protocol::token::{Step, TokenGrant};
 use undertone_protocol::wire::{self, frame::Body};
 
 use super::agenda::Kept;
@@ -212,6 +213,7 @@ pub(super) fn new_mailbox(
         announced: true,
         retired: None,
         invitation,
+        renewed: None,
     }
 }
 
@@ -226,6 +228,13 @@ pub(super) fn offered(ctx: &Context<'_>) -> Result<Vec<HomeRelay>, StoreError> {
         }
     }
     Ok(homes)
+}
+
+/// A token for a mailbox of this device, for a contact or a member of a group: the same until the relay forgets everything.
+pub(super) fn token(home: &HomeRelay, path: &[Handle]) -> Option<TokenGrant> {
+    let mut steps = path.iter().chain(&home.renewed).map(|handle| Step::named(*handle));
+    let first = TokenGrant::issue(&home.secret, steps.next()?);
+    steps.try_fold(first, |token, step| token.extend(step))
 }
 
 /// A mailbox of this device as others must know it.

@@ -3,12 +3,11 @@
 
 use undertone_protocol::ids::{ConversationId, DeviceId, Handle};
 use undertone_protocol::keys::{DeliveryGrant, DeviceList};
-use undertone_protocol::token::{Step, TokenGrant};
 
 use super::context::Context;
-use super::home::{mailbox_address, offered};
+use super::home::{mailbox_address, offered, token};
 use super::{own, revocations};
-use crate::store::{Member, StoreError};
+use crate::store::{HomeRelay, Member, StoreError};
 
 /// The handle under which all tokens of a group are issued: with it they all end.
 pub(super) fn group_handle(ctx: &Context<'_>, group: &ConversationId) -> Result<Option<Handle>, StoreError> {
@@ -23,9 +22,8 @@ pub(super) fn group_handle(ctx: &Context<'_>, group: &ConversationId) -> Result<
 pub(super) fn own_grants(ctx: &Context<'_>, member: &Member) -> Result<Vec<DeliveryGrant>, StoreError> {
     let Some(group) = group_handle(ctx, &member.group)? else { return Ok(Vec::new()) };
     let homes = offered(ctx)?;
-    let grant = |home| {
-        let home: &crate::store::HomeRelay = home;
-        let token = TokenGrant::issue(&home.secret, Step::named(group)).extend(Step::named(member.token))?;
+    let grant = |home: &HomeRelay| {
+        let token = token(home, &[group, member.token])?;
         Some(DeliveryGrant { device: ctx.me.device, mailbox: mailbox_address(home), token })
     };
     Ok(homes.iter().filter_map(grant).collect())

@@ -1,6 +1,8 @@
 //! Home relays that come and go. One that is added has a mailbox and the bundle before anybody is told of it; one that
 //! is given up is fetched from until nobody can hold it for one any more (`spec/identity.md`, "Home relays").
 
+mod lost;
+
 use undertone_protocol::ids::{RelayId, Secret};
 use undertone_protocol::keys::{BundleFields, RelayAddress};
 use undertone_protocol::limits::{
@@ -8,6 +10,8 @@ use undertone_protocol::limits::{
 };
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
+
+pub(super) use lost::forgotten;
 
 use super::asked::Asked;
 use super::context::Context;
@@ -201,7 +205,7 @@ pub(super) fn untold(ctx: &Context<'_>) -> Result<usize, StoreError> {
 /// Leaves out those that can't be reached, and ends those that were given up and that nobody can hold for a home relay any
 /// more.
 pub(super) fn sweep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) -> Result<(), StoreError> {
-    leave_out_unreachable(ctx, links)?;
+    lost::leave_out_unreachable(ctx, links)?;
     let homes = ctx.tx.home_relays()?;
     if homes.iter().all(HomeRelay::stays) {
         return Ok(());
@@ -221,53 +225,6 @@ pub(super) fn sweep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs)
         }
     }
     Ok(())
-}
-
-/// A relay lost its disk, and what it held: it is left out, if there is another one, until it has the bundle again. One that
-/// says so again and again must not make everybody move again and again.
-pub(super) fn forgotten(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
-    let (forgotten, others): (Vec<_>, Vec<_>) =
-        announced(ctx)?.into_iter().partition(|home| home.address.relay == *relay);
-    let lately = ctx.agenda.forgotten.get(relay).is_some_and(|at| ctx.now < at.after(HOME_RELAY_WAIT));
-    if others.is_empty() || lately {
-        return Ok(());
-    }
-    ctx.agenda.forgotten.insert(*relay, ctx.now);
-    leave_out(ctx, forgotten)
-}
-
-/// Those that stay, and that others are told of.
-fn announced(ctx: &Context<'_>) -> Result<Vec<HomeRelay>, StoreError> {
-    let mut homes = staying(ctx)?;
-    homes.retain(|home| home.announced);
-    Ok(homes)
-}
-
-/// A home relay that could not be reached for long while another one could may have died with what it held: it is left out.
-fn leave_out_unreachable(ctx: &mut Context<'_>, links: &Links) -> Result<(), StoreError> {
-    let mut offered = announced(ctx)?;
-    if !offered.iter().any(|home| links.is_ready(&LinkId::home(home.address.relay))) {
-        return Ok(());
-    }
-    let is_gone = |home: &HomeRelay| {
-        let since = links.unreachable_since(&home.address.relay);
-        since.is_some_and(|since| ctx.now >= since.after(HOME_RELAY_WAIT))
-    };
-    offered.retain(is_gone);
-    leave_out(ctx, offered)
-}
-
-/// Others are told of these home relays no more: whoever hears that sends again what they held. When they are back, and have
-/// the bundle, they are told of like such that were added.
-fn leave_out(ctx: &mut Context<'_>, homes: Vec<HomeRelay>) -> Result<(), StoreError> {
-    if homes.is_empty() {
-        return Ok(());
-    }
-    for home in homes {
-        tracing::info!(relay = %home.address.relay.short(), "a home relay is left out: what it held may be lost");
-        ctx.tx.put_home_relay(&HomeRelay { announced: false, ..home })?;
-    }
-    tell_all(ctx)
 }
 
 fn end(untold: Timestamp) -> Timestamp {

@@ -3,6 +3,7 @@
 //! Whatever waits does so for something that can be seen (a line, an event, a history), and no longer than
 //! [`WAIT_MAX`]. Processes are killed, each by its own id, when what holds them is dropped.
 
+mod files;
 mod freeze;
 mod isolated;
 mod program;
@@ -24,6 +25,7 @@ mod chat;
 pub use account::Account;
 pub use apart::Apart;
 pub use chat::{Chat, Judged};
+pub use files::put_copy;
 pub use freeze::{freeze, thaw};
 pub use isolated::isolated;
 pub use memory::memory;

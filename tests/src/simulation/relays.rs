@@ -29,8 +29,9 @@ const MOVES_MAX: u32 = 12;
 pub(super) struct Relays {
     pub(super) all: Vec<SimRelay>,
     pub(super) rng: ChaCha20Rng,
-    /// The one that is lost for ever in the course of things. Every device has another one, too.
+    /// The one that is lost in the course of things, with its disk. Unless it comes back every device has another one, too.
     pub(super) doomed: Option<usize>,
+    comes_back: bool,
     /// Which devices, by node, don't reach which relays, and until when.
     pub(super) apart: BTreeMap<(usize, usize), Timestamp>,
     /// Which relays don't reach each other, the lower number first, and until when.
@@ -49,8 +50,8 @@ pub(super) struct Troubles {
 }
 
 impl Relays {
-    /// `first` is the one that there would be without the others.
-    pub(super) fn new(seed: u64, count: usize, first: SimRelay, limits: &Limits) -> Self {
+    /// `first` is the one that there would be without the others; `comes_back`: the one that is lost does, with another disk.
+    pub(super) fn new(seed: u64, count: usize, comes_back: bool, first: SimRelay, limits: &Limits) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed ^ RELAYS);
         let mut all = vec![first];
         for _ in 1..count.clamp(1, RELAYS_MAX) {
@@ -63,6 +64,7 @@ impl Relays {
             all,
             rng,
             doomed: is_lost.then_some(doomed),
+            comes_back,
             apart: BTreeMap::new(),
             far_apart: BTreeMap::new(),
             report: Troubles::default(),
@@ -100,7 +102,7 @@ impl Relays {
             let home = left.remove(below(&mut self.rng, left.len()));
             homes.push(home);
             // Nobody may be out of reach for ever.
-            if count == 1 && Some(home) == self.doomed {
+            if count == 1 && Some(home) == self.doomed && !self.comes_back {
                 count = 2;
             }
         }

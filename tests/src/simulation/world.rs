@@ -155,7 +155,7 @@ impl World {
         let has_group = wants_group(&options, &faults);
         let limits = limits(&faults);
         let relay = SimRelay::new(limits.clone(), fork(&mut rng));
-        let relays = Relays::new(options.seed, options.relays.unwrap_or(1), relay, &limits);
+        let relays = Relays::new(options.seed, options.relays.unwrap_or(1), faults.forgets, relay, &limits);
         let mut world = Self {
             options,
             now: START,

@@ -55,3 +55,31 @@ fn what_is_gone_is_told_of_devices_that_spoke() {
     assert_eq!(became(&known, &[grant(1, 2, 2, 0)]), (true, vec![], vec![gone(1)]));
     assert_eq!(became(&known, &[grant(1, 3, 3, 0)]), (true, vec![], vec![gone(1), gone(2)]));
 }
+
+#[test]
+fn what_differs_in_the_last_step_alone_is_there_anew() {
+    let one = DeviceId::new([1; 32]);
+    let with_path = |handles: &[u8]| {
+        let secret = Secret::new([1; 32]);
+        let mut steps = handles.iter().map(|handle| Step::named(Handle::new([*handle; 8])));
+        let first = TokenGrant::issue(&secret, steps.next().unwrap());
+        let token = steps.fold(first, |token, step| token.extend(step).unwrap());
+        DeliveryGrant { token, ..grant(1, 1, 1, 0) }
+    };
+    let anew = (true, vec![one], vec![(one, RelayId::new([1; 32]))]);
+    let other = (true, vec![one], vec![]);
+    for (known, said, expected) in [
+        (&[1][..], &[1, 7][..], &anew),
+        (&[1, 7], &[1, 8], &anew),
+        (&[1, 2], &[1, 2, 7], &anew),
+        (&[1], &[2], &other),
+        (&[1, 7], &[2, 7], &other),
+        (&[1, 7], &[1], &other),
+    ] {
+        let became = became(&[with_path(known)], &[with_path(said)]);
+        assert_eq!(became, *expected, "{known:?}, {said:?}");
+    }
+    let mut elsewhere = with_path(&[1, 7]);
+    elsewhere.mailbox.epoch = 2;
+    assert_eq!(became(&[with_path(&[1])], &[elsewhere]), other, "a new epoch says so itself");
+}

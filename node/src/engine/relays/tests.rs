@@ -6,6 +6,7 @@ use undertone_protocol::keys::{DeviceKey, Name, RelayAddress};
 use undertone_protocol::wire::Frame;
 use undertone_transport::RelayAddress as KeyedAddress;
 
+use super::super::addresses::own_addresses;
 use super::super::answers::Reply;
 use super::super::fetches::Fetches;
 use super::super::home::offered;
@@ -180,8 +181,6 @@ fn one_that_can_not_be_reached_for_long_is_left_out_until_it_is_back() {
 fn one_that_has_forgotten_all_is_left_out_until_it_has_the_bundle_again() {
     on_a_device(|ctx| {
         let (mut links, user, first) = (links(ctx), friend(ctx), first(ctx));
-        forgotten(ctx, &first).unwrap();
-        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first], false), "there is no other");
         add(ctx, &mut links, 0);
         stored(ctx, &key(0));
         told(ctx, &user);
@@ -190,6 +189,32 @@ fn one_that_has_forgotten_all_is_left_out_until_it_has_the_bundle_again() {
         told(ctx, &user);
         stored(ctx, &first);
         assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first, key(0)], true));
+    });
+}
+
+/// Its senders would wait for what it held until that expires.
+#[test]
+fn where_the_only_one_has_forgotten_all_everybody_gets_another_token() {
+    on_a_device(|ctx| {
+        let (user, first) = (friend(ctx), first(ctx));
+        let path = |ctx: &mut Context<'_>| {
+            let contact = ctx.tx.contact(&user).unwrap().unwrap();
+            let (_, grants) = own_addresses(ctx, &contact, &DeviceId::new([9; 32])).unwrap();
+            grants.first().unwrap().token.path().to_vec()
+        };
+        let before = path(ctx);
+        forgotten(ctx, &first).unwrap();
+        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first], true));
+        let once = path(ctx);
+        assert!(once.starts_with(&before) && once.len() == before.len() + 1);
+        told(ctx, &user);
+        forgotten(ctx, &first).unwrap();
+        assert_eq!((path(ctx), is_due(ctx, &user)), (once.clone(), false), "not again and again");
+        ctx.now = START.after(HOME_RELAY_WAIT);
+        forgotten(ctx, &first).unwrap();
+        let again = path(ctx);
+        assert!(again.starts_with(&before) && again.len() == once.len() && again != once);
+        assert!(is_due(ctx, &user));
     });
 }
 

@@ -155,6 +155,7 @@ pub(super) fn home_relay(n: u8, priority: u32) -> HomeRelay {
         announced: n != 3,
         retired: (n == 2).then(|| Retired { since: t(7), untold: t(u64::MAX) }),
         invitation: if n == 1 { Bytes::from_static(b"invited") } else { Bytes::new() },
+        renewed: (n == 2).then(|| handle(7)),
     }
 }
 

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use undertone_protocol::ids::{CurveKey, Generation, Locator, MailboxId, Secret};
+use undertone_protocol::ids::{CurveKey, Generation, Handle, Locator, MailboxId, Secret};
 use undertone_protocol::keys::{Certificate, DeviceList, Name, RelayAddress};
 use undertone_protocol::log::SeqRange;
 use undertone_protocol::time::Timestamp;
@@ -85,6 +85,9 @@ pub struct HomeRelay {
     /// What the relay's operator gave to open a mailbox there; empty: nothing. It is shown at each registration, as a relay
     /// may lose its store.
     pub invitation: Bytes,
+    /// The last step of the tokens that contacts and members of groups have for the mailbox: another one each time that the
+    /// relay forgot everything; `None`: it never did.
+    pub renewed: Option<Handle>,
 }
 
 impl HomeRelay {

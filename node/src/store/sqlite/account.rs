@@ -151,7 +151,7 @@ fn put_olm_account(connection: &Connection, state: &AccountState) -> Result<(), 
 
 const SELECT_HOME_RELAY: &str = "SELECT address, priority, mailbox, secret, epoch, generation, locator, \
      bundle_stored, prekey_batch, prekeys_unconfirmed, through_0, ranges_0, through_1, ranges_1, announced, retired, untold, \
-     invitation FROM home_relays";
+     invitation, renewed FROM home_relays";
 
 fn home_relays(connection: &Connection) -> Result<Vec<HomeRelay>, StoreError> {
     all(connection, &format!("{SELECT_HOME_RELAY} ORDER BY priority, relay"), [], read_home_relay)
@@ -164,8 +164,8 @@ fn home_relay(connection: &Connection, relay: &RelayId) -> Result<Option<HomeRel
 fn put_home_relay(connection: &Connection, relay: &HomeRelay) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO home_relays (relay, address, priority, mailbox, secret, epoch, generation, \
                locator, bundle_stored, prekey_batch, prekeys_unconfirmed, through_0, ranges_0, through_1, \
-               ranges_1, announced, retired, untold, invitation) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               ranges_1, announced, retired, untold, invitation, renewed) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let [messages, acknowledgements] = &relay.received;
     run(
         connection,
@@ -190,6 +190,7 @@ fn put_home_relay(connection: &Connection, relay: &HomeRelay) -> Result<(), Stor
             relay.retired.map(|retired| ms(retired.since)),
             relay.retired.map(|retired| ms(retired.untold)),
             relay.invitation.as_ref(),
+            relay.renewed.as_ref().map(|handle| handle.as_bytes().as_slice()),
         ],
     )?;
     Ok(())
@@ -214,6 +215,7 @@ fn read_home_relay(row: &Row<'_>) -> Result<HomeRelay, StoreError> {
         invitation: Bytes::copy_from_slice(
             row.get_ref(17)?.as_blob().map_err(|error| damaged(HOME_RELAY, error))?,
         ),
+        renewed: get_id_opt(row, 18, HOME_RELAY)?,
     })
 }
 

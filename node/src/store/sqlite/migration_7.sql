@@ -5,3 +5,6 @@ CREATE TABLE introduced (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     at  INTEGER NOT NULL -- u64
 ) STRICT;
+
+-- The last step of the tokens for a mailbox of a home relay that forgot everything once; NULL: it never did.
+ALTER TABLE home_relays ADD COLUMN renewed BLOB;
