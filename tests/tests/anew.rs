@@ -133,11 +133,13 @@ fn a_copied_store_forks_and_everybody_sees_it() {
     stage.start(copy).unwrap();
     stage.send(copy, "Alice", "written by the copy").unwrap();
     stage.stop(copy).unwrap();
-    // The relay would tell Bob's device of it.
+    // The relay would tell Bob's device of it, and so would Alice.
+    stage.stop(ALICE).unwrap();
     stage.relay_forgets().unwrap();
     stage.start(BOB).unwrap();
     stage.send(BOB, "Alice", "written by Bob").unwrap();
     stage.send(BOB, "Alice", "more by Bob").unwrap();
+    stage.start(ALICE).unwrap();
     stage.start(phone).unwrap();
     stage.run(MINUTES).unwrap();
     // What the copy used up of Bob's keys is healed as they go on talking; then the proof comes.
@@ -274,9 +276,12 @@ fn a_fork_among_ones_own_devices_shows() {
     stage.ask(copy, Command::ContactVerify { name: "Bob".to_owned(), confirm: true }).unwrap().unwrap();
     stage.run(MINUTES).unwrap();
     stage.stop(copy).unwrap();
+    // Nobody tells the phone of it before it has written.
+    stage.stop(ALICE).unwrap();
     stage.relay_forgets().unwrap();
     stage.start(phone).unwrap();
     stage.ask(phone, Command::ContactBlock { name: "Bob".to_owned() }).unwrap().unwrap();
+    stage.start(ALICE).unwrap();
     stage.run(MINUTES).unwrap();
     // Keys that the copy used up are healed as the devices go on talking.
     stage.ask(ALICE, Command::Invite { uses: 1, life: MINUTES }).unwrap().unwrap();

@@ -131,8 +131,13 @@ fn conclude_introduction(
         ctx.tx.delete_outbox(item.id)?;
     }
     let Some(mut contact) = contact else { return Ok(()) };
-    if let Some(Failure::Denied(denial)) = failure {
-        return refused(ctx, contact, denial);
+    match failure {
+        // Their relay forgot everything, and they were not there since: then they say so, and are answered.
+        Some(Failure::Denied(Denial::UnknownMailbox)) if contact.state == ContactState::Accepted => {
+            return Ok(());
+        }
+        Some(Failure::Denied(denial)) => return refused(ctx, contact, denial),
+        _ => {}
     }
     // Not before all their devices can know the new token: they may have to say theirs by the old one.
     let introductions = ctx.tx.outbox_heads_of(&Purpose::Introduction(*user))?;
