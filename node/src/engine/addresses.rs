@@ -50,6 +50,7 @@ impl Changes {
 }
 
 /// Whether two tokens for a mailbox differ in the last step alone: the relay forgot everything in between ([`token`]).
+/// A member who has a new token after a revocation looks the same: there what goes again is known already.
 fn began_anew(known: &DeliveryGrant, said: &DeliveryGrant) -> bool {
     let (known_path, said_path) = (known.token.path(), said.token.path());
     let begins_alike = said_path.split_last().is_some_and(|(_, begin)| {

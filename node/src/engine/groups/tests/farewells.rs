@@ -220,18 +220,34 @@ fn who_is_out_tells_those_who_write_as_if_they_were_in() {
     });
 }
 
+/// A group that this user left, and then somebody else was put out of.
+struct Out {
+    group: Group,
+    user: UserId,
+    /// The heads before both.
+    knows: Vec<OperationHash>,
+    /// And between them.
+    leave: Vec<OperationHash>,
+}
+
+fn two_are_out(ctx: &mut Context<'_>) -> Out {
+    let group = club(ctx, 1..3);
+    let (heir, user) = (identity(1).user(), identity(5).user());
+    contact(ctx, 5);
+    listed(ctx, 5);
+    changes(ctx, &group, 1, Action::Add { user, role: Role::Member });
+    let knows = ctx.groups.heads(&group.id);
+    operate(ctx, &group, Action::Leave { successor: Some(heir) }).unwrap().unwrap();
+    let leave = ctx.groups.heads(&group.id);
+    changes(ctx, &group, 1, Action::Remove { user, cut: None });
+    Out { group, user, knows, leave }
+}
+
 /// Who put several out may have told one of them alone.
 #[test]
 fn who_is_out_of_a_small_group_tells_others_who_are() {
     on_a_device(|ctx| {
-        let group = club(ctx, 1..3);
-        let (heir, user) = (identity(1).user(), identity(5).user());
-        contact(ctx, 5);
-        listed(ctx, 5);
-        changes(ctx, &group, 1, Action::Add { user, role: Role::Member });
-        let knows = ctx.groups.heads(&group.id);
-        operate(ctx, &group, Action::Leave { successor: Some(heir) }).unwrap().unwrap();
-        changes(ctx, &group, 1, Action::Remove { user, cut: None });
+        let Out { group, user, knows, .. } = two_are_out(ctx);
         ctx.agenda.updates.clear();
         tell_gone(ctx, &group.id, &user, &device(5).device(), &knows);
         let told = ctx.agenda.updates.get(&(group.id, device(5).device())).map(|update| &update.named);
@@ -243,15 +259,7 @@ fn who_is_out_of_a_small_group_tells_others_who_are() {
 #[test]
 fn of_two_who_are_both_out_neither_answers_what_tells_them_so() {
     on_a_device(|ctx| {
-        let group = club(ctx, 1..3);
-        let (heir, user) = (identity(1).user(), identity(5).user());
-        contact(ctx, 5);
-        listed(ctx, 5);
-        changes(ctx, &group, 1, Action::Add { user, role: Role::Member });
-        let knows = ctx.groups.heads(&group.id);
-        operate(ctx, &group, Action::Leave { successor: Some(heir) }).unwrap().unwrap();
-        let leave = ctx.groups.heads(&group.id);
-        changes(ctx, &group, 1, Action::Remove { user, cut: None });
+        let Out { group, user, knows, leave } = two_are_out(ctx);
         for (heads, is_told) in [(leave, false), (knows, true)] {
             ctx.agenda.updates.clear();
             let update = GroupUpdate { heads, ..GroupUpdate::of(group.id) };
