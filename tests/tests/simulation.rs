@@ -20,7 +20,7 @@ fn run(options: WorldOptions) -> Report {
     world.unwrap_or_else(|failed| panic!("{}", Capsule::shrink(options, failed, SHRINK)))
 }
 
-/// One seed in eight is a world on the real cryptography.
+/// One seed in sixteen is a world on the real cryptography.
 #[test]
 fn many_troubled_worlds() {
     let begun = Instant::now();
@@ -37,11 +37,11 @@ fn many_troubled_worlds() {
     assert!(total.users > 2_000 && total.devices > 4_000 && total.revoked > 100, "{total:?}");
     assert!(total.pairs > 1_500 && total.messages > 24_000, "{total:?}");
     assert!(total.crashes > 50_000 && total.dropped > 20_000 && total.doubled > 50_000, "{total:?}");
-    assert!(total.wedged > 600 && total.blocked > 2_000 && total.failed > 2_000, "{total:?}");
-    assert!(total.drained > 800 && total.full > 20_000 && total.gaps > 250, "{total:?}");
+    assert!(total.wedged > 400 && total.blocked > 1_000 && total.failed > 2_000, "{total:?}");
+    assert!(total.drained > 600 && total.full > 20_000 && total.gaps > 250, "{total:?}");
     assert!(total.withheld > 1_000 && total.replayed > 1_000 && total.shuffled > 1_000, "{total:?}");
     assert!(total.corrupted > 1_000 && total.hostile > 80, "{total:?}");
-    assert!(total.cheated_groups > 80 && total.cheats_in > 40 && total.cheats_forked > 30, "{total:?}");
+    assert!(total.cheated_groups > 80 && total.cheats_in > 25 && total.cheats_forked > 20, "{total:?}");
     assert!(total.groups > 180 && total.operations > 600 && total.group_messages > 8_000, "{total:?}");
 }
 

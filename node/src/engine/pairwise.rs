@@ -119,11 +119,14 @@ pub(super) fn seal(
 }
 
 fn outbound_channel(ctx: &mut Context<'_>, peer: &PeerDevice) -> Result<Option<OutboundChannel>, StoreError> {
-    let opened = XWingPublic::from_slice(&peer.bundle.fields.xwing_key).map_err(|error| error.to_string());
+    let newest = &peer.bundle.fields.xwing_key;
     let known = ctx.tx.outbound_channel(&peer.device)?;
-    let opened = opened.and_then(|xwing| match known {
-        Some(channel) if !channel.needs_renewal(ctx.now, &xwing) => Ok(channel),
-        _ => OutboundChannel::open(ctx.rng, peer.device, &xwing, ctx.now).map_err(|error| error.to_string()),
+    if let Some(channel) = known.filter(|channel| !channel.needs_renewal(ctx.now, newest)) {
+        return Ok(Some(channel));
+    }
+    let key = XWingPublic::from_slice(newest).map_err(|error| error.to_string());
+    let opened = key.and_then(|key| {
+        OutboundChannel::open(ctx.rng, peer.device, &key, ctx.now).map_err(|error| error.to_string())
     });
     Ok(opened
         .inspect_err(

@@ -1,5 +1,5 @@
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use rand_core::{Rng, SeedableRng};
 
 use super::faults::{Faults, one_in};
 
@@ -7,6 +7,8 @@ use super::faults::{Faults, one_in};
 const JUMPS: u64 = 0x636c_6f63_6b73;
 /// The same for what relay and users do on purpose.
 const ILL_WILL: u64 = 0x696c_6c77_696c;
+/// The same for how large a world is, and how long in trouble.
+const SIZE: u64 = 0x73_697a_65;
 
 /// What a seed decides before its world begins, and the randomness that is left.
 pub(super) struct Drawn {
@@ -25,5 +27,17 @@ impl Drawn {
         let faults = Faults { clock_jumps: one_in(&mut jumps, 8), ..Faults::random(&mut rng) };
         let faults = faults.with_ill_will(&mut ill_will);
         Self { rng, jumps, ill_will, faults }
+    }
+    /// How long faults go on in the world of a seed, in seconds, and how many devices a user has at most: most worlds are
+    /// short and small, so that there can be many, and one in sixteen has all that comes only with time. Whoever cheats
+    /// needs some to be let in.
+    pub(super) fn size(seed: u64) -> (u64, usize) {
+        let cheats = Self::of(seed).faults.hostile > 0;
+        match ChaCha20Rng::seed_from_u64(seed ^ SIZE).next_u32() % 16 {
+            0 => (600, 3),
+            1 | 2 => (300, 3),
+            _ if cheats => (300, 3),
+            _ => (120, 2),
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! committed, a network that delays, drops, doubles and reorders, clocks that are off, and crashes at every boundary
 //! between deciding, committing and sending. One seed decides everything, so a seed that fails fails again.
 //!
-//! Most worlds seal with a deterministic model of the cryptography, one in eight with the real one. In some the relay lies
+//! Most worlds seal with a deterministic model of the cryptography, one in sixteen with the real one. In some the relay lies
 //! (`lies`): it withholds, repeats, shuffles and alters what its machine sends. In some one user's device is hostile
 //! (`hostile`): it alters what its machine wants to say, and signs it anew. In every other one of these it is in a group with
 //! the others, as a member or an admin, and lies about the membership too (`forged`): changes that it has no right to,
@@ -33,9 +33,9 @@
 //! what these wrote is complete at each of them; of what the cheat wrote each shows what counts of what they hold, and all know
 //! of the same fork. Not looked at here: disappearing entries.
 //!
-//! In worlds that are asked for (`WorldOptions::with_relays`) there are two to four relays (`relays`): each device has one to
-//! three of them, some devices don't reach one for a while, one is down for minutes, and one is lost for ever, or its disk is. In every other one devices get other home relays, and give some up. All
-//! of the above holds there, too.
+//! In worlds that are asked for (`WorldOptions::with_relays`) there are two to seven relays (`relays`): each device has one to
+//! three of them, some devices don't reach one for a while, one is down for minutes, and one is lost for ever, or its disk is.
+//! In every other one devices get other home relays, and give some up. All of the above holds there, too.
 
 mod answers;
 mod asking;

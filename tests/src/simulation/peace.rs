@@ -239,7 +239,10 @@ impl World {
             || self.nodes.len() > self.users.len()
             || self.relays.are_several();
         for node in self.nodes.iter_mut().filter(|node| node.cheat.is_none()) {
-            bounds::hold_at_rest(node)?;
+            bounds::hold(node)?;
+            if self.hostile.is_some() {
+                bounds::disk_is_small(node)?;
+            }
         }
         if let Some(node) = self.nodes.iter().find(|node| node.seen.asked_again && !may_be_shut) {
             let what = format!("{} could not read something, and nothing was broken", node.name);

@@ -80,8 +80,9 @@ pub(super) fn read_all(
     let whole = whole.map(|sealed| (*blake3::hash(&sealed.header).as_bytes(), &sealed.body));
     let known: BTreeMap<Id, &Bytes> = bodies.iter().map(|(id, body)| (*id, body)).chain(whole).collect();
     let mut entries: BTreeMap<Id, Entry> = BTreeMap::new();
+    let mut signed = BTreeSet::new();
     for sealed in sealed {
-        let (id, entry) = read(conversation, sealed, &known)?;
+        let (id, entry) = read(conversation, sealed, &known, &mut signed)?;
         let dropped = entry.dropped || entries.get(&id).is_some_and(|other| other.dropped);
         entries.insert(id, Entry { dropped, ..entry });
     }
@@ -205,6 +206,7 @@ fn read(
     conversation: &Id,
     sealed: &wire::SealedEntry,
     known: &BTreeMap<Id, &Bytes>,
+    signed: &mut BTreeSet<(Id, Bytes)>,
 ) -> Result<(Id, Entry), String> {
     let id = *blake3::hash(&sealed.header).as_bytes();
     let bad = |why: &str| format!("a device holds an entry {}: {why}", hex(&id));
@@ -217,10 +219,9 @@ fn read(
     };
     let of_32 = |bytes: &[u8]| id_of(bytes).map_err(|why| bad(&why));
     let device = of_32(&header.device)?;
-    let key = VerifyingKey::from_bytes(&device).map_err(|_| bad("its device is no key"))?;
-    let signature = Signature::from_slice(&sealed.signature).map_err(|_| bad("no signature"))?;
-    let signed = [b"undertone v1 entry\0", &sealed.header[..]].concat();
-    key.verify_strict(&signed, &signature).map_err(|_| bad("its device did not sign it"))?;
+    if signed.insert((id, sealed.signature.clone())) {
+        is_signed(&device, sealed).map_err(bad)?;
+    }
     if said.is_some_and(|said| header.body_hash[..] != *blake3::hash(said).as_bytes()) {
         return Err(bad("another body than was signed"));
     }
@@ -236,6 +237,14 @@ fn read(
     let heads = header.membership_heads.iter().map(|head| of_32(head)).collect::<Result<_, _>>()?;
     let (seq, claimed_ms) = (header.seq, header.claimed_ms);
     Ok((id, Entry { device, seq, prev, parents, claimed_ms, membership_heads: heads, body, dropped }))
+}
+
+/// A device signed this header. As many devices hold it as have it: it is asked once of all that say the same.
+fn is_signed(device: &Id, sealed: &wire::SealedEntry) -> Result<(), &'static str> {
+    let key = VerifyingKey::from_bytes(device).map_err(|_| "its device is no key")?;
+    let signature = Signature::from_slice(&sealed.signature).map_err(|_| "no signature")?;
+    let signed = [b"undertone v1 entry\0", &sealed.header[..]].concat();
+    key.verify_strict(&signed, &signature).map_err(|_| "its device did not sign it")
 }
 
 pub(super) fn id_of(bytes: &[u8]) -> Result<Id, String> {

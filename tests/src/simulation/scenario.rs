@@ -9,7 +9,9 @@ use super::faults::Faults;
 use super::relays::Relays;
 
 /// Of one in so many seeds the world uses the real cryptography.
-const REAL_CRYPTO_ONE_IN: u64 = 8;
+const REAL_CRYPTO_ONE_IN: u64 = 16;
+/// Relays need their time to die and to come back.
+const RELAYS_TROUBLE_S_MIN: u64 = 300;
 
 /// How a world is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +31,7 @@ pub struct WorldOptions {
     /// Whether there is a group; `None`: the seed decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<bool>,
-    /// How many relays, 1 to 4; `None`: one.
+    /// How many relays, 1 to 7; `None`: one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relays: Option<usize>,
     /// How long faults go on, in seconds, time that flies not counted; `None`: ten minutes.
@@ -53,24 +55,26 @@ pub enum CryptoKind {
 
 impl WorldOptions {
     /// The world of a seed, which decides everything.
-    pub const fn of(seed: u64) -> Self {
+    pub fn of(seed: u64) -> Self {
         let is_real = seed % REAL_CRYPTO_ONE_IN == REAL_CRYPTO_ONE_IN - 1;
         let crypto = if is_real { CryptoKind::Real } else { CryptoKind::Model };
+        let (trouble_s, devices_max) = Drawn::size(seed);
         Self {
             seed,
             crypto,
             users: None,
-            devices_max: None,
+            devices_max: Some(devices_max),
             group: None,
             relays: None,
-            trouble_s: None,
+            trouble_s: Some(trouble_s),
             faults: None,
         }
     }
 
     /// The same with several relays, of which each device has one to three, and which have troubles of their own.
     pub fn with_relays(self) -> Self {
-        Self { relays: Some(Relays::several(self.seed)), ..self }
+        let trouble_s = self.trouble_s.map(|trouble_s| trouble_s.max(RELAYS_TROUBLE_S_MIN));
+        Self { relays: Some(Relays::several(self.seed)), trouble_s, ..self }
     }
 
     /// Whether a device of this world cheats.

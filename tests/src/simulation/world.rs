@@ -45,7 +45,7 @@ const GROUP_ONE_IN: u32 = 3;
 const GROUP_OF_CHEATS_ONE_IN: u32 = 2;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Two to four users with one to three devices each, and one to four relays.
+/// Two to four users with one to three devices each, and one to seven relays.
 pub struct World {
     pub(super) rng: ChaCha20Rng,
     jumps: ChaCha20Rng,

@@ -45,7 +45,7 @@ impl OutboundChannel {
         Ok(Self {
             recipient,
             hash: xwing.channel_hash(&enc),
-            key_hash: key_hash(xwing),
+            key_hash: key_hash(xwing.as_bytes()),
             enc,
             keys,
             next: 0,
@@ -75,8 +75,8 @@ impl OutboundChannel {
     }
 
     /// Whether the next envelope needs a new channel: too many are unacknowledged, this one is too
-    /// old, was opened by a clock that was ahead, or the peer has another X-Wing key by now.
-    pub fn needs_renewal(&self, now: Timestamp, newest: &XWingPublic) -> bool {
+    /// old, was opened by a clock that was ahead, or the peer has another X-Wing key by now: `newest`, its 1,216 bytes.
+    pub fn needs_renewal(&self, now: Timestamp, newest: &[u8]) -> bool {
         self.is_full()
             || self.opened.since(now) >= CLOCK_SLACK
             || now.since(self.opened) >= CHANNEL_LIFE_MAX
@@ -154,8 +154,8 @@ impl OutboundChannel {
     }
 }
 
-fn key_hash(xwing: &XWingPublic) -> [u8; 32] {
-    *blake3::hash(xwing.as_bytes()).as_bytes()
+fn key_hash(xwing: &[u8]) -> [u8; 32] {
+    *blake3::hash(xwing).as_bytes()
 }
 
 impl fmt::Debug for OutboundChannel {

@@ -81,12 +81,12 @@ fn a_channel_is_renewed_when_full() {
     let mut out = outbound(&bob, 1);
     let payloads: Vec<_> = (0..32u8)
         .map(|text| {
-            assert!(!out.needs_renewal(NOW, bob.public()));
+            assert!(!out.needs_renewal(NOW, bob.public().as_bytes()));
             out.seal(vec![text]).unwrap()
         })
         .collect();
     assert_eq!(out.unacknowledged(), 32);
-    assert!(out.needs_renewal(NOW, bob.public()));
+    assert!(out.needs_renewal(NOW, bob.public().as_bytes()));
     let before = out.clone();
     assert_eq!(out.seal(Vec::new()), Err(ChannelError::RenewalDue));
     assert_eq!(out, before);
@@ -94,16 +94,16 @@ fn a_channel_is_renewed_when_full() {
     let (inbound, content) = InboundChannel::accept(std::slice::from_ref(&bob), &BOB, &payloads[31]).unwrap();
     assert_eq!(content, [31]);
     assert!(out.acknowledge(inbound.hash(), inbound.received_count()));
-    assert!(!out.needs_renewal(NOW, bob.public()));
+    assert!(!out.needs_renewal(NOW, bob.public().as_bytes()));
 }
 
 #[test]
 fn a_channel_is_renewed_by_age_and_key() {
     let (out, _) = opened();
     let last = NOW.after(CHANNEL_LIFE_MAX).before(std::time::Duration::from_millis(1));
-    assert!(!out.needs_renewal(last, key(1).public()));
-    assert!(out.needs_renewal(NOW.after(CHANNEL_LIFE_MAX), key(1).public()));
-    assert!(out.needs_renewal(NOW, key(2).public()));
+    assert!(!out.needs_renewal(last, key(1).public().as_bytes()));
+    assert!(out.needs_renewal(NOW.after(CHANNEL_LIFE_MAX), key(1).public().as_bytes()));
+    assert!(out.needs_renewal(NOW, key(2).public().as_bytes()));
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_channel_at_its_last_index_is_renewed() {
     record.next = u64::MAX;
     record.acknowledged = u64::MAX;
     let mut out = OutboundChannel::from_bytes(&records::encode(&record)).unwrap();
-    assert!(out.needs_renewal(NOW, key(1).public()));
+    assert!(out.needs_renewal(NOW, key(1).public().as_bytes()));
     assert_eq!(out.seal(b"once more".to_vec()), Err(ChannelError::RenewalDue));
 }
 
@@ -308,7 +308,7 @@ proptest! {
         let mut got = std::collections::BTreeSet::new();
         let mut next = 1u64;
         for (send, pick, acknowledge) in steps {
-            if send && !out.needs_renewal(NOW, key(1).public()) {
+            if send && !out.needs_renewal(NOW, key(1).public().as_bytes()) {
                 sent.push((next, out.seal(next.to_be_bytes().to_vec()).unwrap()));
                 next += 1;
             } else if !sent.is_empty() {
