@@ -1,5 +1,7 @@
 //! One connection to a relay: how far it has come, what was asked on it, heartbeats and backoff.
 
+mod upkeep;
+
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -9,6 +11,8 @@ use undertone_protocol::limits::{
 };
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
+
+use upkeep::Known;
 
 use super::asked::{Asked, InFlight};
 use super::intake::Intakes;
@@ -33,24 +37,6 @@ const SLOW_FROM: Duration = Duration::from_secs(2);
 const LATENCY_STEP_MS: u128 = 100;
 /// For so long after a loss others are preferred.
 const SHAKY_FOR: Duration = Duration::from_secs(60);
-/// A relay that refused something is left alone for so long, unless it says itself how long.
-const PAUSE: Duration = Duration::from_secs(60);
-const PAUSE_MIN: Duration = Duration::from_secs(1);
-const PAUSE_MAX: Duration = Duration::from_secs(600);
-/// One-time prekeys are made for one relay no more often than this; between, the fallback prekey serves.
-const BATCH_PAUSE: Duration = Duration::from_secs(600);
-
-/// The checkpoint that a home relay has.
-#[derive(Debug, Default)]
-pub(super) struct Known {
-    /// The number in it; 0: none.
-    pub(super) next: u64,
-    /// No other is put before.
-    pub(super) not_before: Timestamp,
-    /// When another is to be put.
-    pub(super) due: Option<Timestamp>,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Down { retry_at: Timestamp },
@@ -232,63 +218,6 @@ impl Link {
         true
     }
 
-    /// The relay delivers from here on.
-    pub(super) fn attached(&mut self, now: Timestamp) {
-        self.attached = true;
-        self.delivered = now;
-    }
-
-    /// The relay's store is an older copy. False where it said so on this connection before.
-    pub(super) const fn counts_anew(&mut self) -> bool {
-        !std::mem::replace(&mut self.counted_anew, true)
-    }
-
-    /// Whether the relay delivers.
-    pub(super) const fn is_attached(&self) -> bool {
-        self.attached
-    }
-
-    /// Whether the relay has to be asked for this device's mailbox.
-    pub(super) fn needs_mailbox(&self) -> bool {
-        !self.attached && !self.is_asking_for_mailbox()
-    }
-
-    fn is_asking_for_mailbox(&self) -> bool {
-        self.questions.any(|asked| matches!(asked, Asked::Register | Asked::Attach))
-    }
-
-    /// Whether one-time prekeys may be made for the relay; then they are counted as made.
-    pub(super) fn begins_batch(&mut self, now: Timestamp) -> bool {
-        let is_too_soon = self.batch_made.is_some_and(|made| now < made.after(BATCH_PAUSE));
-        if !is_too_soon {
-            self.batch_made = Some(now);
-        }
-        !is_too_soon
-    }
-
-    /// The relay refused something: it is left alone for a while with what it should keep for this device.
-    pub(super) fn refused(&mut self, text: &str, retry_after: Duration, now: Timestamp) {
-        let pause = if retry_after.is_zero() { PAUSE } else { retry_after.clamp(PAUSE_MIN, PAUSE_MAX) };
-        self.problem = Some(format!("the relay refused: {text}"));
-        self.paused_until = Some(now.after(pause));
-    }
-
-    /// What the relay refused may be another matter now.
-    pub(super) fn ask_again(&mut self) {
-        if self.paused_until.take().is_some() {
-            self.problem = None;
-        }
-    }
-
-    /// Whether the relay may be asked to keep something for this device.
-    pub(super) fn begins_upkeep(&mut self, now: Timestamp) -> bool {
-        if self.paused_until.is_some_and(|until| until <= now) {
-            self.paused_until = None;
-            self.problem = None;
-        }
-        self.is_ready() && self.paused_until.is_none()
-    }
-
     /// The transport is gone. Gives whether it had been ready, and what was on its way.
     pub(super) fn down(&mut self, reason: &str, now: Timestamp) -> (bool, Vec<InFlight>) {
         let was_ready = self.is_ready();
@@ -428,16 +357,6 @@ impl Link {
                 let beats = [self.said.after(HEARTBEAT), self.heard.after(SILENCE_MAX)];
                 let lasting = self.questions.overdue_at().into_iter().chain(self.idle_at(false)).chain(beats);
                 lasting.min()
-            }
-        }
-    }
-
-    /// When the relay may be asked to keep something again. Only whoever then asks looks beyond it.
-    pub(super) fn next_upkeep(&self) -> Option<Timestamp> {
-        match self.state {
-            State::Down { .. } | State::Connecting { .. } => None,
-            State::Greeting { .. } | State::Ready { .. } => {
-                self.paused_until.into_iter().chain(self.checkpoint.due).min()
             }
         }
     }
