@@ -47,8 +47,8 @@ pub(super) struct Agenda {
     pub(super) behind: BTreeSet<(ConversationId, DeviceId)>,
     /// Home relays that should be asked how many one-time prekeys are left.
     pub(super) prekeys: BTreeSet<RelayId>,
-    /// When a home relay last said that it had forgotten all, and was left out for that.
-    pub(super) forgotten: BTreeMap<RelayId, Timestamp>,
+    /// When others were last told for that a home relay had forgotten all, and whether it did so again since.
+    pub(super) forgotten: BTreeMap<RelayId, (Timestamp, bool)>,
     /// When everybody was last told that a home relay is somewhere else, by its own word.
     pub(super) moved: BTreeMap<RelayId, Timestamp>,
     /// Relays that can't be reached and that a home relay was asked for: when to ask again, and how long that was waited for.
@@ -233,7 +233,7 @@ impl Agenda {
 
     /// A device's mailboxes took nothing by its word of then. Of very many the first ones are not remembered.
     pub(super) fn note_doubted(&mut self, device: DeviceId, said: Timestamp) {
-        if self.doubted.len() >= DOUBTED_MAX {
+        if self.doubted.len() >= DOUBTED_MAX && !self.doubted.contains_key(&device) {
             self.doubted.pop_first();
         }
         self.doubted.insert(device, said);
@@ -266,7 +266,8 @@ impl Agenda {
         let updated =
             updated.chain(self.greeted.values_mut()).chain(self.seek.values_mut().map(|(at, _)| at));
         let updated = updated.chain(self.renamed.values_mut()).chain(&mut self.custodians_at);
-        let updated = updated.chain(self.forgotten.values_mut()).chain(self.moved.values_mut());
+        let updated =
+            updated.chain(self.forgotten.values_mut().map(|(at, _)| at)).chain(self.moved.values_mut());
         let updated = updated.chain(self.sought.values_mut().map(|(at, _)| at));
         for at in by_device.chain(again).chain(looks).chain(offered).chain(updated) {
             *at = at.before(by);
@@ -279,5 +280,28 @@ impl Agenda {
     /// These tags are expected from now on.
     pub(super) fn expected<'a>(&mut self, mut tags: impl Iterator<Item = &'a Tag>) {
         self.quarantine |= tags.any(|tag| self.quarantined.contains(tag));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_a_full_table_knows_takes_nobodys_place() {
+        let mut agenda = Agenda::default();
+        let device = |n: usize| {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&n.to_be_bytes());
+            DeviceId::new(id)
+        };
+        for n in 0..DOUBTED_MAX {
+            agenda.note_doubted(device(n), Timestamp::ZERO);
+        }
+        let later = Timestamp::from_ms(1);
+        agenda.note_doubted(device(7), later);
+        assert!(agenda.doubted.len() == DOUBTED_MAX && agenda.doubted[&device(7)] == later);
+        agenda.note_doubted(device(DOUBTED_MAX), later);
+        assert!(agenda.doubted.len() == DOUBTED_MAX && !agenda.doubted.contains_key(&device(0)));
     }
 }

@@ -202,10 +202,11 @@ pub(super) fn untold(ctx: &Context<'_>) -> Result<usize, StoreError> {
     Ok(untold)
 }
 
-/// Leaves out those that can't be reached, and ends those that were given up and that nobody can hold for a home relay any
-/// more.
+/// Leaves out those that can't be reached, comes back to those that forgot all again, and ends those that were given up and
+/// that nobody can hold for a home relay any more.
 pub(super) fn sweep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) -> Result<(), StoreError> {
     lost::leave_out_unreachable(ctx, links)?;
+    lost::forgotten_again(ctx)?;
     let homes = ctx.tx.home_relays()?;
     if homes.iter().all(HomeRelay::stays) {
         return Ok(());

@@ -2,6 +2,7 @@
 
 use undertone_protocol::ids::{Handle, RelayId};
 use undertone_protocol::limits::HOME_RELAY_WAIT;
+use undertone_protocol::time::Timestamp;
 
 use super::{staying, tell_all};
 use crate::LinkId;
@@ -12,16 +13,28 @@ use crate::store::{HomeRelay, StoreError};
 
 /// A relay lost its disk, and what it held: it is left out, if there is another one, until it has the bundle again; else
 /// everybody gets another token for the mailbox, and sends again what it held. One that says so again and again must not make
-/// everybody move again and again.
+/// everybody move again and again: what comes too soon is done later ([`forgotten_again`]).
 pub(in crate::engine) fn forgotten(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
     let (forgotten, others): (Vec<_>, Vec<_>) =
         announced(ctx)?.into_iter().partition(|home| home.address.relay == *relay);
-    let lately = ctx.agenda.forgotten.get(relay).is_some_and(|at| ctx.now < at.after(HOME_RELAY_WAIT));
-    if lately {
-        return Ok(());
-    }
-    ctx.agenda.forgotten.insert(*relay, ctx.now);
+    match ctx.agenda.forgotten.get_mut(relay) {
+        Some((at, again)) if ctx.now < at.after(HOME_RELAY_WAIT) => {
+            *again = true;
+            return Ok(());
+        }
+        _ => ctx.agenda.forgotten.insert(*relay, (ctx.now, false)),
+    };
     if others.is_empty() { renew_tokens(ctx, forgotten) } else { leave_out(ctx, forgotten) }
+}
+
+/// What home relays held that they lost too soon after another time, its time has come: as [`forgotten`].
+pub(super) fn forgotten_again(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    let due = |(at, again): &(_, bool)| *again && ctx.now >= Timestamp::after(*at, HOME_RELAY_WAIT);
+    let due = ctx.agenda.forgotten.iter().filter(|(_, when)| due(when)).map(|(relay, _)| *relay);
+    for relay in due.collect::<Vec<_>>() {
+        forgotten(ctx, &relay)?;
+    }
+    Ok(())
 }
 
 /// Others get another token for these mailboxes: whoever hears that sends again what the relays held. Own other devices see it
