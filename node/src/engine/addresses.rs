@@ -6,7 +6,6 @@ use undertone_protocol::ids::{DeviceId, RelayId};
 use undertone_protocol::keys::{BundleAccess, DeliveryGrant, IntroductionFields};
 use undertone_protocol::token::{Step, TokenGrant};
 
-use super::clock;
 use super::context::Context;
 use super::home::{mailbox_address, offered, token};
 use super::own;
@@ -126,7 +125,7 @@ fn own_bundle(ctx: &Context<'_>, home: &HomeRelay) -> BundleAccess {
 /// Gives what became of the mailboxes.
 pub(super) fn take(ctx: &Context<'_>, contact: &mut Contact, fields: &IntroductionFields) -> Changes {
     let sender = fields.certificate.device;
-    contact.note_introduction(sender, clock::believed(fields.issued, ctx.now));
+    contact.note_introduction(sender, fields.issued);
     let list = contact.device_list.clone();
     let is_active = |device: &DeviceId| {
         *device == sender || list.as_ref().is_some_and(|list| list.active_device(device).is_some())

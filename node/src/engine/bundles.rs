@@ -174,10 +174,7 @@ pub(super) fn fetched(
     let known = ctx.tx.peer_device(&want.access.device)?;
     let is_new = known.is_none();
     // A relay may keep an old one; the newest that was seen stays, but not one of a clock that is far ahead.
-    let issued = |bundle: &Bundle| {
-        let issued = bundle.fields.issued;
-        Some(issued).filter(|issued| clock::believed(*issued, ctx.now) == *issued)
-    };
+    let issued = |bundle: &Bundle| clock::believed(bundle.fields.issued, ctx.now);
     let bundle = match known {
         Some(known) if issued(&known.bundle) > issued(&bundle) => known.bundle,
         _ => bundle,

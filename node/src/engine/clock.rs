@@ -9,7 +9,7 @@ use undertone_protocol::time::Timestamp;
 
 use crate::store::{Account, Contact, NodeTx, StoreError};
 
-/// What other devices say of their time is believed up to this far ahead.
+/// When another device says that it issued a bundle is believed up to this far ahead.
 const BELIEVED_LEAD: Duration = CLAIMED_LEAD_MAX;
 /// Below this the store is left as it is.
 const SMALL: Duration = Duration::from_secs(60);
@@ -36,10 +36,10 @@ pub(super) fn is_large(by: Duration) -> bool {
     by >= SMALL
 }
 
-/// When something was issued, by what its device says: one whose clock is far ahead can only be believed that it was
-/// before now, or nothing that it says later would count.
-pub(super) fn believed(issued: Timestamp, now: Timestamp) -> Timestamp {
-    if issued > now.after(BELIEVED_LEAD) { now } else { issued }
+/// When a bundle was issued, by what its device says; `None` where the clock of that was far ahead: or no bundle would count
+/// that it issues later.
+pub(super) fn believed(issued: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    (issued <= now.after(BELIEVED_LEAD)).then_some(issued)
 }
 
 /// Mends what stands in the store with a time that is still to come. Gives the account, if it changed.

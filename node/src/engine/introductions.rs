@@ -10,7 +10,6 @@ use undertone_protocol::time::Timestamp;
 
 use super::addresses::Changes;
 use super::agenda::{Kept, Side};
-use super::clock;
 use super::context::Context;
 use super::outgoing::{self};
 use super::pairwise::Refusal;
@@ -164,7 +163,7 @@ fn again(
     let device = fields.certificate.device;
     let doubted = ctx.agenda.doubted.get(&device).copied();
     let newest = contact.introduced_by(&device).max(doubted.unwrap_or(Timestamp::ZERO));
-    if clock::believed(fields.issued, ctx.now) >= clock::believed(newest, ctx.now) {
+    if fields.issued >= newest {
         ctx.agenda.doubted.remove(&device);
         update(ctx, &mut contact, fields)?;
     }

@@ -8,7 +8,7 @@ const JUMPS: u64 = 0x636c_6f63_6b73;
 /// The same for what relay and users do on purpose.
 const ILL_WILL: u64 = 0x696c_6c77_696c;
 /// The same for how large a world is, and how long in trouble.
-const SIZE: u64 = 0x73_697a_65;
+const SIZE: u64 = 0x7369_7a65;
 
 /// What a seed decides before its world begins, and the randomness that is left.
 pub(super) struct Drawn {

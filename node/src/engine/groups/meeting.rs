@@ -17,7 +17,6 @@ use undertone_protocol::wire::pairwise::Body;
 use super::{rounds, views};
 use crate::engine::addresses::{self, Changes};
 use crate::engine::circle::{Circle, name_of};
-use crate::engine::clock;
 use crate::engine::context::Context;
 use crate::engine::outgoing::{self, NO_GROUP};
 use crate::engine::pairwise;
@@ -210,13 +209,12 @@ pub(in crate::engine) fn admit(
         // They are in when the operations say so; till then it is only how to answer them.
         None => Member { removed: Some(ctx.now), ..new_member(ctx, *group, user) },
     };
-    let issued = clock::believed(fields.issued, ctx.now);
-    if issued < clock::believed(member.introduced_by(&device), ctx.now) {
+    if fields.issued < member.introduced_by(&device) {
         return Ok(true);
     }
     let is_first = member.introduced.iter().all(|(by, _)| *by != device);
     member.introduced.retain(|(by, _)| *by != device);
-    member.introduced.push((device, issued));
+    member.introduced.push((device, fields.issued));
     member.introduced.sort_unstable();
     let grants: Vec<_> = fields.grants.iter().filter(|grant| grant.device == device).cloned().collect();
     let changed = !grants.iter().all(|grant| member.grants.contains(grant));

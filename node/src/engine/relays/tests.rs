@@ -210,19 +210,19 @@ fn where_the_only_one_has_forgotten_all_everybody_gets_another_token() {
         told(ctx, &user);
         forgotten(ctx, &first).unwrap();
         let mut links = links(ctx);
-        let sweep = |ctx: &mut Context<'_>, links: &mut Links| {
-            super::sweep(ctx, links, &mut Outputs::default()).unwrap();
+        let look = |ctx: &mut Context<'_>, links: &mut Links| {
+            sweep(ctx, links, &mut Outputs::default()).unwrap();
         };
         ctx.now = START.after(HOME_RELAY_WAIT - Duration::from_secs(1));
-        sweep(ctx, &mut links);
+        look(ctx, &mut links);
         assert_eq!((path(ctx), is_due(ctx, &user)), (once.clone(), false), "not again and again");
         ctx.now = START.after(HOME_RELAY_WAIT);
-        sweep(ctx, &mut links);
+        look(ctx, &mut links);
         let again = path(ctx);
         assert!(again.starts_with(&before) && again.len() == once.len() && again != once);
         assert!(is_due(ctx, &user));
         ctx.now = START.after(HOME_RELAY_WAIT * 2);
-        sweep(ctx, &mut links);
+        look(ctx, &mut links);
         assert_eq!(path(ctx), again, "it forgot twice, not three times");
     });
 }
