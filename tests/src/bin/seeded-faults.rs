@@ -1,6 +1,6 @@
 //! Breaks the project on purpose, one fault of `tests/faults.toml` at a time, and checks that each is caught:
-//! `cargo run -p undertone-tests --bin seeded-faults [-- [--list] [--skip N] WORDS OF A NAME]`. At the end it lists what
-//! caught which. It copies and builds below `$SEEDED_FAULTS_DIR`, or below `target/seeded`; never where the project itself
+//! `cargo run -p undertone-tests --bin seeded-faults [-- [--list] [--worlds] [--skip N] WORDS OF A NAME]`. At the end it
+//! lists what caught which. It copies and builds below `$SEEDED_FAULTS_DIR`, or below `target/seeded`; never where the project itself
 //! is built, as cargo takes two copies of a workspace for one.
 
 use std::collections::BTreeSet;
@@ -18,6 +18,9 @@ struct Args {
     /// Only says which faults there are, and what must catch each.
     #[arg(long)]
     list: bool,
+    /// Only those that simulated worlds must catch.
+    #[arg(long)]
+    worlds: bool,
     /// Leaves out so many of the first ones, which an earlier run tried.
     #[arg(long, default_value_t = 0)]
     skip: usize,
@@ -30,7 +33,9 @@ async fn main() -> Result<ExitCode> {
     let args = Args::parse();
     let wanted = args.name.join(" ");
     let mut faults = faults()?;
-    faults.retain(|fault| fault.name.contains(&wanted));
+    faults.retain(|fault| {
+        fault.name.contains(&wanted) && (!args.worlds || matches!(fault.catch(), Ok(Catch::Worlds(_))))
+    });
     faults.drain(..args.skip.min(faults.len()));
     if args.list {
         return list(&faults);
