@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::process::end_with_story;
 use crate::tell::Teller;
 
 /// Runs the program: plays the story (`--json`: one object a line), or is one of its processes. A story that takes longer than
@@ -15,6 +16,7 @@ pub fn run<F: Future<Output = anyhow::Result<()>>>(
     longest: Duration,
     story: impl FnOnce(Teller) -> F,
 ) -> ExitCode {
+    end_with_story();
     let mut args = std::env::args_os().skip(1).peekable();
     match args.peek().and_then(|first| first.to_str()) {
         Some("relay") => undertone_relay::cli::run_from(args),

@@ -1,28 +1,38 @@
-//! Processes of this program in another part. Each is killed, by its own id, when it is dropped.
+//! Processes of this program in another part. Each is killed, by its own id, when it is dropped; and ends by itself when this
+//! one is killed.
 
 use std::ffi::OsStr;
+use std::io;
 use std::process::Stdio;
 
 use anyhow::{Context, bail};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+/// Set for processes that end with their input.
+const ENDS_WITH_INPUT: &str = "UNDERTONE_STORY_ENDS_WITH_INPUT";
 
 /// A process that goes on, and what it writes.
 pub struct Process {
     what: String,
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
+    /// Nothing is written to it. It ends with this process, however that ends.
+    _input: ChildStdin,
 }
 
 impl Process {
     /// Starts this program with other arguments.
     pub fn start(what: String, args: &[&OsStr]) -> anyhow::Result<Self> {
         let mut child = command(args)?
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .env(ENDS_WITH_INPUT, "yes")
             .spawn()
             .with_context(|| format!("{what} can't be started"))?;
         let stdout = child.stdout.take().context("a process without output")?;
-        Ok(Self { what, child, lines: BufReader::new(stdout).lines() })
+        let input = child.stdin.take().context("a process without input")?;
+        Ok(Self { what, child, lines: BufReader::new(stdout).lines(), _input: input })
     }
 
     /// The process's id.
@@ -56,6 +66,18 @@ impl Process {
         }
         Ok(())
     }
+}
+
+/// Where this is a process of a story, ends it when the story's own process is gone.
+pub(crate) fn end_with_story() {
+    if std::env::var_os(ENDS_WITH_INPUT).is_none() {
+        return;
+    }
+    std::thread::spawn(|| {
+        // An error ends it, too.
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        std::process::exit(1);
+    });
 }
 
 /// Runs this program with other arguments until it ends; gives what it wrote.
