@@ -1,8 +1,9 @@
+mod side;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ed25519_dalek::SigningKey;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use undertone_protocol::codec::Signed;
@@ -10,19 +11,16 @@ use undertone_protocol::federation::{
     AnswerKey, Circuit, DeadLetter, DeadLetterReason, Outgoing, OutgoingItem, RoutingKey, Waiting,
 };
 use undertone_protocol::ids::{PayloadHash, PublishId, RelayId};
-use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::receipts::Outcome;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::ProofInput;
 use undertone_protocol::wire::{self, Frame, frame::Body};
 
+pub(super) use side::Side;
+
 use super::super::world::{attach, device, grant, mailbox, register};
-use crate::core::{ConnId, Input, Output, Relay};
-use crate::federation::Policy;
-use crate::limits::{Limits, Registration};
-use crate::migration::count;
-use crate::store::usage::usage;
-use crate::store::{MemoryStore, Overlay, Store};
+use crate::core::{ConnId, Input, Output};
+use crate::limits::Limits;
 
 /// The device at A that sends, and the one at B that gets it (mailbox 1).
 pub(super) const SENDER: ConnId = ConnId::new(1);
@@ -32,75 +30,6 @@ const LINKS: u64 = 100;
 const AT_B: u64 = 1_000_000;
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
-
-pub(super) struct Side {
-    pub(super) relay: Relay,
-    pub(super) store: MemoryStore,
-    seed: u8,
-    limits: Limits,
-    /// What was said to its devices.
-    pub(super) said: Vec<(ConnId, Frame)>,
-}
-
-impl Side {
-    pub(super) fn new(seed: u8, limits: Limits) -> Self {
-        let relay = relay(seed, &limits, 1);
-        Self { relay, store: MemoryStore::new(), seed, limits, said: Vec::new() }
-    }
-
-    pub(super) fn step(&mut self, input: Input, now: Timestamp) -> Vec<Output> {
-        let (mut out, mut tx) = (Vec::new(), Overlay::new(&self.store));
-        self.relay.handle(input, now, &mut tx, &mut out).unwrap();
-        let batch = tx.into_batch();
-        self.store.commit(batch).unwrap();
-        out
-    }
-
-    pub(super) fn with_policy(self, policy: Policy) -> Self {
-        Self { relay: self.relay.with_policy(policy), ..self }
-    }
-
-    pub(super) fn with_addresses(self, addresses: &[&str]) -> Self {
-        let addresses = addresses.iter().copied().map(str::to_owned).collect();
-        Self { relay: self.relay.with_addresses(addresses), ..self }
-    }
-
-    pub(super) fn name_peers(&mut self, peers: Vec<RelayAddress>) {
-        let fresh = relay(self.seed, &self.limits, 1);
-        self.relay = std::mem::replace(&mut self.relay, fresh).with_peers(peers);
-    }
-
-    pub(super) fn with_finder(self) -> Self {
-        Self { relay: self.relay.with_finder(), ..self }
-    }
-
-    /// It is started anew, with what is on its disk.
-    pub(super) fn restart(&mut self) {
-        self.relay = relay(self.seed, &self.limits, 2);
-    }
-
-    pub(super) fn bytes(&self) -> Vec<u8> {
-        let pairs = self.store.range(&[], &[255], usize::MAX).unwrap();
-        pairs.iter().flat_map(|(key, value)| key.iter().chain(value.iter()).copied()).collect()
-    }
-
-    /// The quota's count is that of all that is there, and never less than its bytes.
-    pub(super) fn assert_counted(&self) {
-        let counted = usage(&Overlay::new(&self.store)).unwrap();
-        assert_eq!(counted, count(&self.store).unwrap());
-        let bytes = u64::try_from(self.bytes().len()).unwrap();
-        assert!(bytes <= counted.disk_bytes + 64, "{bytes} bytes, {} are counted", counted.disk_bytes);
-    }
-
-    pub(super) fn contains(&self, needle: &[u8]) -> bool {
-        self.bytes().windows(needle.len()).any(|part| part == needle)
-    }
-}
-
-fn relay(seed: u8, limits: &Limits, rng: u64) -> Relay {
-    let rng = Box::new(ChaCha20Rng::seed_from_u64(rng));
-    Relay::new(limits.clone(), Registration::Open, SigningKey::from_bytes(&[seed; 32]), rng)
-}
 
 /// What is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -287,7 +216,7 @@ impl Net {
 
     /// B dies: what was not committed is gone, and what it held in memory.
     pub(super) fn kill_b(&mut self) -> Vec<Output> {
-        self.b.relay = relay(self.b.seed, &self.b.limits, self.rng.next_u64());
+        self.b.restart_by(self.rng.next_u64());
         let out = match self.link.take() {
             Some(conn) => self.a.step(Input::Disconnected { conn }, self.now),
             None => Vec::new(),
@@ -299,7 +228,7 @@ impl Net {
 
     /// A dies.
     pub(super) fn kill_a(&mut self) {
-        self.a.relay = relay(self.a.seed, &self.a.limits, self.rng.next_u64());
+        self.a.restart_by(self.rng.next_u64());
         if let Some(conn) = self.link.take() {
             self.b.step(Input::Disconnected { conn: ConnId::new(conn.get() + AT_B) }, self.now);
         }
