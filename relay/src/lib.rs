@@ -5,6 +5,7 @@
 //! was put out. Modules in import order: a module imports only from those above it.
 
 mod conn;
+mod frames;
 pub mod limits;
 pub mod metrics;
 pub mod store;

@@ -98,12 +98,14 @@ pub struct Limits {
     /// A bundle that its device has not written for this long is removed, in days.
     pub bundle_unseen_days_max: u32,
 
-    /// Forwards that one connection may hand in in a minute, and at once.
+    /// Forwards that one connection may hand in in a minute, and at once; and times that it may say which answers it has.
     pub forwards_per_minute: u32,
     /// Forwards of one device that wait, together with answers that it has not taken.
     pub forwards_per_device_max: u32,
     /// Other relays that something waits for.
     pub destinations_max: usize,
+    /// Other relays that something waits for since this device handed in the first of it.
+    pub destinations_per_device_max: u32,
     /// Connections to other relays at one time.
     pub destination_links_max: usize,
     /// Forwards that wait for one other relay.
@@ -170,6 +172,7 @@ impl Default for Limits {
             forwards_per_minute: 6_000,
             forwards_per_device_max: 1_000,
             destinations_max: 4_096,
+            destinations_per_device_max: 128,
             destination_links_max: 64,
             destination_forwards_max: 100_000,
             destination_bytes_max: 256 * MIB,

@@ -14,12 +14,17 @@ use libp2p::swarm::handler::{
     ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound,
 };
 use libp2p::swarm::{
-    ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour,
-    Stream, StreamUpgradeError, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+    CloseConnection, ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm,
+    NetworkBehaviour, Stream, StreamUpgradeError, SubstreamProtocol, THandler, THandlerInEvent,
+    THandlerOutEvent, ToSwarm,
 };
 
 use crate::gate::{Gate, GateLimits};
 use crate::protocol::{Offer, Protocol};
+
+/// Connections that a listener made to find relays. One more ends the oldest: whoever is at its other end may keep it as
+/// long as they like.
+const DIALLED_MAX: usize = 256;
 
 type Refusal = StreamUpgradeError<Infallible>;
 
@@ -30,6 +35,13 @@ enum Role {
     Opens,
     /// The listener.
     Accepts,
+}
+
+/// Which side of a connection this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Dials,
+    Listens,
 }
 
 /// What the swarm's owner is told.
@@ -64,6 +76,8 @@ pub(crate) struct Behaviour {
     handshake: Duration,
     /// Bounded by the swarm: at most one event for each connection, taken at once.
     events: VecDeque<Event>,
+    /// Those that a listener made, the oldest first.
+    dialled: VecDeque<(PeerId, ConnectionId)>,
 }
 
 impl Behaviour {
@@ -78,13 +92,22 @@ impl Behaviour {
     }
 
     fn new(role: Role, offer: Offer, limits: GateLimits, handshake: Duration) -> Self {
-        Self { role, offer, gate: Gate::new(limits), handshake, events: VecDeque::new() }
+        let (events, dialled) = (VecDeque::new(), VecDeque::new());
+        Self { role, offer, gate: Gate::new(limits), handshake, events, dialled }
     }
 
-    fn handler(&self) -> Handler {
-        let state = match self.role {
-            Role::Opens => State::MustOpen,
-            Role::Accepts => State::Waiting,
+    /// Opens a stream on whatever connection there is, also one that it did not make.
+    #[cfg(test)]
+    pub(crate) fn rogue(protocol: Protocol, limits: GateLimits, handshake: Duration) -> Self {
+        Self::new(Role::Opens, Offer::One(protocol), limits, handshake)
+    }
+
+    fn handler(&self, side: Side) -> Handler {
+        let state = match (self.role, side) {
+            (Role::Opens, _) => State::MustOpen,
+            (Role::Accepts, Side::Listens) => State::Waiting,
+            // A listener dials to find relays. Whoever is at the other end was let in by no gate, so has no stream there.
+            (Role::Accepts, Side::Dials) => State::Done,
         };
         Handler { handshake: self.handshake, role: self.role, offer: self.offer, state }
     }
@@ -111,23 +134,29 @@ impl NetworkBehaviour for Behaviour {
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.gate.establish(connection, peer).map_err(ConnectionDenied::new)?;
-        Ok(self.handler())
+        Ok(self.handler(Side::Listens))
     }
 
     fn handle_established_outbound_connection(
         &mut self,
-        _: ConnectionId,
-        _: PeerId,
+        connection: ConnectionId,
+        peer: PeerId,
         _: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler())
+        if self.role == Role::Accepts {
+            self.dialled.push_back((peer, connection));
+        }
+        Ok(self.handler(Side::Dials))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
-            FromSwarm::ConnectionClosed(closed) => self.gate.leave(closed.connection_id),
+            FromSwarm::ConnectionClosed(closed) => {
+                self.gate.leave(closed.connection_id);
+                self.dialled.retain(|(_, connection)| *connection != closed.connection_id);
+            }
             FromSwarm::ListenFailure(failed) => self.gate.leave(failed.connection_id),
             _ => {}
         }
@@ -146,10 +175,16 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Event, THandlerInEvent<Self>>> {
-        match self.events.pop_front() {
-            Some(event) => Poll::Ready(ToSwarm::GenerateEvent(event)),
-            None => Poll::Pending,
+        if let Some(event) = self.events.pop_front() {
+            return Poll::Ready(ToSwarm::GenerateEvent(event));
         }
+        if self.dialled.len() > DIALLED_MAX
+            && let Some((peer_id, oldest)) = self.dialled.pop_front()
+        {
+            let connection = CloseConnection::One(oldest);
+            return Poll::Ready(ToSwarm::CloseConnection { peer_id, connection });
+        }
+        Poll::Pending
     }
 }
 
@@ -231,5 +266,41 @@ impl ConnectionHandler for Handler {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn the_oldest_of_those_that_a_listener_made_ends_when_there_are_too_many() {
+        let second = Duration::from_secs(1);
+        let mut behaviour = Behaviour::listener(GateLimits::SHUT, second);
+        let mut ended = Vec::new();
+        let first = PeerId::random();
+        for number in 0..=DIALLED_MAX {
+            let peer = if number == 0 { first } else { PeerId::random() };
+            let (id, address) = (ConnectionId::new_unchecked(number), Multiaddr::empty());
+            let made = behaviour.handle_established_outbound_connection(
+                id,
+                peer,
+                &address,
+                Endpoint::Dialer,
+                PortUse::New,
+            );
+            assert!(made.is_ok());
+            while let Poll::Ready(ToSwarm::CloseConnection { peer_id, connection }) =
+                behaviour.poll(&mut Context::from_waker(Waker::noop()))
+            {
+                ended.push((peer_id, connection));
+            }
+        }
+        assert!(
+            matches!(ended[..], [(peer, CloseConnection::One(id))] if peer == first && id == ConnectionId::new_unchecked(0))
+        );
+        assert_eq!(behaviour.dialled.len(), DIALLED_MAX);
     }
 }

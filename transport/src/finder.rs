@@ -36,6 +36,8 @@ const QUERY_WAIT_MAX: Duration = Duration::from_secs(30);
 const PUBLISHED_EVERY: Duration = Duration::from_secs(3_600);
 /// Questions to others that are under way.
 const QUERIES_MAX: usize = 32;
+/// Of them, those that devices ask.
+const DEVICES_QUERIES_MAX: usize = QUERIES_MAX / 2;
 
 /// What takes part in finding relays.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +65,8 @@ pub enum Find {
     Sought {
         /// Which.
         relay: RelayId,
+        /// Whether a device asks, and nothing waits for it: that has a part of the room alone.
+        for_device: bool,
     },
 }
 
@@ -88,6 +92,8 @@ pub(crate) fn kademlia(identity: &Identity, options: FinderOptions) -> Kademlia 
 pub(crate) struct Finder {
     own: Option<kad::Record>,
     publishing: Option<QueryId>,
+    /// What is looked for because devices ask.
+    for_devices: Vec<QueryId>,
     /// Whether somebody became known while it was published.
     again: bool,
 }
@@ -113,11 +119,16 @@ impl Finder {
                     self.publish(kademlia);
                 }
             }
-            Find::Sought { relay } => {
-                if kademlia.iter_queries().count() < QUERIES_MAX {
-                    kademlia.get_record(RecordKey::new(relay.as_bytes()));
-                }
-            }
+            Find::Sought { relay, for_device } => self.seek(&relay, for_device, kademlia),
+        }
+    }
+
+    fn seek(&mut self, relay: &RelayId, for_device: bool, kademlia: &mut Kademlia) {
+        self.for_devices.retain(|query| kademlia.query(query).is_some());
+        let may = !for_device || self.for_devices.len() < DEVICES_QUERIES_MAX;
+        if may && kademlia.iter_queries().count() < QUERIES_MAX {
+            let query = kademlia.get_record(RecordKey::new(relay.as_bytes()));
+            self.for_devices.extend(for_device.then_some(query));
         }
     }
 
@@ -208,8 +219,12 @@ impl RecordStore for Records {
         let Some(read) = read else { return Err(Refused::ValueTooLarge) };
         let relay = read.address.relay;
         let known = self.kept.get(&relay).map(|kept| &kept.read);
-        // The same again lives longer.
+        let is_own = record.publisher.as_ref() == Some(self.own.preimage());
         let is_same = known.is_some_and(|known| known.signed == read.signed);
+        if is_same && !is_own {
+            // What stands around a record is nobody's word: the same again changes nothing.
+            return Ok(());
+        }
         if !is_same && !read.is_newer_than(known, now) {
             return Err(Refused::ValueTooLarge);
         }
@@ -217,6 +232,8 @@ impl RecordStore for Records {
         if known.is_none() && !self.make_room(distance, now) {
             return Err(Refused::MaxRecords);
         }
+        // It ends when its relay says so, whatever whoever brings it says.
+        let record = kad::Record { expires: None, publisher: record.publisher.filter(|_| is_own), ..record };
         self.kept.insert(relay, Kept { record, read, distance });
         Ok(())
     }
@@ -228,7 +245,9 @@ impl RecordStore for Records {
     }
 
     fn records(&self) -> Self::RecordsIter<'_> {
-        let records: Vec<_> = self.kept.values().map(|kept| Cow::Borrowed(&kept.record)).collect();
+        let now = (self.now)();
+        let current = self.kept.values().filter(|kept| kept.read.is_current(now));
+        let records: Vec<_> = current.map(|kept| Cow::Borrowed(&kept.record)).collect();
         records.into_iter()
     }
 
@@ -249,7 +268,10 @@ impl RecordStore for Records {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use ed25519_dalek::SigningKey;
+    use undertone_protocol::ids::Secret;
 
     use super::*;
 
@@ -281,6 +303,45 @@ mod tests {
         assert!(records.put(old).is_err(), "an older one takes no newer one's place");
         assert_eq!(records.get(&new.key).unwrap().value, new.value);
         assert_eq!(records.records().count(), 1);
+    }
+
+    #[test]
+    fn whoever_puts_the_same_again_changes_nothing_of_it() {
+        let mut records = records();
+        let own = *records.own.preimage();
+        let good = value(&signed(1, 1, NOW));
+        let ends = |secs| Some(Instant::now() + Duration::from_secs(secs));
+        for (publisher, expires) in [(Some(PeerId::random()), ends(1)), (None, ends(0)), (None, None)] {
+            assert!(records.put(kad::Record { publisher, expires, ..good.clone() }).is_ok());
+            let kept = records.get(&good.key).unwrap();
+            assert_eq!((kept.expires, kept.publisher), (None, None));
+        }
+        let published = kad::Record { publisher: Some(own), expires: ends(9), ..good.clone() };
+        assert!(records.put(published).is_ok(), "this relay's own, which others had brought");
+        assert!(records.put(good.clone()).is_ok());
+        let kept = records.get(&good.key).unwrap();
+        assert_eq!((kept.expires, kept.publisher), (None, Some(own)));
+    }
+
+    #[test]
+    fn what_devices_ask_leaves_room_for_what_waits() {
+        let identity = Identity::from_secret(&Secret::new([1; 32]));
+        let mut kademlia = kademlia(&identity, FinderOptions { now: || NOW });
+        let mut finder = Finder::default();
+        // It knows somebody, or each search would be over at once.
+        let known = Identity::from_secret(&Secret::new([2; 32])).relay_id();
+        let addresses = vec!["/ip4/192.0.2.1/tcp/1".to_owned()];
+        finder.find(Find::Known { relay: known, addresses }, &mut kademlia);
+        let mut seek = |number: usize, for_device| {
+            let relay = RelayId::new([u8::try_from(number).unwrap(); 32]);
+            finder.find(Find::Sought { relay, for_device }, &mut kademlia);
+            kademlia.iter_queries().count()
+        };
+        let before = seek(1, true) - 1;
+        (2..50).for_each(|number| _ = seek(number, true));
+        assert_eq!(seek(50, true), before + DEVICES_QUERIES_MAX);
+        (51..100).for_each(|number| _ = seek(number, false));
+        assert_eq!(seek(100, false), QUERIES_MAX);
     }
 
     #[test]

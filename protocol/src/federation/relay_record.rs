@@ -49,13 +49,13 @@ impl RelayRecord {
         let address =
             RelayAddress::from_wire(wire::RelayAddress { relay: body.relay, addresses: body.addresses })?;
         signed.verify(Label::RelayRecord, address.relay.as_bytes())?;
-        let (issued, not_after) = (body.issued_ms, body.not_after_ms);
-        Ok(Self {
-            address,
-            issued: Timestamp::from_ms(issued),
-            not_after: Timestamp::from_ms(not_after),
-            signed,
-        })
+        let (issued, not_after) = (Timestamp::from_ms(body.issued_ms), Timestamp::from_ms(body.not_after_ms));
+        if not_after > issued.after(RELAY_RECORD_LIFE) {
+            return Err(
+                Malformed::new("relay record", "it ends more than 30 days after it was issued").into()
+            );
+        }
+        Ok(Self { address, issued, not_after, signed })
     }
 
     /// Whether it is of now: it has not ended, and was not issued by a clock that is far ahead. One that was would keep

@@ -27,6 +27,8 @@ pub(crate) struct Connection {
     pub(crate) requests: Rate,
     pub(crate) fetches: Rate,
     pub(crate) forwards: Rate,
+    /// What it says of answers that it has: as many as there may be forwards.
+    pub(crate) taken: Rate,
     last_heard: Timestamp,
     /// Where it stands in the deadlines; moved only when it comes due.
     deadline: Timestamp,
@@ -80,6 +82,7 @@ impl Connections {
             requests: Rate::per_minute(clock, limits.requests_per_minute),
             fetches: Rate::per_minute(clock, limits.bundle_fetches_per_minute),
             forwards: Rate::per_minute(clock, limits.forwards_per_minute),
+            taken: Rate::per_minute(clock, limits.forwards_per_minute),
             last_heard: now,
             deadline: silent_at(now, limits),
         };

@@ -83,14 +83,20 @@ fn padded(tag: &[u8; TAG_BYTES]) -> [u8; 32] {
     padded
 }
 
-/// Takes one use of an invitation for a new mailbox. The caller has found nothing else that speaks against it.
-pub(super) fn take<S: Store + ?Sized>(
-    tx: &mut Overlay<'_, S>,
+/// An invitation that opens one more mailbox at least.
+pub(super) struct Invited {
+    key: Key,
+    /// Mailboxes that it opened.
+    used: u16,
+}
+
+/// Whether an invitation opens one more mailbox. Changes nothing.
+pub(super) fn check<S: Store + ?Sized>(
+    tx: &Overlay<'_, S>,
     asked: &Bytes,
     relay: &SigningKey,
-    limits: &Limits,
     now: Timestamp,
-) -> Result<(), Failed> {
+) -> Result<Invited, Failed> {
     let refused = |text: &str| Failed::from(Refused::new(RefusalCode::Invitation, text));
     if asked.is_empty() {
         return Err(refused(
@@ -116,6 +122,15 @@ pub(super) fn take<S: Store + ?Sized>(
     if used >= invitation.uses {
         return Err(refused("that invitation is used up: ask the relay's operator for another one"));
     }
+    Ok(Invited { key, used })
+}
+
+/// Takes one use of an invitation for a new mailbox. The caller has found nothing else that speaks against it.
+pub(super) fn take<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    Invited { key, used }: Invited,
+    limits: &Limits,
+) -> Result<(), Failed> {
     if used == 0 && !usage::take(tx, PREFIX_DISK_BYTES, limits.disk_bytes_max)? {
         return Err(Refused::disk_full(limits.full_retry_after_ms).into());
     }

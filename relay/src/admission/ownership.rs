@@ -74,9 +74,13 @@ fn create<S: Store + ?Sized>(
     if !usage::fits(tx, MAILBOX_DISK_BYTES, by.limits.disk_bytes_max)? {
         return Err(Refused::disk_full(by.limits.full_retry_after_ms).into());
     }
+    // Whoever was not invited takes nothing of the rate from those who were.
+    let is_for_invited = by.registration == Registration::Invite;
+    let invited =
+        is_for_invited.then(|| invitations::check(tx, &asked.invitation, by.key, by.now)).transpose()?;
     by.rate.take().map_err(|wait| Refused::retry_after("registrations_per_minute", wait.retry_after_ms))?;
-    if by.registration == Registration::Invite {
-        invitations::take(tx, &asked.invitation, by.key, by.limits, by.now)?;
+    if let Some(invited) = invited {
+        invitations::take(tx, invited, by.limits)?;
     }
     usage::change(tx, |usage| {
         usage.mailboxes += 1;

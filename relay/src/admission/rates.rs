@@ -80,13 +80,14 @@ impl Rate {
         self.asked_ms.store(self.clock.passed_ms.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
+    /// When it was last asked, by its clock, in milliseconds.
+    pub(crate) fn asked_at(&self) -> u64 {
+        self.asked_ms.load(Ordering::Relaxed)
+    }
+
     /// Whether it is as good as new.
     pub(crate) fn is_replenished(&self) -> bool {
-        let idle_ms = self
-            .clock
-            .passed_ms
-            .load(Ordering::Relaxed)
-            .saturating_sub(self.asked_ms.load(Ordering::Relaxed));
+        let idle_ms = self.clock.passed_ms.load(Ordering::Relaxed).saturating_sub(self.asked_at());
         Duration::from_millis(idle_ms) >= REPLENISHED_AFTER
     }
 

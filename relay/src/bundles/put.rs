@@ -7,6 +7,7 @@ use undertone_protocol::wire::{self, RefusalCode};
 use super::record::{self, BundleRecord, blob_key, prekey_key};
 use super::sweep;
 use crate::answer::{Failed, Refused};
+use crate::frames::alone;
 use crate::limits::Limits;
 use crate::store::owner::{self, Owner};
 use crate::store::{Overlay, Store, usage};
@@ -44,7 +45,7 @@ pub(crate) fn put_bundle<S: Store + ?Sized>(
     }
     record::seen(tx, &locator, &mut record, now);
     record::write(tx, &locator, &record);
-    tx.put(blob_key(&locator), asked.bundle.clone());
+    tx.put(blob_key(&locator), alone(&asked.bundle));
     Ok(())
 }
 
@@ -111,7 +112,7 @@ fn add<S: Store + ?Sized>(
     // Charged first: a refusal must leave nothing in the overlay.
     charge(tx, before, record.disk_bytes(), limits)?;
     for (index, prekey) in (0u32..).zip(&asked.prekeys) {
-        tx.put(prekey_key(locator, asked.batch, index), prekey.clone());
+        tx.put(prekey_key(locator, asked.batch, index), alone(prekey));
     }
     Ok(())
 }

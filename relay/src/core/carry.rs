@@ -17,6 +17,7 @@ use crate::admission::Claim;
 use crate::answer::{Failed, Refused};
 use crate::conn::ConnId;
 use crate::federation::{self, Arrived, Opened};
+use crate::frames::alone;
 use crate::store::{Overlay, Store, StoreError, usage};
 
 impl Relay {
@@ -92,7 +93,7 @@ fn parcels(opened: &Opened) -> Result<Vec<Parcel>, Failed> {
     let items = opened.parcel.items.iter().zip(&opened.routes);
     let parcels = items.map(|(item, route)| {
         let claims = route.iter().map(Claim::from_wire).collect::<Result<_, _>>()?;
-        let (payload, hash) = (item.payload.clone(), item.hash);
+        let (payload, hash) = (alone(&item.payload), item.hash);
         Ok(Parcel { payload, hash, class: item.class, expiry: item.expiry, claims })
     });
     parcels.collect()

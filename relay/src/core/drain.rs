@@ -87,8 +87,12 @@ impl Relay {
     ) -> Result<(), Failed> {
         let spans = AckSpans::from_wire(ack)?;
         let mailbox = self.attached(conn)?;
-        self.metrics.acknowledged += mailbox::acknowledge(tx, &mailbox, &spans, now)?;
-        self.sessions.acknowledged(&mailbox, &spans);
+        let class = spans.class;
+        self.metrics.acknowledged += mailbox::acknowledge_through(tx, &mailbox, class, spans.through, now)?;
+        // Beyond that only what this connection was sent: to look for what is there would mean to pass over what was
+        // acknowledged before, at each of as many acknowledgements as a connection may send.
+        let beyond = self.sessions.acknowledged(&mailbox, &spans);
+        self.metrics.acknowledged += mailbox::acknowledge_each(tx, &mailbox, class, &beyond, now)?;
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use super::types::Output;
 use crate::answer::{Failed, Refused};
 use crate::conn::ConnId;
 use crate::federation::{self, Act, Cx, Event, Handed, Source};
+use crate::frames::alone;
 use crate::metrics::DestinationHealth;
 use crate::store::owner::{self, Owner};
 use crate::store::{Overlay, Store, StoreError};
@@ -92,7 +93,7 @@ impl Relay {
             return Err(Refused::new(RefusalCode::Closed, "this relay forwards for its own mailboxes").into());
         }
         let parcel = Parcel::read(&asked.parcel)?;
-        let handed = Handed { conn, owner, destination, bytes: asked.parcel, parcel };
+        let handed = Handed { conn, owner, destination, bytes: alone(&asked.parcel), parcel };
         let waiting = self.with_source(now, out, |source, cx| source.take(&handed, cx, tx))?;
         let notice = Some(waiting.sign(&self.key).to_wire());
         send(conn, request, Body::Waiting(wire::Waiting { notice }), out);
@@ -118,12 +119,16 @@ impl Relay {
 
     pub(super) fn forwards_taken<S: Store + ?Sized>(
         &mut self,
+        conn: ConnId,
         device: DeviceId,
         asked: &wire::ForwardsTaken,
         now: Timestamp,
         tx: &mut Overlay<'_, S>,
         out: &mut Vec<Output>,
     ) -> Result<(), Failed> {
+        if let Some(connection) = self.connections.get_mut(conn) {
+            connection.taken.take().map_err(|wait| too_fast("forwards_per_minute", wait))?;
+        }
         if asked.forward_ids.len() > FORWARDS_TAKEN_MAX {
             return Err(Refused::limit(format!("ids: {FORWARDS_TAKEN_MAX}")).into());
         }
@@ -145,10 +150,11 @@ impl Relay {
             return self.own_routing_key(now, tx);
         }
         let relay = self.other_relay(asked.relay)?;
-        if owner::holdings(tx, Owner::of(&device).as_bytes())?.mailboxes == 0 {
+        let owner = Owner::of(&device);
+        if owner::holdings(tx, owner.as_bytes())?.mailboxes == 0 {
             return Err(Refused::new(RefusalCode::Closed, "this relay asks for its own mailboxes").into());
         }
-        self.with_source(now, out, |source, cx| source.routing_key(relay, cx, tx))
+        self.with_source(now, out, |source, cx| source.routing_key(relay, owner, cx, tx))
     }
 
     /// Where another relay is, by its own word, for the devices that live here. One that is not known is sought, where that
@@ -161,15 +167,18 @@ impl Relay {
         tx: &Overlay<'_, S>,
         out: &mut Vec<Output>,
     ) -> Result<wire::RelayAt, Failed> {
-        let relay = RelayId::from_slice(&asked.relay)?;
-        if owner::holdings(tx, Owner::of(&device).as_bytes())?.mailboxes == 0 {
+        let (relay, owner) = (RelayId::from_slice(&asked.relay)?, Owner::of(&device));
+        if owner::holdings(tx, owner.as_bytes())?.mailboxes == 0 {
             return Err(Refused::new(RefusalCode::Closed, "this relay asks for its own mailboxes").into());
         }
+        let unknown = || Refused::new(RefusalCode::Unknown, "it is not known where that relay is");
+        if !self.arrivals.allows(&relay) {
+            return Err(unknown().into());
+        }
         let record = self.source.record_of(&relay, now);
-        if record.is_none() && self.with_source(now, out, |source, cx| source.seek(&relay, cx)) {
+        if record.is_none() && self.with_source(now, out, |source, cx| source.seek(&relay, Some(owner), cx)) {
             return Err(Refused::retry_after("the other relay is looked for", SEEK_WAIT_MS).into());
         }
-        let unknown = || Refused::new(RefusalCode::Unknown, "it is not known where that relay is");
         Ok(wire::RelayAt { record: Some(record.ok_or_else(unknown)?) })
     }
 

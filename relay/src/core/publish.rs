@@ -21,6 +21,7 @@ use super::types::Output;
 use crate::admission::{self, Charged, Claim, Mailbox, NotCharged, Verdict};
 use crate::answer::{Failed, Refused};
 use crate::conn::ConnId;
+use crate::frames::alone;
 use crate::mailbox::{self, DurableClass, Enqueue, Enqueued, Known};
 use crate::store::{Overlay, Store, StoreError, usage};
 
@@ -309,6 +310,6 @@ fn parse_item(item: wire::PublishItem) -> Result<Parcel, Failed> {
     let class = u8::try_from(item.class).ok().filter(|class| *class <= 2);
     let class = class.ok_or_else(|| Refused::malformed("classes are 0, 1 and 2"))?;
     let claims = route.recipients.iter().map(Claim::from_wire).collect::<Result<_, _>>()?;
-    let hash = PayloadHash::of(&item.payload);
-    Ok(Parcel { payload: item.payload, hash, class, expiry: Timestamp::from_ms(item.expiry_ms), claims })
+    let (hash, payload) = (PayloadHash::of(&item.payload), alone(&item.payload));
+    Ok(Parcel { payload, hash, class, expiry: Timestamp::from_ms(item.expiry_ms), claims })
 }

@@ -154,7 +154,7 @@ impl Relay {
                 return Ok(None);
             }
             Some(Body::ForwardsTaken(taken)) => {
-                self.forwards_taken(device, &taken, now, tx, out)?;
+                self.forwards_taken(conn, device, &taken, now, tx, out)?;
                 return Ok(asked.then_some(Body::Done(wire::Done {})));
             }
             Some(body) => self.owner_request(conn, device, body, now, tx, out)?,

@@ -59,6 +59,8 @@ pub enum Finding {
     Sought {
         /// Which.
         relay: RelayId,
+        /// Whether a device asks, and nothing waits for it: that makes way for what does.
+        for_device: bool,
     },
 }
 

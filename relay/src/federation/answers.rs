@@ -7,7 +7,7 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
 use crate::store::owner::{self, Owner};
-use crate::store::table::{self, Key, KeyReader, Table};
+use crate::store::table::{self, Key, KeyReader, Table, record};
 use crate::store::usage::{self, ANSWER_DISK_BYTES};
 use crate::store::{Overlay, Store, StoreError};
 
@@ -26,6 +26,12 @@ struct Record {
     /// What its forward's notice said.
     #[prost(uint64, tag = "4")]
     until_ms: u64,
+}
+
+impl Record {
+    fn into_answer(self) -> Option<Answer> {
+        self.forwarded.map(Answer::Forwarded).or(self.dead_letter.map(Answer::DeadLetter))
+    }
 }
 
 /// What came of a forward.
@@ -65,14 +71,14 @@ pub(super) fn put<S: Store + ?Sized>(
     answer: Answer,
     (until, end): (Timestamp, Timestamp),
 ) -> Result<(), StoreError> {
-    let mut record = Record { end_ms: end.as_ms(), until_ms: until.as_ms(), ..Record::default() };
+    let mut kept = Record { end_ms: end.as_ms(), until_ms: until.as_ms(), ..Record::default() };
     match answer {
-        Answer::Forwarded(forwarded) => record.forwarded = Some(forwarded),
-        Answer::DeadLetter(dead) => record.dead_letter = Some(dead),
+        Answer::Forwarded(forwarded) => kept.forwarded = Some(forwarded),
+        Answer::DeadLetter(dead) => kept.dead_letter = Some(dead),
     }
-    usage::change(tx, |usage| usage.disk_bytes += disk_bytes(record.encoded_len()))?;
-    tx.write(key(owner, forward), &record);
-    tx.put(end_key(record.end_ms, owner, forward), Bytes::new());
+    usage::change(tx, |usage| usage.disk_bytes += disk_bytes(kept.encoded_len()))?;
+    tx.write(key(owner, forward), &kept);
+    tx.put(end_key(kept.end_ms, owner, forward), Bytes::new());
     Ok(())
 }
 
@@ -82,9 +88,7 @@ pub(super) fn get<S: Store + ?Sized>(
     owner: &Owner,
     forward: &PublishId,
 ) -> Result<Option<Answer>, StoreError> {
-    let Some(record) = tx.read::<Record>(WHAT, &key(owner, forward))? else { return Ok(None) };
-    let forwarded = record.forwarded.map(Answer::Forwarded);
-    Ok(forwarded.or(record.dead_letter.map(Answer::DeadLetter)))
+    Ok(tx.read::<Record>(WHAT, &key(owner, forward))?.and_then(Record::into_answer))
 }
 
 /// Until when the forward was to wait that one answers.
@@ -97,19 +101,24 @@ pub(super) fn until<S: Store + ?Sized>(
     Ok(record.map(|record| Timestamp::from_ms(record.until_ms)))
 }
 
-/// All that wait for a device, at most `limit`.
+/// At most `limit` of those that wait for a device, by their ids in order, behind one or from the first on. They are read with
+/// all that is in them, so `limit` is what can be given at once.
 pub(super) fn waiting<S: Store + ?Sized>(
     tx: &Overlay<'_, S>,
     owner: &Owner,
+    behind: Option<&PublishId>,
     limit: usize,
-) -> Result<Vec<PublishId>, StoreError> {
+) -> Result<Vec<(PublishId, Answer)>, StoreError> {
     let prefix = Table::Answer.key().part(owner.as_bytes());
-    let found = tx.range(prefix.as_ref(), prefix.after_prefix().as_ref(), limit)?;
-    let ids = found.into_iter().map(|(key, _)| {
-        let id = key.last_chunk().ok_or(StoreError::Corrupt { what: WHAT })?;
-        Ok(PublishId::new(*id))
-    });
-    ids.collect()
+    let from = behind.map_or_else(|| prefix.clone(), |behind| key(owner, behind).after_prefix());
+    let mut waiting = Vec::new();
+    for (key, value) in tx.range(from.as_ref(), prefix.after_prefix().as_ref(), limit)? {
+        let corrupt = StoreError::Corrupt { what: WHAT };
+        let Some(id) = key.last_chunk() else { return Err(corrupt) };
+        let answer = record::<Record>(WHAT, value)?.into_answer().ok_or(corrupt)?;
+        waiting.push((PublishId::new(*id), answer));
+    }
+    Ok(waiting)
 }
 
 /// Forgets one; whether it was there.

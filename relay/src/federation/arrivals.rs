@@ -15,6 +15,7 @@ use undertone_protocol::wire::{self, DeclinedCode};
 
 use super::{Policy, keys};
 use crate::admission::{Rate, RateClock, TooFast};
+use crate::frames::alone;
 use crate::limits::Limits;
 use crate::store::{Overlay, Store, StoreError};
 
@@ -167,9 +168,7 @@ impl Arrivals {
     fn charge(&mut self, from: &RelayId, bytes: usize, limits: &Limits) -> Result<(), TooFast> {
         if !self.sources.contains_key(from) && self.sources.len() >= limits.sources_max {
             self.forget_replenished();
-            if self.sources.len() >= limits.sources_max {
-                return Err(TooFast { retry_after_ms: limits.full_retry_after_ms });
-            }
+            self.make_room(limits.sources_max);
         }
         let rates = self.sources.entry(*from).or_insert_with(|| SourceRates {
             parcels: Rate::per_minute(&self.clock, limits.source_parcels_per_minute),
@@ -177,6 +176,16 @@ impl Arrivals {
         });
         rates.parcels.take()?;
         rates.bytes.take_many(u32::try_from(bytes).unwrap_or(u32::MAX))
+    }
+
+    /// Makes room for one more at the cost of the one that brought nothing for longest: keys cost nothing, so whoever has
+    /// many keeps nobody out.
+    fn make_room(&mut self, sources_max: usize) {
+        if self.sources.len() >= sources_max {
+            let first = self.sources.iter().min_by_key(|(_, rates)| rates.parcels.asked_at());
+            let first = first.map(|(relay, _)| *relay);
+            first.map(|first| self.sources.remove(&first));
+        }
     }
 
     /// Forgets every limiter that is as good as new.
@@ -189,6 +198,6 @@ impl Arrivals {
 pub(crate) fn declined(bytes: &Bytes, code: DeclinedCode, retry_after_ms: u64) -> wire::Declined {
     let parcel = wire::Parcel::decode(bytes.clone()).unwrap_or_default();
     let is_id = parcel.forward_id.len() == undertone_protocol::ids::PublishId::LEN;
-    let forward_id = if is_id { parcel.forward_id } else { Bytes::new() };
+    let forward_id = if is_id { alone(&parcel.forward_id) } else { Bytes::new() };
     wire::Declined { forward_id, code: code.into(), retry_after_ms }
 }

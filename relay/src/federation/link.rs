@@ -8,6 +8,7 @@ use undertone_protocol::time::Timestamp;
 
 use super::up::Up;
 use crate::conn::ConnId;
+use crate::store::owner::Owner;
 
 /// The waits between two tries double from the first to the second, each with a random part of up to as much again.
 const RETRY_MIN: Duration = Duration::from_millis(500);
@@ -34,6 +35,24 @@ pub(super) enum State {
     Up(Up),
 }
 
+/// Where a relay waits for a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Something waits for it.
+    Waited,
+    /// It is only asked for its key.
+    Asked,
+}
+
+/// That somebody asked for a relay's routing key.
+#[derive(Debug)]
+pub(super) struct KeyWanted {
+    /// Where that relay is.
+    pub(super) addresses: Vec<String>,
+    /// Who asked first.
+    pub(super) by: Owner,
+}
+
 /// One other relay.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -44,16 +63,18 @@ pub(super) struct Link {
     careful: bool,
     /// Whether it last said that it speaks no version that this relay does.
     pub(super) incompatible: bool,
-    /// Somebody asked for its routing key; where it is.
-    pub(super) key_wanted: Option<Vec<String>>,
+    /// Somebody asked for its routing key.
+    pub(super) key_wanted: Option<KeyWanted>,
     /// A heartbeat is to be made.
     pub(super) beat_wanted: bool,
     /// It is not asked for its key before.
     key_refused_until: Timestamp,
     /// Whether there is something to do there.
     pub(super) wanted: bool,
-    /// Whether it waits in the line for a connection.
-    pub(super) in_line: bool,
+    /// Whether that is more than to ask for its key.
+    pub(super) waited_for: bool,
+    /// Where it waits for a connection, if it does.
+    pub(super) in_line: Option<Line>,
     pub(super) answer_ms: u64,
     /// What waits leaves together then, or at once.
     leaves_at: Option<Timestamp>,
@@ -74,7 +95,8 @@ impl Link {
             beat_wanted: false,
             key_refused_until: Timestamp::ZERO,
             wanted: false,
-            in_line: false,
+            waited_for: false,
+            in_line: None,
             answer_ms: 0,
             leaves_at: None,
             called_back_at: Timestamp::ZERO,
@@ -203,6 +225,11 @@ impl Link {
         leaves
     }
 
+    /// Nothing may leave for now: the delay is drawn anew when something may.
+    pub(super) fn leaves_not(&mut self) {
+        self.leaves_at = None;
+    }
+
     /// Whether it is to be asked for its key now.
     pub(super) fn key_is_due(&mut self) -> bool {
         self.key_wanted.is_some() && self.up().is_some_and(|up| up.is_greeted() && !up.awaits_key())
@@ -213,9 +240,15 @@ impl Link {
         self.beat_wanted && self.up().is_some_and(|up| up.is_greeted() && !up.awaits_beat())
     }
 
-    /// Whether it is wanted for something else than what waits there.
-    pub(super) const fn is_asked(&self) -> bool {
-        self.key_wanted.is_some() || self.beat_wanted
+    /// Whether forwards wait there is known: so is what there is to do.
+    pub(super) const fn look(&mut self, has_forwards: bool) {
+        self.waited_for = has_forwards || self.beat_wanted;
+        self.wanted = self.waited_for || self.key_wanted.is_some();
+    }
+
+    /// The device for which it is only asked for its key, if that is so.
+    pub(super) fn asked_for(&self) -> Option<Owner> {
+        self.key_wanted.as_ref().filter(|_| !self.waited_for).map(|wanted| wanted.by)
     }
 
     /// It can't give its key just now.
@@ -237,7 +270,7 @@ impl Link {
     /// When something is to be done, if nothing comes before.
     pub(super) fn due(&self) -> Option<Timestamp> {
         match &self.state {
-            State::Down { retry_at } => (self.wanted && !self.in_line).then_some(*retry_at),
+            State::Down { retry_at } => (self.wanted && self.in_line.is_none()).then_some(*retry_at),
             State::Dialling { give_up_at } => Some(*give_up_at),
             State::Up(up) => up.due(self.wanted).into_iter().chain(self.leaves_at).min(),
         }
@@ -262,7 +295,7 @@ impl Link {
         let State::Down { retry_at } = self.state else { return false };
         let remembered = if self.failures > 0 { REMEMBERED } else { Duration::ZERO };
         let is_over = now.is_none_or(|now| retry_at.after(remembered) <= now && self.may_ask_key(now));
-        is_over && !self.wanted && !self.in_line
+        is_over && !self.wanted && self.in_line.is_none()
     }
 
     /// The clock was set back by so much: what was to come in a while still does.

@@ -30,6 +30,9 @@ pub(super) struct Destination {
     /// Bytes of their parcels.
     #[prost(uint64, tag = "4")]
     pub(super) bytes: u64,
+    /// Whose forward was the first; empty where an earlier build wrote it.
+    #[prost(bytes = "bytes", tag = "5")]
+    first: Bytes,
 }
 
 /// A forward that waits.
@@ -131,12 +134,18 @@ pub(super) fn add<S: Store + ?Sized>(
     new: New<'_>,
     limits: &Limits,
 ) -> Result<(), Failed> {
+    let owner = Bytes::copy_from_slice(new.owner.as_bytes());
     let known = destination(tx, &new.relay)?;
-    let more = if known.is_some() { 0 } else { DESTINATION_DISK_BYTES };
-    let mut record = known.unwrap_or_default();
+    let is_first = known.is_none();
+    let more = if is_first { DESTINATION_DISK_BYTES } else { 0 };
+    let mut record = known.unwrap_or_else(|| Destination { first: owner.clone(), ..Destination::default() });
     let size = u32::try_from(new.parcel.len()).unwrap_or(u32::MAX);
     let bytes = record.bytes.saturating_add(u64::from(size));
     let wait = limits.full_retry_after_ms;
+    let holdings = owner::holdings(tx, new.owner.as_bytes())?;
+    if is_first && holdings.destinations >= limits.destinations_per_device_max {
+        return Err(Refused::retry_after("destinations_per_device_max", wait).into());
+    }
     if record.forwards >= limits.destination_forwards_max {
         return Err(Refused::retry_after("destination_forwards_max", wait).into());
     }
@@ -150,16 +159,19 @@ pub(super) fn add<S: Store + ?Sized>(
     let mut addresses = new.addresses.to_vec();
     addresses.extend(record.addresses.into_iter().filter(|old| !new.addresses.contains(old)));
     addresses.truncate(RELAY_ADDRESSES_MAX);
-    record = Destination { addresses, last: record.last + 1, forwards: record.forwards + 1, bytes };
+    record = Destination { addresses, last: record.last + 1, forwards: record.forwards + 1, bytes, ..record };
     let forward = Forward {
         relay: new.relay.to_wire(),
         number: record.last,
-        owner: Bytes::copy_from_slice(new.owner.as_bytes()),
+        owner,
         until_ms: new.until.as_ms(),
         attempts: 0,
         size,
     };
-    owner::change(tx, new.owner.as_bytes(), |holdings| holdings.forwards += 1)?;
+    owner::change(tx, new.owner.as_bytes(), |holdings| {
+        holdings.forwards += 1;
+        holdings.destinations += u32::from(is_first);
+    })?;
     tx.write(destination_key(&new.relay), &record);
     tx.put(place_key(&new.relay, forward.number), new.id.to_wire());
     tx.put(parcel_key(&new.id), new.parcel);
@@ -228,6 +240,11 @@ pub(super) fn remove<S: Store + ?Sized>(
     if is_last {
         less += DESTINATION_DISK_BYTES;
         tx.delete(destination_key(&relay));
+        if !record.first.is_empty() {
+            owner::change(tx, &record.first, |holdings| {
+                holdings.destinations = holdings.destinations.saturating_sub(1);
+            })?;
+        }
     } else {
         tx.write(destination_key(&relay), &record);
     }

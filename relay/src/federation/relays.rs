@@ -8,11 +8,13 @@ use prost::Message;
 use undertone_protocol::codec::Signed;
 use undertone_protocol::federation::RelayRecord;
 use undertone_protocol::ids::RelayId;
+use undertone_protocol::keys::KeysError;
 use undertone_protocol::limits::{RELAY_RECORD_AHEAD_MAX, RELAY_RECORD_RENEWED};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
 use super::act::Cx;
+use crate::frames::alone;
 use crate::store::table::{Key, Table, record};
 use crate::store::usage::{self, RELAY_DISK_BYTES};
 use crate::store::{Overlay, Store, StoreError};
@@ -69,21 +71,29 @@ impl Relays {
         self.announced = addresses;
     }
 
-    /// Reads what is stored, once.
+    /// Reads what is stored, once. What an earlier build took and this one would not is forgotten.
     pub(super) fn load<S: Store + ?Sized>(
         &mut self,
         own: &RelayId,
-        tx: &Overlay<'_, S>,
+        tx: &mut Overlay<'_, S>,
     ) -> Result<(), StoreError> {
         if std::mem::replace(&mut self.is_loaded, true) {
             return Ok(());
         }
         let table = Table::Relay.key();
-        for (_, value) in tx.range(table.as_ref(), table.after_prefix().as_ref(), RELAYS_MAX + 1)? {
+        for (key, value) in tx.range(table.as_ref(), table.after_prefix().as_ref(), RELAYS_MAX + 1)? {
             let Stored { body, signature, used_ms } = record(WHAT, value)?;
-            let signed = Signed::from_wire(wire::Signed { body, signature });
-            let record = signed.ok().and_then(|signed| RelayRecord::verify(signed).ok());
-            let record = record.ok_or(StoreError::Corrupt { what: WHAT })?;
+            let corrupt = StoreError::Corrupt { what: WHAT };
+            let signed = Signed::from_wire(wire::Signed { body, signature }).map_err(|_| corrupt)?;
+            let record = match RelayRecord::verify(signed) {
+                Ok(record) => record,
+                Err(KeysError::Malformed(_)) => {
+                    tx.delete(key);
+                    usage::release(tx, RELAY_DISK_BYTES)?;
+                    continue;
+                }
+                Err(_) => return Err(StoreError::Corrupt { what: WHAT }),
+            };
             let used_at = Timestamp::from_ms(used_ms);
             if record.address.relay == *own {
                 self.own = Some(record);
@@ -125,7 +135,7 @@ impl Relays {
     /// Takes a relay's record, if it is newer than what is known of it.
     pub(super) fn learn<S: Store + ?Sized>(
         &mut self,
-        record: RelayRecord,
+        mut record: RelayRecord,
         cx: &Cx<'_>,
         tx: &mut Overlay<'_, S>,
     ) -> Result<Learned, StoreError> {
@@ -134,12 +144,13 @@ impl Relays {
         if !record.is_newer_than(known.map(|known| &known.record), cx.now) {
             return Ok(Learned::Nothing);
         }
+        record.signed.body = alone(&record.signed.body);
         let is_same = known.is_some_and(|known| known.record.address == record.address);
         let used_at = known.and_then(|known| known.used_at);
         if let Some(used_at) = used_at {
             write(tx, &record, used_at, cx.limits.disk_bytes_max)?;
-        } else if !self.others.contains_key(&relay) && !self.make_room() {
-            return Ok(Learned::Nothing);
+        } else if !self.others.contains_key(&relay) {
+            self.make_room(tx)?;
         }
         self.others.insert(relay, Other { record, came_at: cx.now, used_at });
         Ok(if is_same { Learned::Same } else { Learned::Moved })
@@ -199,14 +210,19 @@ impl Relays {
         Ok(())
     }
 
-    /// Whether there is room for one more, at the cost of one that was never forwarded with.
-    fn make_room(&mut self) -> bool {
+    /// Makes room for one more, at the cost of the one that came first of those that were never forwarded with, or else of
+    /// the one that was forwarded with longest ago.
+    fn make_room<S: Store + ?Sized>(&mut self, tx: &mut Overlay<'_, S>) -> Result<(), StoreError> {
         if self.others.len() < RELAYS_MAX {
-            return true;
+            return Ok(());
         }
-        let unused = self.others.iter().filter(|(_, other)| other.used_at.is_none());
-        let first = unused.min_by_key(|(_, other)| other.came_at).map(|(relay, _)| *relay);
-        first.is_some_and(|first| self.others.remove(&first).is_some())
+        let first = self.others.iter().min_by_key(|(_, other)| (other.used_at, other.came_at));
+        let Some(first) = first.map(|(relay, _)| *relay) else { return Ok(()) };
+        if self.others.remove(&first).is_some_and(|other| other.used_at.is_some()) {
+            tx.delete(key(&first));
+            usage::release(tx, RELAY_DISK_BYTES)?;
+        }
+        Ok(())
     }
 }
 

@@ -22,8 +22,25 @@ pub(super) struct Senders {
 #[derive(Debug)]
 struct Sender {
     conn: ConnId,
+    /// What is read from the store so far; `None`: all, and what comes from now on is in `waiting`.
+    unread: Option<Unread>,
+    /// To be given before what is unread.
     waiting: VecDeque<PublishId>,
     given: Vec<PublishId>,
+}
+
+/// Answers that were there before their device, and are read when they can be given.
+#[derive(Debug)]
+struct Unread {
+    /// They are behind this one; `None`: all of them.
+    behind: Option<PublishId>,
+}
+
+impl Unread {
+    /// Whether this one will be come to.
+    fn has(&self, forward: &PublishId) -> bool {
+        self.behind.is_none_or(|behind| *forward > behind)
+    }
 }
 
 impl Senders {
@@ -38,9 +55,9 @@ impl Senders {
         if self.live.get(&owner).is_some_and(|sender| sender.conn == conn) {
             return Ok(());
         }
-        let limit = usize::try_from(cx.limits.forwards_per_device_max).unwrap_or(usize::MAX);
-        let waiting = answers::waiting(tx, &owner, limit)?.into();
-        if let Some(old) = self.live.insert(owner, Sender { conn, waiting, given: Vec::new() }) {
+        let unread = Some(Unread { behind: None });
+        let sender = Sender { conn, unread, waiting: VecDeque::new(), given: Vec::new() };
+        if let Some(old) = self.live.insert(owner, sender) {
             self.conns.remove(&old.conn);
         }
         self.conns.insert(conn, owner);
@@ -62,7 +79,9 @@ impl Senders {
         tx: &Overlay<'_, S>,
     ) -> Result<(), StoreError> {
         let Some(sender) = self.live.get_mut(owner) else { return Ok(()) };
-        sender.waiting.push_back(forward);
+        if !sender.unread.as_ref().is_some_and(|unread| unread.has(&forward)) {
+            sender.waiting.push_back(forward);
+        }
         self.give(owner, cx, tx)
     }
 
@@ -107,6 +126,21 @@ impl Senders {
             let Some(answer) = answers::get(tx, owner, &forward)? else { continue };
             cx.send(sender.conn, 0, answer.into_body());
             sender.given.push(forward);
+        }
+        let room = GIVEN_MAX.saturating_sub(sender.given.len());
+        let Some(unread) = sender.unread.as_mut().filter(|_| room > 0) else { return Ok(()) };
+        let found = answers::waiting(tx, owner, unread.behind.as_ref(), room)?;
+        let is_all = found.len() < room;
+        for (forward, answer) in found {
+            unread.behind = Some(forward);
+            // It was asked for meanwhile.
+            if !sender.given.contains(&forward) {
+                cx.send(sender.conn, 0, answer.into_body());
+                sender.given.push(forward);
+            }
+        }
+        if is_all {
+            sender.unread = None;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What leaves for other relays.
 
+mod asking;
 mod beating;
 mod carrying;
 mod excluding;
@@ -18,7 +19,6 @@ use undertone_protocol::ids::RelayId;
 use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::limits::FORWARD_AGE_MAX;
 use undertone_protocol::time::Timestamp;
-use undertone_protocol::wire;
 
 use super::act::{Act, Cx, Event};
 use super::answers;
@@ -34,9 +34,6 @@ use crate::store::{Overlay, Store, StoreError};
 use known::KnownKeys;
 use seeking::Seeking;
 
-/// What a client is told to wait while another relay is asked for its key, in milliseconds.
-const KEY_WAIT_MS: u64 = 500;
-
 /// The machine of what leaves: an outbox for each destination, and a link to each that something waits for.
 ///
 /// Every input goes through [`Source::handle`], or through a question of a client; what it wants done is in [`Cx`],
@@ -47,6 +44,8 @@ pub(crate) struct Source {
     conns: BTreeMap<ConnId, RelayId>,
     /// Those that wait for a connection, in the order in which they get one.
     line: VecDeque<RelayId>,
+    /// Those that are only asked for their keys, and wait behind them.
+    key_line: VecDeque<RelayId>,
     keys: KnownKeys,
     relays: Relays,
     beats: Beats,
@@ -214,35 +213,6 @@ impl Source {
             self.links.retain(|_, link| !link.is_needless(None));
         }
         self.links.contains_key(relay) || self.links.len() < max
-    }
-
-    /// The routing key of another relay. It is asked for where it is not known: then the client comes again.
-    pub(crate) fn routing_key<S: Store + ?Sized>(
-        &mut self,
-        asked: RelayAddress,
-        cx: &mut Cx<'_>,
-        tx: &mut Overlay<'_, S>,
-    ) -> Result<wire::RoutingKeyAnswer, Failed> {
-        let relay = asked.relay;
-        let known = self.keys.get(&relay, cx.now);
-        if known.as_ref().is_none_or(|known| !known.is_fresh) {
-            // Half of the room is for relays that something waits for, whoever asks for keys.
-            if !self.has_room_for(&relay, cx.limits.destinations_max.div_ceil(2)) {
-                return Err(Refused::retry_after("destinations_max", cx.limits.full_retry_after_ms).into());
-            }
-            let now = cx.now;
-            let link = self.link(relay, cx);
-            if link.may_ask_key(now) {
-                link.key_wanted = Some(asked.addresses);
-                self.pump(&relay, cx, tx)?;
-                self.serve_line(cx, tx)?;
-            }
-        }
-        known.map(|known| wire::RoutingKeyAnswer { key: Some(known.signed) }).ok_or_else(|| {
-            let wait = self.links.get(&relay).map_or(Duration::ZERO, |link| link.key_wait(cx.now));
-            let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(KEY_WAIT_MS);
-            Refused::retry_after("the other relay is asked", wait).into()
-        })
     }
 
     fn link(&mut self, relay: RelayId, cx: &mut Cx<'_>) -> &mut Link {

@@ -35,8 +35,8 @@ pub(super) struct Up {
     pub(super) leaving: bool,
     /// When the routing key was asked for, until that is answered.
     key_asked: Option<Timestamp>,
-    /// When the last heartbeat left, until it is answered.
-    beat_sent: Option<Timestamp>,
+    /// The last heartbeat, until it is answered.
+    beat: Option<Beat>,
     /// Whether anything was carried.
     has_carried: bool,
 }
@@ -47,6 +47,14 @@ pub(super) struct Flight {
     number: u64,
     bytes: usize,
     pub(super) sent_at: Timestamp,
+}
+
+/// A heartbeat on its way.
+#[derive(Debug, Clone, Copy)]
+struct Beat {
+    /// As the other side was told: it stays, whatever becomes of the clock.
+    nonce: u64,
+    sent_at: Timestamp,
 }
 
 impl Up {
@@ -63,7 +71,7 @@ impl Up {
             since: now,
             leaving: false,
             key_asked: None,
-            beat_sent: None,
+            beat: None,
             has_carried: false,
         }
     }
@@ -152,22 +160,25 @@ impl Up {
         self.key_asked.is_some()
     }
 
-    pub(super) fn beat_was_sent(&mut self, now: Timestamp) {
-        self.beat_sent = Some(now);
+    /// A heartbeat leaves; its nonce.
+    pub(super) fn beat_was_sent(&mut self, now: Timestamp) -> u64 {
+        let nonce = now.as_ms();
+        self.beat = Some(Beat { nonce, sent_at: now });
+        nonce
     }
 
     pub(super) const fn awaits_beat(&self) -> bool {
-        self.beat_sent.is_some()
+        self.beat.is_some()
     }
 
     /// The heartbeat is answered; when it was sent.
     pub(super) fn beat_was_answered(&mut self, nonce: u64) -> Option<Timestamp> {
-        self.beat_sent.take_if(|sent| sent.as_ms() == nonce)
+        self.beat.take_if(|beat| beat.nonce == nonce).map(|beat| beat.sent_at)
     }
 
     /// Whether nothing is to be expected of it: nothing was carried, and all was answered.
     pub(super) fn has_served(&self) -> bool {
-        !self.has_carried && self.key_asked.is_none() && self.beat_sent.is_none()
+        !self.has_carried && self.key_asked.is_none() && self.beat.is_none()
     }
 
     /// Until when all that was asked for must have come.
@@ -175,7 +186,7 @@ impl Up {
         let greeting = (!self.greeted).then_some(self.since);
         let sent = self.in_flight.values().map(|flight| flight.sent_at);
         sent.chain(self.key_asked)
-            .chain(self.beat_sent)
+            .chain(self.beat.map(|beat| beat.sent_at))
             .chain(greeting)
             .min()
             .map(|asked| asked.after(ANSWER_WAIT_MAX))
@@ -214,7 +225,8 @@ impl Up {
     /// The clock was set back by so much.
     pub(super) fn set_back(&mut self, by: Duration) {
         let times = [&mut self.paused_until, &mut self.used_at, &mut self.since];
-        let times = times.into_iter().chain(&mut self.key_asked).chain(&mut self.beat_sent);
+        let beat = self.beat.as_mut().map(|beat| &mut beat.sent_at);
+        let times = times.into_iter().chain(&mut self.key_asked).chain(beat);
         for time in times.chain(self.in_flight.values_mut().map(|flight| &mut flight.sent_at)) {
             *time = time.before(by);
         }

@@ -98,7 +98,7 @@ impl Gateway {
         let find = match finding {
             Finding::Known { relay, addresses } => Find::Known { relay, addresses },
             Finding::Announced { record } => Find::Announced { record },
-            Finding::Sought { relay } => Find::Sought { relay },
+            Finding::Sought { relay, for_device } => Find::Sought { relay, for_device },
         };
         if let Some(finder) = &self.finder {
             // What does not fit in is no loss: a relay is looked for again, and heard of again.

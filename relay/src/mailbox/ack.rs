@@ -19,7 +19,7 @@ pub(crate) struct AckSpans {
     pub(crate) class: DurableClass,
     /// Everything up to here.
     pub(crate) through: u64,
-    /// (first, last) beyond it, inclusive.
+    /// (first, last) beyond it, inclusive; of those that were read, in order and apart.
     pub(crate) ranges: Vec<(u64, u64)>,
 }
 
@@ -35,7 +35,7 @@ impl AckSpans {
         if ack.ranges.iter().any(|range| range.from > range.through || range.from == 0) {
             return Err(bad("a range runs backwards or begins at 0"));
         }
-        let ranges = ack.ranges.iter().map(|range| (range.from, range.through)).collect();
+        let ranges = joined(ack.ranges.iter().map(|range| (range.from, range.through)).collect());
         Ok(Self { class, through: ack.through, ranges })
     }
 
@@ -43,11 +43,19 @@ impl AckSpans {
     pub(crate) fn last(&self) -> u64 {
         self.ranges.iter().map(|(_, last)| *last).max().unwrap_or(0).max(self.through)
     }
+}
 
-    /// Whether a sequence number is acknowledged.
-    pub(crate) fn covers(&self, seq: u64) -> bool {
-        seq <= self.through || self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&seq))
+/// In order, and those that overlap or touch as one: nothing is looked for twice.
+fn joined(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+    ranges.sort_unstable();
+    let mut joined: Vec<(u64, u64)> = Vec::with_capacity(ranges.len());
+    for (first, last) in ranges {
+        match joined.last_mut() {
+            Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
+            _ => joined.push((first, last)),
+        }
     }
+    joined
 }
 
 /// Deletes what a device has committed; how many entries that were. Nothing beyond what was ever
@@ -58,17 +66,50 @@ pub(crate) fn acknowledge<S: Store + ?Sized>(
     spans: &AckSpans,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let before = queue(tx, mailbox, spans.class)?;
-    let through = spans.through.min(before.last_seq);
-    let mut count = 0;
-    if through > before.acked_through {
-        count += delete(tx, mailbox, spans.class, before.acked_through + 1, through, now)?;
-        let after: Queue = queue(tx, mailbox, spans.class)?;
-        write_queue(tx, mailbox, spans.class, &Queue { acked_through: through, ..after });
-    }
-    let floor = through.max(before.acked_through) + 1;
+    let mut count = acknowledge_through(tx, mailbox, spans.class, spans.through, now)?;
+    let Queue { acked_through, last_seq, .. } = queue(tx, mailbox, spans.class)?;
     for (first, last) in &spans.ranges {
-        count += delete(tx, mailbox, spans.class, floor.max(*first), before.last_seq.min(*last), now)?;
+        let first = acked_through.saturating_add(1).max(*first);
+        count += delete(tx, mailbox, spans.class, first, last_seq.min(*last), now)?;
+    }
+    Ok(count)
+}
+
+/// Deletes everything up to `through`, as far as it was ever enqueued; how many entries that were. However often it is
+/// said, each number is looked for once.
+pub(crate) fn acknowledge_through<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    mailbox: &MailboxId,
+    class: DurableClass,
+    through: u64,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let before = queue(tx, mailbox, class)?;
+    let through = through.min(before.last_seq);
+    if through <= before.acked_through {
+        return Ok(0);
+    }
+    let count = delete(tx, mailbox, class, before.acked_through + 1, through, now)?;
+    let after: Queue = queue(tx, mailbox, class)?;
+    write_queue(tx, mailbox, class, &Queue { acked_through: through, ..after });
+    Ok(count)
+}
+
+/// Deletes these entries, those that are there; how many that were.
+pub(crate) fn acknowledge_each<S: Store + ?Sized>(
+    tx: &mut Overlay<'_, S>,
+    mailbox: &MailboxId,
+    class: DurableClass,
+    numbers: &[u64],
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let mut count = 0;
+    for seq in numbers {
+        let place = Place { mailbox: *mailbox, class, seq: *seq };
+        if let Some(entry) = tx.read("entry", &place.key())? {
+            delete_one(tx, place, &entry, now)?;
+            count += 1;
+        }
     }
     Ok(count)
 }

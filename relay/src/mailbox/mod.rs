@@ -12,7 +12,7 @@ mod queue;
 mod recount;
 mod sweep;
 
-pub(crate) use ack::{AckSpans, acknowledge};
+pub(crate) use ack::{AckSpans, acknowledge, acknowledge_each, acknowledge_through};
 pub(crate) use enqueue::{Enqueue, Enqueued, Known, enqueue, extend, known};
 pub(crate) use entries::{Entry, entries, payload};
 #[cfg(test)]

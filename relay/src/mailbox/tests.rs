@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use undertone_protocol::ids::{MailboxId, PayloadHash};
 use undertone_protocol::limits::DEDUP_AFTER_DELETION;
 use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire;
 
 use super::*;
 use crate::limits::Limits;
@@ -110,7 +111,7 @@ impl Model {
     fn ack(&mut self, mailbox: u8, spans: &AckSpans) -> u64 {
         let gone: Vec<(Place, u8)> = self
             .queue(mailbox, spans.class)
-            .filter(|((_, _, seq), _)| spans.covers(*seq))
+            .filter(|((_, _, seq), _)| covers(spans, *seq))
             .map(|(place, (payload, _))| (*place, *payload))
             .collect();
         let forget_at = self.now + DEDUP_AFTER_DELETION.as_millis() as u64;
@@ -160,6 +161,10 @@ impl Model {
         let acked = self.marks.values().filter(|mark| matches!(mark, Mark::Acked(..))).count() as u64;
         payloads + self.entries.len() as u64 * ENTRY_DISK_BYTES + acked * MARK_DISK_BYTES
     }
+}
+
+fn covers(spans: &AckSpans, seq: u64) -> bool {
+    seq <= spans.through || spans.ranges.iter().any(|(first, last)| (*first..=*last).contains(&seq))
 }
 
 fn content(payload: u8) -> Bytes {
@@ -334,6 +339,17 @@ fn an_acknowledgement_stops_at_what_was_enqueued() {
     assert!(matches!(publish(&mut tx, 0, DurableClass::Zero, 1, 500, now), Told::Stored(_)));
     assert_eq!(queue(&tx, &mailbox(0), DurableClass::Zero).unwrap().acked_through, 0);
     assert_eq!(entries(&tx, &mailbox(0), DurableClass::Zero, 1, 9, 9).unwrap().len(), 1);
+}
+
+#[test]
+fn ranges_that_overlap_or_touch_are_one() {
+    let of = |ranges: &[(u64, u64)]| {
+        let ranges = ranges.iter().map(|(from, through)| wire::Range { from: *from, through: *through });
+        AckSpans::from_wire(&wire::Ack { class: 0, through: 1, ranges: ranges.collect() }).unwrap().ranges
+    };
+    assert_eq!(of(&[(5, 9); 64]), [(5, 9)]);
+    assert_eq!(of(&[(20, 30), (4, 4), (5, 9), (8, 12), (6, 7), (14, 15)]), [(4, 12), (14, 15), (20, 30)]);
+    assert_eq!(of(&[(9, u64::MAX), (3, u64::MAX), (u64::MAX, u64::MAX)]), [(3, u64::MAX)]);
 }
 
 #[test]

@@ -79,16 +79,20 @@ impl Lane {
         self.unacknowledged_bytes += u64::from(size);
     }
 
-    /// The device acknowledged.
-    pub(super) fn acknowledged(&mut self, spans: &AckSpans) {
+    /// The device acknowledged: what was sent of it beyond `through`, and is acknowledged for the first time.
+    pub(super) fn acknowledged(&mut self, spans: &AckSpans) -> Vec<u64> {
         while let Some(first) =
             self.unacknowledged.first_entry().filter(|first| *first.key() <= spans.through)
         {
             self.unacknowledged_bytes -= u64::from(first.remove());
         }
-        if !spans.ranges.is_empty() {
-            self.unacknowledged.retain(|seq, _| !spans.covers(*seq));
-            self.unacknowledged_bytes = self.unacknowledged.values().map(|size| u64::from(*size)).sum();
+        let mut beyond: Vec<u64> = Vec::new();
+        for (first, last) in &spans.ranges {
+            beyond.extend(self.unacknowledged.range(first..=last).map(|(seq, _)| *seq));
         }
+        for seq in &beyond {
+            self.unacknowledged_bytes -= self.unacknowledged.remove(seq).map_or(0, u64::from);
+        }
+        beyond
     }
 }

@@ -114,12 +114,11 @@ impl Sessions {
         }
     }
 
-    /// The device acknowledged.
-    pub(crate) fn acknowledged(&mut self, mailbox: &MailboxId, spans: &AckSpans) {
-        if let Some(session) = self.by_mailbox.get_mut(mailbox) {
-            session.lane(spans.class).acknowledged(spans);
-            self.ready.insert(*mailbox);
-        }
+    /// The device acknowledged: what it was sent of it beyond `through`, and acknowledges for the first time.
+    pub(crate) fn acknowledged(&mut self, mailbox: &MailboxId, spans: &AckSpans) -> Vec<u64> {
+        let Some(session) = self.by_mailbox.get_mut(mailbox) else { return Vec::new() };
+        self.ready.insert(*mailbox);
+        session.lane(spans.class).acknowledged(spans)
     }
 
     /// Something was stored for the mailbox, or its deliveries were cut short.

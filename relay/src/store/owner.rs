@@ -16,6 +16,9 @@ pub(crate) struct Holdings {
     /// Forwards that wait, and answers that were not taken.
     #[prost(uint32, tag = "3")]
     pub(crate) forwards: u32,
+    /// Other relays that something waits for since it handed in the first of it.
+    #[prost(uint32, tag = "4")]
+    pub(crate) destinations: u32,
 }
 
 /// BLAKE3 of a device's key, under its own context.

@@ -53,7 +53,7 @@ impl Taking {
     /// Looks until this is found.
     async fn finds(&mut self, relay: RelayId, wanted: &wire::Signed) {
         loop {
-            self.tell(Find::Sought { relay }).await;
+            self.tell(Find::Sought { relay, for_device: false }).await;
             while let Ok(event) = timeout(ANSWER, self.events.recv()).await {
                 let Some(ServerEvent::Found { record }) = event else { continue };
                 let read = RelayRecord::verify(Signed::from_wire(record.clone()).unwrap()).unwrap();
@@ -75,6 +75,49 @@ async fn a_relay_is_found_over_another_one_and_its_newest_word_counts() {
     timeout(HANG, a.finds(c.id(), &first)).await.expect("it is found");
     let second = c.announces(NOW.after(Duration::from_secs(1))).await;
     timeout(HANG, a.finds(c.id(), &second)).await.expect("and where it moved to");
+}
+
+/// Whoever has a relay dial them was let in by no gate: they get no stream on that connection.
+#[tokio::test]
+async fn one_that_is_dialled_to_find_others_gets_no_stream() {
+    let mut relay = Taking::start(31).await;
+    let rogue = identity(32);
+    let mut swarm = swarm::build(swarm::Setup {
+        identity: &rogue,
+        behaviour: behaviour::Behaviour::rogue(Protocol::Device, OPTIONS.gate, HANG),
+        dns: false,
+        handshake: HANG,
+        listen_backlog: 16,
+        certificate: None,
+        roots: Roots::default(),
+    })
+    .unwrap();
+    swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
+    let opened = timeout(HANG, async {
+        loop {
+            match swarm.select_next_some().await {
+                SwarmEvent::NewListenAddr { address, .. } => {
+                    let addresses = vec![address.to_string()];
+                    relay.tell(Find::Known { relay: rogue.relay_id(), addresses }).await;
+                    relay.tell(Find::Sought { relay: identity(33).relay_id(), for_device: false }).await;
+                }
+                SwarmEvent::Behaviour(behaviour::Event::Opened { stream, .. }) => break stream,
+                SwarmEvent::Behaviour(behaviour::Event::Refused { error, .. }) => panic!("{error}"),
+                _ => {}
+            }
+        }
+    });
+    let mut stream = opened.await.expect("it is dialled");
+    let driver = tokio::spawn(async move {
+        loop {
+            swarm.select_next_some().await;
+        }
+    });
+    let mut byte = [0];
+    let read = timeout(HANG, stream.read(&mut byte)).await.expect("the stream stays open");
+    assert!(!matches!(read, Ok(1)), "{read:?}");
+    assert!(timeout(QUIET, relay.events.recv()).await.is_err(), "a link came of it");
+    driver.abort();
 }
 
 #[tokio::test]

@@ -38,17 +38,23 @@ fn the_largest_has_room_and_what_is_more_is_refused() {
     let largest = RelayRecord::issue(&relay(), vec![address(); RELAY_ADDRESSES_MAX], NOW).unwrap();
     assert!(RelayRecord::verify(largest.signed).is_ok());
     type Change = fn(&mut wire::RelayRecord);
-    let changes: [(&str, Change); 5] = [
+    let changes: [(&str, Change); 7] = [
         ("no address", |body| body.addresses.clear()),
         ("nine", |body| body.addresses = vec!["/ip4/192.0.2.1/tcp/1".to_owned(); 9]),
         ("a long one", |body| body.addresses = vec!["a".repeat(257)]),
         ("no relay", |body| body.relay.clear()),
         ("another version", |body| body.version = 2),
+        ("a moment too long", |body| body.not_after_ms += 1),
+        ("one that never ends", |body| body.not_after_ms = u64::MAX),
     ];
     for (what, change) in changes {
         let other = altered(Label::RelayRecord, &relay(), &record().signed, change);
         assert!(RelayRecord::verify(other).is_err(), "{what}");
     }
+    let shorter = altered(Label::RelayRecord, &relay(), &record().signed, |body: &mut wire::RelayRecord| {
+        body.not_after_ms -= 1;
+    });
+    assert!(RelayRecord::verify(shorter).is_ok());
     assert!(RelayRecord::issue(&relay(), Vec::new(), NOW).is_err());
 }
 

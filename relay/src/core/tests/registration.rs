@@ -66,6 +66,24 @@ fn whoever_is_invited_opens_as_many_mailboxes_as_the_invitation_says() {
 }
 
 #[test]
+fn whoever_was_not_invited_keeps_out_nobody_who_was() {
+    let mut world = by_invitation();
+    world.relay.limits.registrations_per_minute = 2;
+    world.restart();
+    world.hello(A, 1);
+    let (once, ended) = (invite(&world, 1, 1), invite(&world, 0, 2));
+    assert!(is_open(&open(&mut world, 1, &once)));
+    for bad in [Bytes::new(), Bytes::from_static(b"none"), once, ended] {
+        why_not(&open(&mut world, 2, &bad));
+    }
+    let another = invite(&world, 2, 3);
+    assert!(is_open(&open(&mut world, 2, &another)), "one is left in this minute");
+    assert_eq!(refusal(&open(&mut world, 3, &another)), RefusalCode::RetryAfter);
+    world.pass(HOUR / 60);
+    assert!(is_open(&open(&mut world, 3, &another)), "and what was put off took no use");
+}
+
+#[test]
 fn an_invitation_ends_and_is_forgotten() {
     let mut world = by_invitation();
     let invitation = invite(&world, 5, 1);

@@ -8,8 +8,8 @@ use undertone_protocol::wire::{self, GoodbyeCode, RefusalCode, frame::Body};
 use super::world::*;
 use crate::core::{ConnId, Input};
 use crate::limits::Limits;
-use crate::store::Overlay;
 use crate::store::usage::MARK_DISK_BYTES;
+use crate::store::{Overlay, Store};
 
 fn seqs(deliveries: &[(u32, u64, Bytes)]) -> Vec<u64> {
     deliveries.iter().map(|(_, seq, _)| *seq).collect()
@@ -183,6 +183,39 @@ fn redelivery_leaves_out_what_was_acknowledged() {
     assert_eq!(seqs(&deliveries(&out, A)), [3, 6, 8], "acks of another generation are ignored");
     let out = world.send(A, again(generation));
     assert_eq!(seqs(&deliveries(&out, A)), [6]);
+}
+
+/// How often it is looked for what is in a range, for one frame.
+fn looks(world: &mut World, body: Body) -> u64 {
+    let mut counting = Counting::over(&world.store);
+    let mut tx = Overlay::new(&counting);
+    let input = Input::Frame { conn: A, frame: wire::Frame { request: 0, body: Some(body) } };
+    world.relay.handle(input, world.now, &mut tx, &mut Vec::new()).unwrap();
+    let batch = tx.into_batch();
+    counting.commit(batch).unwrap();
+    world.store = counting.store;
+    counting.looks.get()
+}
+
+#[test]
+fn what_was_acknowledged_is_not_looked_for_again_and_again() {
+    let mut world = World::ready(Limits::default());
+    fill(&mut world, 0, 8);
+    world.send(A, attach(1, 4, 1_000_000));
+    let ranges = [(2, 6); 64];
+    let acknowledged = |world: &World| world.relay.metrics().acknowledged;
+    assert_eq!(looks(&mut world, Body::Ack(ack(0, 0, &ranges))), 0);
+    assert_eq!(acknowledged(&world), 3, "2, 3 and 4 were delivered here");
+    assert_eq!(looks(&mut world, Body::Ack(ack(0, 0, &ranges))), 0);
+    assert_eq!(acknowledged(&world), 3);
+    // An attach says so of whatever is there.
+    let Body::Attach(again) = attach(1, 4, 1_000_000) else { panic!("no attach") };
+    let Body::Attached(attached) = answer(&world.attach(A, 1)) else { panic!("not attached") };
+    let acks = vec![ack(0, 0, &ranges)];
+    let looks =
+        looks(&mut world, Body::Attach(wire::Attach { generation: attached.generation, acks, ..again }));
+    assert!(looks < 10, "{looks}");
+    assert_eq!(acknowledged(&world), 5);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A relay over a memory store, driven as a shell drives it.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use undertone_protocol::wire::{self, RefusalCode, ResultCode, frame::Body};
 use crate::core::{ConnId, Input, Output, Relay};
 use crate::limits::{Limits, Registration};
 use crate::store::usage::MAILBOX_DISK_BYTES;
-use crate::store::{MemoryStore, Overlay, Store};
+use crate::store::{Batch, MemoryStore, Overlay, Store, StoreError};
 
 pub(super) struct World {
     pub(super) relay: Relay,
@@ -90,6 +91,7 @@ impl World {
 
     /// Inputs on one overlay, a commit, then the outputs.
     pub(super) fn drain(&mut self, inputs: Vec<Input>) -> Vec<Output> {
+        let (inputs, read): (Vec<_>, Vec<_>) = inputs.into_iter().map(as_read).unzip();
         let mut out = Vec::new();
         let mut tx = Overlay::new(&self.store);
         for input in inputs {
@@ -97,6 +99,7 @@ impl World {
         }
         let batch = tx.into_batch();
         self.store.commit(batch).unwrap();
+        assert!(read.iter().all(Bytes::is_unique), "a frame is kept: {out:?}");
         out
     }
 
@@ -191,6 +194,49 @@ impl World {
         let mut receipt = wire::CustodyReceipt::decode(signed.body).unwrap();
         assert_eq!(receipt.items.len(), 1);
         receipt.items.remove(0).recipients
+    }
+}
+
+/// A store that counts what is read of ranges.
+pub(super) struct Counting {
+    pub(super) store: MemoryStore,
+    /// How often somebody looked for what is there.
+    pub(super) looks: Cell<u64>,
+    /// What they found, in pairs.
+    pub(super) found: Cell<usize>,
+}
+
+impl Counting {
+    pub(super) fn over(store: &MemoryStore) -> Self {
+        Self { store: store.clone(), looks: Cell::new(0), found: Cell::new(0) }
+    }
+}
+
+impl Store for Counting {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.store.get(key)
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        let found = self.store.range(from, to, limit)?;
+        self.looks.set(self.looks.get() + 1);
+        self.found.set(self.found.get() + found.len());
+        Ok(found)
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+        self.store.commit(batch)
+    }
+}
+
+/// An input as the transport gives it, and the bytes that were read for it: what is in a frame is a part of those.
+pub(super) fn as_read(input: Input) -> (Input, Bytes) {
+    match input {
+        Input::Frame { conn, frame } if frame.encoded_len() > 0 => {
+            let read = Bytes::from(frame.encode_to_vec());
+            (Input::Frame { conn, frame: wire::Frame::decode(read.clone()).unwrap() }, read)
+        }
+        input => (input, Bytes::from(vec![0])),
     }
 }
 

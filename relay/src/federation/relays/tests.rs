@@ -1,6 +1,7 @@
 use ed25519_dalek::SigningKey;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use undertone_protocol::codec::{Label, sign};
 use undertone_protocol::limits::RELAY_RECORD_LIFE;
 
 use super::*;
@@ -42,10 +43,14 @@ fn started(address: &str) -> Relays {
     relays
 }
 
-fn record_of(number: u16, address: &str, issued: Timestamp) -> RelayRecord {
+fn key_of(number: u16) -> SigningKey {
     let mut seed = [200; 32];
     seed[..2].copy_from_slice(&number.to_be_bytes());
-    RelayRecord::issue(&SigningKey::from_bytes(&seed), vec![address.to_owned()], issued).unwrap()
+    SigningKey::from_bytes(&seed)
+}
+
+fn record_of(number: u16, address: &str, issued: Timestamp) -> RelayRecord {
+    RelayRecord::issue(&key_of(number), vec![address.to_owned()], issued).unwrap()
 }
 
 fn learn(relays: &mut Relays, store: &mut MemoryStore, record: &RelayRecord, now: Timestamp) -> Learned {
@@ -131,4 +136,44 @@ fn relays_that_only_say_where_they_are_make_room() {
     assert_eq!(relays.others.len(), RELAYS_MAX);
     let knows = |number| !relays.addresses(&record(number).address.relay, NOW).is_empty();
     assert!(knows(0) && knows(5_000) && knows(2) && !knows(1));
+}
+
+#[test]
+fn where_all_were_forwarded_with_the_one_of_longest_ago_makes_room() {
+    let (mut relays, mut store) = (Relays::default(), MemoryStore::new());
+    let record = |number| record_of(number, "/ip4/192.0.2.1/tcp/1", NOW);
+    for number in 0..4_096u16 {
+        learn(&mut relays, &mut store, &record(number), NOW);
+        let now = NOW.after(Duration::from_secs((u64::from(number) + 1_000) % 4_096));
+        at(&mut store, now, |cx, tx| relays.used(&record(number).address.relay, cx, tx)).unwrap();
+    }
+    let oldest = record(3_096);
+    assert_eq!(learn(&mut relays, &mut store, &record(5_000), NOW), Learned::Moved);
+    assert_eq!(learn(&mut relays, &mut store, &record(5_001), NOW), Learned::Moved, "not at another's cost");
+    let knows = |relays: &Relays, number| !relays.addresses(&record(number).address.relay, NOW).is_empty();
+    let known = |relays: &Relays| [3_096, 3_097, 5_000, 5_001].map(|number| knows(relays, number));
+    assert_eq!((relays.others.len(), known(&relays)), (RELAYS_MAX, [false, true, false, true]));
+    assert!(store.get(key(&oldest.address.relay).as_ref()).unwrap().is_none(), "on the disk neither");
+    assert_eq!(usage(&Overlay::new(&store)).unwrap().disk_bytes, 4_095 * RELAY_DISK_BYTES);
+}
+
+#[test]
+fn a_record_that_an_earlier_build_took_for_ever_is_forgotten() {
+    let (mut relays, mut store) = (Relays::default(), MemoryStore::new());
+    let good = record_of(1, "/ip4/192.0.2.1/tcp/1", NOW);
+    let taken = record_of(2, "/ip4/192.0.2.1/tcp/1", NOW);
+    let body = wire::RelayRecord::decode(taken.signed.body.clone()).unwrap();
+    let endless = wire::RelayRecord { not_after_ms: u64::MAX, ..body };
+    let signed = sign(Label::RelayRecord, &key_of(2), endless.encode_to_vec());
+    let endless = RelayRecord { signed, ..taken };
+    at(&mut store, NOW, |cx, tx| {
+        for record in [&good, &endless] {
+            write(tx, record, NOW, cx.limits.disk_bytes_max).unwrap();
+        }
+    });
+    at(&mut store, NOW, |_, tx| relays.load(&RelayId::new([1; 32]), tx)).unwrap();
+    let held: Vec<_> = relays.others.keys().collect();
+    assert_eq!(held, [&good.address.relay]);
+    assert!(store.get(key(&endless.address.relay).as_ref()).unwrap().is_none());
+    assert_eq!(usage(&Overlay::new(&store)).unwrap().disk_bytes, RELAY_DISK_BYTES);
 }

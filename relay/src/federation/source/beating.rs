@@ -88,9 +88,9 @@ impl Source {
 
     pub(super) fn send_beat(&mut self, relay: &RelayId, cx: &mut Cx<'_>) {
         if let Some(up) = self.links.get_mut(relay).and_then(Link::up) {
-            up.beat_was_sent(cx.now);
+            let nonce = up.beat_was_sent(cx.now);
             cx.metrics.heartbeats_sent += 1;
-            cx.send(up.conn, 0, Body::Ping(wire::Ping { nonce: cx.now.as_ms() }));
+            cx.send(up.conn, 0, Body::Ping(wire::Ping { nonce }));
         }
     }
 

@@ -37,7 +37,7 @@ impl Source {
         let record = outbox::destination(tx, relay)?;
         let bytes_left = ON_THE_WAY_BYTES_MAX.saturating_sub(self.on_the_way_bytes());
         let link = self.link(*relay, cx);
-        link.wanted = record.is_some() || link.is_asked();
+        link.look(record.is_some());
         if link.wanted && link.may_dial(cx.now) {
             self.line_up(relay);
             return Ok(());
@@ -51,6 +51,9 @@ impl Source {
             return self.pump(relay, cx, tx);
         }
         let room = link.room(bytes_left, cx.now).filter(|_| record.is_some());
+        if room.is_none() {
+            link.leaves_not();
+        }
         let delay_max = cx.limits.forward_delay_ms_max;
         let mut delay = || Duration::from_millis(cx.rng.next_u64() % delay_max.saturating_add(1));
         if let Some((parcels, bytes)) = room
@@ -142,6 +145,8 @@ impl Source {
         let Some(relay) = self.conns.get(&conn).copied() else { return Ok(()) };
         self.beats.heard(&relay, cx.now);
         match frame.body {
+            // It was said: once more it would begin its turn anew, and another one might never have one.
+            Some(Body::Welcome(_)) if self.is_greeted(&relay) => Ok(()),
             Some(Body::Welcome(welcome)) if welcome.version == PROTOCOL_VERSION => {
                 if let Some(link) = self.links.get_mut(&relay) {
                     link.incompatible = false;
@@ -187,6 +192,10 @@ impl Source {
             // A newer relay may say what this one does not know.
             _ => Ok(()),
         }
+    }
+
+    fn is_greeted(&self, relay: &RelayId) -> bool {
+        self.links.get(relay).and_then(Link::as_up).is_some_and(Up::is_greeted)
     }
 
     fn learn(&mut self, relay: &RelayId, answer: wire::RoutingKeyAnswer, cx: &Cx<'_>) {
@@ -258,12 +267,14 @@ impl Source {
             self.conns.remove(&up.conn);
             cx.acts.push(Act::Close { conn: up.conn });
         }
-        let is_needed = link.key_wanted.is_some() || outbox::destination(tx, relay)?.is_some();
+        let has_forwards = outbox::destination(tx, relay)?.is_some();
+        let asker = link.key_wanted.as_ref().map(|wanted| wanted.by);
+        let is_needed = has_forwards || asker.is_some();
         let was_beat = self.beat_failed(relay, cx);
         if is_needed || !was_beat {
             cx.metrics.destination_failures += 1;
             if is_needed {
-                self.seek(relay, cx);
+                self.seek(relay, asker.filter(|_| !has_forwards), cx);
             }
             if let Some(link) = self.links.get_mut(relay) {
                 link.failed(least, cx.now);
@@ -278,7 +289,7 @@ impl Source {
         }
         let record = outbox::destination(tx, relay)?;
         if let Some(link) = self.links.get_mut(relay) {
-            link.wanted = record.is_some();
+            link.look(record.is_some());
         }
         Ok(())
     }

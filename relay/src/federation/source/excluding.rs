@@ -14,6 +14,7 @@ impl Source {
         self.close(&relay, cx);
         self.links.remove(&relay);
         self.line.retain(|other| *other != relay);
+        self.key_line.retain(|other| *other != relay);
         self.excluded.insert(relay, 0);
     }
 

@@ -8,6 +8,8 @@ use undertone_protocol::ids::RelayId;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
+use crate::frames::alone;
+
 /// Keys of other relays that are held; one more takes the place of the one that came first.
 const KEYS_MAX: usize = 4_096;
 /// A known key is asked for anew when it is so old.
@@ -46,8 +48,9 @@ impl KnownKeys {
             let first = self.keys.iter().min_by_key(|(_, known)| known.came_at).map(|(relay, _)| *relay);
             first.map(|first| self.keys.remove(&first));
         }
-        let known =
-            KnownKey { id: key.id(), signed: key.signed.to_wire(), not_after: key.not_after, came_at: now };
+        let mut signed = key.signed.to_wire();
+        signed.body = alone(&signed.body);
+        let known = KnownKey { id: key.id(), signed, not_after: key.not_after, came_at: now };
         self.keys.insert(key.relay, known);
     }
 

@@ -39,24 +39,32 @@ fn an_answer_is_waited_for_no_longer() {
 
 #[test]
 fn another_relay_finds_room_for_its_rates() {
-    let mut net = Net::with(Limits { sources_max: 1, silence_ms_max: u64::MAX / 4, ..Limits::default() });
+    let limits = Limits { sources_max: 2, source_parcels_per_minute: 1, ..Limits::default() };
+    let mut net = Net::with(Limits { silence_ms_max: u64::MAX / 4, ..limits });
     let (parcel, _) = net.seal(b"hi");
-    let bring = |net: &mut Net, number: u8| {
-        let conn = ConnId::new(50 + u64::from(number));
+    let mut conns = 50;
+    let mut bring = |net: &mut Net, number: u8| {
+        conns += 1;
+        let conn = ConnId::new(conns);
         net.input_b(Input::RelayConnected { conn, relay: RelayId::new([number; 32]) });
         let hello = Body::Hello(wire::Hello { version_min: 1, version_max: 1 });
         net.input_b(Input::Frame { conn, frame: Frame { request: 1, body: Some(hello) } });
         let carry = Body::Carry(wire::Carry { parcels: vec![parcel.clone()] });
         net.input_b(Input::Frame { conn, frame: Frame { request: 0, body: Some(carry) } });
         let is_answer = |body: &Body| matches!(body, Body::Forwarded(_) | Body::Declined(_));
-        net.said_b().into_iter().find(is_answer).unwrap()
+        matches!(net.said_b().into_iter().find(is_answer).unwrap(), Body::Forwarded(_))
     };
     net.now = net.now.after(HOUR);
-    assert!(matches!(bring(&mut net, 1), Body::Forwarded(_)));
+    assert!(bring(&mut net, 1));
     net.set_back(HOUR);
-    assert!(matches!(bring(&mut net, 2), Body::Declined(_)));
-    net.pass(Duration::from_secs(61));
-    assert!(matches!(bring(&mut net, 2), Body::Forwarded(_)));
+    for (number, is_taken) in [(2, true), (1, false), (3, true), (1, false), (2, true), (1, false)] {
+        net.pass(Duration::from_secs(1));
+        assert_eq!(
+            bring(&mut net, number),
+            is_taken,
+            "the one that brought nothing for longest is forgotten"
+        );
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,6 +37,8 @@ pub(super) struct Far {
     /// When the routing keys of those far away were made.
     pub(super) keys_issued: Timestamp,
     pub(super) reachable: bool,
+    /// Those from whom nothing is heard, not even that they are not there.
+    pub(super) black_holes: BTreeSet<u8>,
     /// Whether they answer heartbeats.
     pub(super) answers_beats: bool,
     /// Heartbeats that came to them.
@@ -87,6 +89,7 @@ impl Far {
             manner: BTreeMap::new(),
             keys_issued: now,
             reachable: true,
+            black_holes: BTreeSet::new(),
             answers_beats: true,
             beats: Vec::new(),
             dials: Vec::new(),
@@ -108,7 +111,22 @@ impl Far {
     }
 
     pub(super) fn tell(&mut self, body: Body) {
-        self.input(Input::Frame { conn: SENDER, frame: Frame { request: 7, body: Some(body) } });
+        self.tell_as(SENDER, body);
+    }
+
+    /// A device says something on its connection.
+    pub(super) fn tell_as(&mut self, conn: ConnId, body: Body) {
+        self.input(Input::Frame { conn, frame: Frame { request: 7, body: Some(body) } });
+    }
+
+    /// One more device, with a mailbox of its own.
+    pub(super) fn add_device(&mut self, number: u8) -> ConnId {
+        let conn = ConnId::new(u64::from(number));
+        self.input(Input::Connected { conn, device: device(number) });
+        self.tell_as(conn, Body::Hello(wire::Hello { version_min: 1, version_max: 1 }));
+        self.tell_as(conn, register(number, 1));
+        self.said();
+        conn
     }
 
     pub(super) fn said(&mut self) -> Vec<Body> {
@@ -121,6 +139,17 @@ impl Far {
         let mut forward_id = [0; 16];
         forward_id[..8].copy_from_slice(&self.forwards.to_be_bytes());
         let forward_id = PublishId::new(forward_id);
+        self.hand_in(forward_id, to, bytes);
+        forward_id
+    }
+
+    /// The same, under this id.
+    pub(super) fn hand_in(&mut self, forward_id: PublishId, to: u8, bytes: usize) {
+        self.hand_in_as(SENDER, forward_id, to, bytes);
+    }
+
+    /// A device hands in a parcel.
+    pub(super) fn hand_in_as(&mut self, conn: ConnId, forward_id: PublishId, to: u8, bytes: usize) {
         let payload = Bytes::from_static(b"hi");
         let (hash, expiry) = (PayloadHash::of(&payload), self.now.after(DAY));
         let parcel = Parcel {
@@ -133,8 +162,7 @@ impl Far {
             items: vec![ParcelItem { payload, hash, class: 0, expiry }],
         };
         let forward = wire::Forward { destination: Some(address(to)), parcel: parcel.encode() };
-        self.tell(Body::Forward(forward));
-        forward_id
+        self.tell_as(conn, Body::Forward(forward));
     }
 
     /// A device hands in a parcel after the near relay's restart.
@@ -198,6 +226,9 @@ impl Far {
 
     fn dial(&mut self, relay: RelayId) -> Vec<Input> {
         self.dials.push((self.now, number(&relay)));
+        if self.black_holes.contains(&number(&relay)) {
+            return Vec::new();
+        }
         if !self.reachable {
             return vec![Input::DialFailed { relay }];
         }
@@ -274,6 +305,21 @@ impl Far {
         }
     }
 
+    /// For longer than a turn there is always one more on its way to one of those far away, which is silent, behind the
+    /// `first`, and each is answered in time. What comes beside that happens once a second.
+    pub(super) fn keep_busy(&mut self, to: u8, first: PublishId, beside: impl Fn(&mut Self)) {
+        let mut oldest = first;
+        for _ in 0..25 {
+            let more = self.forward(to, 10);
+            let (forward_id, salt) = (oldest.to_wire(), vec![0; 16].into());
+            let answer = Bytes::from_static(b"sealed");
+            self.say_as(to, Body::Forwarded(wire::Forwarded { forward_id, salt, answer }));
+            oldest = more;
+            beside(self);
+            self.pass(Duration::from_secs(1));
+        }
+    }
+
     /// One of those far away calls, and says where it is; what it is told.
     pub(super) fn call_from(&mut self, from: u8, said: &RelayRecord) -> Vec<Body> {
         self.conns += 1;
@@ -306,8 +352,8 @@ impl Far {
 
     /// How often somebody was to look for this one.
     pub(super) fn sought(&self, of: u8) -> usize {
-        let sought = Finding::Sought { relay: id(of) };
-        self.finder.iter().filter(|finding| **finding == sought).count()
+        let is_it = |finding: &&Finding| matches!(finding, Finding::Sought { relay, .. } if *relay == id(of));
+        self.finder.iter().filter(is_it).count()
     }
 
     /// A record was found.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use undertone_protocol::wire::{self, frame::Body};
+
 use super::far::{Far, id};
 use super::world::{DAY, HOUR};
 use crate::federation::{Policy, PolicyKind};
@@ -106,6 +108,19 @@ fn those_that_are_excluded_are_left_alone() {
     far.near = far.near.with_policy(Policy { kind: PolicyKind::Deny, relays: [id(1)].into() });
     far.pass(HOUR);
     assert!(far.dials.is_empty() && far.beats.is_empty());
+}
+
+#[test]
+fn an_answer_counts_though_the_clock_was_set_back_meanwhile() {
+    let mut far = far();
+    far.name_peers(&[1]);
+    far.answers_beats = false;
+    far.pass(2 * SECOND);
+    let nonce = far.beats[0].0.as_ms();
+    far.set_back(DAY);
+    far.say_as(1, Body::Pong(wire::Pong { nonce }));
+    assert_eq!(far.health(1).unwrap().reachable, Some(true));
+    assert_eq!(far.near.relay.metrics().heartbeats_answered, 1);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use undertone_protocol::wire::{self, RefusalCode, frame::Body};
 
-use super::far::{Far, id};
-use super::world::{DAY, HOUR};
+use super::far::{Far, address, id};
+use super::world::{DAY, HOUR, SENDER};
 use crate::core::Finding;
 use crate::federation::{Policy, PolicyKind};
 use crate::limits::Limits;
@@ -92,6 +92,47 @@ fn a_device_that_looks_for_a_relay_comes_again() {
     far.found(&far.record(1, NEW));
     far.tell(find());
     assert!(matches!(far.said()[..], [Body::RelayAt(_)]));
+}
+
+#[test]
+fn what_devices_ask_for_leaves_room_for_what_waits() {
+    let mut far = far();
+    let find = |number| Body::FindRelay(wire::FindRelay { relay: id(number).to_wire() });
+    let looks = |far: &mut Far, conn, number| {
+        far.said();
+        far.tell_as(conn, find(number));
+        let Some(Body::Refusal(refusal)) = far.said().pop() else { panic!("found") };
+        refusal.code() == RefusalCode::RetryAfter
+    };
+    (20..28).for_each(|number| assert!(looks(&mut far, SENDER, number)));
+    assert!(!looks(&mut far, SENDER, 28), "one device has a few");
+    assert!(looks(&mut far, SENDER, 27), "which are still looked for");
+    for device in 20..35 {
+        let conn = far.add_device(device);
+        let first = 28 + 8 * (device - 20);
+        (first..first + 8).for_each(|number| assert!(looks(&mut far, conn, number)));
+    }
+    let other = far.add_device(40);
+    assert!(!looks(&mut far, other, 200), "and all together half");
+    // For its key it is called, and not looked for either.
+    far.tell_as(other, Body::GetRoutingKey(wire::GetRoutingKey { relay: Some(address(200)) }));
+    assert_eq!((far.dials.len(), far.sought(200)), (1, 0));
+    far.pass(5 * SECOND);
+    far.forward(200, 10);
+    far.pass(5 * SECOND);
+    assert_eq!(far.sought(200), 1);
+    assert!(looks(&mut far, other, 200), "now it is looked for");
+    far.pass(61 * SECOND);
+    assert!(looks(&mut far, SENDER, 28));
+}
+
+#[test]
+fn a_relay_that_is_excluded_is_not_looked_for() {
+    let mut far = far();
+    far.near = far.near.with_policy(Policy { kind: PolicyKind::Deny, relays: [id(1)].into() });
+    far.tell(Body::FindRelay(wire::FindRelay { relay: id(1).to_wire() }));
+    let Some(Body::Refusal(refusal)) = far.said().pop() else { panic!("found") };
+    assert_eq!((refusal.code(), far.sought(1)), (RefusalCode::Unknown, 0));
 }
 
 #[test]

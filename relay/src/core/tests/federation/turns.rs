@@ -17,20 +17,23 @@ fn one_link() -> Limits {
 
 #[test]
 fn nobody_waits_behind_a_relay_that_always_has_more() {
+    have_their_turn(|_| {});
+}
+
+#[test]
+fn a_relay_that_greets_again_and_again_has_one_turn() {
+    let again = || Body::Welcome(wire::Welcome { version: 1, now_ms: 0, record: None });
+    have_their_turn(|far| far.say_as(1, again()));
+}
+
+/// Two relays that something waits for behind one that always has more, and does this once a second.
+fn have_their_turn(each: impl Fn(&mut Far)) {
     let mut far = Far::with(one_link());
     far.manner.insert(1, Manner::IsSilent);
-    let mut oldest = far.forward(1, 10);
+    let first = far.forward(1, 10);
     far.forward(2, 10);
     far.forward(3, 10);
-    // There is always one more on its way to the first, and each is answered in time.
-    for _ in 0..25 {
-        let more = far.forward(1, 10);
-        let (forward_id, salt) = (oldest.to_wire(), vec![0; 16].into());
-        let answer = b"sealed".as_slice().into();
-        far.say_as(1, Body::Forwarded(wire::Forwarded { forward_id, salt, answer }));
-        oldest = more;
-        far.pass(SECOND);
-    }
+    far.keep_busy(1, first, each);
     assert_eq!((far.took(2), far.took(3)), (1, 1), "{:?}", far.dials);
     far.manner.clear();
     far.pass(Duration::from_secs(120));
@@ -113,6 +116,25 @@ fn a_pause_that_was_asked_for_outlives_the_connection() {
     assert_eq!(far.dials.len(), 1);
     far.pass(Duration::from_secs(20));
     assert_eq!(far.near.relay.metrics().forwards_answered, 1);
+}
+
+/// What waits for its delay where the destination has too much meanwhile is no reason to look at the clock all the time.
+#[test]
+fn a_delay_that_nothing_comes_of_keeps_nobody_busy() {
+    let mut far = Far::with(Limits { forward_delay_ms_max: 1_000, ..Limits::default() });
+    far.manner.insert(1, Manner::IsSilent);
+    let first = far.forward(1, 10);
+    far.pass(2 * SECOND);
+    assert_eq!(far.took(1), 1);
+    far.forward(1, 10);
+    let (forward_id, code) = (first.to_wire(), DeclinedCode::RetryAfter.into());
+    far.say_as(1, Body::Declined(wire::Declined { forward_id, code, retry_after_ms: 20_000 }));
+    far.pass(2 * SECOND);
+    let due = far.near.relay.next_tick().unwrap();
+    assert!(due > far.now, "{due:?} is over at {:?}", far.now);
+    far.manner.clear();
+    far.pass(22 * SECOND);
+    assert_eq!(far.near.relay.metrics().forwards_answered, 2);
 }
 
 #[test]

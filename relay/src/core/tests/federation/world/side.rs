@@ -7,6 +7,7 @@ use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::Frame;
 
+use super::super::super::world::as_read;
 use crate::core::{ConnId, Input, Output, Relay};
 use crate::federation::Policy;
 use crate::limits::{Limits, Registration};
@@ -31,9 +32,11 @@ impl Side {
 
     pub(in super::super) fn step(&mut self, input: Input, now: Timestamp) -> Vec<Output> {
         let (mut out, mut tx) = (Vec::new(), Overlay::new(&self.store));
+        let (input, read) = as_read(input);
         self.relay.handle(input, now, &mut tx, &mut out).unwrap();
         let batch = tx.into_batch();
         self.store.commit(batch).unwrap();
+        assert!(read.is_unique(), "a frame is kept: {out:?}");
         out
     }
 
