@@ -114,6 +114,7 @@ fn effective(tx: &dyn LogTx, entry: &SignedEntry) -> Result<Timestamp, StoreErro
     let mut latest = None;
     for parent in entry.header.parents() {
         if let Some(parent) = tx.entry(&parent)?
+            && parent.entry.header.conversation == entry.header.conversation
             && counts(tx, &parent)?
         {
             latest = latest.max(Some(parent.effective));

@@ -68,7 +68,8 @@ impl People {
     fn next(&self, document: &Document, count: usize) -> SignedOperation {
         let writer = count % usize::from(WRITERS);
         let device = self.devices[writer].device();
-        self.sign(writer, document.draft(device, self.hashes[writer], action(count)).unwrap())
+        let user = identity(u8::try_from(writer).unwrap() + 1).user();
+        self.sign(writer, document.draft(&user, device, self.hashes[writer], action(count)).unwrap())
     }
 
     /// A group of so many operations. Every tenth is written beside the one before it, and the next stands on both.
@@ -88,7 +89,8 @@ impl People {
         self.take(&mut document, create.signed());
         for writer in 1..WRITERS {
             let add = Action::Add { user: identity(writer + 1).user(), role: Role::Admin };
-            let add = document.draft(self.devices[0].device(), self.hashes[0], add).unwrap();
+            let add =
+                document.draft(&identity(1).user(), self.devices[0].device(), self.hashes[0], add).unwrap();
             self.take(&mut document, self.sign(0, add).signed());
         }
         let mut beside = None;
@@ -191,7 +193,8 @@ fn flood(people: &People, group: &mut BenchmarkGroup<'_, WallTime>) {
     people.take(&mut first, people.next(&document, 1).signed());
     let end: Vec<Signed> = (0..FLOOD)
         .map(|count| {
-            let draft = theirs.draft(people.devices[1].device(), people.hashes[1], action(50_000 + count));
+            let device = people.devices[1].device();
+            let draft = theirs.draft(&identity(2).user(), device, people.hashes[1], action(50_000 + count));
             let next = people.sign(1, draft.unwrap()).signed();
             people.take(&mut theirs, next.clone());
             next

@@ -132,7 +132,7 @@ pub const ENTRIES_BYTES_MAX: usize = 48 * KIB;
 /// Heads that an entry names.
 pub const ENTRY_HEADS_MAX: usize = 16;
 /// Membership heads that an entry names.
-pub const MEMBERSHIP_HEADS_MAX: usize = 8;
+pub const MEMBERSHIP_HEADS_MAX: usize = 32;
 /// Bytes of an entry's header or body.
 pub const ENTRY_PART_BYTES_MAX: usize = 32 * KIB;
 /// The latest time that an entry may claim, in milliseconds since the Unix epoch (in the year 10889): room

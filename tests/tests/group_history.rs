@@ -106,6 +106,38 @@ fn what_whoever_added_somebody_does_not_hand_over_others_do() {
     assert_eq!(seen[..4], ALL, "{seen:?}");
 }
 
+fn shows_history(stage: &mut Stage, history: bool) {
+    let change = GroupChange { history: Some(history), ..GroupChange::default() };
+    stage.group(ALICE, Command::GroupSet { group: "Club".to_owned(), change }).unwrap();
+}
+
+fn key_of(stage: &mut Stage, node: usize) -> SenderKey {
+    let group = ConversationId::from_hex(&stage.show_group(node, "Club").unwrap().group).unwrap();
+    stage.disk(node).unwrap().transaction(|tx| tx.sender_key(&group)).unwrap().unwrap()
+}
+
+/// Or its author would seal it for nobody each time they say something, under a new key for all.
+#[test]
+fn what_is_not_shown_any_more_is_not_sealed_again_for_who_came_while_it_was() {
+    let mut stage = club(true);
+    say(&mut stage, BOB, "old, of Bob");
+    [BOB, CAROL].into_iter().for_each(|who| stage.unplug(who).unwrap());
+    add(&mut stage, "Carol");
+    shows_history(&mut stage, false);
+    stage.run(MINUTES).unwrap();
+    [BOB, CAROL].into_iter().for_each(|who| stage.plug(who).unwrap());
+    stage.run(MINUTES).unwrap();
+    say(&mut stage, CAROL, "hello");
+    stage.run(10 * MINUTES).unwrap();
+    assert_eq!(whole(&mut stage, CAROL), ["hello"]);
+    let key = key_of(&mut stage, BOB);
+    for text in ["anybody?", "well"] {
+        say(&mut stage, CAROL, text);
+        stage.run(20 * MINUTES).unwrap();
+    }
+    assert_eq!(key_of(&mut stage, BOB).header_key, key.header_key);
+}
+
 #[test]
 fn who_comes_to_a_group_that_hides_its_history_misses_nothing() {
     let mut stage = with_a_past(false);

@@ -13,6 +13,7 @@ use undertone_tests::simulation::Stage;
 
 const ALICE: usize = 0;
 const BOB: usize = 1;
+const CAROL: usize = 2;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 fn friends() -> Stage {
@@ -117,6 +118,65 @@ fn what_expired_shows_so_on_the_users_other_devices_too() {
     stage.run(Duration::from_secs(600)).unwrap();
     let arrived = last(&mut stage);
     assert_eq!((arrived.state.as_str(), arrived.failed), ("delivered", None));
+}
+
+/// How the last message in the group shows.
+fn last_of_club(stage: &mut Stage, node: usize) -> (String, Option<String>) {
+    let last = stage.history(node, "Club").unwrap().pop().unwrap();
+    (last.state, last.failed)
+}
+
+#[test]
+fn what_nobody_in_a_group_fetched_has_failed_and_goes_again_when_it_is_wanted() {
+    let mut stage = Stage::club().unwrap();
+    for away in [BOB, CAROL] {
+        stage.unplug(away).unwrap();
+    }
+    stage.send(ALICE, "Club", "nobody fetches this").unwrap();
+    assert_eq!(last_of_club(&mut stage, ALICE), ("sent".to_owned(), None));
+    stage.sleep(ENVELOPE_TTL_MAX).unwrap();
+    assert_eq!(last_of_club(&mut stage, ALICE).1, None);
+    stage.sleep(EXPIRY_GRACE + DAY).unwrap();
+    assert!(last_of_club(&mut stage, ALICE).1.unwrap().contains("expired"));
+    stage.ask(ALICE, Command::Retry { name: "Club".to_owned() }).unwrap().unwrap();
+    for back in [BOB, CAROL] {
+        stage.plug(back).unwrap();
+        assert_eq!(stage.said(back, "Club").unwrap(), ["nobody fetches this"], "at {back}");
+    }
+    assert_eq!(last_of_club(&mut stage, ALICE), ("delivered".to_owned(), None));
+}
+
+#[test]
+fn what_one_in_a_group_read_has_not_failed_on_any_device_though_it_expired_for_another() {
+    let mut stage = Stage::club().unwrap();
+    let phone = stage.add_linked(ALICE, "phone").unwrap();
+    for member in [BOB, CAROL] {
+        let greeting = format!("hello from {member}");
+        stage.send(member, "Club", &greeting).unwrap();
+    }
+    stage.unplug(CAROL).unwrap();
+    stage.send(ALICE, "Club", "Carol is away").unwrap();
+    stage.ask(BOB, Command::Read { name: "Club".to_owned() }).unwrap().unwrap();
+    stage.run(Duration::from_secs(60)).unwrap();
+    stage.sleep(ENVELOPE_TTL_MAX + EXPIRY_GRACE + DAY).unwrap();
+    for node in [ALICE, phone] {
+        assert_eq!(last_of_club(&mut stage, node), ("sent".to_owned(), None), "at {node}");
+    }
+}
+
+#[test]
+fn what_nobody_in_a_group_fetched_shows_so_on_the_users_other_devices_too() {
+    let mut stage = Stage::club().unwrap();
+    let phone = stage.add_linked(ALICE, "phone").unwrap();
+    for away in [BOB, CAROL] {
+        stage.unplug(away).unwrap();
+    }
+    stage.send(ALICE, "Club", "nobody fetches this").unwrap();
+    stage.run(Duration::from_secs(60)).unwrap();
+    stage.sleep(ENVELOPE_TTL_MAX + EXPIRY_GRACE + DAY).unwrap();
+    for node in [ALICE, phone] {
+        assert!(last_of_club(&mut stage, node).1.unwrap().contains("expired"), "at {node}");
+    }
 }
 
 #[test]

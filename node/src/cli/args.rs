@@ -33,7 +33,7 @@ pub(super) struct Options {
     /// Print JSON.
     #[arg(long, global = true)]
     pub(super) json: bool,
-    /// The longest wait for the network; what is not sent by then is sent later.
+    /// The longest wait for the network; what is not sent by then is sent later, while `undertone run` goes.
     #[arg(long, global = true, value_name = "SECONDS", conflicts_with = "no_wait")]
     wait: Option<u64>,
     /// Don't wait for the network.
@@ -68,7 +68,7 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Contact,
     },
-    /// Send a text. Works offline: it is kept and sent later. `@NAME` in it mentions who takes part.
+    /// Send a text. Works offline: it is kept, and sent later while `undertone run` goes. `@NAME` in it mentions who takes part.
     Send {
         /// The contact or group. A contact's name stands before a group's; the id that `group list` shows always names
         /// the group.

@@ -28,7 +28,7 @@ fn joining(contact: &ContactView, group: &str) -> String {
     let way = if contact.introduced {
         "The request is at their relay."
     } else {
-        "The request is kept, and sent as soon as their relay is reached."
+        "The request is kept, and sent as soon as their relay is reached: keep `undertone run` going."
     };
     format!("You asked {name} to let you into {group}. {way} It is for them to let you in.")
 }
@@ -120,13 +120,19 @@ fn added(contact: &ContactView) -> String {
     } else if contact.introduced {
         format!("The request to {name} is at their relay. What you write is sent when they accept.")
     } else {
-        format!("The request to {name} is kept, and sent as soon as their relay is reached.")
+        format!(
+            "The request to {name} is kept, and sent as soon as their relay is reached: keep `undertone run` going."
+        )
     }
 }
 
 fn accepted(contact: &ContactView) -> String {
     let name = show::safe(&contact.name);
-    let told = if contact.introduced { "" } else { " They are told as soon as their relay is reached." };
+    let told = if contact.introduced {
+        ""
+    } else {
+        " They are told as soon as their relay is reached: keep `undertone run` going."
+    };
     match &contact.group {
         Some(group) => format!("{name} is a contact, and in {}.{told}", show::safe(group)),
         None => format!("{name} is a contact.{told}"),
@@ -146,7 +152,9 @@ fn unblocked(contact: &ContactView) -> String {
     match contact.state.as_str() {
         "requested" | "declined" => format!("{name} is not blocked any more."),
         _ if contact.introduced => format!("{name} can write to you again."),
-        _ => format!("{name} can write to you again as soon as their relay is reached."),
+        _ => format!(
+            "{name} can write to you again as soon as their relay is reached: keep `undertone run` going."
+        ),
     }
 }
 

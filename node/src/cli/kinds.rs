@@ -57,7 +57,9 @@ pub(super) async fn pin(options: &Options, message: Message, off: bool) -> anyho
 
 /// Changes a message, and prints it with how far the change has come.
 async fn changed(options: &Options, command: Command) -> anyhow::Result<()> {
-    let failed = |message: &MessageView| message.change.as_ref().and_then(|change| change.failed.clone());
+    let failed = |message: &MessageView| {
+        message.change.as_ref().and_then(|change| Some((change.failed.clone()?, change.retry)))
+    };
     done(options, command, "change", change_of, failed).await
 }
 

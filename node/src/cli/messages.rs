@@ -20,17 +20,18 @@ pub(super) async fn send(options: &Options, name: String, text: String) -> anyho
 
 /// Sends a message by a command and prints how far it has come.
 pub(super) async fn sent(options: &Options, command: Command) -> anyhow::Result<()> {
-    let failed = |message: &MessageView| message.failed.clone();
+    let failed = |message: &MessageView| Some((message.failed.clone()?, message.retry));
     done(options, command, "message", show::state, failed).await
 }
 
-/// Does something to a conversation, prints how far it has come, and says why it failed.
+/// Does something to a conversation, prints how far it has come, and says why it failed; `failed`: that, and whether it can be
+/// tried again.
 pub(super) async fn done(
     options: &Options,
     command: Command,
     what: &str,
     shown: impl FnOnce(&MessageView) -> String,
-    failed: impl FnOnce(&MessageView) -> Option<String>,
+    failed: impl FnOnce(&MessageView) -> Option<(String, bool)>,
 ) -> anyhow::Result<()> {
     let message = ask(options, command, options.wait(WAIT_S), |response| match response {
         Response::Message(message) => Some(message),
@@ -43,13 +44,18 @@ pub(super) async fn done(
         show::line(&shown(&message))?;
     }
     match failed(&message) {
-        Some(why) => {
-            let name = quoted(&message.contact);
-            let text = format!("the {what} failed ({why}): try again with `undertone retry {name}`");
+        Some((why, retry)) => {
+            let text = failure(what, &why, retry, &message.contact);
             Err(CommandError::new(ErrorKind::Refused, text).into())
         }
         None => Ok(()),
     }
+}
+
+fn failure(what: &str, why: &str, retry: bool, contact: &str) -> String {
+    let again =
+        if retry { format!(": try again with `undertone retry {}`", quoted(contact)) } else { String::new() };
+    format!("the {what} failed ({why}){again}")
 }
 
 /// Tries failed messages again.
@@ -162,4 +168,19 @@ fn reactions(message: &MessageView) -> String {
     let one =
         |view: &ReactionView| format!("{} {}", show::line_of(&view.reaction), show::line_of(&view.from));
     format!("\n    {}", message.reactions.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_tried_again_is_said_to_be() {
+        let may = failure("message", "expired: nobody fetched it", true, "Book Club");
+        assert_eq!(
+            may,
+            "the message failed (expired: nobody fetched it): try again with `undertone retry 'Book Club'`"
+        );
+        assert_eq!(failure("change", "too large", false, "Bob"), "the change failed (too large)");
+    }
 }

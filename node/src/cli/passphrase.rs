@@ -53,10 +53,27 @@ fn from_file(what: &str, path: &Path) -> anyhow::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))
 }
 
+/// Whether the terminal is another job's: whoever asks there all the same is stopped without a word.
+#[cfg(unix)]
+fn is_in_background() -> bool {
+    rustix::termios::tcgetpgrp(io::stdin()).is_ok_and(|foreground| foreground != rustix::process::getpgrp())
+}
+
+#[cfg(not(unix))]
+const fn is_in_background() -> bool {
+    false
+}
+
 fn prompt(text: &str) -> anyhow::Result<Zeroizing<String>> {
     if !io::stdin().is_terminal() {
         return Err(invalid(
             "no terminal to ask for the passphrase: give --passphrase-file FILE or UNDERTONE_PASSPHRASE_FILE",
+        ));
+    }
+    if is_in_background() {
+        return Err(invalid(
+            "the passphrase can't be asked for in the background: run it in the foreground, or give \
+             --passphrase-file FILE or UNDERTONE_PASSPHRASE_FILE",
         ));
     }
     Ok(Zeroizing::new(rpassword::prompt_password(text).context("the passphrase can't be read")?))

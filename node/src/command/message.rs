@@ -24,6 +24,9 @@ pub struct MessageView {
     pub state: String,
     /// Why it does not get further.
     pub failed: Option<String>,
+    /// Whether `Retry` tries it again.
+    #[serde(default)]
+    pub retry: bool,
     /// What it waits for, while queued.
     pub note: Option<String>,
     /// What it answers.
@@ -96,6 +99,9 @@ pub struct ChangeView {
     pub state: String,
     /// Why it does not get further.
     pub failed: Option<String>,
+    /// Whether `Retry` tries it again.
+    #[serde(default)]
+    pub retry: bool,
     /// What it waits for, while queued.
     pub note: Option<String>,
 }

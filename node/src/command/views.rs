@@ -75,7 +75,7 @@ pub struct RelayView {
     pub home: bool,
     /// Whether the connection is up and greeted.
     pub connected: bool,
-    /// Why it is not, or what the relay refused.
+    /// Why it is not, or what the relay refused, or why the connection is not by which this node sends to others there.
     pub problem: Option<String>,
 }
 

@@ -47,8 +47,8 @@ pub(super) struct Agenda {
     pub(super) behind: BTreeSet<(ConversationId, DeviceId)>,
     /// Home relays that should be asked how many one-time prekeys are left.
     pub(super) prekeys: BTreeSet<RelayId>,
-    /// When others were last told for that a home relay had forgotten all, and whether it did so again since.
-    pub(super) forgotten: BTreeMap<RelayId, (Timestamp, bool)>,
+    /// When others were last told for that a home relay had forgotten all.
+    pub(super) forgotten: BTreeMap<RelayId, Timestamp>,
     /// When everybody was last told that a home relay is somewhere else, by its own word.
     pub(super) moved: BTreeMap<RelayId, Timestamp>,
     /// Relays that can't be reached and that a home relay was asked for: when to ask again, and how long that was waited for.
@@ -78,6 +78,8 @@ pub(super) struct Agenda {
     pub(super) refused: BTreeMap<(ConversationId, DeviceId), Shown>,
     /// When members of a group who were not heard of were last introduced to this device.
     pub(super) greeted: BTreeMap<ConversationId, Timestamp>,
+    /// Who had brought something of a group at the last look that waited, or held by nothing.
+    pub(super) lingering: BTreeSet<(ConversationId, DeviceId)>,
     /// How far each member of a group has come with this device's messages, where that was asked of late.
     pub(super) progress: BTreeMap<ConversationId, BTreeMap<UserId, Progress>>,
     /// Devices of members that are to be told what is held of these authors, as they handed it over or may do so.
@@ -266,8 +268,8 @@ impl Agenda {
         let updated =
             updated.chain(self.greeted.values_mut()).chain(self.seek.values_mut().map(|(at, _)| at));
         let updated = updated.chain(self.renamed.values_mut()).chain(&mut self.custodians_at);
-        let updated =
-            updated.chain(self.forgotten.values_mut().map(|(at, _)| at)).chain(self.moved.values_mut());
+        let updated = updated.chain(&mut self.receipts_at);
+        let updated = updated.chain(self.forgotten.values_mut()).chain(self.moved.values_mut());
         let updated = updated.chain(self.sought.values_mut().map(|(at, _)| at));
         for at in by_device.chain(again).chain(looks).chain(offered).chain(updated) {
             *at = at.before(by);
@@ -286,6 +288,18 @@ impl Agenda {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_due_keeps_its_time_where_the_clock_is_set_back() {
+        let day = Duration::from_secs(24 * 3_600);
+        let at = Timestamp::ZERO.after(day);
+        let mut agenda = Agenda { receipts_at: Some(at), custodians_at: Some(at), ..Agenda::default() };
+        agenda.set_back(day);
+        assert_eq!(
+            (agenda.receipts_at, agenda.custodians_at),
+            (Some(Timestamp::ZERO), Some(Timestamp::ZERO))
+        );
+    }
 
     #[test]
     fn whom_a_full_table_knows_takes_nobodys_place() {

@@ -112,7 +112,7 @@ fn change(
         Act::Pin(false) => "pin_off",
         Act::Drop | Act::Unknown => return Ok(None),
     };
-    let MessageView { id, from, mine, time_ms, state, failed, note, .. } =
+    let MessageView { id, from, mine, time_ms, state, failed, retry, note, .. } =
         views::message(ctx, circle, stored)?;
-    Ok(Some(ChangeView { id, kind: kind.to_owned(), from, mine, time_ms, state, failed, note }))
+    Ok(Some(ChangeView { id, kind: kind.to_owned(), from, mine, time_ms, state, failed, retry, note }))
 }

@@ -201,7 +201,7 @@ fn status(ctx: &Context<'_>, links: &Links) -> Result<StatusView, StoreError> {
         addresses: link.address().addresses.clone(),
         home: link.is_home(),
         connected: link.is_ready(),
-        problem: link.problem.clone(),
+        problem: links.problem(id),
     });
     Ok(StatusView {
         id: views::id(ctx),
@@ -352,8 +352,7 @@ fn retry(ctx: &mut Context<'_>, circle: Circle) -> Result<Answer, StoreError> {
     let conversation = circle.conversation(ctx);
     let mut messages = 0;
     for delivery in ctx.tx.deliveries_unread(&conversation)? {
-        // What is too large would only be refused again.
-        if matches!(delivery.failed, Some(Failure::Denied(_) | Failure::Expired | Failure::Unreachable)) {
+        if delivery.failed.is_some_and(Failure::may_pass) {
             resend::again(ctx, delivery)?;
             messages += 1;
         }

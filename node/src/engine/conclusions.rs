@@ -109,10 +109,17 @@ fn conclude_entry(
     progress::sent(ctx, entry)
 }
 
-/// Whether none of those for whom an entry was sealed can get it.
-pub(super) fn reaches_nobody(ctx: &Context<'_>, entry: &EntryId) -> Result<bool, StoreError> {
+/// Whether none of those for whom an entry was sealed has it, or can get it.
+pub(super) fn reaches_nobody(ctx: &mut Context<'_>, entry: &EntryId) -> Result<bool, StoreError> {
     let entries = ctx.tx.outbox_heads_of(&Purpose::Entry(*entry))?;
-    Ok(entries.iter().all(|item| item.counts.is_failed()))
+    if !entries.iter().all(|item| item.counts.is_failed()) {
+        return Ok(false);
+    }
+    // What somebody has left the outbox before what nobody fetched, where that went into custody late.
+    Ok(match ctx.tx.delivery(entry)? {
+        Some(delivery) => !progress::somebody_has(ctx, &delivery)?,
+        None => true,
+    })
 }
 
 fn conclude_introduction(

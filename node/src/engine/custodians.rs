@@ -41,15 +41,15 @@ pub(super) fn look(ctx: &mut Context<'_>, links: &mut Links) -> Result<(), Store
             outgoing::not_fetched(ctx, &device, &relay)?;
             continue;
         };
-        let gone = links.unreachable_since(&relay);
+        // It is called before it is judged: that it was away once says nothing of now. Of a home relay it is known already.
+        if links.get(&LinkId::home(relay)).is_none() {
+            links.want(&there.mailbox.relay, ctx.now);
+        }
+        let gone = links.unreachable_since(&relay, ctx.now);
         if gone.is_some_and(|since| ctx.now >= since.after(CUSTODIAN_WAIT)) {
             tracing::info!(relay = %relay.short(), "what a relay holds that can't be reached goes out again");
             outgoing::not_fetched(ctx, &device, &relay)?;
             continue;
-        }
-        // Of a home relay it is known already.
-        if links.get(&LinkId::home(relay)).is_none() {
-            links.want(&there.mailbox.relay, ctx.now);
         }
         if let Some(since) = gone {
             let at = since.after(CUSTODIAN_WAIT).min(ctx.now.after(LOOK));

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use undertone_protocol::ids::{ConversationId, OperationHash};
+use undertone_protocol::ids::{ConversationId, OperationHash, UserId};
 use undertone_protocol::membership::{Document, Operation, SignedOperation, Verdict, View};
 
 use crate::store::{NodeTx, StoreError};
@@ -89,6 +89,11 @@ impl Documents {
     /// What stands for all that is held.
     pub(super) fn heads(&self, group: &ConversationId) -> Vec<OperationHash> {
         self.0.get(group).map(|open| open.document.borrow().heads()).unwrap_or_default()
+    }
+
+    /// What an entry of a user names as its membership heads.
+    pub(super) fn heads_for(&self, group: &ConversationId, user: &UserId) -> Vec<OperationHash> {
+        self.0.get(group).map(|open| open.document.borrow().heads_for(user)).unwrap_or_default()
     }
 
     /// The group as it was for somebody who knew these operations; `None` where one is not known here.

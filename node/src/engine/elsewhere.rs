@@ -23,6 +23,17 @@ pub(super) fn tick(ctx: &Context<'_>, circle: &Circle, header: &EntryHeader) -> 
     Ok(said.tick(ctx, circle, header).max(acknowledged::tick(&shown, header)))
 }
 
+/// Whether somebody else has a message, or read it, that the user wrote on another device.
+pub(super) fn somebody_has(
+    ctx: &Context<'_>,
+    circle: &Circle,
+    header: &EntryHeader,
+) -> Result<bool, StoreError> {
+    let said = Said::of(ctx, circle, (&header.conversation, &header.device), None)?;
+    let mut devices = said.others.iter().flat_map(|(_, devices)| devices);
+    Ok(devices.any(|said| said.iter().any(|item| item.covers(header.seq))))
+}
+
 /// Tells of messages that the user wrote on other devices and that have come further by what a contact's device says.
 pub(super) fn told(
     ctx: &mut Context<'_>,

@@ -22,7 +22,7 @@ const ASK_EVERY: (Duration, Duration) = (Duration::from_secs(20), Duration::from
 /// Asks a home relay for those that can't be reached, each only every now and then. A call that failed is what brings this
 /// about, so that nothing else has to.
 pub(super) fn ask(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) {
-    let is_lost = |relay: &RelayId| links.unreachable_since(relay).is_some();
+    let is_lost = |relay: &RelayId| links.unreachable_since(relay, ctx.now).is_some();
     ctx.agenda.sought.retain(|relay, _| is_lost(relay) && links.to(relay).next().is_some());
     let sought = &ctx.agenda.sought;
     let is_due = |relay: &RelayId| sought.get(relay).is_none_or(|(at, _)| *at <= ctx.now);

@@ -1,10 +1,11 @@
 //! Invitation links of groups: whoever has one can ask its maker to be let in.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use undertone_protocol::ids::Handle;
+use undertone_protocol::ids::{Handle, OperationHash};
 use undertone_protocol::keys::{Invitation, InvitedGroup, Name};
-use undertone_protocol::membership::{Action, Role};
+use undertone_protocol::membership::{Action, Link, Role};
 use undertone_protocol::time::Timestamp;
 
 use super::answers::{Answer, Reply, error};
@@ -72,28 +73,46 @@ pub(super) fn unlink(ctx: &mut Context<'_>, group: &str, link: &str) -> Result<A
         Ok(group) => group,
         Err(problem) => return Ok(Err(problem)),
     };
-    let wanted = link.trim().to_lowercase();
-    let view = ctx.groups.view(&group.id).cloned();
-    let named = view.iter().flat_map(|view| &view.links);
-    let mut named =
-        named.filter(|(hash, _)| wanted.len() >= DIGITS_MIN && hash.to_hex().starts_with(&wanted));
-    let Some((hash, link)) = named.next() else {
-        let name = quoted(&group.name);
-        let message =
-            format!("no link of {} begins with {wanted}: see `undertone group show {name}`", group.name);
-        return error(ErrorKind::Unknown, message);
+    let links = ctx.groups.view(&group.id).map(|view| view.links.clone()).unwrap_or_default();
+    let (hash, handle) = match find(&group.name, &links, link) {
+        Ok(found) => found,
+        Err(problem) => return Ok(Err(problem)),
     };
-    match groups::operate(ctx, &group, Action::InviteRevoke { link: *hash })? {
+    match groups::operate(ctx, &group, Action::InviteRevoke { link: hash })? {
         Ok(_) => {
             // The relay need not let requests by it pass any more.
-            if ctx.tx.invitation(&link.handle)?.is_some() {
-                ctx.tx.delete_invitation(&link.handle)?;
-                revocations::revoke(ctx, vec![link.handle])?;
+            if ctx.tx.invitation(&handle)?.is_some() {
+                ctx.tx.delete_invitation(&handle)?;
+                revocations::revoke(ctx, vec![handle])?;
             }
             shown(ctx, &group)
         }
         Err(why) => refused(ctx, &group, "the link can't be taken back", &why),
     }
+}
+
+/// The link of a group that was made by the operation which begins so.
+fn find(
+    group: &str,
+    links: &BTreeMap<OperationHash, Link>,
+    prefix: &str,
+) -> Result<(OperationHash, Handle), CommandError> {
+    let prefix = prefix.trim().to_lowercase();
+    let show = format!("`undertone group show {}`", quoted(group));
+    if prefix.len() < DIGITS_MIN {
+        let message =
+            format!("\"{prefix}\" names no link: write at least {DIGITS_MIN} digits, as {show} shows them");
+        return Err(CommandError::new(ErrorKind::Invalid, message));
+    }
+    let mut named = links.iter().filter(|(hash, _)| hash.to_hex().starts_with(&prefix));
+    let (kind, message) = match (named.next(), named.next()) {
+        (Some((hash, link)), None) => return Ok((*hash, link.handle)),
+        (None, _) => (ErrorKind::Unknown, format!("no link of {group} begins with {prefix}: see {show}")),
+        (Some(_), Some(_)) => {
+            (ErrorKind::Invalid, format!("several links begin with {prefix}: write more digits"))
+        }
+    };
+    Err(CommandError::new(kind, message))
 }
 
 /// Somebody is accepted who asked by a group's link: they are let in, if the link still holds. Says into which group, or
@@ -107,5 +126,35 @@ pub(super) fn let_in(
     match groups::operate(ctx, &group, Action::Add { user: contact.user, role: Role::Member })? {
         Ok(_) => Ok(Ok(Some(group))),
         Err(why) => Ok(Err(forbidden(ctx, &group, &what, &why))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use undertone_protocol::ids::UserId;
+
+    use super::*;
+
+    #[test]
+    fn of_links_that_begin_alike_none_is_taken() {
+        let hash = |last: u8| {
+            let mut bytes = [0xab; 32];
+            bytes[31] = last;
+            OperationHash::new(bytes)
+        };
+        let link = |n: u8| Link { handle: Handle::new([n; 8]), maker: UserId::new([1; 32]), not_after: None };
+        let links = BTreeMap::from([(hash(1), link(1)), (hash(2), link(2))]);
+        let refused = |prefix: &str| {
+            let problem = find("Book Club", &links, prefix).unwrap_err();
+            (problem.kind, problem.message)
+        };
+        let (kind, message) = refused("abab");
+        assert!(kind == ErrorKind::Invalid && message.contains("at least 6 digits"), "{message}");
+        assert!(message.contains("`undertone group show 'Book Club'`"), "{message}");
+        let (kind, message) = refused("ababab");
+        assert!(kind == ErrorKind::Invalid && message.contains("several links"), "{message}");
+        assert_eq!(refused("abcdef").0, ErrorKind::Unknown);
+        let whole = hash(2).to_hex().to_uppercase();
+        assert_eq!(find("Book Club", &links, &whole).unwrap(), (hash(2), Handle::new([2; 8])));
     }
 }

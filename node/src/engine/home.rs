@@ -214,6 +214,8 @@ pub(super) fn new_mailbox(
         retired: None,
         invitation,
         renewed: None,
+        lost_due: None,
+        moved_due: None,
     }
 }
 

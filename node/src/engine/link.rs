@@ -1,5 +1,6 @@
 //! One connection to a relay: how far it has come, what was asked on it, heartbeats and backoff.
 
+mod place;
 mod upkeep;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use undertone_protocol::limits::{
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
+use place::Place;
 use upkeep::Known;
 
 use super::asked::{Asked, InFlight};
@@ -69,7 +71,7 @@ pub(super) enum Beat {
 /// One connection.
 pub(super) struct Link {
     id: LinkId,
-    address: RelayAddress,
+    place: Place,
     state: State,
     backoff: ExponentialBackoff,
     jitter: u64,
@@ -106,7 +108,7 @@ impl Link {
     pub(super) fn new(id: LinkId, address: RelayAddress, now: Timestamp, jitter: u64) -> Self {
         Self {
             id,
-            address,
+            place: Place::new(address),
             state: State::Down { retry_at: now },
             backoff: backoff(jitter),
             jitter,
@@ -153,18 +155,24 @@ impl Link {
     }
 
     pub(super) const fn address(&self) -> &RelayAddress {
-        &self.address
+        self.place.get()
     }
 
     /// It is at other addresses. It is not dropped for that.
     pub(super) fn readdress(&mut self, address: &RelayAddress, now: Timestamp) {
-        if self.address == *address {
+        if !self.place.is_at(address) {
             return;
         }
-        self.address = address.clone();
         self.backoff = backoff(self.jitter);
         if let State::Down { retry_at } = &mut self.state {
             *retry_at = now;
+        }
+    }
+
+    /// Somebody names addresses: where none is there at those that are known, these are called next, too.
+    pub(super) fn learn(&mut self, address: &RelayAddress) {
+        if matches!(self.state, State::Down { .. }) {
+            self.place.learn(address);
         }
     }
 
@@ -250,7 +258,7 @@ impl Link {
             State::Down { .. } | State::Ready { .. } if self.is_idle(is_crowded, now) => return Beat::Idle,
             State::Down { retry_at } if retry_at <= now => {
                 self.state = State::Connecting { give_up_at: now.after(CONNECT_WAIT_MAX) };
-                let addresses = self.address.addresses.clone();
+                let addresses = self.place.call();
                 out.net.push(NetOutput::Connect { link: self.id, addresses });
             }
             State::Connecting { give_up_at } if give_up_at <= now => {

@@ -69,7 +69,13 @@ pub(super) fn add(
         }
         Some(listed) => listed.certificate,
         None if list.devices.len() >= DEVICES_PER_USER_MAX => {
-            return conflict("32 devices were listed already, and more than that no list holds");
+            return Ok(Err(CommandError::new(
+                ErrorKind::Limit,
+                format!(
+                    "{DEVICES_PER_USER_MAX} devices were listed already, the revoked ones too, and no list holds more: \
+                     begin a new one with your recovery phrase (`undertone init --recover`), which revokes these"
+                ),
+            )));
         }
         None if list
             .active()

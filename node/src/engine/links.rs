@@ -1,5 +1,7 @@
 //! The connections to relays: which there should be. Volatile: they are made anew at every start.
 
+mod away;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use undertone_protocol::ids::{DeviceId, RelayId};
 use undertone_protocol::keys::RelayAddress;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::frame::Body;
+
+use away::Away;
 
 use super::asked::{Asked, InFlight};
 use super::context::Context;
@@ -24,8 +28,6 @@ pub const MAX_LINKS: usize = 64;
 const WAITING_MAX: usize = 256;
 /// After a start nothing is published before a home relay has spoken, but for no longer than this.
 const HOME_WAIT_MAX: Duration = Duration::from_secs(10);
-/// Relays that can't be had of which it is known since when.
-const UNREACHABLE_MAX: usize = 1_024;
 /// How often it is looked whether there is a place for them.
 const WAITING_LOOK: Duration = Duration::from_secs(10);
 
@@ -43,8 +45,8 @@ pub(super) struct Links {
     is_told: bool,
     /// Since when there are connections.
     since: Option<Timestamp>,
-    /// Relays that were called and can't be had, and since when.
-    unreachable: BTreeMap<RelayId, Timestamp>,
+    /// Relays that were called and can't be had.
+    away: Away,
 }
 
 impl Links {
@@ -57,7 +59,7 @@ impl Links {
             jitter: rng.next_u64(),
             is_told: false,
             since: None,
-            unreachable: BTreeMap::new(),
+            away: Away::default(),
         }
     }
 
@@ -76,14 +78,27 @@ impl Links {
         let id = LinkId::hidden(address.relay);
         if let Some(link) = self.links.get_mut(&id) {
             link.want(now);
-            return;
-        }
-        if self.links.len() < MAX_LINKS && self.waiting.is_empty() {
-            self.add(id, address.clone(), now);
+            self.learn(address);
+        } else if self.links.len() < MAX_LINKS && self.waiting.is_empty() {
+            self.add_hidden(address, now);
         } else if self.waiting.len() < WAITING_MAX
             && !self.waiting.iter().any(|other| other.relay == address.relay)
         {
             self.waiting.push_back(address.clone());
+        }
+    }
+
+    fn add_hidden(&mut self, address: &RelayAddress, now: Timestamp) {
+        self.add(LinkId::hidden(address.relay), address.clone(), now);
+        self.learn(address);
+    }
+
+    /// Somebody says where a relay is that they share with others, who may have another way to it; where it is a home relay, so
+    /// does this device. Not the other way about: under its own key it calls nobody whom others name.
+    fn learn(&mut self, address: &RelayAddress) {
+        let own = self.links.get(&LinkId::home(address.relay)).map(|home| home.address().clone());
+        if let Some(link) = self.links.get_mut(&LinkId::hidden(address.relay)) {
+            own.iter().chain([address]).for_each(|address| link.learn(address));
         }
     }
 
@@ -103,10 +118,10 @@ impl Links {
 
     /// There need not be this connection any more.
     pub(super) fn give_up(&mut self, id: &LinkId, now: Timestamp, out: &mut Outputs) {
-        let was_unreachable = self.unreachable.contains_key(&id.relay);
+        let was_away = self.away.contains(&id.relay);
         self.drop_link(id, "not needed", now, out);
-        if !was_unreachable {
-            self.unreachable.remove(&id.relay);
+        if !was_away {
+            self.away.forget(&id.relay);
         }
         self.links.remove(id);
     }
@@ -119,7 +134,7 @@ impl Links {
         }
         while !self.waiting.is_empty() && (self.links.len() < MAX_LINKS || self.make_room(now)) {
             if let Some(address) = self.waiting.pop_front() {
-                self.add(LinkId::hidden(address.relay), address, now);
+                self.add_hidden(&address, now);
             }
         }
         self.look_at = now.after(WAITING_LOOK);
@@ -157,6 +172,16 @@ impl Links {
     /// Whether a connection is what its relay is known by: of two, that to a home relay.
     pub(super) fn stands_for_relay(&self, id: &LinkId) -> bool {
         !id.hidden || !self.links.contains_key(&LinkId::home(id.relay))
+    }
+
+    /// What is wrong with a connection; of that to a home relay also, what with the one for what is of others there.
+    pub(super) fn problem(&self, id: &LinkId) -> Option<String> {
+        let link = self.links.get(id)?;
+        let hidden = self.links.get(&LinkId::hidden(id.relay)).filter(|_| link.is_ready());
+        let of_hidden = hidden.and_then(|hidden| hidden.problem.as_ref());
+        let of_hidden =
+            of_hidden.map(|problem| format!("what is for others there does not get there: {problem}"));
+        link.problem.clone().or(of_hidden)
     }
 
     /// A home relay said what it knows of this device.
@@ -214,15 +239,15 @@ impl Links {
     pub(super) fn greeted(&mut self, id: &LinkId, now: Timestamp) -> bool {
         // While none can be had it is this device that is away.
         if !self.links.values().any(Link::is_ready) {
-            self.unreachable.values_mut().for_each(|since| *since = now);
+            self.away.begin_anew(now);
         }
-        self.unreachable.remove(&id.relay);
+        self.away.forget(&id.relay);
         self.links.get_mut(id).is_some_and(|link| link.greeted(now))
     }
 
-    /// Since when a relay that was called can't be had, while others can.
-    pub(super) fn unreachable_since(&self, relay: &RelayId) -> Option<Timestamp> {
-        let since = self.unreachable.get(relay).copied()?;
+    /// Since when a relay that was called, of late as well, can't be had, while others can.
+    pub(super) fn unreachable_since(&self, relay: &RelayId, now: Timestamp) -> Option<Timestamp> {
+        let since = self.away.since(relay, now)?;
         self.links.values().any(Link::is_ready).then_some(since)
     }
 
@@ -233,10 +258,8 @@ impl Links {
         for publish in publishes {
             land(&mut self.in_flight, &id.relay, &publish);
         }
-        // A home relay always has room: contacts, who choose the others, must not keep it from being left out.
-        let has_room = !id.hidden || self.unreachable.len() < UNREACHABLE_MAX;
-        if has_room && !self.to(&id.relay).any(Link::is_ready) {
-            self.unreachable.entry(id.relay).or_insert(now);
+        if !self.to(&id.relay).any(Link::is_ready) {
+            self.away.note(id.relay, now);
         }
         was_ready
     }
@@ -306,9 +329,7 @@ impl Links {
     pub(super) fn set_back(&mut self, by: Duration) {
         self.look_at = self.look_at.before(by);
         self.since = self.since.map(|since| since.before(by));
-        for since in self.unreachable.values_mut() {
-            *since = since.before(by);
-        }
+        self.away.set_back(by);
         for link in self.links.values_mut() {
             link.set_back(by);
         }

@@ -50,6 +50,21 @@ pub(super) fn was_told(ctx: &Context<'_>, circle: &Circle, user: &UserId, header
     }
 }
 
+/// Whether an entry is for somebody: whoever came in since, or is back, gets what comes next. That they came in, whoever
+/// brought it, they see.
+pub(super) fn is_for(
+    ctx: &Context<'_>,
+    circle: &Circle,
+    person: &Contact,
+    entry: &SignedEntry,
+) -> Result<bool, StoreError> {
+    let Circle::Group(group) = circle else { return Ok(true) };
+    let member = ctx.tx.member(&group.id, &person.user)?;
+    let begins_later = member.is_some_and(|member| entry.header.seq < member.from_seq);
+    let is_operation = matches!(entry.body.content, Content::Operation(_));
+    Ok(!begins_later && (is_operation || is_entitled(ctx, circle, person, entry)))
+}
+
 /// Whether an entry waits for somebody who is in: it was for them, and they never went since.
 pub(super) fn waits_for(ctx: &Context<'_>, circle: &Circle, user: &UserId, header: &EntryHeader) -> bool {
     let Circle::Group(group) = circle else { return true };

@@ -50,10 +50,23 @@ pub(super) fn may_be_there(
     if delivery.tick > Tick::Queued || circle.contact().is_some() {
         return Ok(delivery.tick > Tick::Queued);
     }
+    has_some(ctx, circle, delivery)
+}
+
+/// Whether some device of a member of a group has a message.
+pub(super) fn somebody_has(ctx: &mut Context<'_>, delivery: &Delivery) -> Result<bool, StoreError> {
+    match Circle::of(ctx, &delivery.conversation)? {
+        Some(circle @ Circle::Group(_)) => has_some(ctx, &circle, delivery),
+        _ => Ok(delivery.tick > Tick::Sent),
+    }
+}
+
+fn has_some(ctx: &mut Context<'_>, circle: &Circle, delivery: &Delivery) -> Result<bool, StoreError> {
     load(ctx, circle, &delivery.conversation)?;
     let known = ctx.agenda.progress.get(&delivery.conversation).into_iter().flat_map(BTreeMap::values);
     let me = ctx.me.device;
-    Ok(known.into_iter().any(|known| known.delivered.covers(&me, delivery.seq)))
+    let covers = |frontier: &Frontier| frontier.covers(&me, delivery.seq);
+    Ok(known.into_iter().any(|known| covers(&known.delivered) || covers(&known.read)))
 }
 
 /// Relays have a message for all who are to get it; in a group there may be nobody left whom it waits for.

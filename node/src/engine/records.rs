@@ -211,12 +211,12 @@ fn follow(ctx: &mut Context<'_>, record: AccountRecord) -> Result<bool, StoreErr
     if let Some(list) = record.device_list.clone().and_then(verified) {
         lists::take_list(ctx, &mut contact, &list)?;
     }
-    // Whoever wrote the record may not have known that a token was taken back.
-    let is_void = record.token != contact.token
-        && !matches!(target, ContactState::Blocked(_))
-        && revocations::is_revoked(ctx, &contact, &record.token)?;
+    // Whoever wrote the record may not have known that a token was taken back, by a block that is over with it, say.
+    let is_void =
+        !matches!(target, ContactState::Blocked(_)) && revocations::is_revoked(ctx, &contact, &record.token)?;
     let next = match is_void {
         false => record.token,
+        true if revocations::is_revoked(ctx, &contact, &contact.token)? => Handle::random(ctx.rng),
         // Each would tell the other its own for ever.
         true if knew(ctx, &record, &contact.token)? => Handle::random(ctx.rng),
         true => contact.token,

@@ -12,6 +12,7 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, frame::Body};
 
 pub(super) use lost::forgotten;
+use lost::is_due;
 
 use super::asked::Asked;
 use super::context::Context;
@@ -58,7 +59,15 @@ pub(super) fn change(
     // One that is being cleared is told of again when it has the bundle again.
     let announced = home.announced
         && !links.is_asking(&LinkId::home(relay), |asked| matches!(asked, Asked::RemoveBundle));
-    let changed = HomeRelay { address, priority, retired: None, announced, invitation, ..home.clone() };
+    let changed = HomeRelay {
+        address,
+        priority,
+        retired: None,
+        announced,
+        invitation,
+        moved_due: None,
+        ..home.clone()
+    };
     if changed == *home {
         return Ok(false);
     }
@@ -100,23 +109,37 @@ pub(super) fn is_at(
     address.addresses.truncate(RELAY_ADDRESSES_MAX);
     tracing::info!(relay = %address.relay.short(), "a relay says that it is somewhere else");
     let relay = address.relay;
-    let lately = ctx.agenda.moved.get(&relay).is_some_and(|at| ctx.now < at.after(HOME_RELAY_WAIT));
+    let due = ctx.agenda.moved.get(&relay).map(|at| at.after(HOME_RELAY_WAIT)).filter(|due| ctx.now < *due);
     match home {
-        Some(home) if home.stays() && !lately => {
+        Some(home) if home.stays() && due.is_none() => {
             ctx.agenda.moved.insert(relay, ctx.now);
             let named = NamedRelay { address, invitation: home.invitation.clone() };
             change(ctx, links, &home, named, None).map(drop)
         }
-        Some(home) if !home.stays() => {
+        Some(home) => {
             links.readdress(&address, ctx.now);
-            ctx.tx.put_home_relay(&HomeRelay { address, ..home })
+            let moved_due = due.filter(|_| home.stays());
+            ctx.tx.put_home_relay(&HomeRelay { address, moved_due, ..home })
         }
-        // It is told when it says so later.
-        Some(_) | None => {
+        None => {
             links.readdress(&address, ctx.now);
             Ok(())
         }
     }
+}
+
+/// Others are told of home relays that said too soon after another time that they are somewhere else.
+fn moved_again(ctx: &mut Context<'_>) -> Result<(), StoreError> {
+    let mut homes = ctx.tx.home_relays()?;
+    homes.retain(|home| is_due(home.moved_due, ctx.now));
+    if homes.is_empty() {
+        return Ok(());
+    }
+    for home in homes {
+        ctx.agenda.moved.insert(home.address.relay, ctx.now);
+        ctx.tx.put_home_relay(&HomeRelay { moved_due: None, ..home })?;
+    }
+    tell_all(ctx)
 }
 
 /// The home relays that are not given up.
@@ -202,11 +225,12 @@ pub(super) fn untold(ctx: &Context<'_>) -> Result<usize, StoreError> {
     Ok(untold)
 }
 
-/// Leaves out those that can't be reached, comes back to those that forgot all again, and ends those that were given up and
+/// Leaves out those that can't be reached, comes back to those that forgot all again, or moved again, and ends those that were given up and
 /// that nobody can hold for a home relay any more.
 pub(super) fn sweep(ctx: &mut Context<'_>, links: &mut Links, out: &mut Outputs) -> Result<(), StoreError> {
     lost::leave_out_unreachable(ctx, links)?;
     lost::forgotten_again(ctx)?;
+    moved_again(ctx)?;
     let homes = ctx.tx.home_relays()?;
     if homes.iter().all(HomeRelay::stays) {
         return Ok(());
@@ -241,7 +265,7 @@ fn clear(
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     let relay = home.address.relay;
-    if home.generation.is_none() || links.unreachable_since(&relay).is_some() {
+    if home.generation.is_none() || links.unreachable_since(&relay, ctx.now).is_some() {
         return forget(ctx, links, &relay, out);
     }
     let is_asking = links.is_asking(&LinkId::home(relay), |asked| matches!(asked, Asked::RemoveBundle));

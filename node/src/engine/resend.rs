@@ -11,7 +11,7 @@ use undertone_protocol::time::Timestamp;
 use super::circle::Circle;
 use super::context::Context;
 use super::looks::{Again, Look, What};
-use super::{acknowledged, outgoing, own, pairwise};
+use super::{acknowledged, membership, outgoing, own, pairwise};
 use crate::store::{Acknowledged, Contact, Delivery, Failure, OutboxState, PendingItem, Purpose, StoreError};
 
 /// An entry that was sealed less than this ago may still be on its way.
@@ -85,6 +85,8 @@ fn look_at_all(
     at_once: bool,
 ) -> Result<(), StoreError> {
     let mut conversations = ctx.tx.groups_of(&contact.user)?;
+    // Who is out of one has no part in what is said there, and makes nobody renew a key for it.
+    conversations.retain(|group| ctx.groups.view(group).is_some_and(|view| view.is_in(&contact.user)));
     conversations.push(ctx.me.direct(&contact.user));
     let what = What::All { through_id: ctx.tx.outbox_last()?, at_once };
     for conversation in conversations {
@@ -153,7 +155,7 @@ fn go_on(
         *room = room.saturating_sub(page.len());
         for delivery in page {
             look.next = delivery.seq;
-            if goes_again(ctx, &theirs, &delivery, device, look.what)? {
+            if goes_again(ctx, (&circle, &person, &theirs), &delivery, device, look.what)? {
                 if let Err(at) = ctx.agenda.looks.count(device, ctx.now) {
                     look.not_before = at;
                     return Ok(false);
@@ -178,21 +180,22 @@ fn go_on(
 /// Whether a message must go again to a device.
 fn goes_again(
     ctx: &Context<'_>,
-    recipient: &Recipient,
+    (circle, person, recipient): (&Circle, &Contact, &Recipient),
     delivery: &Delivery,
     device: &DeviceId,
     what: What,
 ) -> Result<bool, StoreError> {
-    if ctx.tx.entry(&delivery.entry)?.is_none_or(|stored| stored.entry.body.is_gone()) {
+    let Some(stored) = ctx.tx.entry(&delivery.entry)?.filter(|stored| !stored.entry.body.is_gone()) else {
         return Ok(false);
-    }
+    };
     let purpose = Purpose::Entry(delivery.entry);
     let items = ctx.tx.outbox_heads_of(&purpose)?;
     let states = ctx.tx.outbox_of_to(&purpose, device)?;
     match recipient {
         // It was not among those for whom it was sealed: nothing was known of it then.
         Recipient::Member if delivery.sealed && states.is_empty() => {
-            return Ok(!is_refused(delivery) && is_young(ctx, delivery)?);
+            let is_for = membership::is_for(ctx, circle, person, &stored.entry)?;
+            return Ok(is_for && !is_refused(delivery) && is_young(ctx, delivery)?);
         }
         Recipient::Contact(theirs) if items.is_empty() => {
             return match what {

@@ -256,26 +256,11 @@ fn concerned(
 ) -> Result<BTreeMap<DeviceId, UserId>, StoreError> {
     let mut concerned = Vec::with_capacity(recipients.len());
     for recipient in recipients {
-        if is_for(ctx, circle, &recipient.person, entry)? {
+        if membership::is_for(ctx, circle, &recipient.person, entry)? {
             concerned.push(recipient);
         }
     }
     Ok(users(concerned.into_iter()))
-}
-
-/// Whether an entry is for somebody: whoever came in since, or is back, gets what comes next. That they came in, whoever
-/// brought it, they see.
-fn is_for(
-    ctx: &Context<'_>,
-    circle: &Circle,
-    person: &Contact,
-    entry: &SignedEntry,
-) -> Result<bool, StoreError> {
-    let Circle::Group(group) = circle else { return Ok(true) };
-    let member = ctx.tx.member(&group.id, &person.user)?;
-    let begins_later = member.is_some_and(|member| entry.header.seq < member.from_seq);
-    let is_operation = matches!(entry.body.content, Content::Operation(_));
-    Ok(!begins_later && (is_operation || membership::is_entitled(ctx, circle, person, entry)))
 }
 
 /// Whose each device is that something may be sealed for.

@@ -38,6 +38,8 @@ pub(super) fn must_rotate(
         || key.messages >= life.messages.min(SENDER_KEY_MESSAGES_MAX)
         || key.holders.iter().any(|holder| !users.contains_key(holder))
         || key.own_holders.iter().any(|holder| !siblings.contains(holder))
+        // By a clock that was ahead when it was made it would not age.
+        || key.made > ctx.now
 }
 
 pub(super) fn new_key(ctx: &mut Context<'_>, conversation: ConversationId, life: &KeyLife) -> SenderKey {

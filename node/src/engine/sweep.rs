@@ -21,6 +21,13 @@ const FORMER_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Fails what no device acknowledged in time, and forgets what is too old to matter.
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     for mut item in ctx.tx.outbox_expired(ctx.now.before(EXPIRY_GRACE), SWEEP_MAX)? {
+        // First: whether anybody gets it is asked of what is stored.
+        for recipient in &mut item.recipients {
+            if matches!(recipient.state, OutboxState::Custody { .. }) {
+                recipient.state = OutboxState::Failed;
+            }
+        }
+        ctx.tx.put_outbox(&item)?;
         if let Purpose::Entry(entry) | Purpose::Key(entry) = item.purpose {
             if !is_of_group(ctx, &entry)? || conclusions::reaches_nobody(ctx, &entry)? {
                 fail(ctx, &entry, Failure::Expired)?;
@@ -34,12 +41,6 @@ pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         if let Purpose::Introduction(user) = item.purpose {
             request_expired(ctx, &user)?;
         }
-        for recipient in &mut item.recipients {
-            if matches!(recipient.state, OutboxState::Custody { .. }) {
-                recipient.state = OutboxState::Failed;
-            }
-        }
-        ctx.tx.put_outbox(&item)?;
     }
     drop_old(ctx)?;
     take_back_late(ctx)?;

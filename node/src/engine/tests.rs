@@ -7,13 +7,15 @@ use undertone_protocol::codec::Signed;
 use undertone_protocol::crypto::{HeaderKey, KeyPackage, PackageEnds, Vodozemac};
 use undertone_protocol::entry::{Content, DeviceChange, EntryBody, EntryHeader, SignedEntry};
 use undertone_protocol::ids::{
-    ConversationId, CurveKey, DeviceId, Handle, PayloadHash, RelayId, SessionId, UserId,
+    ConversationId, CurveKey, DeviceId, Handle, PayloadHash, RelayId, Secret, SessionId, UserId,
 };
 use undertone_protocol::keys::{
-    Certificate, DeviceKey, DeviceList, DeviceRevoke, DeviceRevokeFields, IdentityKey, ListedDevice, Name,
-    RecoveryPhrase, RelayAddress,
+    Certificate, DeviceCode, DeviceKey, DeviceList, DeviceRevoke, DeviceRevokeFields, IdentityKey,
+    ListedDevice, Name, RecoveryPhrase, RelayAddress,
 };
-use undertone_protocol::limits::{GROUP_ROTATION_JITTER, RECEIVER_KEYS_PER_DEVICE_MAX, SEEN_ITEMS_MAX};
+use undertone_protocol::limits::{
+    DEVICES_PER_USER_MAX, GROUP_ROTATION_JITTER, RECEIVER_KEYS_PER_DEVICE_MAX, SEEN_ITEMS_MAX,
+};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
@@ -23,7 +25,8 @@ use super::context::{Context, Me};
 use super::direct::Bearer;
 use super::documents::Documents;
 use super::setup::{NewAccount, Origin, create_account};
-use super::{direct, inbox, own, received_keys, sender_keys};
+use super::{direct, inbox, linking, own, received_keys, sender_keys};
+use crate::command::ErrorKind;
 use crate::store::{Contact, ContactState, Cut, Group, MemoryStore, NodeStore, Standing};
 
 pub(super) const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
@@ -248,5 +251,37 @@ fn keys_of_groups_that_were_made_together_are_not_renewed_together() {
         let contact = ctx.tx.contact(&ctx.me.user).unwrap().unwrap();
         let direct = Circle::Direct(Box::new(contact));
         assert_eq!(sender_keys::new_key(ctx, group.id, &direct.key_life()).made, START);
+    });
+}
+
+#[test]
+fn a_key_of_a_clock_that_was_ahead_serves_for_no_further_message() {
+    on_a_device(|ctx| {
+        let contact = ctx.tx.contact(&ctx.me.user).unwrap().unwrap();
+        let circle = Circle::Direct(Box::new(contact));
+        let key = sender_keys::new_key(ctx, circle.conversation(ctx), &circle.key_life());
+        let is_old = |ctx: &Context<'_>| sender_keys::must_rotate(ctx, &circle, &key, &BTreeMap::new());
+        assert!(!is_old(ctx));
+        ctx.now = START.before(Duration::from_millis(1));
+        assert!(is_old(ctx));
+    });
+}
+
+#[test]
+fn a_list_that_is_full_of_devices_takes_none_and_says_what_there_is_to_do() {
+    on_a_device(|ctx| {
+        for n in 1..DEVICES_PER_USER_MAX {
+            has_another(ctx, DeviceId::new([u8::try_from(n).unwrap(); 32]));
+        }
+        let code = DeviceCode {
+            device: DeviceId::new([99; 32]),
+            olm_key: CurveKey::new([9; 32]),
+            name: Name::new("tablet").unwrap(),
+            key: Secret::new([9; 32]),
+            grants: Vec::new(),
+        };
+        let problem = linking::add(ctx, &code).unwrap().unwrap_err();
+        assert_eq!(problem.kind, ErrorKind::Limit);
+        assert!(problem.message.contains("32 devices") && problem.message.contains("init --recover"));
     });
 }

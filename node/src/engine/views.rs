@@ -74,8 +74,7 @@ fn first_text(ctx: &Context<'_>, contact: &Contact) -> Result<Option<String>, St
 pub(super) fn failure(failure: Failure) -> String {
     match failure {
         Failure::Unreachable => {
-            "unreachable: your relay could not reach the contact's relay in time; try again with `undertone retry`"
-                .to_owned()
+            "unreachable: your relay could not reach the contact's relay in time".to_owned()
         }
         Failure::Expired => "expired: no device of the contact fetched it in time".to_owned(),
         Failure::Denied(denial) => format!("denied: {}", warnings::denied(denial)),
@@ -154,7 +153,7 @@ pub(super) fn message(
     };
     let failed = match &delivery {
         Some(delivery) => delivery.failed,
-        None => elsewhere.filter(|tick| has_expired(ctx, *tick, stored)).map(|_| Failure::Expired),
+        None => has_expired(ctx, circle, elsewhere, stored)?.then_some(Failure::Expired),
     };
     let mut view = MessageView {
         kind: kind(&entry.body.content).to_owned(),
@@ -166,6 +165,7 @@ pub(super) fn message(
         time_ms: entry.header.claimed.as_ms(),
         state: state.to_owned(),
         failed: failed.map(failure),
+        retry: delivery.as_ref().and_then(|delivery| delivery.failed).is_some_and(Failure::may_pass),
         note: match (&delivery, elsewhere) {
             (Some(delivery), _) => note(ctx, circle, delivery)?,
             (None, Some(Tick::Queued)) => {
@@ -182,9 +182,18 @@ pub(super) fn message(
     Ok(view)
 }
 
-/// Whether a message that another own device wrote was fetched by nobody in time, as that device must see it too.
-fn has_expired(ctx: &Context<'_>, tick: Tick, stored: &StoredEntry) -> bool {
-    tick == Tick::Sent && ctx.now.since(stored.received) > ENVELOPE_TTL_MAX + EXPIRY_GRACE
+/// Whether a message that another own device wrote was fetched by nobody in time, as that device must see it too. In a
+/// group one who was away says nothing of the others.
+fn has_expired(
+    ctx: &Context<'_>,
+    circle: &Circle,
+    elsewhere: Option<Tick>,
+    stored: &StoredEntry,
+) -> Result<bool, StoreError> {
+    let is_old = ctx.now.since(stored.received) > ENVELOPE_TTL_MAX + EXPIRY_GRACE;
+    Ok(elsewhere == Some(Tick::Sent)
+        && is_old
+        && !elsewhere::somebody_has(ctx, circle, &stored.entry.header)?)
 }
 
 /// What a queued message waits for.

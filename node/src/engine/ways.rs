@@ -215,7 +215,7 @@ pub(super) fn another(
     let others = grants.iter().filter(|grant| grant.device == *device);
     let others = others.filter(|grant| grant.mailbox.relay.relay != *refusing);
     let is_gone = |grant: &&DeliveryGrant| {
-        let since = links.unreachable_since(&grant.mailbox.relay.relay);
+        let since = links.unreachable_since(&grant.mailbox.relay.relay, ctx.now);
         since.is_some_and(|since| ctx.now >= since.after(CUSTODIAN_WAIT))
     };
     let others = others.filter(|grant| !is_gone(grant));

@@ -25,7 +25,7 @@ pub(super) fn append_to(
             write(ctx, ctx.me.direct(&contact.user), heads, tick, (body, expires))
         }
         Circle::Group(group) => {
-            let heads = operations(&ctx.groups.heads(&group.id));
+            let heads = operations(&ctx.groups.heads_for(&group.id, &ctx.me.user));
             write(ctx, group.id, heads, Tick::Queued, (body, expires))
         }
     }
@@ -55,11 +55,11 @@ pub(super) fn append_to_group(
     group: &Group,
     body: EntryBody,
 ) -> Result<EntryId, StoreError> {
-    let heads = ctx.groups.heads(&group.id);
+    let heads = ctx.groups.heads_for(&group.id, &ctx.me.user);
     append_knowing(ctx, group, &heads, body)
 }
 
-/// The same, by these operations.
+/// The same, by these operations: at most [`MEMBERSHIP_HEADS_MAX`].
 pub(super) fn append_knowing(
     ctx: &mut Context<'_>,
     group: &Group,

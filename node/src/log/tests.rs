@@ -347,3 +347,23 @@ proptest! {
         prop_assert!(apart, "{:?}", item.ranges);
     }
 }
+
+/// In a conversation that others may not hold.
+#[test]
+fn what_is_named_of_another_conversation_changes_nothing() {
+    with_store(|tx| {
+        let other = ConversationId::new([2; 32]);
+        let far = entry(1, 1, 9_000_000, &[]);
+        let header = EntryHeader { conversation: other, ..far.header.clone() };
+        let far = SignedEntry::issue(key(1).signing_key(), header, far.body);
+        let names_it = entry(2, 1, 7, &[far.id]);
+        let late = entry(3, 1, 8, &[far.id]);
+        take(tx, &names_it);
+        take(tx, &far);
+        take(tx, &late);
+        for (named, at) in [(&names_it, 7), (&late, 8)] {
+            assert_eq!(tx.entry(&named.id).unwrap().unwrap().effective, Timestamp::from_ms(at));
+        }
+        assert_eq!(tx.heads(&other, 16).unwrap(), [far.id]);
+    });
+}

@@ -168,7 +168,7 @@ impl EntryHeader {
             return bad("more than 16 heads");
         }
         if header.membership_heads.len() > MEMBERSHIP_HEADS_MAX {
-            return bad("more than 8 membership heads");
+            return bad("too many membership heads");
         }
         Ok(Self {
             conversation: ConversationId::from_slice(&header.conversation)?,

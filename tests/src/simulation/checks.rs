@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use memchr::memmem::Finder;
 use prost::Message;
 use undertone::command::MessageView;
 use undertone::store::{
@@ -326,12 +327,12 @@ pub(super) fn knows_only(view: &View, acquaintances: usize, cheats: usize) -> Re
 
 /// The relay's disk holds neither what was said nor who said it.
 pub(super) fn relay_is_blind(disk: &dyn Store, users: &[UserId]) -> Result<(), Failed> {
-    let mut secrets: Vec<&[u8]> = vec![MARKER.as_bytes()];
-    secrets.extend(users.iter().map(|user| user.as_bytes().as_slice()));
+    let marker = Finder::new(MARKER.as_bytes());
+    let secrets = users.iter().map(|user| Finder::new(user.as_bytes()));
+    let secrets: Vec<Finder<'_>> = secrets.chain([marker]).collect();
     for (key, value) in all(disk)? {
         for secret in &secrets {
-            let inside = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == *secret);
-            if inside(&key) || inside(&value) {
+            if secret.find(&key).is_some() || secret.find(&value).is_some() {
                 return Err(Failed::by(
                     Check::Blind,
                     "the relay's disk holds a message or an identity in the clear",

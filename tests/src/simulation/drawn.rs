@@ -7,6 +7,8 @@ use super::faults::{Faults, one_in};
 const JUMPS: u64 = 0x636c_6f63_6b73;
 /// The same for what relay and users do on purpose.
 const ILL_WILL: u64 = 0x696c_6c77_696c;
+/// The same for what vanishes.
+const VANISHING: u64 = 0x7661_6e69_7368;
 /// The same for how large a world is, and how long in trouble.
 const SIZE: u64 = 0x7369_7a65;
 
@@ -26,8 +28,14 @@ impl Drawn {
         let mut ill_will = ChaCha20Rng::seed_from_u64(seed ^ ILL_WILL);
         let faults = Faults { clock_jumps: one_in(&mut jumps, 8), ..Faults::random(&mut rng) };
         let faults = faults.with_ill_will(&mut ill_will);
+        let mut vanishing = ChaCha20Rng::seed_from_u64(seed ^ VANISHING);
+        // What somebody who cheats wrote, and when it is over, follows from nothing.
+        let vanishes = faults.hostile == 0 && one_in(&mut vanishing, 3);
+        let timer_s = if vanishes { u64::from(20 + vanishing.next_u32() % 600) } else { 0 };
+        let faults = Faults { timer_s, ..faults };
         Self { rng, jumps, ill_will, faults }
     }
+
     /// How long faults go on in the world of a seed, in seconds, and how many devices a user has at most: most worlds are
     /// short and small, so that there can be many, and one in sixteen has all that comes only with time. Whoever cheats
     /// needs some to be let in.

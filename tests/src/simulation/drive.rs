@@ -82,7 +82,8 @@ impl World {
     fn watch(&mut self, index: usize, notices: &[Notice], started: bool) -> Result<(), Failed> {
         let hostile = self.hostile.and_then(|hostile| self.users.get(hostile)).map(|user| user.id);
         let vouched = self.lied.then_some(&self.lies.vouched);
-        watch::after_step(&mut self.nodes, index, notices, started, Around { hostile, vouched })
+        let vanishing = (self.has_group && self.faults.timer_s > 0).then_some(self.now);
+        watch::after_step(&mut self.nodes, index, notices, started, Around { hostile, vouched, vanishing })
     }
 
     fn carry(&mut self, conn: ConnId, direction: Direction, frame: Frame) {

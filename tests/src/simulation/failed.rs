@@ -47,6 +47,8 @@ pub enum Check {
     Bounded,
     /// The relay's disk holds neither texts nor identities (8).
     Blind,
+    /// What is over by a device's clock says nothing there any more (9).
+    Vanished,
     /// Nothing shows that nobody wrote, or to whom it was not written.
     Truth,
     /// Of somebody who is blocked nothing is told, and nothing goes to them.

@@ -52,6 +52,8 @@ pub struct Faults {
     pub forgets: bool,
     /// Then with an old copy of it, of which its operator knows.
     pub old_backup: bool,
+    /// How long what is said in the group stays once somebody sets its timer, in seconds; 0: nobody does.
+    pub timer_s: u64,
 }
 
 /// Time that passes while everybody is away.
@@ -91,6 +93,7 @@ impl Faults {
         moves: 0,
         forgets: false,
         old_backup: false,
+        timer_s: 0,
     };
 
     /// Some mixture of faults, from gentle to harsh. What loosens the checks is left out of many worlds.
@@ -170,6 +173,7 @@ impl Faults {
             Self { moves: 0, ..self },
             Self { forgets: false, old_backup: false, ..self },
             Self { old_backup: false, ..self },
+            Self { timer_s: 0, ..self },
         ];
         all.into_iter().filter(|fewer| *fewer != self).collect()
     }
@@ -187,6 +191,7 @@ impl Faults {
             clock_jumps: self.clock_jumps,
             forgets: self.forgets,
             old_backup: self.old_backup,
+            timer_s: self.timer_s,
             gap: self.gap,
             mailbox_messages_max: self.mailbox_messages_max,
             ..Self::NONE

@@ -178,7 +178,8 @@ impl Forger {
             if document.len() > DOCUMENT_MAX {
                 break;
             }
-            let Some(operation) = document.draft(self.device, self.certificate, described(rng)) else {
+            let Some(operation) = document.draft(&self.user, self.device, self.certificate, described(rng))
+            else {
                 break;
             };
             let Ok(issued) = SignedOperation::issue(&self.key, operation) else { break };
@@ -245,7 +246,7 @@ impl Forger {
             3 => any(document, rng).into_iter().collect(),
             // One stands on the other.
             4 => [document.heads(), first(document)].concat(),
-            _ => match document.draft(self.device, self.certificate, action.clone()) {
+            _ => match document.draft(&self.user, self.device, self.certificate, action.clone()) {
                 Some(operation) => return operation,
                 None => document.heads(),
             },

@@ -72,6 +72,7 @@ mod stage;
 mod trace;
 mod trunks;
 mod user;
+mod vanishing;
 mod watch;
 mod world;
 

@@ -147,7 +147,7 @@ impl Node {
 
     /// Loads the engine from the disk, as at every start.
     pub(super) fn start(&mut self, now: Timestamp) -> Result<(), Failed> {
-        let now = self.skew.shown(now);
+        let now = self.clock(now);
         let mut crypto = crypto(&mut self.rng, self.real_crypto);
         if let Some(cheat) = self.cheat {
             let account = self.disk.transaction(|tx| tx.account())?;
@@ -193,7 +193,7 @@ impl Node {
         now: Timestamp,
         crash: Option<Crash>,
     ) -> Result<Stepped, Failed> {
-        let now = self.skew.shown(now);
+        let now = self.clock(now);
         if self.cheat.is_some() {
             self.insight.look(&mut self.disk)?;
         }
@@ -232,6 +232,11 @@ impl Node {
             }
             Ok(())
         })?)
+    }
+
+    /// What its clock shows.
+    pub(super) fn clock(&self, now: Timestamp) -> Timestamp {
+        self.skew.shown(now)
     }
 
     /// When the engine wants to be woken next, by the world's clock.

@@ -68,6 +68,7 @@ impl World {
         for (index, user) in self.users.iter_mut().enumerate() {
             user.founds = index == founder;
             user.lets_in = with.filter(|name| *name != user.name);
+            user.timer_s = self.faults.timer_s;
             user.to_administer = self.rng.next_u32() % (ADMINISTERS_MAX + 1);
             user.to_write *= 2;
         }

@@ -23,6 +23,8 @@ pub(super) struct Entry {
     prev: Option<Id>,
     parents: Vec<Id>,
     claimed_ms: u64,
+    /// From when on it says nothing any more.
+    expires_ms: Option<u64>,
     pub(super) membership_heads: Vec<Id>,
     body: wire::EntryBody,
     /// Somebody holds it without what it said.
@@ -30,6 +32,16 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// Whether it says nothing any more where a clock shows this.
+    pub(super) fn is_over(&self, at_ms: u64) -> bool {
+        self.expires_ms.is_some_and(|expires_ms| expires_ms <= at_ms)
+    }
+
+    /// Whether somebody holds it without what it said, because it is over.
+    pub(super) fn has_vanished(&self, at_ms: u64) -> bool {
+        self.dropped && self.is_over(at_ms)
+    }
+
     /// Whether it is a text, or something said of one.
     pub(super) const fn is_message(&self) -> bool {
         matches!(self.body.content, Some(Content::Text(_) | Content::Annotation(_)))
@@ -66,7 +78,8 @@ pub(super) fn expected(
     let ends = ends(conversation, &entries, users);
     let mut counting = entries.clone();
     counting.retain(|_, entry| ends.get(&entry.device).is_none_or(|end| entry.seq <= *end));
-    let gone = drops_only_deleted(&entries, &counting, users)?;
+    // No chat of two has a timer.
+    let gone = drops_only_deleted(&entries, &counting, users, 0)?;
     Ok(Expected { gone, ..laid_out(&counting, users, &|_| false) })
 }
 
@@ -89,12 +102,14 @@ pub(super) fn read_all(
     Ok(entries)
 }
 
-/// Nobody dropped what an entry said, but for texts that their authors deleted, and the edits of them that they dropped.
-/// `counting` are the entries that count. Gives what was dropped by a deletion that was found not to count later.
+/// Nobody dropped what an entry said, but for texts that their authors deleted, the edits of them that they dropped, and what
+/// is over where a clock shows `latest_ms`. `counting` are the entries that count. Gives what was dropped by a deletion that was
+/// found not to count later, and what is over: it still shows where a clock is behind.
 pub(super) fn drops_only_deleted(
     entries: &BTreeMap<Id, Entry>,
     counting: &BTreeMap<Id, Entry>,
     users: &BTreeMap<Id, Id>,
+    latest_ms: u64,
 ) -> Result<BTreeSet<String>, String> {
     let (mut deleted, mut dropped, mut counts): (BTreeSet<Id>, BTreeSet<Id>, BTreeSet<Id>) =
         Default::default();
@@ -115,6 +130,7 @@ pub(super) fn drops_only_deleted(
     let mut gone = BTreeSet::new();
     for (id, entry) in entries.iter().filter(|(_, entry)| entry.dropped) {
         let may = match (&entry.body.content, entry.about()) {
+            _ if entry.is_over(latest_ms) => true,
             (Some(Content::Text(_)), _) => deleted.contains(id),
             (_, Some((target, Act::Edit(_)))) => dropped.contains(id) && deleted.contains(&target),
             // Nobody of those that are asked ever had it whole.
@@ -125,7 +141,7 @@ pub(super) fn drops_only_deleted(
             return Err(format!("somebody dropped what {} said: {:?}", hex(id), entry.body.content));
         }
         let text = entry.about().map_or(*id, |(text, _)| text);
-        if !counts.contains(&text) {
+        if entry.is_over(latest_ms) || !counts.contains(&text) {
             gone.insert(hex(&text));
         }
     }
@@ -236,7 +252,11 @@ fn read(
     let prev = Id::try_from(&header.prev[..]).ok();
     let heads = header.membership_heads.iter().map(|head| of_32(head)).collect::<Result<_, _>>()?;
     let (seq, claimed_ms) = (header.seq, header.claimed_ms);
-    Ok((id, Entry { device, seq, prev, parents, claimed_ms, membership_heads: heads, body, dropped }))
+    let expires_ms = Some(header.expires_ms).filter(|at| *at != 0);
+    Ok((
+        id,
+        Entry { device, seq, prev, parents, claimed_ms, expires_ms, membership_heads: heads, body, dropped },
+    ))
 }
 
 /// A device signed this header. As many devices hold it as have it: it is asked once of all that say the same.

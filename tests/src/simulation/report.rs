@@ -69,6 +69,8 @@ pub struct Report {
     pub operations: usize,
     /// Messages shown in them at the end, each counted at each device.
     pub group_messages: usize,
+    /// Entries of groups that had vanished from some device at the end.
+    pub vanished: usize,
     /// Groups of which somebody heard who cheats.
     pub cheated_groups: u64,
     /// Those where they are in at the end.
@@ -112,6 +114,7 @@ impl AddAssign for Report {
         self.groups += other.groups;
         self.operations += other.operations;
         self.group_messages += other.group_messages;
+        self.vanished += other.vanished;
         self.cheated_groups += other.cheated_groups;
         self.cheats_in += other.cheats_in;
         self.cheats_forked += other.cheats_forked;

@@ -20,6 +20,8 @@ pub(super) struct Seen {
     /// Who was blocked after the last step.
     pub(super) blocked: BTreeSet<String>,
     pub(super) steps: u64,
+    /// The changes of its disk after the last step.
+    pub(super) changes: u64,
     /// Whether it ever asked somebody to send again what it could not read.
     pub(super) asked_again: bool,
 }

@@ -34,6 +34,8 @@ pub(super) struct User {
     pub(super) lets_in: Option<&'static str>,
     /// How often they still want to do something about the group's membership.
     pub(super) to_administer: u32,
+    /// The timer that they set there, in seconds; 0: none.
+    pub(super) timer_s: u64,
     /// With whom they quarrel, and how often: they decline, block and unblock.
     quarrels: BTreeMap<usize, u32>,
     written: u32,
@@ -77,6 +79,7 @@ impl User {
             founds: false,
             lets_in: None,
             to_administer: 0,
+            timer_s: 0,
             quarrels: BTreeMap::new(),
             written: 0,
             edits: BTreeSet::new(),

@@ -17,6 +17,7 @@ use super::failed::{Check, Failed};
 use super::node::Node;
 use super::seen::SealedUnder;
 use super::sent::is_of_group;
+use super::vanishing;
 
 const TICKS: [Tick; 5] = [Tick::Queued, Tick::Waiting, Tick::Sent, Tick::Delivered, Tick::Read];
 /// No conversation of a world has so many messages.
@@ -24,6 +25,8 @@ pub(super) const MESSAGES_MAX: u64 = 10_000;
 
 /// After how many steps of a node its tables are looked at.
 const BOUNDS_EVERY: u64 = 256;
+/// After how many it is looked at what should have vanished.
+const VANISHED_EVERY: u64 = 16;
 
 /// How far a message has come, and with whom it is.
 struct Shown {
@@ -38,6 +41,8 @@ pub(super) struct Around<'a> {
     pub(super) hostile: Option<UserId>,
     /// What the relay signed for, where it lies about that.
     pub(super) vouched: Option<&'a BTreeSet<PayloadHash>>,
+    /// The moment, where there is something that vanishes.
+    pub(super) vanishing: Option<Timestamp>,
 }
 
 /// After a step of a node that told this; `started`: it was its first.
@@ -51,11 +56,19 @@ pub(super) fn after_step(
     let Some(node) = nodes.get_mut(index).filter(|node| node.cheat.is_none()) else { return Ok(()) };
     told_once(node, notices)?;
     told_ticks_advance(node, notices)?;
-    let contacts = node.disk.transaction(|tx| tx.contacts())?;
-    keys_are_renewed(node, &contacts, started)?;
-    node.seen.asked_again = node.seen.asked_again || asks_again(node, &contacts)?;
-    blocked_are_shut_out(node, contacts, notices)?;
+    let changes = node.disk.changes();
+    let changed = std::mem::replace(&mut node.seen.changes, changes) != changes;
+    if changed || started || !notices.is_empty() {
+        let contacts = node.disk.transaction(|tx| tx.contacts())?;
+        keys_are_renewed(node, &contacts, started)?;
+        node.seen.asked_again = node.seen.asked_again || asks_again(node, &contacts)?;
+        blocked_are_shut_out(node, contacts, notices)?;
+    }
     node.seen.steps += 1;
+    if let Some(now) = around.vanishing.filter(|_| !started && node.seen.steps.is_multiple_of(VANISHED_EVERY))
+    {
+        vanishing::nothing_stays(node, now)?;
+    }
     let moved = notices.iter().any(|notice| matches!(notice, Notice::Event(Event::Tick { .. })));
     // Most steps move no tick: then a look now and then is enough.
     if moved || started || node.seen.steps.is_multiple_of(8) {

@@ -237,7 +237,12 @@ impl Replicas {
     fn write(&mut self, who: usize, action: Action) -> bool {
         let device = self.people[who].device.device();
         let certificate = Operation::certificate_hash(&self.people[who].certificate);
-        let Some(draft) = self.documents[who].draft(device, certificate, action) else { return false };
+        let user = self.people[who].certificate.user;
+        // Who knows that they are not in does nothing.
+        if !self.documents[who].view().is_in(&user) {
+            return false;
+        }
+        let Some(draft) = self.documents[who].draft(&user, device, certificate, action) else { return false };
         let signed = SignedOperation::issue(&self.people[who].device, draft).unwrap();
         self.take(who, &signed);
         self.signed.push(signed);

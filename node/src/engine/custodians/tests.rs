@@ -109,6 +109,26 @@ fn a_relay_that_was_reached_since_is_trusted() {
 }
 
 #[test]
+fn a_relay_that_was_away_once_is_called_before_it_is_judged() {
+    on_a_device(|ctx| {
+        held(ctx, &[11, 12]);
+        let mut links = links(ctx);
+        assert!(!goes_again(ctx, &mut links, START));
+        links.down(&link(11), "nobody listens there", START);
+        // Nobody needed it any more.
+        links.give_up(&link(11), at(5), &mut Outputs::default());
+        assert!(!goes_again(ctx, &mut links, at(60)));
+        assert!(links.get(&link(11)).is_some(), "it is called");
+        // It has ten minutes, as at first.
+        links.down(&link(11), "nobody listens there", at(60));
+        assert!(!goes_again(ctx, &mut links, at(69)));
+        links.down(&link(11), "nobody listens there", at(69));
+        assert!(goes_again(ctx, &mut links, at(70)));
+        assert!(links.get(&link(11)).is_some(), "and is called further");
+    });
+}
+
+#[test]
 fn a_device_that_is_away_itself_blames_no_relay() {
     on_a_device(|ctx| {
         held(ctx, &[11, 12]);
@@ -159,6 +179,9 @@ fn what_is_for_somebody_who_is_blocked_stays_until_they_are_not() {
         links.down(&link(11), "nobody listens there", START);
         assert!(!goes_again(ctx, &mut links, at(10)));
         ctx.tx.put_contact(&contact).unwrap();
+        for minutes in [10, 20] {
+            links.down(&link(11), "nobody listens there", at(minutes));
+        }
         assert!(goes_again(ctx, &mut links, at(20)));
     });
 }

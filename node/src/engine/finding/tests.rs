@@ -91,6 +91,11 @@ fn is_told(ctx: &Context<'_>) -> bool {
     ctx.tx.contact(&BOB).unwrap().unwrap().introduction_due
 }
 
+fn told(ctx: &mut Context<'_>) {
+    let contact = ctx.tx.contact(&BOB).unwrap().unwrap();
+    ctx.tx.put_contact(&Contact { introduction_due: false, ..contact }).unwrap();
+}
+
 #[test]
 fn a_home_relay_that_says_that_it_is_somewhere_else_is_told_of() {
     on_a_device(|ctx| {
@@ -113,13 +118,28 @@ fn one_that_moves_again_and_again_is_told_of_now_and_then() {
         let places: Vec<String> = (2..5).map(|port| format!("/ip4/127.0.0.1/tcp/{port}")).collect();
         world.greets(ctx, 0, Some(record(0, &[&places[0]], START)));
         assert_eq!(addresses(ctx, 0), [&places[0], OLD]);
+        told(ctx);
         world.greets(ctx, 0, Some(record(0, &[&places[1]], START)));
-        assert_eq!(addresses(ctx, 0), [&places[0], OLD], "nobody is told");
+        assert!(!is_told(ctx), "nobody is told");
+        let moved: [&str; 3] = [&places[1], &places[0], OLD];
         let called = world.links.get(&LinkId::home(id(0))).unwrap().address().addresses.clone();
-        assert_eq!(called, [&places[1], &places[0], OLD], "it is called there all the same");
-        ctx.now = START.after(HOME_RELAY_WAIT);
+        assert_eq!(addresses(ctx, 0), moved);
+        assert_eq!(called, moved, "it is called there all the same");
+        // Also after a start, and though it says nothing more.
+        ctx.agenda.moved.clear();
+        let later = |ctx: &mut Context<'_>, world: &mut World, now: Timestamp| {
+            ctx.now = now;
+            relays::sweep(ctx, &mut world.links, &mut Outputs::default()).unwrap();
+        };
+        later(ctx, &mut world, START.after(HOME_RELAY_WAIT - Duration::from_secs(1)));
+        assert!(!is_told(ctx));
+        later(ctx, &mut world, START.after(HOME_RELAY_WAIT));
+        assert!(is_told(ctx));
+        told(ctx);
+        later(ctx, &mut world, START.after(HOME_RELAY_WAIT * 3));
+        assert!(!is_told(ctx), "once");
         world.greets(ctx, 0, Some(record(0, &[&places[2]], ctx.now)));
-        assert_eq!(addresses(ctx, 0), [&places[2], &places[0], OLD]);
+        assert!(is_told(ctx));
     });
 }
 
@@ -169,6 +189,7 @@ fn home_relays_are_asked_for_one_that_can_not_be_reached() {
             assert!(world.asks(ctx).is_empty());
             ctx.now = ctx.now.after(SECOND);
             assert_eq!(world.asks(ctx).len(), 1, "after {wait} s");
+            world.links.down(&LinkId::home(id(1)), "refused", ctx.now);
         }
         ctx.now = ctx.now.after(SECOND * 600);
         let asked = world.asks(ctx)[0].1;

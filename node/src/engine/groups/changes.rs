@@ -5,7 +5,7 @@ use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, EntryId
 use undertone_protocol::keys::{Certificate, DeviceList, Name};
 use undertone_protocol::limits::{DEVICES_PER_USER_MAX, GROUP_MEMBERS_MAX};
 use undertone_protocol::membership::{
-    Action, Create, Cut, CutHeads, Document, Operation, SettingsChange, SignedOperation,
+    Action, Create, Cut, CutHeads, Document, Operation, SettingsChange, SignedOperation, Verdict,
 };
 
 use super::{following, updates};
@@ -59,7 +59,7 @@ pub(in crate::engine) fn operate(
     group: &Group,
     action: Action,
 ) -> Result<Result<EntryId, String>, StoreError> {
-    let known = ctx.groups.heads(&group.id);
+    let known = ctx.groups.heads_for(&group.id, &ctx.me.user);
     let (me, device, certificate) = (ctx.me.user, ctx.me.device, own_certificate(ctx));
     let Some(document) = ctx.groups.document(&group.id) else {
         return Ok(Err("it is not known here".to_owned()));
@@ -67,7 +67,7 @@ pub(in crate::engine) fn operate(
     if let Err(forbidden) = document.allowed(me, device, &action) {
         return Ok(Err(forbidden.why.to_owned()));
     }
-    let Some(operation) = document.draft(device, certificate, action) else {
+    let Some(operation) = document.draft(&me, device, certificate, action) else {
         return Ok(Err("this device has changed the group as often as it may".to_owned()));
     };
     let signed = match SignedOperation::issue(&ctx.me.key, operation) {
@@ -100,8 +100,11 @@ fn take(
     let known = |hash: &_| Some(own.clone()).filter(|own| Operation::certificate_hash(own) == *hash);
     match document.take(device, signed.signed(), known) {
         Ok(undertone_protocol::membership::Taken::Held(released)) => {
+            let counts = |hash: &OperationHash| document.verdict(hash) == Some(Verdict::Counts);
+            // Of very many operations beside each other it can't name all that allow it.
+            let made = released.held.first().copied().filter(counts);
             following::changed(ctx, group, before, &released.held)?;
-            Ok(released.held.first().copied().ok_or_else(|| "nothing was changed".to_owned()))
+            Ok(made.ok_or_else(|| "too much was changed at once: try it again".to_owned()))
         }
         Ok(_) => Ok(Err("nothing was changed".to_owned())),
         Err(error) => Ok(Err(error.to_string())),
@@ -131,13 +134,16 @@ pub(in crate::engine) fn cut_of(
     Ok(Some(cut))
 }
 
-/// The last operation of a device that is held.
+/// The last operation of a device among those that what this device does now stands on: a cut names no other.
 pub(super) fn last_operation(
     ctx: &mut Context<'_>,
     group: &ConversationId,
     device: &DeviceId,
 ) -> Option<OperationHash> {
+    let (me, own) = (ctx.me.user, ctx.me.device);
     let document = ctx.groups.document(group)?;
-    let of_device = document.since(&[]).filter(|(_, operation)| operation.operation.device == *device);
+    let parents = document.parents_for(&me, &own).unwrap_or_default();
+    let below = document.past_of(&parents, &[]);
+    let of_device = below.filter(|(_, operation)| operation.operation.device == *device);
     of_device.map(|(hash, _)| hash).last()
 }

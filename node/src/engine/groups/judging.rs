@@ -31,7 +31,8 @@ pub(super) fn verdict(
     let is_below = |head: &EntryId| match tx.entry(head) {
         Ok(Some(named)) => {
             let named = &named.entry;
-            named.id == *id || (named.header.device == header.device && header.seq < named.header.seq)
+            let is_of_device = named.header.conversation == *group && named.header.device == header.device;
+            named.id == *id || (is_of_device && header.seq < named.header.seq)
         }
         Ok(None) => head == id,
         Err(error) => {

@@ -337,6 +337,10 @@ fn forget(ctx: &mut Context<'_>, member: Member) -> Result<(), StoreError> {
 
 fn look_at(ctx: &mut Context<'_>, mut member: Member, greets: bool) -> Result<(), StoreError> {
     let is_over = member.removed.is_some_and(|removed| ctx.now.since(removed) >= REMOVED_TOKEN_LIFE);
+    // Who never was in was given no token, and anybody can name as many as they like.
+    if is_over && !member.was_in() {
+        return ctx.tx.delete_member(&member.group, &member.user);
+    }
     let has_token = member.is_in() || !member.introduction_due;
     if is_over && has_token && !is_awaited(ctx, &member)? {
         let mut handles = std::mem::take(&mut member.former_tokens);

@@ -6,6 +6,7 @@ mod absence;
 pub(super) mod departures;
 mod judging;
 mod let_in;
+mod room;
 mod rounds;
 mod seeking;
 mod views;
@@ -84,6 +85,7 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 /// What is looked at every ten minutes.
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     own_devices::sweep(ctx)?;
+    room::sweep(ctx)?;
     meeting::sweep(ctx)
 }
 

@@ -100,7 +100,7 @@ fn a_home_relay_is_called_under_another_key_for_what_is_of_others() {
     assert!(links.stands_for_relay(&home) && !links.stands_for_relay(&hidden));
     assert_eq!(links.homes().map(|(relay, _)| *relay).collect::<Vec<_>>(), [relay.relay]);
     links.down(&hidden, "the cable", START);
-    assert_eq!((links.is_ready(&home), links.unreachable_since(&relay.relay)), (true, None));
+    assert_eq!((links.is_ready(&home), links.unreachable_since(&relay.relay, START)), (true, None));
     // A mailbox less is no reason to end what goes on there for others.
     links.up(&hidden, START, &mut Outputs::default());
     links.give_up(&home, START, &mut Outputs::default());
@@ -179,4 +179,68 @@ fn connections_that_nobody_uses_make_room_for_others() {
     called(&mut links, START.after(Duration::from_secs(16)));
     let later = START.after(Duration::from_secs(30));
     assert_eq!(called(&mut links, later), [LinkId::hidden(relay(100).relay)]);
+}
+
+/// The addresses at which a relay is called next.
+fn next_call(links: &mut Links, id: LinkId, now: Timestamp) -> Vec<String> {
+    let mut out = Outputs::default();
+    links.tick(now, &mut out);
+    let calls = out.net.into_iter().filter_map(|output| match output {
+        NetOutput::Connect { link, addresses } if link == id => Some(addresses),
+        _ => None,
+    });
+    calls.flatten().collect()
+}
+
+fn relay_at(n: u8, addresses: &[&str]) -> RelayAddress {
+    RelayAddress { addresses: addresses.iter().map(ToString::to_string).collect(), ..relay(n) }
+}
+
+/// A relay may have an address for each network.
+#[test]
+fn a_relay_that_is_not_where_one_says_is_called_where_others_say() {
+    let mut links = links();
+    let id = LinkId::hidden(relay(1).relay);
+    links.want(&relay_at(1, &["loopback"]), START);
+    assert_eq!(next_call(&mut links, id, START), ["loopback"]);
+    refuses(&mut links, &id, START);
+    links.want(&relay_at(1, &["network"]), START);
+    let later = START.after(Duration::from_secs(60));
+    assert_eq!(next_call(&mut links, id, later), ["loopback", "network"]);
+    // While it is there it is not looked for.
+    links.up(&id, later, &mut Outputs::default());
+    assert!(links.greeted(&id, later));
+    links.want(&relay_at(1, &["elsewhere"]), later);
+    assert_eq!(links.get(&id).unwrap().address().addresses, ["loopback", "network"]);
+}
+
+#[test]
+fn a_home_relay_is_called_where_it_is_known_to_be_but_not_under_the_own_key_where_others_say() {
+    let mut links = links();
+    let (home, hidden) = (LinkId::home(relay(1).relay), LinkId::hidden(relay(1).relay));
+    links.want_home(&relay_at(1, &["network"]), START);
+    links.want(&relay_at(1, &["loopback"]), START);
+    let mut out = Outputs::default();
+    links.tick(START, &mut out);
+    let call = |link: LinkId, addresses: &[&str]| NetOutput::Connect {
+        link,
+        addresses: addresses.iter().map(ToString::to_string).collect(),
+    };
+    assert_eq!(out.net, [call(home, &["network"]), call(hidden, &["loopback", "network"])]);
+}
+
+#[test]
+fn of_a_home_relay_it_shows_that_what_is_for_others_does_not_get_there() {
+    let mut links = links();
+    let (home, hidden) = (LinkId::home(relay(1).relay), LinkId::hidden(relay(1).relay));
+    links.want_home(&relay(1), START);
+    links.want(&relay(1), START);
+    called(&mut links, START);
+    links.up(&home, START, &mut Outputs::default());
+    assert!(links.greeted(&home, START));
+    assert_eq!(links.problem(&home), None);
+    refuses(&mut links, &hidden, START);
+    assert!(links.problem(&home).unwrap().contains("nobody listens there"));
+    links.down(&home, "the cable", START);
+    assert_eq!(links.problem(&home).as_deref(), Some("the cable"));
 }

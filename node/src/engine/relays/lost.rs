@@ -8,6 +8,7 @@ use super::{staying, tell_all};
 use crate::LinkId;
 use crate::engine::acknowledging;
 use crate::engine::context::Context;
+use crate::engine::home::offered;
 use crate::engine::links::Links;
 use crate::store::{HomeRelay, StoreError};
 
@@ -15,26 +16,37 @@ use crate::store::{HomeRelay, StoreError};
 /// everybody gets another token for the mailbox, and sends again what it held. One that says so again and again must not make
 /// everybody move again and again: what comes too soon is done later ([`forgotten_again`]).
 pub(in crate::engine) fn forgotten(ctx: &mut Context<'_>, relay: &RelayId) -> Result<(), StoreError> {
+    // Those that were given up count as long as they serve.
     let (forgotten, others): (Vec<_>, Vec<_>) =
-        announced(ctx)?.into_iter().partition(|home| home.address.relay == *relay);
-    match ctx.agenda.forgotten.get_mut(relay) {
-        Some((at, again)) if ctx.now < at.after(HOME_RELAY_WAIT) => {
-            *again = true;
-            return Ok(());
+        offered(ctx)?.into_iter().partition(|home| home.address.relay == *relay);
+    let due = ctx.agenda.forgotten.get(relay).map(|at| at.after(HOME_RELAY_WAIT));
+    if let Some(due) = due.filter(|due| ctx.now < *due) {
+        // Kept, as the relay's new generation is: nothing else would tell of it again.
+        for home in forgotten {
+            ctx.tx.put_home_relay(&HomeRelay { lost_due: Some(due), ..home })?;
         }
-        _ => ctx.agenda.forgotten.insert(*relay, (ctx.now, false)),
-    };
-    if others.is_empty() { renew_tokens(ctx, forgotten) } else { leave_out(ctx, forgotten) }
+        return Ok(());
+    }
+    ctx.agenda.forgotten.insert(*relay, ctx.now);
+    let is_another_known = others.iter().any(|home| home.announced);
+    if is_another_known { leave_out(ctx, forgotten) } else { renew_tokens(ctx, forgotten) }
 }
 
 /// What home relays held that they lost too soon after another time, its time has come: as [`forgotten`].
 pub(super) fn forgotten_again(ctx: &mut Context<'_>) -> Result<(), StoreError> {
-    let due = |(at, again): &(_, bool)| *again && ctx.now >= Timestamp::after(*at, HOME_RELAY_WAIT);
-    let due = ctx.agenda.forgotten.iter().filter(|(_, when)| due(when)).map(|(relay, _)| *relay);
-    for relay in due.collect::<Vec<_>>() {
-        forgotten(ctx, &relay)?;
+    for home in ctx.tx.home_relays()? {
+        if is_due(home.lost_due, ctx.now) {
+            let relay = home.address.relay;
+            ctx.tx.put_home_relay(&HomeRelay { lost_due: None, ..home })?;
+            forgotten(ctx, &relay)?;
+        }
     }
     Ok(())
+}
+
+/// Whether the time has come for what was put off for HOME_RELAY_WAIT, by a clock that may have been ahead.
+pub(super) fn is_due(due: Option<Timestamp>, now: Timestamp) -> bool {
+    due.is_some_and(|due| due <= now || due > now.after(HOME_RELAY_WAIT))
 }
 
 /// Others get another token for these mailboxes: whoever hears that sends again what the relays held. Own other devices see it
@@ -46,7 +58,7 @@ fn renew_tokens(ctx: &mut Context<'_>, homes: Vec<HomeRelay>) -> Result<(), Stor
     for home in homes {
         tracing::info!(relay = %home.address.relay.short(), "the only home relay forgot what it held");
         let renewed = Some(Handle::random(ctx.rng));
-        ctx.tx.put_home_relay(&HomeRelay { renewed, ..home })?;
+        ctx.tx.put_home_relay(&HomeRelay { renewed, lost_due: None, ..home })?;
     }
     let me = ctx.me.user;
     acknowledging::tell_new_device(ctx, &me)?;
@@ -67,7 +79,7 @@ pub(super) fn leave_out_unreachable(ctx: &mut Context<'_>, links: &Links) -> Res
         return Ok(());
     }
     let is_gone = |home: &HomeRelay| {
-        let since = links.unreachable_since(&home.address.relay);
+        let since = links.unreachable_since(&home.address.relay, ctx.now);
         since.is_some_and(|since| ctx.now >= since.after(HOME_RELAY_WAIT))
     };
     offered.retain(is_gone);
@@ -82,7 +94,7 @@ fn leave_out(ctx: &mut Context<'_>, homes: Vec<HomeRelay>) -> Result<(), StoreEr
     }
     for home in homes {
         tracing::info!(relay = %home.address.relay.short(), "a home relay is left out: what it held may be lost");
-        ctx.tx.put_home_relay(&HomeRelay { announced: false, ..home })?;
+        ctx.tx.put_home_relay(&HomeRelay { announced: false, lost_due: None, ..home })?;
     }
     tell_all(ctx)
 }

@@ -20,6 +20,7 @@ use crate::command::{ErrorKind, relay_addresses};
 use crate::store::Contact;
 
 mod ending;
+mod forgetting;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -148,7 +149,12 @@ fn those_that_are_given_up_serve_until_another_one_is_ready() {
 
 /// The first home relay is gone for so many minutes, and the second one is there.
 fn gone_for(ctx: &mut Context<'_>, links: &mut Links, minutes: u64) {
-    ctx.now = START.after(Duration::from_secs(60 * minutes));
+    let (first, until) = (first(ctx), START.after(Duration::from_secs(60 * minutes)));
+    // It is called all the while.
+    while ctx.now < until {
+        ctx.now = ctx.now.after(Duration::from_secs(300)).min(until);
+        links.down(&LinkId::home(first), "nobody listens there", ctx.now);
+    }
     sweep(ctx, links, &mut Outputs::default()).unwrap();
 }
 
@@ -160,103 +166,18 @@ fn one_that_can_not_be_reached_for_long_is_left_out_until_it_is_back() {
         stored(ctx, &first);
         stored(ctx, &key(0));
         told(ctx, &user);
-        links.down(&LinkId::home(first), "nobody listens there", START);
         gone_for(ctx, &mut links, 90);
         assert_eq!(offers(ctx), [first, key(0)], "it is this device that is away");
-        links.up(&LinkId::home(key(0)), START, &mut Outputs::default());
-        assert!(links.greeted(&LinkId::home(key(0)), START));
-        gone_for(ctx, &mut links, 29);
+        ready(ctx, &mut links, &key(0));
+        gone_for(ctx, &mut links, 119);
         assert_eq!((offers(ctx).len(), is_due(ctx, &user)), (2, false));
-        gone_for(ctx, &mut links, 30);
+        gone_for(ctx, &mut links, 120);
         assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![key(0)], true));
         told(ctx, &user);
-        gone_for(ctx, &mut links, 40);
+        gone_for(ctx, &mut links, 130);
         assert!(!is_due(ctx, &user), "once");
         stored(ctx, &first);
         assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first, key(0)], true));
-    });
-}
-
-#[test]
-fn one_that_has_forgotten_all_is_left_out_until_it_has_the_bundle_again() {
-    on_a_device(|ctx| {
-        let (mut links, user, first) = (links(ctx), friend(ctx), first(ctx));
-        add(ctx, &mut links, 0);
-        stored(ctx, &key(0));
-        told(ctx, &user);
-        forgotten(ctx, &first).unwrap();
-        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![key(0)], true));
-        told(ctx, &user);
-        stored(ctx, &first);
-        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first, key(0)], true));
-    });
-}
-
-/// Its senders would wait for what it held until that expires.
-#[test]
-fn where_the_only_one_has_forgotten_all_everybody_gets_another_token() {
-    on_a_device(|ctx| {
-        let (user, first) = (friend(ctx), first(ctx));
-        let path = |ctx: &mut Context<'_>| {
-            let contact = ctx.tx.contact(&user).unwrap().unwrap();
-            let (_, grants) = own_addresses(ctx, &contact, &DeviceId::new([9; 32])).unwrap();
-            grants.first().unwrap().token.path().to_vec()
-        };
-        let before = path(ctx);
-        forgotten(ctx, &first).unwrap();
-        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first], true));
-        let once = path(ctx);
-        assert!(once.starts_with(&before) && once.len() == before.len() + 1);
-        told(ctx, &user);
-        forgotten(ctx, &first).unwrap();
-        let mut links = links(ctx);
-        let look = |ctx: &mut Context<'_>, links: &mut Links| {
-            sweep(ctx, links, &mut Outputs::default()).unwrap();
-        };
-        ctx.now = START.after(HOME_RELAY_WAIT - Duration::from_secs(1));
-        look(ctx, &mut links);
-        assert_eq!((path(ctx), is_due(ctx, &user)), (once.clone(), false), "not again and again");
-        ctx.now = START.after(HOME_RELAY_WAIT);
-        look(ctx, &mut links);
-        let again = path(ctx);
-        assert!(again.starts_with(&before) && again.len() == once.len() && again != once);
-        assert!(is_due(ctx, &user));
-        ctx.now = START.after(HOME_RELAY_WAIT * 2);
-        look(ctx, &mut links);
-        assert_eq!(path(ctx), again, "it forgot twice, not three times");
-    });
-}
-
-#[test]
-fn a_bundle_that_is_not_the_newest_any_more_counts_as_none() {
-    on_a_device(|ctx| {
-        let (mut links, first) = (links(ctx), first(ctx));
-        stored(ctx, &first);
-        let before = bundle_of(ctx, ctx.now).unwrap();
-        add(ctx, &mut links, 0);
-        stored(ctx, &key(0));
-        bundle_stored(ctx, &first, &before).unwrap();
-        assert!(!ctx.tx.home_relay(&first).unwrap().unwrap().bundle_stored, "it lacks the new mailbox");
-        stored(ctx, &first);
-        assert!(ctx.tx.home_relay(&first).unwrap().unwrap().bundle_stored);
-    });
-}
-
-#[test]
-fn one_that_forgets_again_and_again_moves_nobody_again_and_again() {
-    on_a_device(|ctx| {
-        let (mut links, user, first) = (links(ctx), friend(ctx), first(ctx));
-        add(ctx, &mut links, 0);
-        stored(ctx, &key(0));
-        forgotten(ctx, &first).unwrap();
-        stored(ctx, &first);
-        told(ctx, &user);
-        ctx.now = START.after(HOME_RELAY_WAIT - Duration::from_secs(1));
-        forgotten(ctx, &first).unwrap();
-        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![first, key(0)], false));
-        ctx.now = START.after(HOME_RELAY_WAIT);
-        sweep(ctx, &mut links, &mut Outputs::default()).unwrap();
-        assert_eq!((offers(ctx), is_due(ctx, &user)), (vec![key(0)], true), "but when it is time");
     });
 }
 

@@ -191,6 +191,8 @@ fn what_was_refused_goes_another_way_only_where_one_may_take_it() {
         links.down(&link(12), "nobody listens there", START);
         ctx.now = START.after(CUSTODIAN_WAIT);
         assert_eq!(to(ctx, &links), None, "it is gone");
+        ctx.now = ctx.now.after(Duration::from_secs(1));
+        assert_eq!(to(ctx, &links), Some(ctx.now), "it was not called of late");
         connect(&mut links, 12, ctx.now);
         assert_eq!(to(ctx, &links), Some(ctx.now));
         let until = ctx.now.after(MINUTE);

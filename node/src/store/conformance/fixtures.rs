@@ -156,6 +156,8 @@ pub(super) fn home_relay(n: u8, priority: u32) -> HomeRelay {
         retired: (n == 2).then(|| Retired { since: t(7), untold: t(u64::MAX) }),
         invitation: if n == 1 { Bytes::from_static(b"invited") } else { Bytes::new() },
         renewed: (n == 2).then(|| handle(7)),
+        lost_due: (n == 1).then(|| t(n.into())),
+        moved_due: (n == 3).then(|| t(n.into())),
     }
 }
 

@@ -142,10 +142,11 @@ fn fill(tx: &mut dyn NodeTx) {
     tx.put_account(&crate::store::Account { fault: None, ..account(2) }).unwrap();
     tx.put_olm_account(&AccountState::from_bytes(state_bytes(1))).unwrap();
     for n in 0..COUNT {
-        // To add and give up relays came with schema 5, to be invited by their operators with 6, to forget with 7.
+        // To add and give up relays came with schema 5, to be invited by their operators with 6, to forget with 7,
+        // to do so again soon with 8.
         let home = home_relay(n, (9 - n).into());
-        let home =
-            HomeRelay { announced: true, retired: None, invitation: Bytes::new(), renewed: None, ..home };
+        let home = HomeRelay { announced: true, retired: None, invitation: Bytes::new(), ..home };
+        let home = HomeRelay { renewed: None, lost_due: None, moved_due: None, ..home };
         tx.put_home_relay(&home).unwrap();
         tx.put_contact(&contact(n, ["ada", "Bob", "eve", "Zoe"][usize::from(n)])).unwrap();
         tx.put_peer_device(&peer_device(n)).unwrap();

@@ -229,12 +229,13 @@ impl Tables {
         let place = place(&stored);
         self.entries_in_order.put(place, ());
         self.entries_by_seq.put((header.conversation, header.device, header.seq, id), ());
-        if self.children_of(&id).next().is_none() {
+        let is_here = |entry: &StoredEntry| entry.entry.header.conversation == header.conversation;
+        if !self.children_of(&id).any(|child| self.entries.get(&child).is_some_and(is_here)) {
             self.heads.put(place, ());
         }
         for parent in header.parents() {
             self.parents.put((parent, id), ());
-            if let Some(held) = self.entries.get(&parent) {
+            if let Some(held) = self.entries.get(&parent).filter(|held| is_here(held)) {
                 let place = self::place(held);
                 self.heads.remove(&place);
             }

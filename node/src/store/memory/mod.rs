@@ -22,9 +22,15 @@ use tables::Tables;
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     tables: Tables,
+    changes: u64,
 }
 
 impl MemoryStore {
+    /// How many transactions changed something: to see whether anything did between two moments.
+    pub const fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// All rows of each table, in words that hide what is secret: to see what changed between two moments.
     pub fn contents(&self) -> BTreeMap<&'static str, String> {
         self.tables.contents()
@@ -40,7 +46,10 @@ impl NodeStore for MemoryStore {
         self.tables.rollback();
         let result = work(&mut self.tables);
         match result {
-            Ok(_) => self.tables.commit(),
+            Ok(_) => {
+                self.changes += u64::from(self.tables.is_changed());
+                self.tables.commit();
+            }
             Err(_) => self.tables.rollback(),
         }
         result

@@ -84,6 +84,11 @@ impl<K: Ord + Clone, V: Clone> Table<K, V> {
         old
     }
 
+    /// Whether anything was changed since the last commit.
+    pub(super) fn is_changed(&self) -> bool {
+        !self.undo.is_empty()
+    }
+
     pub(super) fn commit(&mut self) {
         self.undo.clear();
     }

@@ -49,6 +49,11 @@ macro_rules! tables {
         }
 
         impl Tables {
+            /// Whether anything was changed since the last commit.
+            pub(super) fn is_changed(&self) -> bool {
+                false $(|| self.$name.is_changed())*
+            }
+
             /// Keeps what was changed.
             pub(super) fn commit(&mut self) {
                 $(self.$name.commit();)*

@@ -88,6 +88,10 @@ pub struct HomeRelay {
     /// The last step of the tokens that contacts and members of groups have for the mailbox: another one each time that the
     /// relay forgot everything; `None`: it never did.
     pub renewed: Option<Handle>,
+    /// When others are told that it lost what it held, too soon after another time; `None`: they need not be.
+    pub lost_due: Option<Timestamp>,
+    /// When others are told where it is, which it said too soon after another time; `None`: they need not be.
+    pub moved_due: Option<Timestamp>,
 }
 
 impl HomeRelay {

@@ -44,6 +44,16 @@ pub enum Failure {
     Copied,
 }
 
+impl Failure {
+    /// Whether it is another matter when the user tries again. What is too large would only be refused again.
+    pub const fn may_pass(self) -> bool {
+        match self {
+            Self::Expired | Self::Denied(_) | Self::Unreachable => true,
+            Self::TooLarge { .. } | Self::Copied => false,
+        }
+    }
+}
+
 /// What this device says about a conversation in its acknowledgement entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OwnReceipts {

@@ -9,8 +9,8 @@ use undertone_protocol::time::Timestamp;
 
 use super::SqliteTx;
 use super::columns::{
-    all, damaged, get_id, get_id_opt, get_int, get_message, get_ms, get_packed, get_ranges, get_secret,
-    get_signed, int, ms, one, pack, pack_ranges, run, signed,
+    all, damaged, get_id, get_id_opt, get_int, get_message, get_ms, get_ms_opt, get_packed, get_ranges,
+    get_secret, get_signed, int, ms, one, pack, pack_ranges, run, signed,
 };
 use crate::store::{Account, AccountTx, Fault, HomeRelay, Received, Retired, StoreError, SupersededKey};
 
@@ -151,7 +151,7 @@ fn put_olm_account(connection: &Connection, state: &AccountState) -> Result<(), 
 
 const SELECT_HOME_RELAY: &str = "SELECT address, priority, mailbox, secret, epoch, generation, locator, \
      bundle_stored, prekey_batch, prekeys_unconfirmed, through_0, ranges_0, through_1, ranges_1, announced, retired, untold, \
-     invitation, renewed FROM home_relays";
+     invitation, renewed, lost_due, moved_due FROM home_relays";
 
 fn home_relays(connection: &Connection) -> Result<Vec<HomeRelay>, StoreError> {
     all(connection, &format!("{SELECT_HOME_RELAY} ORDER BY priority, relay"), [], read_home_relay)
@@ -164,8 +164,8 @@ fn home_relay(connection: &Connection, relay: &RelayId) -> Result<Option<HomeRel
 fn put_home_relay(connection: &Connection, relay: &HomeRelay) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO home_relays (relay, address, priority, mailbox, secret, epoch, generation, \
                locator, bundle_stored, prekey_batch, prekeys_unconfirmed, through_0, ranges_0, through_1, \
-               ranges_1, announced, retired, untold, invitation, renewed) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               ranges_1, announced, retired, untold, invitation, renewed, lost_due, moved_due) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let [messages, acknowledgements] = &relay.received;
     run(
         connection,
@@ -191,6 +191,8 @@ fn put_home_relay(connection: &Connection, relay: &HomeRelay) -> Result<(), Stor
             relay.retired.map(|retired| ms(retired.untold)),
             relay.invitation.as_ref(),
             relay.renewed.as_ref().map(|handle| handle.as_bytes().as_slice()),
+            relay.lost_due.map(ms),
+            relay.moved_due.map(ms),
         ],
     )?;
     Ok(())
@@ -216,6 +218,8 @@ fn read_home_relay(row: &Row<'_>) -> Result<HomeRelay, StoreError> {
             row.get_ref(17)?.as_blob().map_err(|error| damaged(HOME_RELAY, error))?,
         ),
         renewed: get_id_opt(row, 18, HOME_RELAY)?,
+        lost_due: get_ms_opt(row, 19)?,
+        moved_due: get_ms_opt(row, 20)?,
     })
 }
 

@@ -55,6 +55,12 @@ pub(super) fn get_ms(row: &Row<'_>, column: usize) -> Result<Timestamp, StoreErr
     get_int(row, column).map(Timestamp::from_ms)
 }
 
+/// The same, where there may be none.
+pub(super) fn get_ms_opt(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>, StoreError> {
+    let stored: Option<i64> = row.get(column)?;
+    Ok(stored.map(|stored| Timestamp::from_ms(stored.cast_unsigned() ^ SIGN)))
+}
+
 /// A value of exactly so many bytes.
 pub(super) trait Id: Sized {
     /// From a column's bytes.

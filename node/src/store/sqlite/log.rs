@@ -232,7 +232,9 @@ fn move_entry(connection: &Connection, stored: &StoredEntry) -> Result<bool, Sto
 
 fn insert_entry(connection: &Connection, stored: &StoredEntry) -> Result<(), StoreError> {
     let entry = &stored.entry;
-    let has_child = exists(connection, "SELECT 1 FROM parents WHERE parent = ?", [entry.id.as_bytes()])?;
+    let conversation = entry.header.conversation.as_bytes();
+    let sql = "SELECT 1 FROM parents JOIN entries ON id = child WHERE parent = ? AND conversation = ?";
+    let has_child = exists(connection, sql, [&entry.id.as_bytes()[..], conversation])?;
     let sql = "INSERT INTO entries (id, conversation, device, seq, effective, received, is_head, header, \
                signature, body, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     run(
@@ -240,7 +242,7 @@ fn insert_entry(connection: &Connection, stored: &StoredEntry) -> Result<(), Sto
         sql,
         params![
             entry.id.as_bytes(),
-            entry.header.conversation.as_bytes(),
+            conversation,
             entry.header.device.as_bytes(),
             int(entry.header.seq),
             ms(stored.effective),
@@ -270,7 +272,8 @@ fn link(connection: &Connection, stored: &StoredEntry) -> Result<(), StoreError>
         // A header may name a parent twice.
         let sql = "INSERT INTO parents (parent, child) VALUES (?, ?) ON CONFLICT DO NOTHING";
         run(connection, sql, [parent.as_bytes(), stored.entry.id.as_bytes()])?;
-        run(connection, "UPDATE entries SET is_head = 0 WHERE id = ? AND is_head = 1", [parent.as_bytes()])?;
+        let sql = "UPDATE entries SET is_head = 0 WHERE id = ? AND conversation = ? AND is_head = 1";
+        run(connection, sql, [&parent.as_bytes()[..], stored.entry.header.conversation.as_bytes()])?;
     }
     Ok(())
 }

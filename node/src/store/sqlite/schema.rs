@@ -12,6 +12,8 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (5, include_str!("migration_5.sql")),
     (6, include_str!("migration_6.sql")),
     (7, include_str!("migration_7.sql")),
+    (8, include_str!("migration_8.sql")),
+    (9, include_str!("migration_9.sql")),
 ];
 const ANNOTATIONS_INDEXED: u32 = 3;
 

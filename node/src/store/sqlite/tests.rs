@@ -56,7 +56,7 @@ fn the_settings_hold() {
     assert_eq!(pragma("secure_delete"), 1);
     assert_eq!(pragma("foreign_keys"), 1);
     assert_eq!(pragma("temp_store"), 2);
-    assert_eq!(pragma("user_version"), 7);
+    assert_eq!(pragma("user_version"), 9);
     assert!(text("cipher_version").starts_with('4'));
 }
 
@@ -94,7 +94,7 @@ fn a_newer_database_is_refused() {
     let place = place();
     connection(&place.path).execute_batch("PRAGMA user_version = 99").unwrap();
     let error = error(&place.path);
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 7 }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 9 }), "{error:?}");
 }
 
 #[test]

@@ -243,7 +243,7 @@ fn key_packages_with_bad_fields_are_refused() {
         wire::KeyPackage { suite: 0, ..good.clone() },
         wire::KeyPackage { first_index: 128, ..good.clone() },
         wire::KeyPackage { next_seq: 0, ..good.clone() },
-        wire::KeyPackage { membership_heads: vec![Bytes::from_static(&[0; 32]); 9], ..good.clone() },
+        wire::KeyPackage { membership_heads: vec![Bytes::from_static(&[0; 32]); 33], ..good.clone() },
         wire::KeyPackage { membership_heads: vec![short()], ..good.clone() },
         wire::KeyPackage { session_key: short(), ..good.clone() },
         wire::KeyPackage { header_key: short(), ..good.clone() },

@@ -21,6 +21,10 @@ impl Aside {
         self.by_hash.contains_key(hash)
     }
 
+    pub(super) fn suppliers(&self) -> impl Iterator<Item = DeviceId> {
+        self.suppliers.keys().copied()
+    }
+
     pub(super) fn has_room(&self, supplier: &DeviceId) -> bool {
         match self.suppliers.get(supplier) {
             Some(brought) => brought.len() < ASIDE_OPERATIONS_MAX,

@@ -175,6 +175,11 @@ impl Document {
         released
     }
 
+    /// Who brought something that waits, or holds by nothing.
+    pub fn suppliers(&self) -> BTreeSet<DeviceId> {
+        self.waiting.suppliers().chain(self.aside.suppliers()).collect()
+    }
+
     /// Drops what a supplier brought and still waits, or holds by nothing, so that there is room: when an exchange with
     /// them is over.
     pub fn forget(&mut self, supplier: &DeviceId) {
@@ -335,11 +340,16 @@ impl Document {
         }
         let fork = self.resolver.fork_of(&operation.device);
         let forked = operation.group.is_some() && fork.is_some_and(|fork| operation.number >= fork);
+        let brought = supplier.is_some();
         let supplier = supplier.filter(|_| forked);
         if supplier.is_some_and(|supplier| !self.aside.has_room(&supplier)) {
             return Err(TakeError::NoRoom);
         }
-        let anchored = self.resolver.place(placed(hash, operation, &owner), Some(operation.number));
+        let (placed, number) = (placed(hash, operation, &owner), Some(operation.number));
+        let anchored = match brought {
+            true => self.resolver.place_of_member(placed, number),
+            false => self.resolver.place(placed, number),
+        };
         anchored.map_err(TakeError::WrongPlace)?.iter().for_each(|hash| self.aside.take(hash));
         self.held.push(hash, op_number, signed, owner);
         if let Some(supplier) = supplier {

@@ -47,6 +47,10 @@ impl Waiting {
         self.suppliers.values().map(|supplied| supplied.operations.len()).sum()
     }
 
+    pub(super) fn suppliers(&self) -> impl Iterator<Item = DeviceId> {
+        self.suppliers.keys().copied()
+    }
+
     /// Lets an operation wait, if there is room for it. What is there already stays as it is.
     ///
     /// Without room the new one is dropped, never an older one of somebody else: a supplier takes nothing from

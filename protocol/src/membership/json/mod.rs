@@ -73,6 +73,7 @@ fn why_left(error: PlaceError) -> Option<&'static str> {
         PlaceError::ForkedParent => {
             "a parent is of a device that had signed two operations apart from each other"
         }
+        PlaceError::NotIn => "its author was not in the group",
         PlaceError::Known | PlaceError::MissingParent(_) => return None,
     })
 }

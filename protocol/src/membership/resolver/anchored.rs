@@ -7,8 +7,10 @@ use super::entries::{EntryPlace, EntryVerdict};
 use super::table::Table;
 use super::view::View;
 use crate::ids::{DeviceId, EntryId, OperationHash, UserId};
-use crate::limits::{OPERATION_PARENTS_MAX, OPERATIONS_PER_DEVICE_MAX};
+use crate::limits::OPERATIONS_PER_DEVICE_MAX;
 use crate::membership::action::Action;
+
+mod tops;
 
 /// The resolver of a set in which devices may have forked: signed two operations with one number. The view is of
 /// what is *anchored* alone: Create, each operation whose number is below that of its device's fork, and all that
@@ -82,12 +84,34 @@ impl Anchored {
     /// Takes an operation in, and gives those that are anchored since: none, or it, or it and others that were in
     /// already. Without a number it has the right one. An error leaves everything as it was.
     pub fn place(&mut self, placed: Placed, number: Option<u32>) -> Result<Vec<OperationHash>, PlaceError> {
+        self.take(placed, number, |_, _, _, _| Ok(()))
+    }
+
+    /// The same, if its author was in the group for who knew what it stands on.
+    pub fn place_of_member(
+        &mut self,
+        placed: Placed,
+        number: Option<u32>,
+    ) -> Result<Vec<OperationHash>, PlaceError> {
+        self.take(placed, number, |resolver, placed, parents, past| {
+            let is_in = parents.is_empty() || resolver.is_in_at(&placed.user, parents, past);
+            if is_in { Ok(()) } else { Err(PlaceError::NotIn) }
+        })
+    }
+
+    fn take(
+        &mut self,
+        placed: Placed,
+        number: Option<u32>,
+        check: impl FnOnce(&mut Resolver, &Placed, &[usize], &Past) -> Result<(), PlaceError>,
+    ) -> Result<Vec<OperationHash>, PlaceError> {
         let parents = self.resolver.check(&placed)?;
         let past = self.resolver.graph.past_of(&parents);
         let number = self.number(&placed.device, number, &past)?;
         if self.stands_on_fork(&parents, &past) {
             return Err(PlaceError::ForkedParent);
         }
+        check(&mut self.resolver, &placed, &parents, &past)?;
         let device = self.device(placed.device);
         let at = self.resolver.put(placed, &parents, past);
         self.rows.push(Row { device, number, parents });
@@ -243,29 +267,6 @@ impl Anchored {
     /// The anchored operations that no other one stands on, ascending. None of them is of a device that forked.
     pub fn heads(&self) -> Vec<OperationHash> {
         self.resolver.heads()
-    }
-
-    /// What an operation of a device is to name as parents: the heads, or as many as it may, that one among them
-    /// that stands on the device's last. And its number. `None`: the device has forked, or may write no more.
-    pub fn place_for(&self, device: &DeviceId) -> Option<(Vec<OperationHash>, u32)> {
-        let written = self.numbers.get(device).map(|device| self.devices.get(*device));
-        if written.is_some_and(|written| written.fork.is_some()) {
-            return None;
-        }
-        let number = written.map_or(0, |written| written.slots.len());
-        let last = written.and_then(|written| written.slots.last()).map(|slot| slot.first);
-        let mut parents = self.heads();
-        let is_over = |head: &OperationHash| {
-            let (Some(last), Some(at)) = (last, self.resolver.graph.find(head)) else { return false };
-            last == at || self.resolver.graph.node(at).past.contains(last)
-        };
-        if let Some(own) = parents.iter().position(is_over) {
-            parents.swap(0, own);
-        }
-        parents.truncate(OPERATION_PARENTS_MAX);
-        parents.sort_unstable();
-        let number = u32::try_from(number).ok().filter(|_| number < OPERATIONS_PER_DEVICE_MAX)?;
-        Some((parents, number)).filter(|(parents, _)| !parents.is_empty())
     }
 
     /// The group as it is.

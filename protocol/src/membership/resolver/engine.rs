@@ -57,7 +57,7 @@ pub enum PlaceError {
     #[error("the parents are no antichain")]
     NotAntichain,
     /// Too many parents, or none.
-    #[error("1 to 8 parents are allowed, none for Create")]
+    #[error("1 to {OPERATION_PARENTS_MAX} parents are allowed, none for Create")]
     Parents,
     /// The first is no Create, or there is one already.
     #[error("a group has one Create, and begins with it")]
@@ -68,6 +68,9 @@ pub enum PlaceError {
     /// What it stands on has two operations of a parent's device that stand apart from each other.
     #[error("a parent's device is known to have signed two operations apart from each other")]
     ForkedParent,
+    /// By what it stands on its author was not in the group: it can't count, whatever comes.
+    #[error("its author was not in the group")]
+    NotIn,
 }
 
 /// An operation that is not in the set.
@@ -116,14 +119,8 @@ impl Resolver {
         let device = self.graph.intern_device(placed.user, placed.device);
         let deed = self.graph.deed(&placed.action);
         let case = Case { user, device, deed: &deed, past: &past };
-        let judgement =
-            if parents.len() == self.heads.len() && parents.iter().all(|at| self.heads.contains(at)) {
-                judge(&self.graph, &mut self.current, &case)
-            } else {
-                let world = self.world_at(&past);
-                let (graph, world) = (&self.graph, self.aside.get_mut(world));
-                world.map(|world| judge(graph, world, &case)).unwrap_or_default()
-            };
+        let (graph, world) = self.at(parents, &past);
+        let judgement = judge(graph, world, &case);
         let action = Some(placed.action);
         let node = Node {
             hash: Some(placed.hash),
@@ -136,6 +133,22 @@ impl Resolver {
             supported: Vec::new(),
         };
         self.graph.push(node)
+    }
+
+    /// Whether a user is in for who knows these operations alone.
+    pub(super) fn is_in_at(&mut self, user: &UserId, parents: &[usize], past: &Past) -> bool {
+        let Some(user) = self.graph.user(user) else { return false };
+        let (_, world) = self.at(parents, past);
+        world.standing(user).rank.is_some()
+    }
+
+    /// The world of a past.
+    fn at(&mut self, parents: &[usize], past: &Past) -> (&Graph, &mut World) {
+        if parents.len() == self.heads.len() && parents.iter().all(|at| self.heads.contains(at)) {
+            return (&self.graph, &mut self.current);
+        }
+        let number = self.world_at(past);
+        (&self.graph, self.aside.get_mut(number).unwrap_or(&mut self.current))
     }
 
     /// The view is of this one too from now on. It is of its parents already.
@@ -207,6 +220,11 @@ impl Resolver {
         let view = Arc::new(View::of(&self.graph, &mut self.current));
         self.view = Some(Arc::clone(&view));
         view
+    }
+
+    /// The same, worked out anew.
+    pub(super) fn current_view(&self) -> View {
+        View::of(&self.graph, &mut self.current.clone())
     }
 
     /// The group as it was for somebody who knew these operations and what they stand on.

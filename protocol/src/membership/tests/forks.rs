@@ -151,7 +151,7 @@ proptest! {
             }
         }
         let id = USERS * DEVICES + who;
-        let Some((parents, number)) = theirs.place_for(&device(id)) else { return Ok(()) };
+        let Some((parents, number)) = theirs.place_for(&user(who), &device(id)) else { return Ok(()) };
         let next = Placed { hash: hash(9_000), user: user(who), device: device(id), parents, action: Action::Leave { successor: None } };
         prop_assert_eq!(theirs.place(next.clone(), Some(number)).is_ok(), true);
         prop_assert_eq!(everything.place(next.clone(), Some(number)).is_ok(), true);

@@ -1,4 +1,5 @@
 mod forks;
+mod heads;
 mod properties;
 mod updates;
 mod vectors;

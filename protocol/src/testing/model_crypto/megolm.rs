@@ -37,10 +37,10 @@ impl SenderKey {
 
     pub(super) fn info(&self) -> SenderKeyInfo {
         let index = self.index.to_be_bytes();
-        let body = [&index[..], &self.chain, &[0; FILL], &self.session].concat();
+        let body = [&index[..], &self.chain[..], &[0; FILL], &self.session[..]].concat();
         let signature = signature(&self.session, &body);
         SenderKeyInfo {
-            session: SessionId::new(self.session),
+            session: SessionId::new(self.session.0),
             next_index: self.index,
             session_key: Zeroizing::new([&[VERSION], &body[..], &signature].concat()),
         }
@@ -53,7 +53,7 @@ impl SenderKey {
         self.chain = next(&self.chain);
         let ciphertext = crypt(&key, plaintext);
         let mac = mac(&key, index, &ciphertext);
-        let body = [&index.to_be_bytes()[..], &mac, &ciphertext].concat();
+        let body = [&index.to_be_bytes()[..], &mac[..], &ciphertext].concat();
         let signature = signature(&self.session, &body);
         Ok(MegolmMessage { index, bytes: [&signature[..], &body].concat() })
     }
@@ -86,7 +86,7 @@ impl Receiver {
         let lead = index.checked_sub(self.first).filter(|lead| *lead <= LEAD_MAX);
         let lead = lead.ok_or(CryptoError::UnknownIndex { first: self.first, index })?;
         let key = message_key(&(0..lead).fold(self.chain, |chain, _| next(&chain)));
-        if *code != mac(&key, index, ciphertext) {
+        if *code != *mac(&key, index, ciphertext) {
             return Err(CryptoError::BadMac);
         }
         Ok(MegolmPlaintext { index, plaintext: crypt(&key, ciphertext) })
@@ -109,36 +109,36 @@ pub(super) fn import(session_key: &[u8]) -> Result<ImportedSenderKey, CryptoErro
     let (body, found) = rest.split_last_chunk::<64>().ok_or_else(short)?;
     let (index, parts) = body.split_first_chunk().ok_or_else(short)?;
     let (chain, parts) = parts.split_first_chunk().ok_or_else(short)?;
-    let session: &Bytes32 = parts.last_chunk().ok_or_else(short)?;
-    if version != VERSION || *found != signature(session, body) {
+    let session = Bytes32(*parts.last_chunk().ok_or_else(short)?);
+    if version != VERSION || *found != signature(&session, body) {
         return Err(Malformed::new("sender key", "the signature does not verify").into());
     }
     let first = u32::from_be_bytes(*index);
     Ok(ImportedSenderKey {
-        session: SessionId::new(*session),
+        session: SessionId::new(session.0),
         first_index: first,
-        receiver: Receiver { session: *session, chain: *chain, first }.save(),
+        receiver: Receiver { session, chain: Bytes32(*chain), first }.save(),
     })
 }
 
 const VERSION: u8 = 2;
 
 fn next(chain: &Bytes32) -> Bytes32 {
-    hash("model group next", &[chain])
+    hash("model group next", &[&chain[..]])
 }
 
 fn message_key(chain: &Bytes32) -> Bytes32 {
-    hash("model group message key", &[chain])
+    hash("model group message key", &[&chain[..]])
 }
 
 fn mac(key: &Bytes32, index: u32, ciphertext: &[u8]) -> Bytes32 {
-    hash("model group mac", &[key, &index.to_be_bytes(), ciphertext])
+    hash("model group mac", &[&key[..], &index.to_be_bytes(), ciphertext])
 }
 
 fn signature(session: &Bytes32, body: &[u8]) -> [u8; 64] {
     let mut out = [0; 64];
     let mut hasher = blake3::Hasher::new_derive_key("model signature");
-    hasher.update(session).update(body).finalize_xof().fill(&mut out);
+    hasher.update(&session[..]).update(body).finalize_xof().fill(&mut out);
     out
 }
 

@@ -33,20 +33,20 @@ impl Account {
     }
 
     pub(super) fn identity(&self) -> CurveKey {
-        CurveKey::new(public(&self.identity))
+        CurveKey::new(public(&self.identity).0)
     }
 
     pub(super) fn new_prekeys(&mut self, draws: &mut Draws, count: usize) -> Vec<CurveKey> {
         let created: Vec<_> = (0..count).map(|_| draws.draw()).collect();
         self.prekeys.extend_from_slice(&created);
         self.prekeys.drain(..self.prekeys.len().saturating_sub(PREKEYS_MAX));
-        created.iter().map(|secret| CurveKey::new(public(secret))).collect()
+        created.iter().map(|secret| CurveKey::new(public(secret).0)).collect()
     }
 
     pub(super) fn new_fallback(&mut self, draws: &mut Draws) -> CurveKey {
         let created = draws.draw();
         self.previous_fallback = self.fallback.replace(created);
-        CurveKey::new(public(&created))
+        CurveKey::new(public(&created).0)
     }
 
     pub(super) fn forget_previous_fallback(&mut self) {
@@ -77,15 +77,15 @@ struct Keys {
 
 impl Keys {
     fn id(&self) -> OlmSessionId {
-        OlmSessionId::new(hash("model session", &[&self.identity, &self.base, &self.prekey]))
+        OlmSessionId::new(hash("model session", &[&self.identity[..], &self.base[..], &self.prekey[..]]).0)
     }
 
     fn info(&self, message: &Message) -> PrekeyInfo {
         PrekeyInfo {
             session: self.id(),
-            identity: CurveKey::new(self.identity),
-            ratchet_key: CurveKey::new(message.ratchet),
-            prekey: CurveKey::new(self.prekey),
+            identity: CurveKey::new(self.identity.0),
+            ratchet_key: CurveKey::new(message.ratchet.0),
+            prekey: CurveKey::new(self.prekey.0),
         }
     }
 
@@ -94,12 +94,12 @@ impl Keys {
         let secret = hash(
             "model handshake",
             &[
-                &shared(&self.identity, &self.prekey),
-                &shared(&self.base, peer_identity),
-                &shared(&self.base, &self.prekey),
+                &shared(&self.identity, &self.prekey)[..],
+                &shared(&self.base, peer_identity)[..],
+                &shared(&self.base, &self.prekey)[..],
             ],
         );
-        (hash("model root", &[&secret]), hash("model chain", &[&secret]))
+        (hash("model root", &[&secret[..]]), hash("model chain", &[&secret[..]]))
     }
 }
 
@@ -128,8 +128,9 @@ impl Session {
             return Err(CryptoError::WeakKey);
         }
         let base = public(&draws.draw());
-        let keys = Keys { identity: public(&account.identity), base, prekey: *peer_prekey.as_bytes() };
-        let (root, chain) = keys.agree(peer_identity.as_bytes());
+        let keys =
+            Keys { identity: public(&account.identity), base, prekey: Bytes32(*peer_prekey.as_bytes()) };
+        let (root, chain) = keys.agree(&Bytes32(*peer_identity.as_bytes()));
         let sending = Sending::Active { own: public(&draws.draw()), chain, index: 0 };
         Ok(Self { keys, root, sending, receiving: Vec::new() })
     }
@@ -140,12 +141,12 @@ impl Session {
         message: &OlmMessage,
     ) -> Result<AcceptedSession, CryptoError> {
         let (keys, message) = split_prekey(message)?;
-        if keys.identity != *peer_identity.as_bytes() {
+        if *keys.identity != *peer_identity.as_bytes() {
             return Err(CryptoError::OtherIdentity);
         }
         let fallback = account
             .is_fallback(&keys.prekey)
-            .ok_or(CryptoError::MissingPrekey(CurveKey::new(keys.prekey)))?;
+            .ok_or(CryptoError::MissingPrekey(CurveKey::new(keys.prekey.0)))?;
         let (root, chain) = keys.agree(&public(&account.identity));
         let mut chain = Chain::new(message.ratchet, chain);
         let plaintext = chain.decrypt(&message)?;
@@ -181,7 +182,7 @@ impl Session {
         let message = Message::seal(own, index, &message_key(&chain), plaintext);
         let prekey = self.receiving.is_empty();
         let head: &[&[u8]] =
-            if prekey { &[&self.keys.identity, &self.keys.base, &self.keys.prekey] } else { &[] };
+            if prekey { &[&self.keys.identity[..], &self.keys.base[..], &self.keys.prekey[..]] } else { &[] };
         OlmMessage { prekey, ciphertext: [head.concat(), message.to_bytes()].concat() }
     }
 
@@ -254,15 +255,15 @@ impl Chain {
 
 fn advance(root: &Bytes32, own: &Bytes32, remote: &Bytes32) -> (Bytes32, Bytes32) {
     let shared = shared(own, remote);
-    (hash("model root", &[root, &shared]), hash("model chain", &[root, &shared]))
+    (hash("model root", &[&root[..], &shared[..]]), hash("model chain", &[&root[..], &shared[..]]))
 }
 
 fn next(chain: &Bytes32) -> Bytes32 {
-    hash("model next", &[chain])
+    hash("model next", &[&chain[..]])
 }
 
 fn message_key(chain: &Bytes32) -> Bytes32 {
-    hash("model message key", &[chain])
+    hash("model message key", &[&chain[..]])
 }
 
 /// `ratchet key ‖ index ‖ authentication code ‖ ciphertext`.
@@ -287,7 +288,7 @@ impl Message {
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        [&self.ratchet[..], &self.index.to_be_bytes(), &self.mac, &self.ciphertext].concat()
+        [&self.ratchet[..], &self.index.to_be_bytes(), &self.mac[..], &self.ciphertext].concat()
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, CryptoError> {
@@ -295,12 +296,12 @@ impl Message {
         let (index, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
         let (mac, ciphertext) = rest.split_first_chunk().ok_or_else(too_short)?;
         let index = u64::from_be_bytes(*index);
-        Ok(Self { ratchet: *ratchet, index, mac: *mac, ciphertext: ciphertext.to_vec() })
+        Ok(Self { ratchet: Bytes32(*ratchet), index, mac: Bytes32(*mac), ciphertext: ciphertext.to_vec() })
     }
 }
 
 fn mac(key: &Bytes32, ratchet: &Bytes32, index: u64, ciphertext: &[u8]) -> Bytes32 {
-    hash("model mac", &[key, ratchet, &index.to_be_bytes(), ciphertext])
+    hash("model mac", &[&key[..], &ratchet[..], &index.to_be_bytes(), ciphertext])
 }
 
 pub(super) fn prekey_info(message: &OlmMessage) -> Result<PrekeyInfo, CryptoError> {
@@ -314,7 +315,7 @@ fn split_prekey(message: &OlmMessage) -> Result<(Keys, Message), CryptoError> {
     let (identity, rest) = message.ciphertext.split_first_chunk().ok_or_else(too_short)?;
     let (base, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
     let (prekey, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
-    let keys = Keys { identity: *identity, base: *base, prekey: *prekey };
+    let keys = Keys { identity: Bytes32(*identity), base: Bytes32(*base), prekey: Bytes32(*prekey) };
     Ok((keys, Message::from_bytes(rest)?))
 }
 

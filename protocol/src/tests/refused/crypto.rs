@@ -143,7 +143,7 @@ fn key_packages() -> Vec<Value> {
         ("next number 0", |body| body.next_seq = 0),
         ("a session key of 228 bytes", |body| body.session_key = vec![10; 228].into()),
         ("a header key of 31 bytes", |body| body.header_key = vec![12; 31].into()),
-        ("9 membership heads", |body| body.membership_heads = vec![vec![1; 32].into(); 9]),
+        ("33 membership heads", |body| body.membership_heads = vec![vec![1; 32].into(); 33]),
         ("for another device: passed on", |body| body.recipient_device = vec![1; 32].into()),
         ("no conversation", |body| body.conversation = Bytes::new()),
     ];

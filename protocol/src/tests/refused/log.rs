@@ -41,7 +41,7 @@ fn entries() -> Vec<Value> {
         ("number 3 without the entry before it", |header| header.prev = Bytes::new()),
         ("17 heads", |header| header.heads = vec![vec![1; 32].into(); 17]),
         ("a head of 31 bytes", |header| header.heads[0] = vec![1; 31].into()),
-        ("9 membership heads", |header| header.membership_heads = vec![vec![1; 32].into(); 9]),
+        ("33 membership heads", |header| header.membership_heads = vec![vec![1; 32].into(); 33]),
         ("a claimed time of 2^48 + 1 ms", |header| header.claimed_ms = (1 << 48) + 1),
         ("a conversation of 31 bytes", |header| header.conversation = vec![1; 31].into()),
         ("another body's hash", |header| header.body_hash = vec![1; 32].into()),

@@ -198,7 +198,8 @@ fn document(maker: &mut Party, others: &[UserId]) -> anyhow::Result<Document> {
     take(&mut document, create)?;
     for user in others {
         let add = Action::Add { user: *user, role: Role::Member };
-        let add = document.draft(key.device(), certificate, add).context("too many operations")?;
+        let add = document.draft(&account.certificate.user, key.device(), certificate, add);
+        let add = add.context("too many operations")?;
         take(&mut document, SignedOperation::issue(&key, add)?)?;
     }
     Ok(document)

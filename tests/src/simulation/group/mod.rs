@@ -12,11 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use undertone::command::{Command, GroupView, HistoryItem, MessageView, Response};
 use undertone::engine::Input;
-use undertone::store::{NodeStore, Standing};
+use undertone::store::Standing;
 
 use super::checks;
 use super::failed::{Check, Failed};
 use super::reference::{self, Entry, Expected, Id};
+use super::vanishing;
 use super::world::World;
 use found::Found;
 use operations::Membership;
@@ -83,7 +84,7 @@ impl World {
             let Some(found) = Found::at(node)?.filter(|found| found.standing == Standing::In) else {
                 continue;
             };
-            let unread = node.disk.transaction(|tx| Ok(tx.deliveries_unread(&found.group)?.len()))?;
+            let unread = vanishing::unread(node, &found.group, self.now)?;
             let unread = if self.hostile.is_some() { 0 } else { unread };
             let hashes: BTreeSet<Id> = found.operations.keys().copied().collect();
             if unread > 0 || *first.get_or_insert_with(|| hashes.clone()) != hashes {
@@ -130,7 +131,9 @@ impl World {
         let out = membership.ever_out();
         let cheat = self.nodes.iter().find(|node| node.cheat.is_some()).map(|node| *node.device.as_bytes());
         let (gone, there) = (BTreeSet::new(), BTreeSet::new());
-        let mut told = Told { out, membership, entries, users, cheat, gone, there };
+        let latest_ms = vanishing::latest_ms(&self.nodes, self.now);
+        let mut told = Told { out, membership, entries, users, cheat, latest_ms, gone, there };
+        self.report.vanished += told.entries.values().filter(|entry| entry.has_vanished(latest_ms)).count();
         for (index, found) in &all {
             self.holds_only_own(*index, found, &mut told)?;
         }
@@ -145,7 +148,7 @@ impl World {
         let held = all.iter().filter(|(index, _)| of_member(index)).flat_map(|(_, found)| &found.held);
         told.there = held.copied().collect();
         let counting = told.counting(&told.there.clone()).map_err(reference)?;
-        let gone = reference::drops_only_deleted(&told.entries, &counting, &told.users);
+        let gone = reference::drops_only_deleted(&told.entries, &counting, &told.users, latest_ms);
         told.gone = gone.map_err(reference)?;
         for user in 0..self.users.len() {
             let Some(id) = self.users.get(user).map(|user| *user.id.as_bytes()) else { continue };
@@ -241,7 +244,8 @@ impl World {
                 let at = told.membership.members_at(&entry.membership_heads).map_err(by)?;
                 let author = told.users.get(&entry.device).copied().unwrap_or_default();
                 // What somebody cheats of is sent to whom they like, and is theirs to send: others don't hand it on.
-                if told.cheat == Some(entry.device) {
+                // And what is over is given to those who lack it when their own clock says so.
+                if told.cheat == Some(entry.device) || entry.is_over(told.latest_ms) {
                     continue;
                 }
                 // Of somebody whom nobody had the right to let in the others need not even have heard.
@@ -265,6 +269,9 @@ impl World {
         let expected = reference::laid_out(&held, &told.users, &|id| admins.contains(id));
         let expected = Expected { gone: told.gone.clone(), ..expected };
         let shown = self.group_history(index)?;
+        if let Some(node) = self.nodes.get(index) {
+            vanishing::nothing_shows(node, self.now, &shown, &told.entries)?;
+        }
         self.report.group_messages += expected.texts.len();
         // A message counts as far as with the one with whom it came the least far, and who cheats need not read.
         let as_expected = checks::as_expected(title, &shown, &expected, self.hostile.is_none());

@@ -57,7 +57,8 @@ impl User {
             3 => Some(Command::Retry { name }),
             4..8 if self.to_administer > 0 => {
                 self.to_administer -= 1;
-                self.raise(screen, rng).or_else(|| administer(screen, rng))
+                let first = self.raise(screen, rng).or_else(|| self.set_timer(rng));
+                first.or_else(|| administer(screen, rng))
             }
             8..11 if self.to_change > 0 => self.change(&screen.messages, name, GROUP, rng),
             _ if self.to_write > 0 => Some(Command::Send { name, text: self.words(GROUP) }),
@@ -73,6 +74,16 @@ impl User {
             true => Some(Command::GroupRole { group, member, role: "admin".to_owned() }),
             false => Some(Command::GroupAdd { group, members: vec![member], role: "member".to_owned() }),
         }
+    }
+
+    /// Sets the timer of what is said in the group, or ends it.
+    fn set_timer(&self, rng: &mut ChaCha20Rng) -> Option<Command> {
+        if self.timer_s == 0 || one_in(rng, 2) {
+            return None;
+        }
+        let timer_s = Some(if one_in(rng, 4) { 0 } else { self.timer_s });
+        let change = GroupChange { timer_s, ..GroupChange::default() };
+        Some(Command::GroupSet { group: GROUP.name.to_owned(), change })
     }
 
     /// Sends again what failed, and reads what came.

@@ -14,7 +14,9 @@ pub(super) struct Told {
     pub(super) cheat: Option<Id>,
     /// What some device of a member holds that is not lost.
     pub(super) there: BTreeSet<Id>,
-    /// Texts that were dropped by what does not count any more.
+    /// The latest that a clock of any device shows, or may have shown.
+    pub(super) latest_ms: u64,
+    /// Texts that were dropped by what does not count any more, or because they are over.
     pub(super) gone: BTreeSet<String>,
 }
 

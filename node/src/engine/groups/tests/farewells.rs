@@ -268,3 +268,31 @@ fn of_two_who_are_both_out_neither_answers_what_tells_them_so() {
         }
     });
 }
+
+/// Else what they did would wait for ever at whoever asks: nothing is held without its author's certificate.
+#[test]
+fn who_asks_is_told_whose_the_operations_are_of_those_who_never_were_in() {
+    on_a_device(|ctx| {
+        let group = club(ctx, 1..3);
+        contact(ctx, 5);
+        listed(ctx, 5);
+        let to_admin = Action::SetRole { user: identity(1).user(), role: Role::Admin };
+        operate(ctx, &group, to_admin).unwrap().unwrap();
+        // One who is removed meanwhile lets them in, and they do something.
+        let add = made(ctx, &group, 1, Action::Add { user: identity(5).user(), role: Role::Member });
+        let theirs = {
+            let before = ctx.groups.document(&group.id).unwrap().clone();
+            brings(ctx, &group, 1, add.clone());
+            let theirs = made(ctx, &group, 5, Action::Leave { successor: None });
+            ctx.groups.put(before);
+            theirs
+        };
+        operate(ctx, &group, Action::Remove { user: identity(1).user(), cut: None }).unwrap().unwrap();
+        [add, theirs].into_iter().for_each(|operation| brings(ctx, &group, 2, operation));
+        assert!(!ctx.groups.view(&group.id).unwrap().is_in(&identity(5).user()));
+        let told: Vec<UserId> =
+            people(ctx, &group.id, None).unwrap().iter().map(|person| person.device_list.user).collect();
+        let all: BTreeSet<UserId> = [1, 2, 5].map(|seed| identity(seed).user()).into();
+        assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), all);
+    });
+}

@@ -47,7 +47,11 @@ fn entry_on(ctx: &mut Context<'_>, group: &Group, by: u8, seq: u64, heads: &[Ope
 fn drafted(ctx: &mut Context<'_>, group: &Group, action: Action) -> Operation {
     let certificate = person(1, &[]).device_list.device(&device(1).device()).unwrap().clone();
     let certificate = Operation::certificate_hash(&certificate);
-    ctx.groups.document(&group.id).unwrap().draft(device(1).device(), certificate, action).unwrap()
+    ctx.groups
+        .document(&group.id)
+        .unwrap()
+        .draft(&identity(1).user(), device(1).device(), certificate, action)
+        .unwrap()
 }
 
 fn link(handle: u8) -> Action {
@@ -97,11 +101,12 @@ fn what_somebody_else_builds_on_holds_again() {
         let other = drafted(ctx, &group, link(1));
         changes(ctx, &group, 1, Action::Remove { user: identity(2).user(), cut: None });
         // The creator did not know of the fork.
+        let me = ctx.me.user;
         let built = {
             let document = ctx.groups.document(&group.id).unwrap();
             let own = document.since(&[]).find(|(_, made)| made.operation.device != device(1).device());
             let made = own.unwrap().1.operation.clone();
-            document.draft(made.device, made.certificate, link(2)).unwrap()
+            document.draft(&me, made.device, made.certificate, link(2)).unwrap()
         };
         says_operation(ctx, &group, other);
         assert!(!ctx.tx.is_void(&id).unwrap());

@@ -68,10 +68,19 @@ impl Document {
         })
     }
 
-    /// What no anchored operation is named by as a parent, ascending: it stands for all that is anchored. An entry of
-    /// the log names these as its membership heads.
+    /// What no anchored operation is named by as a parent, ascending: it stands for all that is anchored.
     pub fn heads(&self) -> Vec<OperationHash> {
         self.resolver.heads()
+    }
+
+    /// What an entry of a user is to name as its membership heads, ascending.
+    pub fn heads_for(&self, user: &UserId) -> Vec<OperationHash> {
+        self.resolver.heads_for(user)
+    }
+
+    /// What an operation of a user's device would name as parents now, ascending; `None`: it may write none.
+    pub fn parents_for(&self, user: &UserId, device: &DeviceId) -> Option<Vec<OperationHash>> {
+        self.resolver.place_for(user, device).map(|(parents, _)| parents)
     }
 
     /// The heads, and then anchored operations at distances that double, back to the Create: what to tell a peer who
@@ -144,11 +153,17 @@ impl Document {
         self.resolver.entry_counts(place, is_below)
     }
 
-    /// An operation on top of what is anchored, for a device to sign: [`SignedOperation::issue`], and then
+    /// An operation on top of what is anchored, for a user's device to sign: [`SignedOperation::issue`], and then
     /// [`Self::take`], before anything else is drafted for it. `None`: the device has forked, or may not write any
     /// more, or there is nothing to stand on.
-    pub fn draft(&self, device: DeviceId, certificate: CertificateHash, action: Action) -> Option<Operation> {
-        let (parents, number) = self.resolver.place_for(&device)?;
+    pub fn draft(
+        &self,
+        user: &UserId,
+        device: DeviceId,
+        certificate: CertificateHash,
+        action: Action,
+    ) -> Option<Operation> {
+        let (parents, number) = self.resolver.place_for(user, &device)?;
         Some(Operation { group: Some(self.group), device, certificate, parents, number, action })
     }
 

@@ -52,12 +52,12 @@ impl Person {
 
     /// The next operation on top of what a document holds.
     pub(super) fn next(&self, document: &Document, action: Action) -> SignedOperation {
-        self.sign(document.draft(self.device.device(), self.hash(), action).unwrap())
+        self.sign(document.draft(&self.user(), self.device.device(), self.hash(), action).unwrap())
     }
 
     /// The same; `None` if the device is known to have forked.
     pub(super) fn try_next(&self, document: &Document, action: Action) -> Option<SignedOperation> {
-        Some(self.sign(document.draft(self.device.device(), self.hash(), action)?))
+        Some(self.sign(document.draft(&self.user(), self.device.device(), self.hash(), action)?))
     }
 
     pub(super) fn sign(&self, operation: Operation) -> SignedOperation {
@@ -160,6 +160,10 @@ pub(super) fn grown(steps: &[Step]) -> Vec<SignedOperation> {
         match step {
             Step::Write { who, kind, whom } => {
                 let (who, whom) = (usize::from(*who), &people[usize::from(*whom)]);
+                // Who knows that they are out does nothing any more.
+                if !replicas[who].view().is_in(&people[who].user()) {
+                    continue;
+                }
                 let action = action(&replicas[who], *kind, whom);
                 let Some(signed) = people[who].try_next(&replicas[who], action) else { continue };
                 earlier[who].push(replicas[who].clone());
@@ -177,6 +181,9 @@ pub(super) fn grown(steps: &[Step]) -> Vec<SignedOperation> {
                 let (who, whom) = (usize::from(*who), &people[usize::from(*whom)]);
                 let back = earlier[who].len().saturating_sub(usize::from(*back));
                 let mut then = earlier[who][back].clone();
+                if !then.view().is_in(&people[who].user()) {
+                    continue;
+                }
                 let action = action(&then, *kind, whom);
                 let Some(signed) = people[who].try_next(&then, action) else { continue };
                 take(&mut then, &signed);

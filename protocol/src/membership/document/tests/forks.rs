@@ -55,7 +55,7 @@ fn two_operations_with_one_number_count_for_nobody() {
     assert_same(&mut here, &mut there);
     // What came before stays.
     assert_eq!((shown(&mut here).as_str(), here.heads(), here.len()), ("before 0", before.heads(), 8));
-    assert_eq!(here.draft(bob.device.device(), bob.hash(), name("more")), None);
+    assert_eq!(here.draft(&bob.user(), bob.device.device(), bob.hash(), name("more")), None);
     let late = OperationHash::new(*before.heads()[0].as_bytes());
     assert_eq!(here.verdict(&late), Some(Verdict::Counts));
 }
@@ -106,7 +106,7 @@ fn a_create_is_not_taken_back() {
     let first = document.since(&[]).next().unwrap().1.clone();
     let (_, of_bob) = chain(&document, &bob, "bob's", 1);
     // It has a bad form, for Create is in what it stands on; but ann signed it.
-    let mut draft = document.draft(ann.device.device(), ann.hash(), name("x")).unwrap();
+    let mut draft = document.draft(&ann.user(), ann.device.device(), ann.hash(), name("x")).unwrap();
     draft.number = 0;
     let error = document.take(SUPPLIER, ann.sign(draft).signed(), known).unwrap_err();
     assert_eq!(error, TakeError::WrongPlace(PlaceError::Number));
@@ -124,11 +124,11 @@ fn a_device_has_so_many_operations_in_any_past() {
     let mut document = Document::load(&document.save()).unwrap();
     let mut last = None;
     for _ in 0..OPERATIONS_PER_DEVICE_MAX {
-        let draft = document.draft(bob.device.device(), bob.hash(), name("x")).unwrap();
+        let draft = document.draft(&bob.user(), bob.device.device(), bob.hash(), name("x")).unwrap();
         last = Some(draft.clone());
         assert!(matches!(document.take(SUPPLIER, bob.sign(draft).signed(), known), Ok(Taken::Held(_))));
     }
-    assert_eq!(document.draft(bob.device.device(), bob.hash(), name("x")), None);
+    assert_eq!(document.draft(&bob.user(), bob.device.device(), bob.hash(), name("x")), None);
     // The last number once more: on top of all it has a bad form, beside the last it is the proof of a fork.
     let mut draft = last.unwrap();
     draft.action = name("y");
@@ -237,8 +237,12 @@ fn a_revocation_that_went_with_a_fork_is_carried_again() {
 #[test]
 fn a_draft_stands_on_the_devices_last_however_many_heads_there_are() {
     let (mut document, people) = group();
-    let before = document.clone();
     let many: Vec<Person> = (20..40).map(person).collect();
+    for person in &many {
+        let add = people[0].next(&document, Action::Add { user: person.user(), role: Role::Admin });
+        take(&mut document, &add);
+    }
+    let before = document.clone();
     let all = |hash: &crate::ids::CertificateHash| {
         many.iter()
             .chain(&people)

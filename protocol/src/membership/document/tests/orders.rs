@@ -171,12 +171,18 @@ fn landmarks_are_bounded() {
         |hash: &CertificateHash| Some(person(250).certificate).filter(|_| *hash == person(250).hash());
     document.take(SUPPLIER, create.signed(), maker).unwrap();
     let group = document.group();
+    let maker_of = |hash: &CertificateHash| maker(hash).or_else(|| known(hash));
+    for person in &people {
+        let add = Action::Add { user: person.user(), role: Role::Admin };
+        document.take(SUPPLIER, self::person(250).next(&document, add).signed(), maker_of).unwrap();
+    }
+    let parents = document.heads();
     let beside = |person: &Person| {
         person.sign(Operation {
             group: Some(group),
             device: person.device.device(),
             certificate: person.hash(),
-            parents: vec![OperationHash::new(*group.as_bytes())],
+            parents: parents.clone(),
             number: 0,
             action: name("beside"),
         })

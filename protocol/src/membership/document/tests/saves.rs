@@ -13,7 +13,9 @@ fn document() -> Document {
     let steps: Vec<Step> = (0..12_u8)
         .map(|number| match number % 3 {
             0 => Step::Learn { who: number % PEOPLE, from: (number / 3) % PEOPLE },
-            _ => Step::Write { who: number % PEOPLE, kind: number % 8, whom: 3 },
+            // Roles and names: everybody stays in.
+            1 => Step::Write { who: number % PEOPLE, kind: 2 + number % 2, whom: 3 },
+            _ => Step::Write { who: number % PEOPLE, kind: 6, whom: 3 },
         })
         .collect();
     let all = grown(&steps);

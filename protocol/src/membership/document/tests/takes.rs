@@ -27,7 +27,9 @@ fn a_create_begins_the_group_that_is_called_by_its_hash() {
     let create = person(0).create(1);
     let mut document = Document::new(Document::group_of(&create));
     assert!(document.is_empty() && document.landmarks().is_empty());
-    assert!(document.draft(person(0).device.device(), person(0).hash(), name("x")).is_none());
+    assert!(
+        document.draft(&person(0).user(), person(0).device.device(), person(0).hash(), name("x")).is_none()
+    );
     let hash = OperationHash::new(*document.group().as_bytes());
     assert_eq!(take(&mut document, &create), [hash]);
     assert_eq!(document.heads(), [hash]);
@@ -88,7 +90,7 @@ fn a_revocation_within_that_the_identity_did_not_sign_is_of_the_bytes() {
 #[test]
 fn another_devices_certificate_is_refused() {
     let (mut document, ann, bob) = pair();
-    let mut draft = document.draft(bob.device.device(), bob.hash(), name("x")).unwrap();
+    let mut draft = document.draft(&bob.user(), bob.device.device(), bob.hash(), name("x")).unwrap();
     draft.certificate = ann.hash();
     let error = refused(&mut document, &bob.sign(draft));
     assert_eq!(error, TakeError::WrongDevice);
@@ -152,7 +154,7 @@ fn a_missing_parent_is_waited_for() {
 #[test]
 fn parents_are_an_antichain() {
     let (mut document, ann, bob) = pair();
-    let mut draft = document.draft(bob.device.device(), bob.hash(), name("x")).unwrap();
+    let mut draft = document.draft(&bob.user(), bob.device.device(), bob.hash(), name("x")).unwrap();
     draft.parents.push(OperationHash::new(*document.group().as_bytes()));
     draft.parents.sort();
     let signed = bob.sign(draft);
@@ -171,7 +173,7 @@ fn parents_are_an_antichain() {
 #[test]
 fn bad_parents_are_of_the_bytes() {
     let (mut document, _, bob) = pair();
-    let draft = document.draft(bob.device.device(), bob.hash(), name("x")).unwrap();
+    let draft = document.draft(&bob.user(), bob.device.device(), bob.hash(), name("x")).unwrap();
     let head = draft.parents[0];
     let nine: Vec<OperationHash> = (0..9).map(|byte| OperationHash::new([byte; 32])).collect();
     for parents in [vec![], vec![head, head], nine] {
@@ -181,6 +183,27 @@ fn bad_parents_are_of_the_bytes() {
         let error = document.take(SUPPLIER, signed, known).unwrap_err();
         assert!(matches!(error, TakeError::Form(OperationError::Malformed(_))) && error.is_of_bytes());
     }
+}
+
+/// Nobody else could do anything, and so nobody fills what all have to hold.
+#[test]
+fn what_somebody_did_who_was_not_in_is_of_nobody() {
+    let (mut document, ann, bob) = pair();
+    let eve = person(2);
+    let early = eve.next(&document, name("x"));
+    assert_eq!(refused(&mut document, &early), TakeError::WrongPlace(PlaceError::NotIn));
+    assert_eq!((document.len(), document.waiting(), document.aside()), (2, 0, 0));
+    let add = ann.next(&document, Action::Add { user: eve.user(), role: Role::Member });
+    take(&mut document, &add);
+    let theirs = eve.next(&document, name("y"));
+    take(&mut document, &theirs);
+    // Who does not know that they are out is in by what they stand on.
+    let before = document.clone();
+    let remove = ann.next(&document, Action::Remove { user: bob.user(), cut: None });
+    take(&mut document, &remove);
+    let knowing = bob.next(&document, name("z"));
+    assert_eq!(refused(&mut document, &knowing), TakeError::WrongPlace(PlaceError::NotIn));
+    assert_eq!(take(&mut document, &bob.next(&before, name("z"))).len(), 1);
 }
 
 #[test]

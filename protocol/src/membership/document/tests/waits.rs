@@ -81,7 +81,8 @@ fn without_room_it_has_to_come_again() {
     let add = ann.next(&theirs, Action::Add { user: bob.user(), role: Role::Admin });
     take(&mut theirs, &add);
     let of = |number: usize| {
-        let draft = theirs.draft(bob.device.device(), bob.hash(), name(&number.to_string())).unwrap();
+        let draft =
+            theirs.draft(&bob.user(), bob.device.device(), bob.hash(), name(&number.to_string())).unwrap();
         bob.sign(draft)
     };
     let missing = Missing::Operation(theirs.heads()[0]);
