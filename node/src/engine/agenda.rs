@@ -246,6 +246,11 @@ impl Agenda {
         self.devices.insert(device, user);
     }
 
+    /// These devices introduced themselves as a user's: by their own signatures.
+    pub(super) fn note_introduced(&mut self, user: UserId, introduced: &[(DeviceId, Timestamp)]) {
+        introduced.iter().for_each(|(device, _)| self.note_device(*device, user));
+    }
+
     /// Whose acknowledgement is taken in next: each has its turn.
     pub(super) fn next_to_take_in(&mut self) -> Option<(DeviceId, ConversationId)> {
         let behind = self.took_in.map_or(Bound::Unbounded, Bound::Excluded);

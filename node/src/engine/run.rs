@@ -317,7 +317,7 @@ pub(super) fn note_listed(
 }
 
 /// At a start anything may be due.
-fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreError> {
+pub(super) fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreError> {
     let mut agenda = Agenda { publish: true, receipts: true, quarantine: true, ..Agenda::default() };
     inbox::count_quarantine(tx, &mut agenda)?;
     agenda.vanishes_at = tx.next_expiry()?;
@@ -327,6 +327,7 @@ fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Agenda, StoreE
         if let Some(list) = &contact.device_list {
             note_listed(tx, &mut agenda, contact.user, list)?;
         }
+        agenda.note_introduced(contact.user, &contact.introduced);
         // Members of groups who are no contacts have no conversation of their own.
         if contact.state == ContactState::Member {
             agenda.fetch.insert(contact.user);

@@ -2,14 +2,15 @@ use bytes::Bytes;
 use undertone_protocol::crypto::XWingKey;
 use undertone_protocol::ids::{CurveKey, Secret, UserId};
 use undertone_protocol::keys::{
-    Bundle, BundleFields, Certificate, DeviceKey, DeviceList, IdentityKey, ListedDevice, Name,
+    Bundle, BundleFields, Certificate, DeviceKey, DeviceList, IdentityKey, IntroductionFields,
+    IntroductionKind, ListedDevice, Name,
 };
 
-use super::super::own_list;
-use super::super::run::note_listed;
+use super::super::run::{everything, note_listed};
 use super::super::tests::{START, on_a_device};
+use super::super::{names, own_list};
 use super::*;
-use crate::store::PeerDevice;
+use crate::store::{ContactState, PeerDevice};
 
 /// Or what it says before its bundle was fetched is refused for good.
 #[test]
@@ -69,5 +70,45 @@ fn at_a_start_a_device_is_the_one_of_whom_it_signed_that_it_is() {
             assert!(listing == liar || ctx.agenda.devices.get(&device) == Some(&user));
         }
         assert_eq!(ctx.agenda.devices.get(&device), Some(&user));
+    });
+}
+
+/// Of a member no bundle may be fetched for long.
+#[test]
+fn a_device_is_whose_it_introduced_itself_as_also_after_a_start() {
+    on_a_device(|ctx| {
+        let key = DeviceKey::random(ctx.rng);
+        let [(liar, claimed), (user, signed)] = [9, 8].map(|seed| {
+            let identity = IdentityKey::from_seed(&Secret::new([seed; 32]));
+            let (name, curve) = (Name::new("phone").unwrap(), CurveKey::new([seed; 32]));
+            let certificate = Certificate::issue(&identity, key.device(), curve, name, START);
+            let listed = vec![ListedDevice { certificate, revoked: false }];
+            (identity.user(), DeviceList::issue(&identity, None, listed))
+        });
+        let mut contact = |user, name| {
+            let contact = names::stranger(ctx, user, Name::new(name).unwrap(), ContactState::Accepted);
+            ctx.tx.put_contact(&contact).unwrap();
+            contact
+        };
+        let (mut first, second) = (contact(liar, "a"), contact(user, "b"));
+        lists::take_list(ctx, &mut first, &claimed).unwrap();
+        ctx.tx.put_contact(&first).unwrap();
+        let group = groups::create(ctx, Name::new("Club").unwrap()).unwrap().unwrap().id;
+        let fields = IntroductionFields {
+            kind: IntroductionKind::Member { group },
+            recipient_user: ctx.me.user,
+            recipient_device: ctx.me.device,
+            certificate: signed.devices[0].certificate.clone(),
+            device_list: signed,
+            bundles: Vec::new(),
+            grants: Vec::new(),
+            name: Name::new("b").unwrap(),
+            issued: START,
+        };
+        assert_eq!(ctx.agenda.devices.get(&key.device()), Some(&liar), "of lists the first one counts");
+        assert!(groups::admit_introduction(ctx, Some(second), &fields, &group).unwrap());
+        assert_eq!(ctx.agenda.devices.get(&key.device()), Some(&user));
+        let agenda = everything(ctx.me, ctx.tx, ctx.now).unwrap();
+        assert_eq!(agenda.devices.get(&key.device()), Some(&user));
     });
 }

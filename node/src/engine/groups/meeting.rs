@@ -198,6 +198,7 @@ pub(in crate::engine) fn admit(
     let Some(mut contact) = contact else { return Ok(false) };
     take_name(ctx, &mut contact, &fields.name)?;
     lists::take_list(ctx, &mut contact, &fields.device_list)?;
+    ctx.agenda.note_device(device, user);
     addresses::take_bundles(&mut contact, &device, &fields.bundles);
     ctx.tx.put_contact(&contact)?;
     if name_of(ctx, &user)? != called {

@@ -55,6 +55,7 @@ pub(super) fn look_at_all(tx: &dyn NodeTx, agenda: &mut Agenda, now: Timestamp) 
         agenda.seal.insert(group.id);
         super::acknowledging::look_behind(tx, agenda, &group.id)?;
         for member in tx.members(&group.id)? {
+            agenda.note_introduced(member.user, &member.introduced);
             if member.introduction_due || member.welcome_due {
                 agenda.meet.insert((group.id, member.user));
             }
