@@ -126,7 +126,7 @@ pub fn run_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
     match execute(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("undertone-relay: {error:#}");
+            let _ = writeln!(io::stderr(), "undertone-relay: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -140,6 +140,8 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
+        // It would say on the same stderr that it is gone, and panic.
+        .log_internal_errors(false)
         .try_init();
     match cli.command {
         Command::Init(init) => make(&init),

@@ -126,6 +126,8 @@ fn log(options: &Options, command: &Command) -> anyhow::Result<()> {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        // It would say on the same stderr that it is gone, and panic.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal())
         .try_init();
     Ok(())

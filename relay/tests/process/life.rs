@@ -61,6 +61,20 @@ async fn what_was_signed_for_survives_kill_9_and_sigterm_is_graceful() {
     assert!(!dir.path().join("data/listen").exists());
 }
 
+/// Whoever keeps its log may be restarted.
+#[tokio::test]
+async fn a_relay_whose_log_nobody_reads_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    init(dir.path());
+    let mut relay = Relay::start(dir.path()).await;
+    relay.read_no_more();
+    relay.signal("-HUP");
+    let mut device = Device::connect(&relay.address, 20).await;
+    device.register().await;
+    relay.signal("-TERM");
+    assert_eq!(relay.exit_code().await, Some(0));
+}
+
 /// An invitation is made while the relay runs, and what was used of it is durable.
 #[tokio::test]
 async fn a_relay_for_whoever_is_invited() {

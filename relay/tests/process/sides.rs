@@ -61,7 +61,7 @@ impl Relay {
     pub(super) async fn try_start(dir: &Path) -> Result<Self, Output> {
         let mut child = TokioCommand::new(PROGRAM)
             .current_dir(dir)
-            .args(["run", "--config", "relay.toml", "--log", "warn"])
+            .args(["run", "--config", "relay.toml", "--log", "info"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -80,6 +80,11 @@ impl Relay {
     /// Waits until it ends by itself; what it said.
     pub(super) async fn end(self) -> Output {
         timeout(HANG, self.child.wait_with_output()).await.unwrap().unwrap()
+    }
+
+    /// Nobody reads what it says from here on.
+    pub(super) fn read_no_more(&mut self) {
+        drop(self.child.stderr.take());
     }
 
     pub(super) fn signal(&self, signal: &str) {
