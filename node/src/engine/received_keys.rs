@@ -2,7 +2,7 @@
 
 use undertone_protocol::codec::Signed;
 use undertone_protocol::crypto::{KeyPackage, PackageEnds};
-use undertone_protocol::ids::{DeviceId, Tag, UserId};
+use undertone_protocol::ids::{ConversationId, DeviceId, Tag, UserId};
 use undertone_protocol::limits::RECEIVER_KEYS_PER_DEVICE_MAX;
 use undertone_protocol::wire;
 
@@ -60,12 +60,25 @@ pub(super) fn key_package(
         header_key: package.header_key,
         next_index: package.first_index,
         tags_end: package.first_index,
+        next_seq: package.next_seq,
         received: ctx.now,
     };
     expect(ctx, &mut key, package.first_index)?;
     ctx.tx.put_receiver_key(&key)?;
     // One that leaves ever more keys drops its own.
     ctx.tx.trim_receiver_keys(device, RECEIVER_KEYS_PER_DEVICE_MAX)
+}
+
+/// A group is known from here on: what was written before the first entries that are for this device is not missing, as
+/// those say whose keys came before.
+pub(super) fn begin(ctx: &mut Context<'_>, group: &ConversationId) -> Result<(), StoreError> {
+    for (device, next_seq) in ctx.tx.next_seqs(group)? {
+        // Own devices share all that they have.
+        if !own::is_own(ctx, &device) {
+            log::begin_at(ctx.tx, group, &device, next_seq)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether somebody may hand out keys for a conversation. Of a group they may be a member whom this device does not know

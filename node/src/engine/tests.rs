@@ -191,6 +191,17 @@ fn of_what_was_handled_the_newest_are_remembered() {
 
 /// A sender key as a contact's device shares it with the device.
 fn shared_key(ctx: &mut Context<'_>, user: UserId, device: &DeviceKey) -> (SessionId, wire::Signed) {
+    let conversation = ctx.me.direct(&user);
+    shared_key_of(ctx, (user, device), conversation, 1)
+}
+
+/// The same of any conversation, where what is for the device begins with a number.
+pub(super) fn shared_key_of(
+    ctx: &mut Context<'_>,
+    (user, device): (UserId, &DeviceKey),
+    conversation: ConversationId,
+    next_seq: u64,
+) -> (SessionId, wire::Signed) {
     let key = ctx.crypto.new_sender_key();
     let info = ctx.crypto.sender_key_info(&key).unwrap();
     let package = KeyPackage {
@@ -200,10 +211,10 @@ fn shared_key(ctx: &mut Context<'_>, user: UserId, device: &DeviceKey) -> (Sessi
             recipient_user: ctx.me.user,
             recipient_device: ctx.me.device,
         },
-        conversation: ctx.me.direct(&user),
+        conversation,
         session: info.session,
         first_index: info.next_index,
-        next_seq: 1,
+        next_seq,
         membership_heads: vec![ctx.me.account.device_list.hash()],
         session_key: info.session_key,
         header_key: HeaderKey::random(ctx.rng),

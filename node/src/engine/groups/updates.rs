@@ -18,7 +18,7 @@ use crate::engine::addresses;
 use crate::engine::agenda::Side;
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
-use crate::engine::{lists, own};
+use crate::engine::{lists, own, received_keys};
 use crate::store::{ContactState, Group, Member, Standing, StoreError};
 
 /// What a device tells of a group.
@@ -125,6 +125,7 @@ fn without_addresses(person: Person) -> Person {
 pub(super) fn open(ctx: &mut Context<'_>, group: &Group, document: Document) -> Result<(), StoreError> {
     ctx.tx.put_group(group)?;
     ctx.agenda.directory.insert(group.id, Side::Group);
+    received_keys::begin(ctx, &group.id)?;
     ctx.groups.put(document);
     ctx.groups.refresh(&group.id, ctx.tx)
 }

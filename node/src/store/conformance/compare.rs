@@ -74,6 +74,7 @@ pub(super) fn assert_same(a: &dyn NodeTx, b: &dyn NodeTx) {
             inbound_channels_of(&device(n));
             channels_by_tag(&tag(n));
             sender_key(&conversation(n));
+            next_seqs(&conversation(n));
             receiver_key(&session_id(n));
             sessions_by_tag(&tag(n));
             heads(&conversation(n), ALL);

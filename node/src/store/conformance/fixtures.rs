@@ -326,6 +326,7 @@ pub(super) fn receiver_key(n: u8, next_index: u32, received: u64) -> ReceiverKey
         header_key: HeaderKey::from_slice(&[n; 32]).unwrap(),
         next_index,
         tags_end: u32::MAX - next_index,
+        next_seq: u64::MAX - received,
         received: t(received),
     }
 }

@@ -129,6 +129,7 @@ cases! {
     sender_keys::known_message_tags_stay,
     sender_keys::keys_of_one_device_are_bounded,
     sender_keys::old_receiver_keys_go,
+    sender_keys::the_lowest_number_that_a_device_named_is_found,
     changes::a_replaced_change_does_not_stand,
     changes::what_is_replaced_may_come_later,
     changes::users_have_changes_of_their_own,

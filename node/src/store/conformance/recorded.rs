@@ -12,8 +12,8 @@ use undertone_protocol::receipts::Tick;
 use super::compare::assert_same;
 use super::fixtures::*;
 use crate::store::{
-    Contact, CutReason, HomeRelay, MemoryStore, NodeStore, NodeTx, OutboxState, Purpose, SqliteStore,
-    StoreError,
+    Contact, CutReason, HomeRelay, MemoryStore, NodeStore, NodeTx, OutboxState, Purpose, ReceiverKey,
+    SqliteStore, StoreError,
 };
 
 #[test]
@@ -158,7 +158,8 @@ fn fill(tx: &mut dyn NodeTx) {
         tx.put_outbound_channel(&device(n), &outbound_channel(n)).unwrap();
         tx.put_inbound_channel(&channel_hash(n), &inbound_channel(n), Some(&device(1))).unwrap();
         tx.put_channel_tags(&channel_hash(n), &[tag(n), tag(1)]).unwrap();
-        tx.put_receiver_key(&receiver_key(n, n.into(), n.into())).unwrap();
+        // With which number entries begin came with schema 10.
+        tx.put_receiver_key(&ReceiverKey { next_seq: 1, ..receiver_key(n, n.into(), n.into()) }).unwrap();
         tx.put_message_tags(&session_id(n), &[(tag(n), 3)]).unwrap();
         tx.put_frontier(&conversation(1), &device(n), &frontier_item(n.into())).unwrap();
         tx.put_acknowledgement(&acknowledgement(1, n, 3)).unwrap();

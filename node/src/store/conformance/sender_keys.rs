@@ -1,5 +1,6 @@
 use super::Case;
 use super::fixtures::*;
+use crate::store::ReceiverKey;
 
 pub(super) fn keys_are_kept_whole() -> Case {
     Case {
@@ -81,6 +82,25 @@ pub(super) fn keys_of_one_device_are_bounded() -> Case {
                 (0..5).filter(|n| tx.receiver_key(&session_id(*n)).unwrap().is_some()).collect();
             assert_eq!(kept, [1, 4]);
             assert_eq!(tx.sessions_by_tag(&tag(1)).unwrap(), [1, 4].map(|n| (session_id(n), 3)));
+        },
+    }
+}
+
+pub(super) fn the_lowest_number_that_a_device_named_is_found() -> Case {
+    Case {
+        fill: |tx| {
+            // 0, 1 and 2 are of one device, 3 and 4 of another.
+            for (n, next_seq) in [(0, 8), (1, 1 << 40), (2, 9), (3, u64::MAX), (4, 1)] {
+                let of = conversation(if n == 4 { 2 } else { 1 });
+                tx.put_receiver_key(&ReceiverKey { conversation: of, next_seq, ..receiver_key(n, 0, 1) })
+                    .unwrap();
+            }
+        },
+        check: |tx| {
+            let [one, other] = [0, 3].map(|n| receiver_key(n, 0, 1).device);
+            assert_eq!(tx.next_seqs(&conversation(1)).unwrap(), [(one, 8), (other, u64::MAX)]);
+            assert_eq!(tx.next_seqs(&conversation(2)).unwrap(), [(other, 1)]);
+            assert_eq!(tx.next_seqs(&conversation(3)).unwrap(), []);
         },
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use undertone_protocol::ids::{ConversationId, DeviceId, SessionId, Tag};
 use undertone_protocol::time::Timestamp;
@@ -23,6 +23,15 @@ impl SenderKeysTx for Tables {
     fn put_receiver_key(&mut self, key: &ReceiverKey) -> Result<(), StoreError> {
         self.receiver_keys.put(key.session, key.clone());
         Ok(())
+    }
+
+    fn next_seqs(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, u64)>, StoreError> {
+        let mut lowest = BTreeMap::new();
+        for (_, key) in self.receiver_keys.iter().filter(|(_, key)| key.conversation == *conversation) {
+            let seq = lowest.entry(key.device).or_insert(key.next_seq);
+            *seq = key.next_seq.min(*seq);
+        }
+        Ok(lowest.into_iter().collect())
     }
 
     fn forget_receiver_keys(&mut self, moment: Timestamp) -> Result<(), StoreError> {

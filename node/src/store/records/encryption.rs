@@ -55,6 +55,8 @@ pub struct ReceiverKey {
     pub next_index: u32,
     /// Tags of messages below this are, or were, expected.
     pub tags_end: u32,
+    /// With which number the device's entries that are for this one begin, as it says.
+    pub next_seq: u64,
     /// When the key came.
     pub received: Timestamp,
 }

@@ -29,6 +29,10 @@ impl SenderKeysTx for SqliteTx<'_> {
         put_receiver_key(self.connection, key)
     }
 
+    fn next_seqs(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, u64)>, StoreError> {
+        next_seqs(self.connection, conversation)
+    }
+
     fn forget_receiver_keys(&mut self, moment: Timestamp) -> Result<(), StoreError> {
         forget_receiver_keys(self.connection, moment)
     }
@@ -97,7 +101,8 @@ fn put_sender_key(connection: &Connection, key: &SenderKey) -> Result<(), StoreE
 }
 
 fn receiver_key(connection: &Connection, session: &SessionId) -> Result<Option<ReceiverKey>, StoreError> {
-    let sql = "SELECT conversation, device, state, header_key, next_index, tags_end, received FROM receiver_keys WHERE session = ?";
+    let sql = "SELECT conversation, device, state, header_key, next_index, tags_end, received, next_seq \
+               FROM receiver_keys WHERE session = ?";
     one(connection, sql, [session.as_bytes()], |row| {
         Ok(ReceiverKey {
             session: *session,
@@ -108,6 +113,7 @@ fn receiver_key(connection: &Connection, session: &SessionId) -> Result<Option<R
             next_index: row.get(4)?,
             tags_end: row.get(5)?,
             received: get_ms(row, 6)?,
+            next_seq: get_int(row, 7)?,
         })
     })
 }
@@ -118,7 +124,7 @@ fn get_header_key(row: &Row<'_>, column: usize, what: &'static str) -> Result<He
 
 fn put_receiver_key(connection: &Connection, key: &ReceiverKey) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO receiver_keys (session, conversation, device, state, header_key, \
-               next_index, tags_end, received) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+               next_index, tags_end, received, next_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     run(
         connection,
         sql,
@@ -131,9 +137,20 @@ fn put_receiver_key(connection: &Connection, key: &ReceiverKey) -> Result<(), St
             key.next_index,
             key.tags_end,
             ms(key.received),
+            int(key.next_seq),
         ],
     )?;
     Ok(())
+}
+
+fn next_seqs(
+    connection: &Connection,
+    conversation: &ConversationId,
+) -> Result<Vec<(DeviceId, u64)>, StoreError> {
+    let sql = "SELECT device, min(next_seq) FROM receiver_keys WHERE conversation = ? GROUP BY device ORDER BY device";
+    all(connection, sql, [conversation.as_bytes()], |row| {
+        Ok((get_id(row, 0, RECEIVER_KEY)?, get_int(row, 1)?))
+    })
 }
 
 fn forget_receiver_keys(connection: &Connection, moment: Timestamp) -> Result<(), StoreError> {

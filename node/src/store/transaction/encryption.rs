@@ -62,6 +62,9 @@ pub trait SenderKeysTx {
     fn receiver_key(&self, session: &SessionId) -> Result<Option<ReceiverKey>, StoreError>;
     /// Keeps an inbound sender key.
     fn put_receiver_key(&mut self, key: &ReceiverKey) -> Result<(), StoreError>;
+    /// The devices of which inbound sender keys of a conversation are kept, each with the lowest `next_seq` of these, by
+    /// device.
+    fn next_seqs(&self, conversation: &ConversationId) -> Result<Vec<(DeviceId, u64)>, StoreError>;
     /// Forgets inbound sender keys, and their tags, that came before `moment`.
     fn forget_receiver_keys(&mut self, moment: Timestamp) -> Result<(), StoreError>;
     /// Forgets all inbound sender keys of a device, and their tags, that came before `moment`.
