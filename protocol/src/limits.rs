@@ -148,6 +148,8 @@ pub const LOST_AFTER_DAYS: u32 = 30;
 pub const GAPS_PER_DEVICE_MAX: usize = 256;
 /// Devices in one frontier.
 pub const FRONTIER_DEVICES_MAX: usize = 4_096;
+/// Bytes of both frontiers of one acknowledgement: it fits an envelope with all that goes around it.
+pub const ACKNOWLEDGED_BYTES_MAX: usize = 48 * KIB;
 
 /// Bytes of one operation on a group's membership.
 pub const OPERATION_BYTES_MAX: usize = 8 * KIB;

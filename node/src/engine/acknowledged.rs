@@ -4,7 +4,7 @@
 use undertone_protocol::entry::EntryHeader;
 use undertone_protocol::ids::{ConversationId, DeviceId};
 use undertone_protocol::log::{Frontier, FrontierItem, SeqRange};
-use undertone_protocol::receipts::{AcknowledgementFields, Tick};
+use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick};
 
 use super::circle::Circle;
 use super::context::Context;
@@ -67,6 +67,38 @@ pub(super) fn received(ctx: &Context<'_>, conversation: &ConversationId) -> Resu
     Ok(frontier)
 }
 
+/// What a device's word comes to with what it said before; `None`: it changes nothing. Of devices that no list names only
+/// what it says now is kept, or whoever names ever other ones would fill the disk.
+pub(super) fn counting(
+    ctx: &Context<'_>,
+    circle: &Circle,
+    newest: Option<Acknowledgement>,
+    said: &Acknowledgement,
+) -> Option<Acknowledgement> {
+    let Some(newest) = newest else { return Some(said.clone()) };
+    let mut joined = said.fields.joined(&newest.fields)?;
+    if joined == said.fields {
+        return Some(said.clone());
+    }
+    let AcknowledgementFields { delivered, read, .. } = &said.fields;
+    for (kept, said_of) in [(&mut joined.delivered, delivered), (&mut joined.read, read)] {
+        kept.retain(|device| is_listed(ctx, circle, device) || said_of.get(device).is_some());
+    }
+    // For this device alone: its maker signed each part.
+    Some(Acknowledgement::issue(&ctx.me.key, joined))
+}
+
+/// Whether a list names a device, so that it may have written here.
+fn is_listed(ctx: &Context<'_>, circle: &Circle, device: &DeviceId) -> bool {
+    let is_theirs = match circle {
+        Circle::Direct(contact) => {
+            contact.device_list.as_ref().is_some_and(|list| list.device(device).is_some())
+        }
+        Circle::Group(_) => ctx.agenda.devices.contains_key(device),
+    };
+    is_theirs || own::is_own(ctx, device)
+}
+
 /// Takes in what a device says of all entries but those of one author. A device that no list names is remembered for
 /// as long as it is said something of. Where it has other entries than those here under this user's numbers, nothing
 /// can be concluded: they are exchanged (`log.md`).
@@ -78,18 +110,11 @@ pub(super) fn take(
     without: Option<&DeviceId>,
 ) -> Result<(), StoreError> {
     for (known, said_of) in [(&mut known.delivered, &said.delivered), (&mut known.read, &said.read)] {
-        known.retain(|device| {
-            let is_listed = match circle {
-                Circle::Direct(contact) => {
-                    contact.device_list.as_ref().is_some_and(|list| list.device(device).is_some())
-                }
-                Circle::Group(_) => ctx.agenda.devices.contains_key(device),
-            };
-            is_listed || own::is_own(ctx, device) || said_of.get(device).is_some()
-        });
+        known.retain(|device| is_listed(ctx, circle, device) || said_of.get(device).is_some());
         for (author, item) in said_of.items().filter(|(author, _)| without != Some(*author)) {
             let is_tick = own::is_own(ctx, author) && !own::is_own(ctx, &said.device);
-            if !is_tick || agrees(ctx, &said.conversation, author, item)? {
+            let has_room = known.has_room(author);
+            if has_room && (!is_tick || agrees(ctx, &said.conversation, author, item)?) {
                 known.merge_item(*author, item);
             }
         }

@@ -5,14 +5,12 @@ use std::collections::BTreeSet;
 use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 use undertone_protocol::keys::DeviceList;
 use undertone_protocol::log::Frontier;
-use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields};
-use undertone_protocol::wire::pairwise::Body;
+use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Authors};
 
 use super::agenda::{Agenda, Side};
 use super::circle::Circle;
 use super::context::Context;
-use super::outgoing::{self, NO_GROUP};
-use super::{acknowledged, custody, group_acknowledging, own, pairwise};
+use super::{acknowledged, acknowledgements, custody, group_acknowledging, own, pairwise};
 use crate::log;
 use crate::store::{Contact, NodeTx, Purpose, StoreError};
 
@@ -106,8 +104,8 @@ pub(super) fn look_behind(
     Ok(())
 }
 
-/// Makes the acknowledgements that are due. One of a conversation is on its way to each device at a time: what comes
-/// meanwhile goes into the next. A device that can't be reached holds up no other.
+/// Makes the acknowledgements that are due. One of a conversation, in as many parts as it takes, is on its way to each
+/// device at a time: what comes meanwhile goes into the next. A device that can't be reached holds up no other.
 pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     let is_time = ctx.agenda.receipts_at.take_if(|at| *at <= ctx.now).is_some();
     if !std::mem::take(&mut ctx.agenda.receipts) && !is_time {
@@ -171,13 +169,16 @@ fn seal(
         delivered,
         read: own.read.clone(),
         at: ctx.now,
+        authors: Authors::default(),
     };
-    let signed = Acknowledgement::issue(&ctx.me.key, fields).signed;
+    let all = Acknowledgement::issue_all(&ctx.me.key, fields);
+    own.counter = acknowledgements::last_counter(&all);
     for device in devices {
-        let body = Body::Acknowledgement(signed.to_wire());
         ctx.agenda.behind.remove(&(*conversation, device));
-        let Some(payload) = pairwise::seal(ctx, to, &device, body, None)? else { continue };
-        outgoing::put(ctx, &to.user, &[device], purpose, NO_GROUP, payload)?;
+        acknowledgements::send(ctx, to, &device, purpose, &all)?;
     }
     ctx.tx.put_own_receipts(conversation, &own)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,14 +6,12 @@ use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 use undertone_protocol::keys::DeviceList;
 use undertone_protocol::limits::{LARGE_GROUP_ACKNOWLEDGES, LARGE_GROUP_MEMBERS};
 use undertone_protocol::log::Frontier;
-use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields};
-use undertone_protocol::wire::pairwise::Body;
+use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Authors};
 
 use super::agenda::Side;
 use super::circle::Circle;
 use super::context::Context;
-use super::outgoing::{self, NO_GROUP};
-use super::{acknowledged, pairwise};
+use super::{acknowledged, acknowledgements, pairwise};
 use crate::store::{Contact, OwnReceipts, Purpose, StoreError};
 
 /// Authors of whom a device that handed over their entries is told in one acknowledgement, what is left comes next; and
@@ -65,7 +63,8 @@ pub(super) fn seal(
     let mut authors = news.clone();
     authors.extend(behind.iter().filter_map(|device| circle.user_of(ctx, device)));
     authors.remove(&ctx.me.user);
-    own.counter += 1;
+    let first = own.counter.saturating_add(1);
+    own.counter = first;
     own.due = false;
     let (mut now_delivered, mut now_read) = (told_delivered, told_read);
     for user in authors {
@@ -82,7 +81,8 @@ pub(super) fn seal(
             forget(ctx, &author, conversation);
             continue;
         }
-        if tell(ctx, &author, &devices, conversation, own.counter, &theirs)? {
+        if let Some(last) = tell(ctx, &author, &devices, conversation, first, &theirs)? {
+            own.counter = own.counter.max(last);
             // What is held may be less than before, by a cut: then that is what they know now.
             theirs.delivered.items().for_each(|(device, item)| now_delivered.set(*device, item.clone()));
             theirs.read.items().for_each(|(device, item)| now_read.set(*device, item.clone()));
@@ -98,6 +98,7 @@ pub(super) fn seal(
         delivered: now_delivered,
         read: now_read,
         at: ctx.now,
+        authors: Authors::default(),
     };
     // For this device alone: what was told, and to whom.
     ctx.tx.put_acknowledgement(&Acknowledgement::issue(&ctx.me.key, fields))
@@ -217,7 +218,7 @@ fn is_too_early(ctx: &mut Context<'_>, circle: &Circle, conversation: &Conversat
 }
 
 /// Seals an acknowledgement for an author's devices. One to which another is still on its way, or that can't be
-/// reached, is behind. False when none got it.
+/// reached, is behind. Says the count of the last part of it; `None`: none got it.
 fn tell(
     ctx: &mut Context<'_>,
     author: &Contact,
@@ -225,7 +226,7 @@ fn tell(
     conversation: &ConversationId,
     counter: u64,
     theirs: &Theirs,
-) -> Result<bool, StoreError> {
+) -> Result<Option<u64>, StoreError> {
     let purpose = Purpose::Acknowledgement(*conversation);
     let reachable: BTreeSet<DeviceId> = pairwise::look(ctx, author, devices)?.devices.into_iter().collect();
     let mut delivered = theirs.delivered.clone();
@@ -237,8 +238,9 @@ fn tell(
         delivered,
         read: theirs.read.clone(),
         at: ctx.now,
+        authors: Authors::default(),
     };
-    let signed = Acknowledgement::issue(&ctx.me.key, fields.clone()).signed;
+    let all = Acknowledgement::issue_all(&ctx.me.key, fields);
     let mut is_told = false;
     for device in devices {
         let which = (*conversation, *device);
@@ -247,12 +249,15 @@ fn tell(
             ctx.agenda.behind.insert(which);
             continue;
         }
-        let body = Body::Acknowledgement(signed.to_wire());
-        let Some(payload) = pairwise::seal(ctx, author, device, body, None)? else { continue };
+        if !acknowledgements::send(ctx, author, device, purpose, &all)? {
+            continue;
+        }
         was_told(ctx, which, &theirs.handed);
-        tracing::trace!(me = ctx.me.device.short(), to = device.short(), counter, delivered = ?fields.delivered, "tells");
-        outgoing::put(ctx, &author.user, &[*device], purpose, NO_GROUP, payload)?;
+        tracing::trace!(me = ctx.me.device.short(), to = device.short(), counter, delivered = ?theirs.delivered, "tells");
         is_told = true;
     }
-    Ok(is_told)
+    Ok(is_told.then(|| acknowledgements::last_counter(&all)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use undertone_protocol::ids::{ConversationId, DeviceId, UserId};
 use undertone_protocol::keys::DeviceList;
 use undertone_protocol::limits::ENTRIES_BYTES_MAX;
 use undertone_protocol::log::{Frontier, FrontierItem};
+use undertone_protocol::receipts::AcknowledgementFields;
 use undertone_protocol::time::Timestamp;
 
 use super::agenda::{Agenda, Offer};
@@ -56,11 +57,15 @@ pub(super) fn wrote(
     Ok(())
 }
 
-/// An own other device did: it waits for what it lacks.
-pub(super) fn sibling_spoke(ctx: &mut Context<'_>, device: &DeviceId, conversation: &ConversationId) {
-    let which = (*device, *conversation);
+/// An own other device did: it waits for what it lacks. What it has it may say in parts.
+pub(super) fn sibling_spoke(ctx: &mut Context<'_>, said: &AcknowledgementFields) {
+    let which = (said.device, said.conversation);
     is_heard(ctx, &which);
-    ctx.agenda.compare.insert(which, ctx.now);
+    if said.authors.through.is_none() {
+        ctx.agenda.compare.insert(which, ctx.now);
+    } else {
+        ctx.agenda.compare.entry(which).or_insert(ctx.now.after(ARRIVAL));
+    }
 }
 
 /// What was on its way to an own other device may be lost.

@@ -64,6 +64,7 @@ mod members;
 mod lists;
 mod resend;
 
+mod acknowledgements;
 mod custody;
 mod group_acknowledging;
 mod acknowledging;

@@ -47,19 +47,19 @@ pub(super) fn received(
     tracing::trace!(
         me = ctx.me.device.short(), from = device.short(), counter = fields.counter, delivered = ?fields.delivered, "is told"
     );
-    if newest.is_some_and(|newest| newest.fields.counter >= fields.counter) {
+    let Some(counts) = acknowledged::counting(ctx, &circle, newest, &acknowledgement) else {
         return Ok(());
-    }
+    };
     let before = acknowledged::of(ctx.tx, &conversation, device)?;
-    ctx.tx.put_acknowledgement(&acknowledgement)?;
+    ctx.tx.put_acknowledgement(&counts)?;
     let mut ever = before.clone();
     if is_sibling {
-        acknowledged::take(ctx, &circle, &mut ever, fields, None)?;
+        acknowledged::take(ctx, &circle, &mut ever, &counts.fields, None)?;
         ctx.tx.put_acknowledged(&conversation, device, &ever)?;
         info::note_times(ctx, fields, &ever)?;
         return received_from_sibling(ctx, &circle, &before, fields);
     }
-    acknowledged::take(ctx, &circle, &mut ever, fields, Some(&ctx.me.device))?;
+    acknowledged::take(ctx, &circle, &mut ever, &counts.fields, Some(&ctx.me.device))?;
     ever.next = Some(1);
     ctx.tx.put_acknowledged(&conversation, device, &ever)?;
     info::note_times(ctx, fields, &ever)?;
@@ -77,12 +77,12 @@ fn received_from_sibling(
     said: &AcknowledgementFields,
 ) -> Result<(), StoreError> {
     custody::told(ctx, circle, before, said)?;
-    let AcknowledgementFields { conversation, device, read, .. } = said;
+    let AcknowledgementFields { conversation, read, .. } = said;
     let mut own = ctx.tx.own_receipts(conversation)?;
     if own.read.merge(read) {
         ctx.tx.put_own_receipts(conversation, &own)?;
     }
-    history::sibling_spoke(ctx, device, conversation);
+    history::sibling_spoke(ctx, said);
     Ok(())
 }
 
@@ -204,3 +204,6 @@ fn arrived(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

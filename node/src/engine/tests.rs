@@ -1,21 +1,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use prost::bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use undertone_protocol::codec::Signed;
-use undertone_protocol::crypto::{HeaderKey, KeyPackage, PackageEnds, Vodozemac};
+use undertone_protocol::crypto::{HeaderKey, KeyPackage, PackageEnds, Vodozemac, XWingKey};
 use undertone_protocol::entry::{Content, DeviceChange, EntryBody, EntryHeader, SignedEntry};
 use undertone_protocol::ids::{
-    ConversationId, CurveKey, DeviceId, Handle, PayloadHash, RelayId, Secret, SessionId, UserId,
+    ConversationId, CurveKey, DeviceId, EntryId, Handle, PayloadHash, RelayId, Secret, SessionId, UserId,
 };
 use undertone_protocol::keys::{
-    Certificate, DeviceCode, DeviceKey, DeviceList, DeviceRevoke, DeviceRevokeFields, IdentityKey,
-    ListedDevice, Name, RecoveryPhrase, RelayAddress,
+    Bundle, BundleFields, Certificate, DeviceCode, DeviceKey, DeviceList, DeviceRevoke, DeviceRevokeFields,
+    IdentityKey, ListedDevice, Name, RecoveryPhrase, RelayAddress,
 };
 use undertone_protocol::limits::{
     DEVICES_PER_USER_MAX, GROUP_ROTATION_JITTER, RECEIVER_KEYS_PER_DEVICE_MAX, SEEN_ITEMS_MAX,
 };
+use undertone_protocol::log::{Frontier, FrontierItem};
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 
@@ -27,7 +29,7 @@ use super::documents::Documents;
 use super::setup::{NewAccount, Origin, create_account};
 use super::{direct, inbox, linking, own, received_keys, sender_keys};
 use crate::command::ErrorKind;
-use crate::store::{Contact, ContactState, Cut, Group, MemoryStore, NodeStore, Standing};
+use crate::store::{Contact, ContactState, Cut, Group, MemoryStore, NodeStore, PeerDevice, Standing};
 
 pub(super) const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
 
@@ -169,6 +171,33 @@ pub(super) fn has_another(ctx: &mut Context<'_>, device: DeviceId) {
     let contact = own::contact(ctx.me.user, Handle::new([7; 8]), list, START).unwrap();
     ctx.tx.put_contact(&contact).unwrap();
     ctx.me = Box::leak(Box::new(Me::new(account)));
+}
+
+/// Something can be sealed for a device of a known user's.
+pub(super) fn can_be_reached(ctx: &mut Context<'_>, user: UserId, key: &DeviceKey) {
+    let device_list = ctx.tx.contact(&user).unwrap().unwrap().device_list.unwrap();
+    let fields = BundleFields {
+        certificate: device_list.device(&key.device()).unwrap().clone(),
+        device_list,
+        xwing_key: Bytes::copy_from_slice(XWingKey::from_seed(Secret::new([8; 32])).public().as_bytes()),
+        fallback_prekey: CurveKey::new([7; 32]),
+        mailboxes: Vec::new(),
+        issued: START,
+    };
+    let bundle = Bundle::issue(key, fields);
+    let peer = PeerDevice { device: key.device(), user, bundle, prekey: None, fetched: ctx.now };
+    ctx.tx.put_peer_device(&peer).unwrap();
+}
+
+/// What is held where so many devices wrote.
+pub(super) fn written_by(devices: usize) -> Frontier {
+    let mut frontier = Frontier::default();
+    for n in 0..devices {
+        let id = *hash(n).as_bytes();
+        let head = Some(EntryId::new(id));
+        frontier.set(DeviceId::new(id), FrontierItem { seq: 1 + n as u64, head, ..FrontierItem::default() });
+    }
+    frontier
 }
 
 fn hash(n: usize) -> PayloadHash {

@@ -40,6 +40,11 @@ impl Frontier {
         self.items.get(device)
     }
 
+    /// Whether it may say something of a device: it does, or names fewer than it may.
+    pub fn has_room(&self, device: &DeviceId) -> bool {
+        self.items.contains_key(device) || self.items.len() < FRONTIER_DEVICES_MAX
+    }
+
     /// Sets what is held of one device.
     pub fn set(&mut self, device: DeviceId, item: FrontierItem) {
         self.items.insert(device, item);

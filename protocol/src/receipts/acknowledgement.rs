@@ -1,5 +1,7 @@
 use prost::Message;
+use prost::bytes::Bytes;
 
+use super::authors::Authors;
 use crate::codec::{BadSignature, Label, Malformed, Signed, decode, required, sign, version_and_suite};
 use crate::ids::{ConversationId, DeviceId, WrongLength};
 use crate::keys::DeviceKey;
@@ -35,6 +37,8 @@ pub struct AcknowledgementFields {
     pub read: Frontier,
     /// When it was made, by the device's clock.
     pub at: Timestamp,
+    /// Of whose entries it speaks.
+    pub authors: Authors,
 }
 
 /// Why an acknowledgement is refused. Its device is at fault, or whoever altered it.
@@ -66,6 +70,8 @@ impl Acknowledgement {
             delivered: Some(fields.delivered.to_wire()),
             read: Some(fields.read.to_wire()),
             at_ms: fields.at.as_ms(),
+            after: fields.authors.after.map(|device| device.to_wire()).unwrap_or_default(),
+            through: fields.authors.through.map(|device| device.to_wire()).unwrap_or_default(),
         };
         let signed = sign(Label::Acknowledgement, key.signing_key(), body.encode_to_vec());
         Self { fields, signed }
@@ -89,14 +95,23 @@ impl Acknowledgement {
         let body: wire::Acknowledgement = decode("acknowledgement", &signed.body, bytes_max)?;
         version_and_suite("acknowledgement", body.version, body.suite)?;
         let device = DeviceId::from_slice(&body.device)?;
+        let delivered = Frontier::from_wire(required("acknowledgement", "delivered", body.delivered)?)?;
+        let read = Frontier::from_wire(required("acknowledgement", "read", body.read)?)?;
+        let authors = Authors { after: end(&body.after)?, through: end(&body.through)? };
         let fields = AcknowledgementFields {
             conversation: ConversationId::from_slice(&body.conversation)?,
             device,
             counter: body.counter,
-            delivered: Frontier::from_wire(required("acknowledgement", "delivered", body.delivered)?)?,
-            read: Frontier::from_wire(required("acknowledgement", "read", body.read)?)?,
+            authors: authors.checked([&delivered, &read])?,
+            delivered,
+            read,
             at: Timestamp::from_ms(body.at_ms),
         };
         Ok(Self { fields, signed })
     }
+}
+
+/// An end of the range of devices of which an acknowledgement speaks.
+fn end(bytes: &Bytes) -> Result<Option<DeviceId>, WrongLength> {
+    (!bytes.is_empty()).then(|| DeviceId::from_slice(bytes)).transpose()
 }

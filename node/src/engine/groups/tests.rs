@@ -13,7 +13,7 @@ use undertone_protocol::keys::{
 use undertone_protocol::limits::REMOVED_TOKEN_LIFE;
 use undertone_protocol::log::{Frontier, FrontierItem};
 use undertone_protocol::membership::{Action, GroupUpdate, Operation, Person, Role, SignedOperation};
-use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick};
+use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Authors, Tick};
 use undertone_protocol::token::{Step, TokenGrant};
 
 use super::farewells::tell_gone;

@@ -2,7 +2,7 @@ use undertone_protocol::entry::{Act, Annotation, Content, EntryBody, Text};
 use undertone_protocol::ids::{CurveKey, EntryId, Secret};
 use undertone_protocol::keys::{Certificate, DeviceKey, IdentityKey, ListedDevice, Name};
 use undertone_protocol::limits::DELETED_BODY_LIFE;
-use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick};
+use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Authors, Tick};
 
 use super::super::agenda::Side;
 use super::super::tests::{START, on_a_device};
@@ -97,6 +97,7 @@ fn a_device_that_spoke_and_holds_nothing_is_looked_at_when_a_text_is_dropped() {
                     delivered: Frontier::default(),
                     read: Frontier::default(),
                     at: ctx.now,
+                    authors: Authors::default(),
                 };
                 ctx.tx.put_acknowledgement(&Acknowledgement::issue(&key(), fields)).unwrap();
             }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use undertone_protocol::entry::{Act, Annotation, Content, EntryBody, EntryHeader, SignedEntry, Text};
 use undertone_protocol::ids::{DeviceId, EntryId, UserId};
 use undertone_protocol::log::{Frontier, FrontierItem, SeqRange};
-use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Tick};
+use undertone_protocol::receipts::{Acknowledgement, AcknowledgementFields, Authors, Tick};
 
 use super::fixtures::{COUNT, conversation, device, device_key, payload_hash, relay, rng, t, user};
 use crate::store::{
@@ -122,6 +122,7 @@ pub(super) fn acknowledgement(conversation: u8, by: u8, counter: u64) -> Acknowl
         delivered: frontier(counter),
         read: Frontier::default(),
         at: t(8),
+        authors: Authors::default(),
     };
     Acknowledgement::issue(&device_key(by), fields)
 }

@@ -5,7 +5,7 @@ use crate::codec::{Label, sign};
 use crate::ids::{ConversationId, DeviceId, EntryId, Secret};
 use crate::keys::DeviceKey;
 use crate::log::{Frontier, FrontierItem, SeqRange};
-use crate::receipts::{Acknowledgement, AcknowledgementError, AcknowledgementFields};
+use crate::receipts::{Acknowledgement, AcknowledgementError, AcknowledgementFields, Authors};
 use crate::testing::hostile::{altered, assert_only_original, mutated};
 use crate::time::Timestamp;
 use crate::wire;
@@ -36,7 +36,18 @@ pub(super) fn acknowledgement() -> Acknowledgement {
         delivered,
         read,
         at: Timestamp::from_ms(1_700_000_000_000),
+        authors: Authors::default(),
     };
+    Acknowledgement::issue(&key(), fields)
+}
+
+/// Of the first device alone.
+pub(super) fn part() -> Acknowledgement {
+    let AcknowledgementFields { mut delivered, read, .. } = acknowledgement().fields;
+    let first = DeviceId::new([1; 32]);
+    delivered.retain(|device| *device == first);
+    let authors = Authors { after: None, through: Some(first) };
+    let fields = AcknowledgementFields { delivered, read, authors, ..acknowledgement().fields };
     Acknowledgement::issue(&key(), fields)
 }
 
@@ -45,6 +56,7 @@ fn it_round_trips_and_holds_as_signed_only() {
     let acknowledgement = acknowledgement();
     let signed = acknowledgement.signed.clone();
     assert_eq!(Acknowledgement::verify(signed.clone()), Ok(acknowledgement));
+    assert_eq!(Acknowledgement::verify(part().signed), Ok(part()));
     assert_only_original(&signed, |signed| Acknowledgement::verify(signed).is_ok());
     let other = sign(Label::Entry, key().signing_key(), signed.body.clone());
     assert!(matches!(Acknowledgement::verify(other), Err(AcknowledgementError::BadSignature(_))));
@@ -56,7 +68,7 @@ fn it_round_trips_and_holds_as_signed_only() {
 #[test]
 fn an_ill_formed_one_is_refused_though_signed() {
     type Change = fn(&mut wire::Acknowledgement);
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 12] = [
         ("version", |body| body.version = 2),
         ("suite", |body| body.suite = 2),
         ("conversation", |body| body.conversation = Bytes::new()),
@@ -67,6 +79,14 @@ fn an_ill_formed_one_is_refused_though_signed() {
         ("a device twice", |body| {
             let items = &mut body.read.as_mut().unwrap().items;
             items.push(items[0].clone());
+        }),
+        ("an end that is no id", |body| body.through = vec![1; 31].into()),
+        ("a device outside", |body| body.after = DeviceId::new([1; 32]).to_wire()),
+        ("no device", |body| {
+            body.delivered = Some(wire::Frontier::default());
+            body.read = Some(wire::Frontier::default());
+            body.after = DeviceId::new([1; 32]).to_wire();
+            body.through = DeviceId::new([1; 32]).to_wire();
         }),
         ("size", |body| {
             body.read.as_mut().unwrap().items = vec![body.read.clone().unwrap().items[0].clone(); 900]

@@ -1,5 +1,6 @@
 mod acknowledgements;
 mod custody;
+mod parts;
 mod vectors;
 
 use super::Tick;

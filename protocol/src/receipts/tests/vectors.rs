@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::acknowledgements::{acknowledgement, key};
+use super::acknowledgements::{acknowledgement, key, part};
 use super::custody::{PAYLOADS, receipt, relay};
 use crate::testing::schema::signed;
 use crate::testing::vectors::{assert_stored, hex};
@@ -14,9 +14,11 @@ fn computed() -> Value {
         signed
     };
     let acknowledgement = signed("Acknowledgement", &acknowledgement().signed);
+    let part = signed("Acknowledgement", &part().signed);
     let mut receipt = signed("CustodyReceipt", &receipt().sign(&relay()));
     receipt["payloads"] = PAYLOADS.map(hex).to_vec().into();
     json!({
+        "acknowledgement_part": by(*key().seed().expose(), *key().device().as_bytes(), part),
         "acknowledgement": by(*key().seed().expose(), *key().device().as_bytes(), acknowledgement),
         "custody_receipt": by(relay().to_bytes(), relay().verifying_key().to_bytes(), receipt),
     })

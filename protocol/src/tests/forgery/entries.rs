@@ -12,7 +12,9 @@ use crate::entry::{EntryBody, EntryHeader, SignedEntry};
 use crate::ids::{ConversationId, DeviceId, EntryId, PayloadHash, PublishId, RelayId, Secret};
 use crate::keys::DeviceKey;
 use crate::log::{Frontier, FrontierItem};
-use crate::receipts::{Acknowledgement, AcknowledgementFields, CustodyReceipt, Denial, ItemOutcome, Outcome};
+use crate::receipts::{
+    Acknowledgement, AcknowledgementFields, Authors, CustodyReceipt, Denial, ItemOutcome, Outcome,
+};
 use crate::time::Timestamp;
 use crate::wire;
 
@@ -115,6 +117,7 @@ proptest! {
             delivered,
             read: Frontier::default(),
             at: Timestamp::from_ms(1),
+            authors: Authors::default(),
         };
         let acknowledgement = Acknowledgement::issue(&device, fields.clone());
         let signer = Signer(Label::Acknowledgement, device.signing_key());

@@ -237,7 +237,7 @@ fn acknowledgements() -> Vec<Value> {
     let foreign = sign(Label::Acknowledgement, &SigningKey::from_bytes(&[12; 32]), good.body.clone());
     let mut cases = forged("acknowledgement", &good, &foreign, &json!({}));
     type Change = fn(&mut wire::Acknowledgement);
-    let changes: [(&str, Change); 10] = [
+    let changes: [(&str, Change); 13] = [
         ("no delivered frontier", |body| body.delivered = None),
         ("no read frontier", |body| body.read = None),
         ("a head at number 0", |body| items(body)[1].head = vec![1; 32].into()),
@@ -255,6 +255,14 @@ fn acknowledgements() -> Vec<Value> {
         ("a device twice", |body| {
             let first = items(body)[0].clone();
             items(body).push(first);
+        }),
+        ("a device that is not above the one that it begins after", |body| body.after = vec![1; 32].into()),
+        ("an end of its devices of 31 bytes", |body| body.through = vec![9; 31].into()),
+        ("a part of no devices", |body| {
+            body.delivered = Some(wire::Frontier::default());
+            body.read = Some(wire::Frontier::default());
+            body.after = vec![9; 32].into();
+            body.through = vec![9; 32].into();
         }),
     ];
     cases.extend(changes.map(|(why, change)| {

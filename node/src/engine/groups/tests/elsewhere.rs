@@ -40,6 +40,7 @@ fn acknowledges(ctx: &mut Context<'_>, group: &Group, by: u8, counter: u64, is_r
         read: if is_read { delivered.clone() } else { Frontier::default() },
         delivered,
         at: START,
+        authors: Authors::default(),
     };
     let signed = Acknowledgement::issue(&device(by), fields).signed.to_wire();
     receipts::received(ctx, &identity(by).user(), &device(by).device(), signed).unwrap();

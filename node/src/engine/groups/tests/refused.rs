@@ -15,6 +15,7 @@ fn acknowledges(ctx: &mut Context<'_>, group: &Group) {
         read: delivered.clone(),
         delivered,
         at: ctx.now,
+        authors: Authors::default(),
     };
     ctx.tx.put_acknowledgement(&Acknowledgement::issue(&ctx.me.key, fields)).unwrap();
 }
