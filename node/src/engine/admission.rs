@@ -8,7 +8,7 @@ use super::circle::Circle;
 pub(super) enum Admission {
     /// It goes into the log of this conversation.
     Taken(Circle),
-    /// What it hangs on has not come yet: a contact, or a device list.
+    /// What it hangs on has not come yet: a contact, a device list, or that this user is in its group.
     Later,
     /// An operation of its group that it names has not come yet; its author's device is asked for it.
     Lacks(Missing),

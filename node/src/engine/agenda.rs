@@ -80,6 +80,10 @@ pub(super) struct Agenda {
     pub(super) greeted: BTreeMap<ConversationId, Timestamp>,
     /// Who had brought something of a group at the last look that waited, or held by nothing.
     pub(super) lingering: BTreeSet<(ConversationId, DeviceId)>,
+    /// Groups in which this user never was, unless they came in since.
+    pub(super) told: BTreeMap<ConversationId, Told>,
+    /// Members who may be in no group.
+    pub(super) strangers: BTreeSet<UserId>,
     /// How far each member of a group has come with this device's messages, where that was asked of late.
     pub(super) progress: BTreeMap<ConversationId, BTreeMap<UserId, Progress>>,
     /// Devices of members that are to be told what is held of these authors, as they handed it over or may do so.
@@ -137,6 +141,15 @@ pub(super) struct Agenda {
 pub(super) struct Shown {
     pub(super) at: Timestamp,
     pub(super) times: u32,
+}
+
+/// A group of which others only told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// The contact who brought it; `None`: before the start.
+    pub(super) by: Option<UserId>,
+    /// When it came to this device.
+    pub(super) added: Timestamp,
 }
 
 /// What an introduction waits for that came too early.
@@ -224,6 +237,31 @@ impl Agenda {
         self.updates.retain(|(_, of), _| of != device);
         self.updated.retain(|(_, of), _| of != device);
         self.refused.retain(|(_, of), _| of != device);
+    }
+
+    /// A group is not kept any more: nothing is due there.
+    pub(super) fn forget_group(&mut self, group: &ConversationId) {
+        self.directory.remove(group);
+        self.told.remove(group);
+        self.seal.remove(group);
+        self.share.remove(group);
+        self.renamed.remove(group);
+        self.seek.remove(group);
+        self.greeted.remove(group);
+        self.progress.remove(group);
+        self.acknowledged.remove(group);
+        self.meet.retain(|(of, _)| of != group);
+        self.behind.retain(|(of, _)| of != group);
+        self.updates.retain(|(of, _), _| of != group);
+        self.updated.retain(|(of, _), _| of != group);
+        self.refused.retain(|(of, _), _| of != group);
+        self.lingering.retain(|(of, _)| of != group);
+        self.handed.retain(|(of, _), _| of != group);
+        self.compare.retain(|(_, of), _| of != group);
+        self.spoke.retain(|(_, of), _| of != group);
+        self.left_out.retain(|(_, of), _| of != group);
+        self.offered.retain(|(_, of), _| of != group);
+        self.take_in.retain(|(_, of)| of != group);
     }
 
     /// A list names these devices as a user's. Anybody can list a device that is not theirs: of lists the first one counts.

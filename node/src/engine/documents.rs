@@ -51,6 +51,11 @@ impl Documents {
         self.open(document, None, 0);
     }
 
+    /// Keeps one no longer.
+    pub(super) fn remove(&mut self, group: &ConversationId) {
+        self.0.remove(group);
+    }
+
     fn open(&mut self, mut document: Document, stored: Option<usize>, parts: usize) {
         let view = document.view();
         self.0.insert(document.group(), Open { document: RefCell::new(document), view, stored, parts });

@@ -19,7 +19,7 @@ pub(super) fn create(ctx: &mut Context<'_>, name: &str, members: &[String]) -> R
         Ok(name) => name,
         Err(problem) => return error(ErrorKind::Invalid, problem.to_string()),
     };
-    if ctx.tx.groups()?.len() >= GROUPS_MAX {
+    if !groups::make_room(ctx, &ctx.me.user)? {
         return error(ErrorKind::Limit, format!("you are in {GROUPS_MAX} groups already: leave one first"));
     }
     let people = match contacts(ctx, members)? {

@@ -331,6 +331,7 @@ pub(super) fn everything(me: &Me, tx: &dyn NodeTx, now: Timestamp) -> Result<Age
         // Members of groups who are no contacts have no conversation of their own.
         if contact.state == ContactState::Member {
             agenda.fetch.insert(contact.user);
+            agenda.strangers.insert(contact.user);
             continue;
         }
         agenda.directory.insert(me.direct(&contact.user), Side::User(contact.user));

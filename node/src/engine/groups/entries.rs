@@ -5,7 +5,7 @@ use undertone_protocol::ids::{ConversationId, UserId};
 use undertone_protocol::membership::{EntryVerdict, Missing, Operation, UnknownHead};
 
 use super::judging::verdict;
-use super::{farewells, updates};
+use super::{farewells, hearsay, updates};
 use crate::engine::admission::Admission;
 use crate::engine::circle::Circle;
 use crate::engine::context::Context;
@@ -42,6 +42,8 @@ pub(in crate::engine) fn admit_entry(
         Ok(_) if !may_write(ctx, &group.id, &user, entry) => {
             Ok(Err(Admission::Refused("its author may not write in the group")))
         }
+        // Nothing is kept of what is said in a group that may go.
+        Ok(_) if hearsay::is_told(ctx, &group.id) => Ok(Err(Admission::Later)),
         Ok(EntryVerdict::Counts | EntryVerdict::DeviceRevoked | EntryVerdict::Removed) => {
             // If they are out, its author does not know.
             farewells::tell_gone(ctx, &group.id, &user, &header.device, &heads_of(header));

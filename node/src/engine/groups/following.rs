@@ -56,6 +56,9 @@ fn keep_group(ctx: &mut Context<'_>, group: &ConversationId, view: &View) -> Res
         kept.name = name.to_string();
     }
     kept.standing = if view.is_in(&ctx.me.user) { Standing::In } else { Standing::Out };
+    if kept.standing == Standing::In {
+        ctx.agenda.told.remove(group);
+    }
     ctx.tx.put_group(&kept)
 }
 

@@ -4,6 +4,7 @@
 // In import order: a module imports only from those above it.
 mod absence;
 pub(super) mod departures;
+mod hearsay;
 mod judging;
 mod let_in;
 mod room;
@@ -32,6 +33,7 @@ pub(super) use again::{introduce_again, tell_again, welcome_again, welcome_due a
 pub(super) use changes::{create, cut_of, may, operate};
 pub(super) use entries::admit_entry;
 pub(super) use farewells::{tell_late, tell_removed};
+pub(super) use hearsay::make_room;
 pub(super) use judging::judge_entry;
 pub(super) use meeting::admit as admit_introduction;
 pub(super) use seeking::not_reached;
@@ -54,7 +56,9 @@ pub(super) fn look_at_all(tx: &dyn NodeTx, agenda: &mut Agenda, now: Timestamp) 
         agenda.seek.insert(group.id, seeking::first(now));
         agenda.seal.insert(group.id);
         super::acknowledging::look_behind(tx, agenda, &group.id)?;
-        for member in tx.members(&group.id)? {
+        let members = tx.members(&group.id)?;
+        hearsay::look_at(tx, agenda, &group, &members)?;
+        for member in members {
             agenda.note_introduced(member.user, &member.introduced);
             if member.introduction_due || member.welcome_due {
                 agenda.meet.insert((group.id, member.user));
@@ -87,6 +91,7 @@ pub(super) fn seal_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
 pub(super) fn sweep(ctx: &mut Context<'_>) -> Result<(), StoreError> {
     own_devices::sweep(ctx)?;
     room::sweep(ctx)?;
+    hearsay::sweep(ctx)?;
     meeting::sweep(ctx)
 }
 

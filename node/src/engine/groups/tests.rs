@@ -37,6 +37,7 @@ mod blocks;
 mod elsewhere;
 mod farewells;
 mod forged;
+mod hearsay;
 mod keys;
 mod refused;
 mod room;

@@ -7,13 +7,13 @@ use undertone_protocol::codec::Signed;
 use undertone_protocol::entry::{BlockedFrom, EntryHeader};
 use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, OperationHash, UserId};
 use undertone_protocol::keys::Certificate;
-use undertone_protocol::limits::{GROUPS_MAX, UPDATE_HEADS_MAX};
+use undertone_protocol::limits::UPDATE_HEADS_MAX;
 use undertone_protocol::membership::{Document, GroupUpdate, Missing, Operation, Person, Taken, View};
 use undertone_protocol::wire;
 
 use super::farewells::{is_farewell, tell_gone};
 use super::telling::is_entitled;
-use super::{following, meeting, seeking};
+use super::{following, hearsay, meeting, seeking};
 use crate::engine::addresses;
 use crate::engine::agenda::Side;
 use crate::engine::circle::Circle;
@@ -80,12 +80,15 @@ fn begin(ctx: &mut Context<'_>, user: &UserId, group: &ConversationId) -> Result
         let is_known = matches!(circle, Circle::Group(_)) && circle.knows(ctx, user);
         return Ok(is_known || *user == ctx.me.user || is_contact(ctx, user, true)?);
     }
-    let may_bring = *user == ctx.me.user || is_contact(ctx, user, false)?;
-    if !may_bring || ctx.tx.groups()?.len() >= GROUPS_MAX {
+    let is_own = *user == ctx.me.user;
+    if !is_own && !is_contact(ctx, user, false)? || !hearsay::make_room(ctx, user)? {
         return Ok(false);
     }
     let new = Group { id: *group, name: group.short(), standing: Standing::Out, added: ctx.now };
     open(ctx, &new, Document::new(*group))?;
+    if !is_own {
+        hearsay::note_group(ctx, group, user);
+    }
     Ok(true)
 }
 
@@ -152,7 +155,10 @@ fn meet(
     }
     let known = match ctx.tx.contact(&user)? {
         Some(known) => Some(known),
-        None => meeting::stranger(ctx, user, person.name.as_ref())?,
+        None => {
+            hearsay::note_person(ctx, &user)?;
+            meeting::stranger(ctx, user, person.name.as_ref())?
+        }
     };
     let Some(mut contact) = known else { return Ok(()) };
     // Whoever has a list signed is believed it; how to reach somebody only where nothing better is known.

@@ -2,7 +2,7 @@ use undertone_protocol::ids::{ConversationId, EntryId};
 
 use super::Case;
 use super::fixtures::*;
-use crate::store::{Member, NodeTx, Standing};
+use crate::store::{CutReason, Member, NodeTx, Standing};
 
 const ALL: usize = usize::MAX;
 
@@ -105,6 +105,44 @@ pub(super) fn a_users_groups_come_by_id() -> Case {
             assert_eq!(of(1), [0, 3].map(conversation));
             assert_eq!(of(3), [0, 2, 3].map(conversation));
             assert_eq!(of(2), [] as [ConversationId; 0]);
+        },
+    }
+}
+
+pub(super) fn a_group_is_forgotten_with_what_is_kept_of_it() -> Case {
+    Case {
+        fill: |tx| {
+            for n in 0..COUNT {
+                tx.put_group(&group(n, "choir")).unwrap();
+                tx.put_group_document(&conversation(n), b"document").unwrap();
+                tx.add_to_group_document(&conversation(n), b"part").unwrap();
+                tx.put_member(&member(n, 1)).unwrap();
+                tx.put_frontier(&conversation(n), &device(1), &frontier_item(2)).unwrap();
+                tx.put_gap(&conversation(n), &device(1), &gap(1, 0)).unwrap();
+                tx.put_cut(&conversation(n), &device(1), &cut(1, CutReason::Revoked)).unwrap();
+                tx.put_acknowledgement(&acknowledgement(n, 1, 1)).unwrap();
+                tx.put_acknowledged(&conversation(n), &device(1), &acknowledged(1)).unwrap();
+                tx.put_acknowledged_at(&acknowledged_by(n, 1), 1, t(1)).unwrap();
+                tx.put_own_receipts(&conversation(n), &own_receipts(1, true, true)).unwrap();
+            }
+            tx.delete_group(&conversation(2)).unwrap();
+            tx.delete_group(&conversation(COUNT)).unwrap();
+        },
+        check: |tx| {
+            for n in 0..COUNT {
+                let (id, is_there) = (conversation(n), n != 2);
+                assert_eq!(tx.group(&id).unwrap().is_some(), is_there);
+                assert_eq!(tx.group_document(&id).unwrap().is_empty(), !is_there);
+                assert_eq!(tx.members(&id).unwrap().is_empty(), !is_there);
+                assert_eq!(tx.frontier(&id).unwrap().is_empty(), !is_there);
+                assert_eq!(tx.gaps(&id).unwrap().is_empty(), !is_there);
+                assert_eq!(tx.cuts(&id).unwrap().is_empty(), !is_there);
+                assert_eq!(tx.acknowledgement(&id, &device(1)).unwrap().is_some(), is_there);
+                assert_eq!(tx.acknowledged(&id, &device(1)).unwrap().is_some(), is_there);
+                assert_eq!(tx.acknowledged_at(&acknowledged_by(n, 1), 1).unwrap().is_some(), is_there);
+                assert_eq!(tx.receipts_due().unwrap().contains(&id), is_there);
+            }
+            assert_eq!(tx.groups_of(&user(1)).unwrap(), [0, 1, 3].map(conversation));
         },
     }
 }

@@ -21,7 +21,7 @@ struct Operation {
     c: u8,
 }
 
-const METHODS: u8 = 54;
+const METHODS: u8 = 55;
 
 fn operation() -> impl Strategy<Value = Operation> {
     (0..METHODS, 0..COUNT, 0..COUNT, 0..COUNT).prop_map(|(method, a, b, c)| Operation { method, a, b, c })
@@ -61,6 +61,8 @@ impl Operation {
                 tx.put_contact(&Contact { asks_by, join_by, ..contact(a, called) })?;
             }
             4 => tx.put_peer_device(&peer_device(a + COUNT * (b % 2)))?,
+            54 if c == 0 => tx.delete_group(&conversation(a))?,
+            54 => tx.delete_contact(&user(a))?,
             5 => tx.put_invitation(&invitation(a, b.into()))?,
             6 => tx.delete_invitation(&handle(a))?,
             7 => tx.put_olm_session(&olm_session(a, b, c.into()))?,

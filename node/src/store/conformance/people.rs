@@ -37,6 +37,26 @@ pub(super) fn a_contact_keeps_all_its_fields() -> Case {
     }
 }
 
+pub(super) fn a_contact_is_forgotten_alone() -> Case {
+    Case {
+        fill: |tx| {
+            for n in 0..COUNT {
+                tx.put_contact(&contact(n, "ada")).unwrap();
+                tx.put_peer_device(&peer_device(n)).unwrap();
+            }
+            tx.delete_contact(&user(2)).unwrap();
+            tx.delete_contact(&user(COUNT)).unwrap();
+        },
+        check: |tx| {
+            assert_eq!(tx.contact(&user(2)).unwrap(), None);
+            assert_eq!(tx.contact(&user(1)).unwrap(), Some(contact(1, "ada")));
+            assert_eq!(tx.contacts().unwrap().len(), usize::from(COUNT) - 1);
+            assert_eq!(tx.contacts_called("ada").unwrap().len(), usize::from(COUNT) - 1);
+            assert_eq!(tx.peer_device(&device(2)).unwrap(), Some(peer_device(2)));
+        },
+    }
+}
+
 pub(super) fn a_device_is_found_by_its_id() -> Case {
     Case {
         fill: |tx| {

@@ -18,6 +18,20 @@ impl GroupsTx for Tables {
         Ok(())
     }
 
+    fn delete_group(&mut self, id: &ConversationId) -> Result<(), StoreError> {
+        self.groups.remove(id);
+        self.group_documents.forget(|(of, _), _| of == id);
+        self.members.forget(|(of, _), _| of == id);
+        self.frontiers.forget(|(of, _), _| of == id);
+        self.gaps.forget(|(of, ..), _| of == id);
+        self.cuts.forget(|(of, _), _| of == id);
+        self.acknowledgements.forget(|(of, _), _| of == id);
+        self.acknowledged.forget(|(of, _), _| of == id);
+        self.acknowledged_at.forget(|(which, _), _| which.conversation == *id);
+        self.own_receipts.remove(id);
+        Ok(())
+    }
+
     fn group_document(&self, id: &ConversationId) -> Result<Vec<Vec<u8>>, StoreError> {
         let id = *id;
         Ok(all(self.group_documents.from((id, 0), move |(of, _)| *of == id)))

@@ -26,6 +26,11 @@ impl PeopleTx for Tables {
         Ok(())
     }
 
+    fn delete_contact(&mut self, user: &UserId) -> Result<(), StoreError> {
+        self.contacts.remove(user);
+        Ok(())
+    }
+
     fn peer_device(&self, device: &DeviceId) -> Result<Option<PeerDevice>, StoreError> {
         Ok(self.peer_devices.get(device).cloned())
     }

@@ -16,6 +16,20 @@ const SELECT_GROUP: &str = "SELECT id, name, standing, added FROM groups";
 const SELECT_MEMBER: &str = "SELECT conversation, user, removed, from_seq, token, former_tokens, grants, introduced, \
      introduction_due, welcome_due, hands_history FROM members";
 
+/// All that is kept of a group but entries.
+const DELETE_GROUP: [&str; 10] = [
+    "DELETE FROM groups WHERE id = ?",
+    "DELETE FROM group_documents WHERE id = ?",
+    "DELETE FROM members WHERE conversation = ?",
+    "DELETE FROM frontiers WHERE conversation = ?",
+    "DELETE FROM gaps WHERE conversation = ?",
+    "DELETE FROM cuts WHERE conversation = ?",
+    "DELETE FROM acknowledgements WHERE conversation = ?",
+    "DELETE FROM acknowledged WHERE conversation = ?",
+    "DELETE FROM acknowledged_at WHERE conversation = ?",
+    "DELETE FROM own_receipts WHERE conversation = ?",
+];
+
 impl GroupsTx for SqliteTx<'_> {
     fn group(&self, id: &ConversationId) -> Result<Option<Group>, StoreError> {
         one(self.connection, &format!("{SELECT_GROUP} WHERE id = ?"), [id.as_bytes()], read_group)
@@ -29,6 +43,13 @@ impl GroupsTx for SqliteTx<'_> {
         let sql = "INSERT OR REPLACE INTO groups (id, name, standing, added) VALUES (?, ?, ?, ?)";
         let standing = standing_number(group.standing);
         run(self.connection, sql, params![group.id.as_bytes(), group.name, standing, ms(group.added)])?;
+        Ok(())
+    }
+
+    fn delete_group(&mut self, id: &ConversationId) -> Result<(), StoreError> {
+        for sql in DELETE_GROUP {
+            run(self.connection, sql, [id.as_bytes()])?;
+        }
         Ok(())
     }
 

@@ -40,6 +40,11 @@ impl PeopleTx for SqliteTx<'_> {
         put_contact(self.connection, contact)
     }
 
+    fn delete_contact(&mut self, user: &UserId) -> Result<(), StoreError> {
+        run(self.connection, "DELETE FROM contacts WHERE user = ?", [user.as_bytes()])?;
+        Ok(())
+    }
+
     fn peer_device(&self, device: &DeviceId) -> Result<Option<PeerDevice>, StoreError> {
         peer_device(self.connection, device)
     }

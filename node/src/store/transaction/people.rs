@@ -40,6 +40,8 @@ pub trait PeopleTx {
     fn contacts_called(&self, folded: &str) -> Result<Vec<UserId>, StoreError>;
     /// Keeps a contact. Its name is unique, letter case aside: the engine sees to it.
     fn put_contact(&mut self, contact: &Contact) -> Result<(), StoreError>;
+    /// Forgets a contact.
+    fn delete_contact(&mut self, user: &UserId) -> Result<(), StoreError>;
     /// What is known of a device.
     fn peer_device(&self, device: &DeviceId) -> Result<Option<PeerDevice>, StoreError>;
     /// When the bundle of a device was fetched, if it is known.
@@ -90,6 +92,9 @@ pub trait GroupsTx {
     fn groups(&self) -> Result<Vec<Group>, StoreError>;
     /// Keeps a group.
     fn put_group(&mut self, group: &Group) -> Result<(), StoreError>;
+    /// Forgets a group, with its document, its members, and what is kept of it beside its entries: frontiers, gaps, cuts and
+    /// acknowledgements. Of entries there must be none: they stay.
+    fn delete_group(&mut self, id: &ConversationId) -> Result<(), StoreError>;
     /// A group's membership document: as it was put, and then each part that was added; empty if it was not put.
     fn group_document(&self, id: &ConversationId) -> Result<Vec<Vec<u8>>, StoreError>;
     /// Keeps a group's membership document, in the place of an earlier one with all of its parts.
