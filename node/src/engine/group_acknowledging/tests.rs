@@ -1,13 +1,26 @@
 use undertone_protocol::ids::Secret;
 use undertone_protocol::keys::DeviceKey;
-use undertone_protocol::limits::FRONTIER_RANGES_MAX;
+use undertone_protocol::limits::{DEVICES_PER_USER_MAX, FRONTIER_RANGES_MAX};
 use undertone_protocol::log::{FrontierItem, SeqRange};
 
 use super::super::own;
 use super::super::tests::{can_be_reached, has_another, on_a_device, written_by};
 use super::*;
 
-/// As many as are told of at a time, and each has as many gaps as are told.
+/// Of each as many gaps as are told.
+fn with_gaps(devices: usize) -> Frontier {
+    let first = 1 << 63;
+    let range = |n: usize| SeqRange { from: first + 4 * n as u64, through: first + 4 * n as u64 + 1 };
+    let mut frontier = Frontier::default();
+    for (device, item) in written_by(devices).items() {
+        let ranges: Vec<SeqRange> = (0..FRONTIER_RANGES_MAX).map(range).collect();
+        let ends = vec![item.head.unwrap(); ranges.len()];
+        frontier.set(*device, FrontierItem { ranges, ends, ..item.clone() });
+    }
+    frontier
+}
+
+/// Or they would hand over the same again and again.
 #[test]
 fn whoever_handed_over_what_has_gaps_is_told_all_of_it() {
     on_a_device(|ctx| {
@@ -15,18 +28,11 @@ fn whoever_handed_over_what_has_gaps_is_told_all_of_it() {
         has_another(ctx, key.device());
         can_be_reached(ctx, ctx.me.user, &key);
         let (group, author) = (ConversationId::new([3; 32]), own::own_contact(ctx).unwrap().unwrap());
-        let first = 1 << 40;
-        let range = |n: usize| SeqRange { from: first + 4 * n as u64, through: first + 4 * n as u64 + 1 };
-        let mut handed = Frontier::default();
-        for (device, item) in written_by(HANDED_AUTHORS_TOLD_MAX).items() {
-            let ranges: Vec<SeqRange> = (0..FRONTIER_RANGES_MAX).map(range).collect();
-            let ends = vec![item.head.unwrap(); ranges.len()];
-            handed.set(*device, FrontierItem { ranges, ends, ..item.clone() });
-        }
+        let (handed, own) = (with_gaps(HANDED_AUTHORS_TOLD_MAX), with_gaps(DEVICES_PER_USER_MAX));
         let which = (group, key.device());
         ctx.agenda.handed.insert(which, handed.items().map(|(device, _)| *device).collect());
         ctx.agenda.behind.insert(which);
-        let theirs = Theirs { delivered: Frontier::default(), read: Frontier::default(), handed };
+        let theirs = Theirs { delivered: own.clone(), read: own, handed };
         let last = tell(ctx, &author, &[key.device()], &group, 5, &theirs).unwrap().unwrap();
         let parts = ctx.tx.outbox_of(&Purpose::Acknowledgement(group)).unwrap();
         assert!(parts.len() > 1);
