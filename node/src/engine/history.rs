@@ -14,7 +14,7 @@ use super::agenda::{Agenda, Offer};
 use super::circle::Circle;
 use super::context::{Context, Me};
 use super::offered::{handed_over, hands_history, offered};
-use super::offers::{BATCHES_MAX, PAGE, batches, life, look_again, send, size};
+use super::offers::{BATCHES_MAX, PAGE, batches, life, look_again, send, size, tell_of_group};
 use super::own::{self, ARRIVAL};
 use super::{acknowledged, forks, membership, outgoing, pairwise, resend};
 use crate::log;
@@ -198,7 +198,13 @@ pub(super) fn compare_due(ctx: &mut Context<'_>) -> Result<(), StoreError> {
         let (device, conversation) = which;
         let Some(circle) = Circle::of(ctx, &conversation)? else { continue };
         // A device that never spoke of this conversation may not know it yet.
-        let Some(acknowledgement) = ctx.tx.acknowledgement(&conversation, &device)? else { continue };
+        let Some(acknowledgement) = ctx.tx.acknowledgement(&conversation, &device)? else {
+            let is_of_group = matches!(circle, Circle::Group(_)) && circle.is_open();
+            if is_of_group && own::is_sibling(ctx, &device) {
+                tell_of_group(ctx, which)?;
+            }
+            continue;
+        };
         let said = acknowledgement.fields.delivered;
         let held = acknowledged::of(ctx.tx, &conversation, &device)?.delivered;
         if own::is_sibling(ctx, &device) {

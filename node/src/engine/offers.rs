@@ -1,5 +1,6 @@
 //! How entries go to devices that seem to lack them: in batches, and again after longer and longer times.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use prost::Message;
@@ -9,6 +10,7 @@ use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire;
 use undertone_protocol::wire::pairwise::Body;
 
+use super::agenda::Offer;
 use super::context::Context;
 use super::outgoing::{self, NO_GROUP};
 use super::pairwise;
@@ -30,6 +32,26 @@ pub(super) fn life(unheard: u32) -> Duration {
 pub(super) fn look_again(ctx: &mut Context<'_>, which: &(DeviceId, ConversationId), at: Timestamp) {
     let known = ctx.agenda.compare.entry(*which).or_insert(at);
     *known = (*known).min(at);
+}
+
+/// An own other device never spoke of a group: what told of it may be lost. It is told what this one knows, and asks.
+pub(super) fn tell_of_group(
+    ctx: &mut Context<'_>,
+    which: (DeviceId, ConversationId),
+) -> Result<(), StoreError> {
+    let (device, group) = which;
+    let before = ctx.agenda.offered.get(&which);
+    let unheard = before.map_or(0, |offer| offer.unheard.saturating_add(1));
+    let again = before.map(|offer| offer.at.after(life(offer.unheard))).filter(|again| ctx.now < *again);
+    let on_its_way = !ctx.tx.outbox_of_to(&Purpose::Group(group), &device)?.is_empty();
+    if let Some(again) = again.or(on_its_way.then(|| ctx.now.after(OFFER_LIFE))) {
+        look_again(ctx, &which, again);
+        return Ok(());
+    }
+    ctx.agenda.updates.entry((group, device)).or_default();
+    ctx.agenda.offered.insert(which, Offer { at: ctx.now, entries: BTreeSet::new(), unheard });
+    look_again(ctx, &which, ctx.now.after(life(unheard)));
+    Ok(())
 }
 
 /// Bytes of an envelope that an entry takes.

@@ -11,7 +11,7 @@ use undertone_protocol::time::Timestamp;
 use crate::engine::agenda::{Agenda, Told};
 use crate::engine::context::Context;
 use crate::engine::outgoing;
-use crate::store::{Contact, ContactState, Group, Member, NodeTx, Standing, StoreError};
+use crate::store::{Contact, ContactState, Group, Member, NodeTx, Purpose, Standing, StoreError};
 
 /// Groups in which this user never was that one contact brought.
 pub(super) const TOLD_GROUPS_PER_CONTACT_MAX: usize = 64;
@@ -84,10 +84,33 @@ fn drop_told(ctx: &mut Context<'_>, group: &ConversationId) -> Result<bool, Stor
         group = group.short(),
         "a group that is only told of goes"
     );
+    let members = ctx.tx.members(group)?;
     ctx.tx.delete_group(group)?;
     ctx.groups.remove(group);
     ctx.agenda.forget_group(group);
+    call_back(ctx, group, &members)?;
     Ok(true)
+}
+
+/// Takes what is of a group out of the outbox, and what goes to its members by their place in it alone: to somebody who is
+/// blocked nothing goes but what is of a group.
+fn call_back(ctx: &mut Context<'_>, group: &ConversationId, members: &[Member]) -> Result<(), StoreError> {
+    let of_group = [Purpose::Group, Purpose::Acknowledgement, Purpose::OwnAcknowledgement, Purpose::History];
+    let mut purposes: Vec<Purpose> = of_group.into_iter().map(|of| of(*group)).collect();
+    for user in members.iter().map(|member| member.user) {
+        let contact = ctx.tx.contact(&user)?;
+        let is_shut_out = contact
+            .is_some_and(|contact| contact.state == ContactState::Member || contact.state.is_blocked());
+        if is_shut_out && ctx.tx.groups_of(&user)?.is_empty() {
+            purposes.push(Purpose::Retry(user));
+        }
+    }
+    for purpose in &purposes {
+        for head in ctx.tx.outbox_heads_of(purpose)? {
+            ctx.tx.delete_outbox(head.id)?;
+        }
+    }
+    Ok(())
 }
 
 /// Somebody of whom nothing was known is named. Of too many the oldest make room: who is in a group of this user's is no

@@ -3,7 +3,7 @@
 use undertone_protocol::ids::{DeviceListHash, EntryId};
 
 use super::*;
-use crate::engine::{receipts, views};
+use crate::engine::{history, receipts, views};
 use crate::event::Event;
 
 /// The user's other device.
@@ -93,5 +93,30 @@ fn what_waits_for_somebody_who_leaves_has_come_to_all() {
         assert_eq!(shows(ctx, &id), (vec!["delivered".to_owned()], "delivered".to_owned()));
         brings(ctx, &group, 2, other);
         assert_eq!(shows(ctx, &id), (Vec::new(), "delivered".to_owned()));
+    });
+}
+
+/// What told it of the group is lost, and nobody else could.
+#[test]
+fn another_own_device_that_never_spoke_of_a_group_is_told_again_and_again() {
+    on_a_device(|ctx| {
+        let other = device(OTHER).device();
+        has_another(ctx, other);
+        let group = club(ctx, 1..2);
+        let told = |ctx: &mut Context<'_>, after_s| {
+            ctx.now = ctx.now.after(Duration::from_secs(after_s));
+            ctx.agenda.updates.clear();
+            history::compare_due(ctx).unwrap();
+            ctx.agenda.updates.contains_key(&(group.id, other))
+        };
+        ctx.agenda.compare.insert((other, group.id), ctx.now);
+        let again = [0, 59, 1, 119, 1].map(|after_s| told(ctx, after_s));
+        assert_eq!(again, [true, false, true, false, true], "after twice the time each");
+        let (delivered, read) = (Frontier::default(), Frontier::default());
+        let (conversation, at, authors) = (group.id, ctx.now, Authors::default());
+        let fields =
+            AcknowledgementFields { conversation, device: other, counter: 1, delivered, read, at, authors };
+        ctx.tx.put_acknowledgement(&Acknowledgement::issue(&device(OTHER), fields)).unwrap();
+        assert!(!told(ctx, 24 * 3_600));
     });
 }

@@ -85,10 +85,17 @@ fn nothing_of_a_group_that_made_room_is_kept() {
         contact(ctx, 1);
         says(ctx, 1, person(3, &[7]));
         assert!(!ctx.tx.members(&GROUP).unwrap().is_empty());
+        let (user, theirs) = (identity(3).user(), device(3).device());
+        let purposes = [Purpose::Group(GROUP), Purpose::Retry(user)];
+        for (purpose, payload) in purposes.into_iter().zip([&b"told"[..], b"asked"]) {
+            outgoing::put(ctx, &user, &[theirs], purpose, outgoing::NO_GROUP, Bytes::from_static(payload))
+                .unwrap();
+        }
         (0..TOLD_GROUPS_PER_CONTACT_MAX).for_each(|n| tells_of(ctx, 1, n));
         assert!(ctx.tx.members(&GROUP).unwrap().is_empty());
         assert!(ctx.agenda.updates.keys().chain(ctx.agenda.updated.keys()).all(|(of, _)| *of != GROUP));
         assert!(ctx.agenda.meet.iter().all(|(of, _)| *of != GROUP));
+        assert!(purposes.iter().all(|purpose| ctx.tx.outbox_of(purpose).unwrap().is_empty()));
     });
 }
 
