@@ -35,5 +35,5 @@ pub use relay::Relay;
 pub use search::{Searched, Wanted, notations, raw, search};
 pub use spot::Spot;
 pub use stage::Stage;
-pub use wait::{WAIT_MAX, until};
+pub use wait::{WAIT_MAX, until, until_after};
 pub use watch::Watch;
