@@ -133,8 +133,12 @@ pub fn run_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
 }
 
 fn execute(cli: Cli) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("{LOG_KEPT_BACK},{}", cli.log))
-        .with_context(|| format!("--log {}", cli.log))?;
+    let filter = EnvFilter::try_new(format!("{LOG_KEPT_BACK},{}", cli.log)).with_context(|| {
+        format!(
+            "--log {}: give error, warn, info, debug or trace, or a filter like info,undertone_relay=debug",
+            cli.log
+        )
+    })?;
     // An error says that the program which carries this one logs already.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -38,6 +38,8 @@ use args::{Cli, Command, Options};
 /// The library of the local API would write whatever is said into the log, at level trace. What goes wrong
 /// there comes back as an error.
 const API_LOG: &str = "jsonrpsee=off";
+/// What `--log` takes.
+const LOG_HELP: &str = "give error, warn, info, debug or trace, or a filter like info,undertone=debug";
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -120,7 +122,8 @@ fn log(options: &Options, command: &Command) -> anyhow::Result<()> {
     // Libraries name peers by whole keys at level info.
     let usual = if matches!(command, Command::Run) { "warn,undertone=info" } else { "error" };
     let filter = options.log.as_deref().unwrap_or(usual);
-    let filter = EnvFilter::try_new(filter).map_err(|error| invalid(format!("--log {filter}: {error}")))?;
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|error| invalid(format!("--log {filter}: {error}; {LOG_HELP}")))?;
     let filter = filter.add_directive(API_LOG.parse()?);
     // An error says that the program which carries this one logs already.
     let _ = tracing_subscriber::fmt()

@@ -173,20 +173,23 @@ pub(super) fn has_another(ctx: &mut Context<'_>, device: DeviceId) {
     ctx.me = Box::leak(Box::new(Me::new(account)));
 }
 
-/// Something can be sealed for a device of a known user's.
-pub(super) fn can_be_reached(ctx: &mut Context<'_>, user: UserId, key: &DeviceKey) {
-    let device_list = ctx.tx.contact(&user).unwrap().unwrap().device_list.unwrap();
+/// The user has another device, for which something can be sealed.
+pub(super) fn sibling_in_reach(ctx: &mut Context<'_>) -> DeviceKey {
+    let key = DeviceKey::from_seed(&Secret::new([50; 32]));
+    let (user, device) = (ctx.me.user, key.device());
+    has_another(ctx, device);
+    let device_list = ctx.me.account.device_list.clone();
     let fields = BundleFields {
-        certificate: device_list.device(&key.device()).unwrap().clone(),
+        certificate: device_list.device(&device).unwrap().clone(),
         device_list,
         xwing_key: Bytes::copy_from_slice(XWingKey::from_seed(Secret::new([8; 32])).public().as_bytes()),
         fallback_prekey: CurveKey::new([7; 32]),
         mailboxes: Vec::new(),
         issued: START,
     };
-    let bundle = Bundle::issue(key, fields);
-    let peer = PeerDevice { device: key.device(), user, bundle, prekey: None, fetched: ctx.now };
-    ctx.tx.put_peer_device(&peer).unwrap();
+    let bundle = Bundle::issue(&key, fields);
+    ctx.tx.put_peer_device(&PeerDevice { device, user, bundle, prekey: None, fetched: ctx.now }).unwrap();
+    key
 }
 
 /// What is held where so many devices wrote.

@@ -13,12 +13,12 @@ pub enum ConfigError {
     #[error("{0}")]
     Syntax(String),
     /// A key that does not exist.
-    #[error("unknown key `{key}`: the nearest known one is `{nearest}`")]
+    #[error("unknown key `{key}`: {}", instead(.nearest.as_deref()))]
     UnknownKey {
         /// The key, with the names of its tables.
         key: String,
-        /// The known key that resembles it most.
-        nearest: String,
+        /// The known key that resembles it most, if any does.
+        nearest: Option<String>,
     },
     /// A number outside its range.
     #[error("`{name}` is {value}, but must be {}", range(*.min, *.max, .unit))]
@@ -75,6 +75,13 @@ pub enum ConfigError {
     /// One of the two files is missing.
     #[error("[tls] has one of `certificate_chain` and `private_key`: name both files, or none")]
     HalfCertificate,
+}
+
+fn instead(nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) => format!("the nearest known one is `{nearest}`"),
+        None => "leave it out; what `undertone-relay init` writes has all keys that there are".to_owned(),
+    }
 }
 
 fn range(min: i64, max: i64, unit: &str) -> String {

@@ -44,13 +44,18 @@ fn syntax(error: &toml::de::Error) -> ConfigError {
     ConfigError::Syntax(error.to_string().trim_end().to_owned())
 }
 
-/// The known key that resembles `key` most. A right name in the wrong table resembles it best.
-fn nearest(key: &str) -> String {
+/// The known key that resembles `key` most; `None`: more than half of each name is another. A right name in the wrong table
+/// resembles it best.
+fn nearest(key: &str) -> Option<String> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let resembles = |known: &String| {
+        let (known, key) = (last(known), last(key));
+        strsim::damerau_levenshtein(&known, &key) <= key.len().max(known.len()) / 2
+    };
     let distance = |known: &String| {
         (strsim::damerau_levenshtein(&last(known), &last(key)), strsim::damerau_levenshtein(known, key))
     };
-    known_keys().into_iter().min_by_key(distance).unwrap_or_default()
+    known_keys().into_iter().filter(resembles).min_by_key(distance)
 }
 
 /// Every key with the names of its tables, in order.

@@ -148,11 +148,19 @@ fn mistakes_say_what_to_do() {
 
     let config = dir.path().join("relay.toml");
     let typo = std::fs::read_to_string(&config).unwrap().replace("registration", "registraton");
-    std::fs::write(&config, typo).unwrap();
+    std::fs::write(&config, &typo).unwrap();
     let refused = program(dir.path(), &["run"]);
     assert!(!refused.status.success());
     let said = text(&refused.stderr);
     assert!(said.contains("the nearest known one is `registration`"), "{said}");
+
+    let unlike = typo.replace("registraton", "registration") + "\nbogus = 1\n";
+    std::fs::write(&config, unlike).unwrap();
+    let refused = program(dir.path(), &["run"]);
+    let said = text(&refused.stderr);
+    assert!(said.contains("bogus`: leave it out") && !said.contains("nearest"), "{said}");
+    let refused = program(dir.path(), &["run", "--log", "=,="]);
+    assert!(text(&refused.stderr).contains("give error, warn, info"), "{}", text(&refused.stderr));
 
     let version = program(dir.path(), &["--version"]);
     assert!(text(&version.stdout).contains(env!("CARGO_PKG_VERSION")));

@@ -1,17 +1,13 @@
-use undertone_protocol::ids::Secret;
-use undertone_protocol::keys::DeviceKey;
 use undertone_protocol::limits::PAYLOAD_BYTES_MAX;
 
-use super::super::tests::{can_be_reached, has_another, on_a_device, written_by};
+use super::super::tests::{on_a_device, sibling_in_reach, written_by};
 use super::*;
 
 /// Or they would learn of nothing any more that was read in a conversation in which so many wrote.
 #[test]
 fn siblings_are_told_all_however_many_devices_wrote() {
     on_a_device(|ctx| {
-        let sibling = DeviceKey::from_seed(&Secret::new([50; 32]));
-        has_another(ctx, sibling.device());
-        can_be_reached(ctx, ctx.me.user, &sibling);
+        sibling_in_reach(ctx);
         let conversation = ctx.me.direct(&ctx.me.user);
         ctx.agenda.directory.insert(conversation, Side::User(ctx.me.user));
         let read = written_by(1_000);

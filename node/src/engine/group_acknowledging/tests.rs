@@ -1,10 +1,8 @@
-use undertone_protocol::ids::Secret;
-use undertone_protocol::keys::DeviceKey;
 use undertone_protocol::limits::{DEVICES_PER_USER_MAX, FRONTIER_RANGES_MAX};
 use undertone_protocol::log::{FrontierItem, SeqRange};
 
 use super::super::own;
-use super::super::tests::{can_be_reached, has_another, on_a_device, written_by};
+use super::super::tests::{on_a_device, sibling_in_reach, written_by};
 use super::*;
 
 /// Of each as many gaps as are told.
@@ -24,9 +22,7 @@ fn with_gaps(devices: usize) -> Frontier {
 #[test]
 fn whoever_handed_over_what_has_gaps_is_told_all_of_it() {
     on_a_device(|ctx| {
-        let key = DeviceKey::from_seed(&Secret::new([50; 32]));
-        has_another(ctx, key.device());
-        can_be_reached(ctx, ctx.me.user, &key);
+        let key = sibling_in_reach(ctx);
         let (group, author) = (ConversationId::new([3; 32]), own::own_contact(ctx).unwrap().unwrap());
         let (handed, own) = (with_gaps(HANDED_AUTHORS_TOLD_MAX), with_gaps(DEVICES_PER_USER_MAX));
         let which = (group, key.device());
