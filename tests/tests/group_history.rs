@@ -280,3 +280,47 @@ fn what_was_before_somebody_came_counts_not_as_read_by_them() {
     // That she was added, and this.
     assert!(matches!(read, Response::Count(CountView { messages: 2, .. })), "{read:?}");
 }
+
+fn remove(stage: &mut Stage, by: usize, who: &str) {
+    let (group, member) = ("Club".to_owned(), who.to_owned());
+    stage.group(by, Command::GroupRemove { group, member }).unwrap();
+    stage.run(MINUTES).unwrap();
+}
+
+fn make_admin(stage: &mut Stage, who: &str) {
+    let (group, member, role) = ("Club".to_owned(), who.to_owned(), "admin".to_owned());
+    stage.group(ALICE, Command::GroupRole { group, member, role }).unwrap();
+    stage.run(MINUTES).unwrap();
+}
+
+/// Of what was before, the new admin holds nothing: a cut that named nothing would take it from all.
+#[test]
+fn whom_an_admin_removes_who_came_later_did_not_write_in_vain() {
+    let mut stage = club(false);
+    say(&mut stage, DAVE, "said before");
+    stage.unplug(DAVE).unwrap();
+    add(&mut stage, "Carol");
+    stage.run(MINUTES).unwrap();
+    make_admin(&mut stage, "Carol");
+    remove(&mut stage, CAROL, "Dave");
+    stage.plug(DAVE).unwrap();
+    stage.run(MINUTES).unwrap();
+    for node in [ALICE, BOB, DAVE] {
+        assert_eq!(stage.said(node, "Club").unwrap(), ["said before"], "at {node}");
+    }
+}
+
+/// What they hold is older than what they missed.
+#[test]
+fn whom_an_admin_removes_who_was_out_for_a_while_did_not_write_in_vain() {
+    let mut stage = club(false);
+    say(&mut stage, DAVE, "with Bob");
+    remove(&mut stage, ALICE, "Bob");
+    say(&mut stage, DAVE, "without Bob");
+    stage.unplug(DAVE).unwrap();
+    add(&mut stage, "Bob");
+    stage.run(MINUTES).unwrap();
+    make_admin(&mut stage, "Bob");
+    remove(&mut stage, BOB, "Dave");
+    assert_eq!(stage.said(ALICE, "Club").unwrap(), ["with Bob", "without Bob"]);
+}

@@ -151,6 +151,9 @@ pub(super) fn received_history(
                         .is_some_and(|circle| circle.knows(ctx, user)) =>
             {
                 let (conversation, author) = (entry.header.conversation, entry.header.device);
+                if bearer == Bearer::Sibling {
+                    groups::is_held_elsewhere(ctx, &conversation);
+                }
                 carry(ctx, entry, bearer, device)?;
                 if bearer == Bearer::Member {
                     group_acknowledging::note_handed(ctx, &conversation, device, &author);

@@ -21,7 +21,7 @@ pub use resolver::{
 };
 pub use role::{Rank, Role};
 pub use settings::{Settings, SettingsChange};
-pub use update::{GroupUpdate, Person};
+pub use update::{GroupUpdate, Person, Written};
 
 #[cfg(test)]
 mod tests;

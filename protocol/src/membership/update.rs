@@ -1,11 +1,11 @@
 //! What devices tell each other of a group beside its entries (`spec/groups.md`, "Updates").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 
 use crate::codec::{Malformed, Signed};
-use crate::ids::{ConversationId, DeviceId, OperationHash, UserId};
+use crate::ids::{ConversationId, DeviceId, EntryId, OperationHash, UserId};
 use crate::keys::{BundleAccess, DeliveryGrant, DeviceList, KeysError, Name};
 use crate::limits::{
     PERSON_ADDRESSES_MAX, PERSON_BYTES_MAX, UPDATE_BYTES_MAX, UPDATE_FORKS_MAX, UPDATE_HEADS_MAX,
@@ -45,6 +45,21 @@ pub struct Person {
     pub bundles: Vec<BundleAccess>,
     /// Their mailboxes, with tokens for the recipient; likewise.
     pub grants: Vec<DeliveryGrant>,
+    /// Up to where they wrote in the group, as the sender knows: at most one of each device in the list, revoked ones
+    /// included.
+    pub written: Vec<Written>,
+}
+
+/// The newest entry of a device in a group before which its holder knows of no gap. Whoever puts a user out names it of a
+/// device of which they hold nothing themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Which device.
+    pub device: DeviceId,
+    /// The entry's number; not 0.
+    pub seq: u64,
+    /// Its id.
+    pub entry: EntryId,
 }
 
 impl GroupUpdate {
@@ -198,6 +213,7 @@ impl Person {
             device_list: Some(self.device_list.signed.to_wire()),
             bundles: self.bundles.iter().map(BundleAccess::to_wire).collect(),
             grants: self.grants.iter().map(DeliveryGrant::to_wire).collect(),
+            written: self.written.iter().map(Written::to_wire).collect(),
         }
     }
 
@@ -221,7 +237,34 @@ impl Person {
         if devices.any(|device| device_list.active_device(device).is_none()) {
             return Err(KeysError::NotListed);
         }
+        let written: Vec<_> = person.written.iter().map(Written::from_wire).collect::<Result<_, _>>()?;
+        let of: BTreeSet<DeviceId> = written.iter().map(|written| written.device).collect();
+        if of.len() < written.len() {
+            return Err(Malformed::new("group update", "a device wrote up to two entries").into());
+        }
+        if of.iter().any(|device| device_list.device(device).is_none()) {
+            return Err(KeysError::NotListed);
+        }
         let name = (!person.name.is_empty()).then(|| Name::new(&person.name)).transpose()?;
-        Ok(Self { name, device_list, bundles, grants })
+        Ok(Self { name, device_list, bundles, grants, written })
+    }
+}
+
+impl Written {
+    /// For the wire.
+    pub fn to_wire(&self) -> wire::Written {
+        wire::Written { device: self.device.to_wire(), seq: self.seq, entry: self.entry.to_wire() }
+    }
+
+    /// Checks the form.
+    pub fn from_wire(written: &wire::Written) -> Result<Self, Malformed> {
+        if written.seq == 0 {
+            return Err(Malformed::new("group update", "an entry with the number 0"));
+        }
+        Ok(Self {
+            device: DeviceId::from_slice(&written.device)?,
+            seq: written.seq,
+            entry: EntryId::from_slice(&written.entry)?,
+        })
     }
 }

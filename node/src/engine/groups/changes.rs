@@ -2,17 +2,16 @@
 
 use undertone_protocol::entry::{Content, EntryBody};
 use undertone_protocol::ids::{CertificateHash, ConversationId, DeviceId, EntryId, OperationHash, UserId};
-use undertone_protocol::keys::{Certificate, DeviceList, Name};
-use undertone_protocol::limits::{DEVICES_PER_USER_MAX, GROUP_MEMBERS_MAX};
+use undertone_protocol::keys::{Certificate, Name};
+use undertone_protocol::limits::GROUP_MEMBERS_MAX;
 use undertone_protocol::membership::{
     Action, Create, Cut, CutHeads, Document, Operation, SettingsChange, SignedOperation, Verdict,
 };
 
-use super::{following, updates};
+use super::{following, updates, written};
 use crate::engine::context::Context;
 use crate::engine::writing;
-use crate::log;
-use crate::store::{Contact, Group, Standing, StoreError};
+use crate::store::{Group, Standing, StoreError};
 
 /// Makes a group of which this user is the owner, and so far the only member.
 pub(in crate::engine) fn create(
@@ -111,21 +110,23 @@ fn take(
     }
 }
 
-/// What of somebody counts who is put out: what this device knows of theirs.
+/// What of somebody counts who is put out: what this device knows of theirs, also by the word of others.
 pub(in crate::engine) fn cut_of(
     ctx: &mut Context<'_>,
     group: &ConversationId,
     user: &UserId,
 ) -> Result<Option<Cut>, StoreError> {
-    let person: Option<Contact> = ctx.tx.contact(user)?;
-    let listed =
-        person.iter().flat_map(|person| &person.device_list).flat_map(|list: &DeviceList| &list.devices);
-    let devices: Vec<DeviceId> = listed.map(|listed| listed.certificate.device).collect();
     let mut cut = Cut::default();
-    for device in devices.into_iter().take(DEVICES_PER_USER_MAX) {
+    let Some(list) = ctx.tx.contact(user)?.and_then(|person| person.device_list) else {
+        return Ok(Some(cut));
+    };
+    let told = ctx.tx.member(group, user)?.map(|member| member.written).unwrap_or_default();
+    let written = written::of(&list, &written::held(ctx.tx, group)?, &told);
+    for device in list.devices.iter().map(|listed| listed.certificate.device) {
+        let last = written.iter().find(|written| written.device == device);
         let heads = CutHeads {
             operation: last_operation(ctx, group, &device),
-            entry: log::frontier_of(ctx.tx, group, &device)?.head,
+            entry: last.map(|written| written.entry),
         };
         if heads != CutHeads::default() {
             cut.devices.insert(device, heads);

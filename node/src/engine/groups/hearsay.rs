@@ -41,6 +41,12 @@ pub(super) fn note_group(ctx: &mut Context<'_>, group: &ConversationId, by: &Use
     ctx.agenda.told.insert(*group, Told { by: Some(*by), added: ctx.now });
 }
 
+/// Another own device holds something that was said in a group, so this user was in, though what let them in may not count
+/// any more.
+pub(in crate::engine) fn is_held_elsewhere(ctx: &mut Context<'_>, group: &ConversationId) {
+    ctx.agenda.told.remove(group);
+}
+
 /// Whether this user never was in a group, as far as is known here.
 pub(super) fn is_told(ctx: &Context<'_>, group: &ConversationId) -> bool {
     let me = &ctx.me.user;

@@ -1,7 +1,7 @@
 //! How members get to know each other: each device says to each other one how to reach it, by a token of the group; who
 //! was added is told everything first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use undertone_protocol::codec::Signed;
@@ -10,11 +10,11 @@ use undertone_protocol::keys::{
     DeliveryGrant, DeviceList, Introduction, IntroductionFields, IntroductionKind, Name,
 };
 use undertone_protocol::limits::{DELEGATED_TOKEN_LIFE, ENVELOPE_TTL_MAX, REMOVED_TOKEN_LIFE};
-use undertone_protocol::membership::{GroupUpdate, Person};
+use undertone_protocol::membership::{GroupUpdate, Person, Written};
 use undertone_protocol::token::Step;
 use undertone_protocol::wire::pairwise::Body;
 
-use super::{rounds, views};
+use super::{rounds, views, written};
 use crate::engine::addresses::{self, Changes};
 use crate::engine::circle::{Circle, name_of};
 use crate::engine::context::Context;
@@ -101,16 +101,22 @@ pub(super) fn people(
         let authors = document.since(&[]).map(|(_, made)| made.operation.device);
         users.extend(authors.filter_map(|device| ctx.agenda.devices.get(&device)));
     }
+    let held = written::held(ctx.tx, group)?;
     let mut people = Vec::new();
     for user in &users {
         if joiner.is_some_and(|joiner| joiner.user == *user) {
             continue;
         }
         if *user == ctx.me.user {
-            people.extend(joiner.map(|_| myself(ctx)));
+            people.extend(joiner.map(|_| myself(ctx, &held)));
             continue;
         }
-        people.extend(person(ctx, group, user, joiner)?);
+        let told = ctx.tx.member(group, user)?.map(|member| member.written).unwrap_or_default();
+        let person = person(ctx, group, user, joiner)?;
+        people.extend(person.map(|person| {
+            let written = written::of(&person.device_list, &held, &told);
+            Person { written, ..person }
+        }));
     }
     Ok(people)
 }
@@ -141,16 +147,17 @@ pub(super) fn person(
     }
     let bundles = contact.bundles.iter().filter(|access| is_active(&access.device)).cloned().collect();
     // What this user calls somebody is nobody else's business: they say themselves what they are called.
-    Ok(Some(Person { name: None, device_list, bundles, grants }))
+    Ok(Some(Person { name: None, device_list, bundles, grants, written: Vec::new() }))
 }
 
 /// This user: their devices speak for themselves.
-fn myself(ctx: &Context<'_>) -> Person {
+fn myself(ctx: &Context<'_>, held: &BTreeMap<DeviceId, Written>) -> Person {
     Person {
         name: Some(ctx.me.account.name.clone()),
         device_list: ctx.me.account.device_list.clone(),
         bundles: Vec::new(),
         grants: Vec::new(),
+        written: written::of(&ctx.me.account.device_list, held, &[]),
     }
 }
 

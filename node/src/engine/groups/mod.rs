@@ -11,6 +11,7 @@ mod room;
 mod rounds;
 mod seeking;
 mod views;
+mod written;
 
 mod again;
 
@@ -33,7 +34,7 @@ pub(super) use again::{introduce_again, tell_again, welcome_again, welcome_due a
 pub(super) use changes::{create, cut_of, may, operate};
 pub(super) use entries::admit_entry;
 pub(super) use farewells::{tell_late, tell_removed};
-pub(super) use hearsay::make_room;
+pub(super) use hearsay::{is_held_elsewhere, make_room};
 pub(super) use judging::judge_entry;
 pub(super) use meeting::admit as admit_introduction;
 pub(super) use seeking::not_reached;

@@ -127,5 +127,8 @@ fn let_in_by(ctx: &Context<'_>, operations: &[Signed]) -> BTreeSet<UserId> {
 /// Whose the operations are, and nothing of how to reach them: members say that themselves.
 fn lists_of(ctx: &mut Context<'_>, group: &ConversationId) -> Result<Vec<Person>, StoreError> {
     let people = meeting::people(ctx, group, None)?;
-    Ok(people.into_iter().map(|person| Person { grants: Vec::new(), ..person }).collect())
+    Ok(people
+        .into_iter()
+        .map(|person| Person { grants: Vec::new(), written: Vec::new(), ..person })
+        .collect())
 }

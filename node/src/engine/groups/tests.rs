@@ -41,6 +41,7 @@ mod hearsay;
 mod keys;
 mod refused;
 mod room;
+mod written;
 
 const GROUP: ConversationId = ConversationId::new([3; 32]);
 
@@ -75,7 +76,7 @@ fn person(seed: u8, relays: &[u8]) -> Person {
     let device_list =
         DeviceList::issue(&identity(seed), None, vec![ListedDevice { certificate, revoked: false }]);
     let grants = relays.iter().map(|relay| mailbox(seed, *relay)).collect();
-    Person { name: None, device_list, bundles: Vec::new(), grants }
+    Person { name: None, device_list, bundles: Vec::new(), grants, written: Vec::new() }
 }
 
 /// Somebody says how a member is reached.

@@ -13,7 +13,8 @@ use undertone_protocol::wire;
 
 use super::farewells::{is_farewell, tell_gone};
 use super::telling::is_entitled;
-use super::{following, hearsay, meeting, seeking};
+use super::written::Word;
+use super::{following, hearsay, meeting, seeking, written};
 use crate::engine::addresses;
 use crate::engine::agenda::Side;
 use crate::engine::circle::Circle;
@@ -50,9 +51,13 @@ pub(in crate::engine) fn received(
         "an update of a group"
     );
     let says_how = may_say_how(ctx, user, &group)?;
+    let word = match update.people.iter().all(|person| person.written.is_empty()) {
+        true => Word::Passed,
+        false => written::word_of(ctx, &group, user)?,
+    };
     for person in update.people {
         let said = if says_how { person } else { without_addresses(person) };
-        meet(ctx, user, &group, said)?;
+        meet(ctx, user, &group, said, word)?;
     }
     retry(ctx, &group)?;
     take_forks(ctx, &group, device, update.forks)?;
@@ -142,12 +147,14 @@ fn is_contact(ctx: &Context<'_>, user: &UserId, or_was: bool) -> Result<bool, St
     }))
 }
 
-/// Takes what is said of a member: their devices, and how to reach them until they say so themselves.
+/// Takes what is said of a member: their devices, how to reach them until they say so themselves, and up to where they
+/// wrote.
 fn meet(
     ctx: &mut Context<'_>,
     by: &UserId,
     group: &ConversationId,
     person: Person,
+    word: Word,
 ) -> Result<(), StoreError> {
     let user = person.device_list.user;
     if user == ctx.me.user {
@@ -185,6 +192,7 @@ fn meet(
             ctx.agenda.publish = true;
         }
     }
+    written::learn(&mut member, person.written, word);
     ctx.tx.put_member(&member)?;
     ctx.agenda.meet.insert((*group, user));
     Ok(())

@@ -10,14 +10,15 @@ use undertone_protocol::crypto::{
 };
 use undertone_protocol::entry::BlockedFrom;
 use undertone_protocol::ids::{
-    ChannelHash, ConversationId, CurveKey, DeviceId, Generation, Handle, Locator, MailboxId, PayloadHash,
-    RelayId, Secret, SessionId, Tag, UserId,
+    ChannelHash, ConversationId, CurveKey, DeviceId, EntryId, Generation, Handle, Locator, MailboxId,
+    PayloadHash, RelayId, Secret, SessionId, Tag, UserId,
 };
 use undertone_protocol::keys::{
     Bundle, BundleAccess, BundleFields, Certificate, DeliveryGrant, DeviceKey, DeviceList, IdentityKey,
     ListedDevice, MailboxAddress, Name, RelayAddress,
 };
 use undertone_protocol::log::SeqRange;
+use undertone_protocol::membership::Written;
 use undertone_protocol::receipts::Denial;
 use undertone_protocol::time::Timestamp;
 use undertone_protocol::token::{Step, TokenGrant};
@@ -230,6 +231,13 @@ pub(super) fn member(group: u8, n: u8) -> Member {
         former_tokens: (0..n).map(handle).collect(),
         grants: (1..n).flat_map(|of| contact(of, "somebody").grants).collect(),
         introduced: (0..n).map(|m| (device(m), t(u64::MAX - u64::from(m)))).collect(),
+        written: (0..n)
+            .map(|m| Written {
+                device: device(m),
+                seq: u64::MAX - u64::from(m),
+                entry: EntryId::new([m; 32]),
+            })
+            .collect(),
         introduction_due: n == 1,
         welcome_due: n == 2,
         hands_history: n == 1,

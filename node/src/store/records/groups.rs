@@ -1,5 +1,6 @@
 use undertone_protocol::ids::{ConversationId, DeviceId, Handle, UserId};
 use undertone_protocol::keys::DeliveryGrant;
+use undertone_protocol::membership::Written;
 use undertone_protocol::time::Timestamp;
 
 /// A group that the user is, or was, in. Who is in it the membership document says, which is kept apart.
@@ -43,6 +44,8 @@ pub struct Member {
     pub grants: Vec<DeliveryGrant>,
     /// When each of their devices made the newest introduction that was taken, by its clock; by device.
     pub introduced: Vec<(DeviceId, Timestamp)>,
+    /// Up to where their devices wrote, as this device was told: it may hold nothing of it.
+    pub written: Vec<Written>,
     /// Whether this device has to introduce itself to them.
     pub introduction_due: bool,
     /// Whether they have to be told all of the group, as this user added them.
@@ -63,6 +66,7 @@ impl Member {
             former_tokens: Vec::new(),
             grants: Vec::new(),
             introduced: Vec::new(),
+            written: Vec::new(),
             introduction_due: false,
             welcome_due: false,
             hands_history: false,

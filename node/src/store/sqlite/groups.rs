@@ -1,6 +1,7 @@
 use rusqlite::{Connection, Row, params};
 use undertone_protocol::ids::{ConversationId, Handle, UserId};
 use undertone_protocol::keys::DeliveryGrant;
+use undertone_protocol::membership::Written;
 
 use super::SqliteTx;
 use super::columns::{
@@ -14,7 +15,7 @@ const MEMBER: &str = "member of a group";
 
 const SELECT_GROUP: &str = "SELECT id, name, standing, added FROM groups";
 const SELECT_MEMBER: &str = "SELECT conversation, user, removed, from_seq, token, former_tokens, grants, introduced, \
-     introduction_due, welcome_due, hands_history FROM members";
+     introduction_due, welcome_due, hands_history, written FROM members";
 
 /// All that is kept of a group but entries.
 const DELETE_GROUP: [&str; 10] = [
@@ -98,7 +99,8 @@ impl GroupsTx for SqliteTx<'_> {
 
 fn put_member(connection: &Connection, member: &Member) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO members (conversation, user, removed, from_seq, token, former_tokens, grants, \
-               introduced, introduction_due, welcome_due, hands_history) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               introduced, introduction_due, welcome_due, hands_history, written) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     run(
         connection,
         sql,
@@ -114,6 +116,7 @@ fn put_member(connection: &Connection, member: &Member) -> Result<(), StoreError
             member.introduction_due,
             member.welcome_due,
             member.hands_history,
+            *pack(member.written.iter().map(Written::to_wire)),
         ],
     )?;
     Ok(())
@@ -133,6 +136,7 @@ fn read_member(row: &Row<'_>) -> Result<Member, StoreError> {
         introduction_due: row.get(8)?,
         welcome_due: row.get(9)?,
         hands_history: row.get(10)?,
+        written: get_packed(row, 11, MEMBER, |written| Written::from_wire(&written))?,
     })
 }
 

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (8, include_str!("migration_8.sql")),
     (9, include_str!("migration_9.sql")),
     (10, include_str!("migration_10.sql")),
+    (11, include_str!("migration_11.sql")),
 ];
 const ANNOTATIONS_INDEXED: u32 = 3;
 

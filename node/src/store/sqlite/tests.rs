@@ -56,7 +56,7 @@ fn the_settings_hold() {
     assert_eq!(pragma("secure_delete"), 1);
     assert_eq!(pragma("foreign_keys"), 1);
     assert_eq!(pragma("temp_store"), 2);
-    assert_eq!(pragma("user_version"), 10);
+    assert_eq!(pragma("user_version"), 11);
     assert!(text("cipher_version").starts_with('4'));
 }
 

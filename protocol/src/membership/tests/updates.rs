@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::codec::{Label, Signed, sign};
 use crate::ids::{
-    ConversationId, CurveKey, Handle, Locator, MailboxId, OperationHash, RelayId, Secret, UserId,
+    ConversationId, CurveKey, EntryId, Handle, Locator, MailboxId, OperationHash, RelayId, Secret, UserId,
 };
 use crate::keys::*;
 use crate::limits::{
@@ -75,7 +75,12 @@ fn person() -> Person {
         device_list: device_list(2),
         bundles: vec![bundle(1)],
         grants: vec![grant(1), grant(2)],
+        written: vec![written(13, 7), written(12, 300)],
     }
+}
+
+fn written(seed: u8, seq: u64) -> Written {
+    Written { device: device(seed).device(), seq, entry: EntryId::new([seed; 32]) }
 }
 
 fn operation(number: u32, action: Action) -> SignedOperation {
@@ -137,7 +142,8 @@ fn it_is_read_as_it_was_written() {
 
 #[test]
 fn who_does_not_say_what_they_are_called_has_no_name() {
-    let nameless = Person { name: None, bundles: Vec::new(), grants: Vec::new(), ..person() };
+    let (bundles, grants, written) = (Vec::new(), Vec::new(), Vec::new());
+    let nameless = Person { name: None, bundles, grants, written, ..person() };
     let update = GroupUpdate { people: vec![nameless], ..GroupUpdate::of(GROUP) };
     assert_eq!(read(&update.to_wire().encode_to_vec()), Some(update));
 }
@@ -153,6 +159,21 @@ fn ways_are_to_active_devices_alone() {
         let mut update = whole();
         update.people[0].grants[1].device = of_another;
         assert_eq!(GroupUpdate::from_wire(update.to_wire()), Err(KeysError::NotListed));
+    }
+}
+
+/// So there are no more than devices in the list; a revoked one may have written, too.
+#[test]
+fn what_was_written_is_said_of_each_listed_device_once() {
+    let with = |written| {
+        let mut update = whole();
+        update.people[0].written = written;
+        GroupUpdate::from_wire(update.to_wire())
+    };
+    assert!(with(vec![written(13, 1)]).is_ok());
+    assert_eq!(with(vec![written(14, 1)]), Err(KeysError::NotListed));
+    for bad in [vec![written(12, 1), written(12, 2)], vec![written(12, 0)]] {
+        assert!(matches!(with(bad), Err(KeysError::Malformed(_))));
     }
 }
 

@@ -40,7 +40,7 @@ fn updates() -> Vec<Value> {
         ),
     ];
     type Change = fn(&mut wire::GroupUpdate);
-    let changes: [(&str, Change); 21] = [
+    let changes: [(&str, Change); 24] = [
         ("no group", |update| update.group = Bytes::new()),
         ("a group of 33 bytes", |update| update.group = vec![3; 33].into()),
         ("129 heads", |update| update.heads = vec![vec![7; 32].into(); 129]),
@@ -82,6 +82,14 @@ fn updates() -> Vec<Value> {
         ("257 mailboxes of a person", |update| {
             let grant = person(update).grants[0].clone();
             person(update).grants = vec![grant; 257];
+        }),
+        ("a person's device wrote up to two entries", |update| {
+            let written = person(update).written[0].clone();
+            person(update).written.push(written);
+        }),
+        ("a person's device wrote up to the number 0", |update| person(update).written[0].seq = 0),
+        ("a device wrote that is not in the person's list", |update| {
+            person(update).written[0].device = vec![14; 32].into();
         }),
     ];
     cases.extend(changes.map(|(why, change)| case("group_update", why, changed(change))));

@@ -39,7 +39,7 @@ fn groups(ctx: &Context<'_>) -> usize {
 }
 
 /// What a contact did in a group of theirs: they made it, and let this user in.
-fn theirs(ctx: &Context<'_>, by: u8) -> (ConversationId, [Signed; 2]) {
+pub(super) fn theirs(ctx: &Context<'_>, by: u8) -> (ConversationId, [Signed; 2]) {
     let certificate = person(by, &[]).device_list.device(&device(by).device()).unwrap().clone();
     let settings = SettingsChange { name: Some(Name::new("Club").unwrap()), ..SettingsChange::default() };
     let create = Operation {
@@ -60,7 +60,7 @@ fn theirs(ctx: &Context<'_>, by: u8) -> (ConversationId, [Signed; 2]) {
     (document.group(), [made.signed(), add.signed()])
 }
 
-fn tells(ctx: &mut Context<'_>, by: u8, group: ConversationId, operations: Vec<Signed>) {
+pub(super) fn tells(ctx: &mut Context<'_>, by: u8, group: ConversationId, operations: Vec<Signed>) {
     let update = GroupUpdate { operations, ..GroupUpdate::of(group) };
     update_received(ctx, &identity(by).user(), &device(by).device(), update.to_wire()).unwrap();
 }
@@ -194,6 +194,44 @@ fn what_is_only_told_of_goes_when_nothing_came_of_it() {
     });
 }
 
+/// Person 1 said something in their group.
+fn said(ctx: &mut Context<'_>, group: ConversationId) -> SignedEntry {
+    let body = EntryBody::text("said", ctx.rng).unwrap();
+    let heads = ctx.groups.heads(&group);
+    let header = EntryHeader {
+        membership_heads: heads.iter().map(|head| DeviceListHash::new(*head.as_bytes())).collect(),
+        body_hash: body.hash(),
+        ..header(1, group)
+    };
+    SignedEntry::issue(device(1).signing_key(), header, body)
+}
+
+/// They were in by what does not count any more, or the other device would hold nothing.
+#[test]
+fn what_an_own_other_device_holds_is_kept_where_this_user_seems_never_to_have_been() {
+    on_a_device(|ctx| {
+        contact(ctx, 1);
+        listed(ctx, 1);
+        let (id, [create, _]) = theirs(ctx, 1);
+        tells(ctx, 1, id, vec![create]);
+        let entry = said(ctx, id);
+        let mut handed = |ctx: &mut Context<'_>, by: UserId| {
+            let entries = vec![entry.to_wire()];
+            direct::received_history(
+                ctx,
+                &by,
+                &device(9).device(),
+                undertone_protocol::wire::Entries { entries },
+            )
+            .unwrap();
+            ctx.tx.entry(&entry.id).unwrap().is_some()
+        };
+        assert!(!handed(ctx, identity(1).user()));
+        let me = ctx.me.user;
+        assert!(handed(ctx, me));
+    });
+}
+
 /// It would stay when the group goes.
 #[test]
 fn nothing_is_kept_of_what_is_said_where_this_user_never_was() {
@@ -203,15 +241,7 @@ fn nothing_is_kept_of_what_is_said_where_this_user_never_was() {
         let (id, [create, add]) = theirs(ctx, 1);
         tells(ctx, 1, id, vec![create]);
         let admitted = |ctx: &mut Context<'_>| {
-            let body = EntryBody::text("said", ctx.rng).unwrap();
-            let heads = ctx.groups.heads(&id);
-            let header = EntryHeader {
-                membership_heads: heads.iter().map(|head| DeviceListHash::new(*head.as_bytes())).collect(),
-                body_hash: body.hash(),
-                ..header(1, id)
-            };
-            let entry = SignedEntry::issue(device(1).signing_key(), header, body);
-            let group = ctx.tx.group(&id).unwrap().unwrap();
+            let (entry, group) = (said(ctx, id), ctx.tx.group(&id).unwrap().unwrap());
             admit_entry(ctx, &group, &entry).unwrap()
         };
         assert!(matches!(admitted(ctx), Err(Admission::Later)));
