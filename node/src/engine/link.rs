@@ -23,16 +23,16 @@ use super::types::{NetOutput, Outputs};
 use crate::LinkId;
 
 /// The waits between two tries double from the first to the second of these.
-const RETRY_MIN: Duration = Duration::from_millis(250);
-const RETRY_MAX: Duration = Duration::from_secs(60);
+const CALL_RETRY_MIN: Duration = Duration::from_millis(250);
+const CALL_RETRY_MAX: Duration = Duration::from_secs(60);
 /// A connection that is neither there nor refused after this long is given up.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(90);
 /// A connection that held this long was a good one: the next try after it comes soon.
 const GOOD_AFTER: Duration = Duration::from_secs(3);
 /// A connection to a relay where this device has no mailbox ends after this long without use.
-const IDLE_MAX: Duration = Duration::from_secs(300);
+const LINK_IDLE_MAX: Duration = Duration::from_secs(300);
 /// The same where others wait for their turn.
-const IDLE_CROWDED_MAX: Duration = Duration::from_secs(10);
+const LINK_IDLE_CROWDED_MAX: Duration = Duration::from_secs(10);
 /// A relay that takes longer to answer publishes is slow.
 const SLOW_FROM: Duration = Duration::from_secs(2);
 /// Latencies that differ by less count as one.
@@ -194,7 +194,7 @@ impl Link {
     /// When it was last needed, if it may give way to another one: it could not be had for a while.
     pub(super) fn gives_way(&self, now: Timestamp) -> Option<Timestamp> {
         let is_down = matches!(self.state, State::Down { .. }) && self.problem.is_some();
-        (is_down && !self.is_home() && now >= self.since.after(RETRY_MAX)).then_some(self.used)
+        (is_down && !self.is_home() && now >= self.since.after(CALL_RETRY_MAX)).then_some(self.used)
     }
 
     /// Whether there is a transport.
@@ -236,7 +236,7 @@ impl Link {
         if matches!(self.state, State::Ready { since } if now >= since.after(GOOD_AFTER)) {
             self.backoff = backoff(self.jitter);
         }
-        let delay = self.backoff.next().unwrap_or(RETRY_MAX);
+        let delay = self.backoff.next().unwrap_or(CALL_RETRY_MAX);
         self.state = State::Down { retry_at: now.after(delay) };
         self.problem = Some(reason.to_owned());
         self.attached = false;
@@ -248,7 +248,7 @@ impl Link {
     /// The next try comes after the longest wait.
     pub(super) fn stand_back(&mut self, now: Timestamp) {
         if let State::Down { retry_at } = &mut self.state {
-            *retry_at = now.after(RETRY_MAX);
+            *retry_at = now.after(CALL_RETRY_MAX);
         }
     }
 
@@ -338,7 +338,7 @@ impl Link {
     }
 
     fn idle_at(&self, is_crowded: bool) -> Option<Timestamp> {
-        let idle = if is_crowded { IDLE_CROWDED_MAX } else { IDLE_MAX };
+        let idle = if is_crowded { LINK_IDLE_CROWDED_MAX } else { LINK_IDLE_MAX };
         (!self.is_home() && self.questions.are_answered()).then(|| self.used.after(idle))
     }
 
@@ -372,8 +372,8 @@ impl Link {
 
 fn backoff(jitter: u64) -> ExponentialBackoff {
     ExponentialBuilder::new()
-        .with_min_delay(RETRY_MIN)
-        .with_max_delay(RETRY_MAX)
+        .with_min_delay(CALL_RETRY_MIN)
+        .with_max_delay(CALL_RETRY_MAX)
         .with_factor(2.0)
         .without_max_times()
         .with_jitter()

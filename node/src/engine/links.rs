@@ -22,7 +22,7 @@ use crate::LinkId;
 use crate::event::Event;
 
 /// Connections at one time; one more waits for another to end.
-pub const MAX_LINKS: usize = 64;
+pub const LINKS_MAX: usize = 64;
 
 /// Relays that wait for a place; what is for further ones asks again later.
 const WAITING_MAX: usize = 256;
@@ -79,7 +79,7 @@ impl Links {
         if let Some(link) = self.links.get_mut(&id) {
             link.want(now);
             self.learn(address);
-        } else if self.links.len() < MAX_LINKS && self.waiting.is_empty() {
+        } else if self.links.len() < LINKS_MAX && self.waiting.is_empty() {
             self.add_hidden(address, now);
         } else if self.waiting.len() < WAITING_MAX
             && !self.waiting.iter().any(|other| other.relay == address.relay)
@@ -132,7 +132,7 @@ impl Links {
         if self.look_at > now {
             return;
         }
-        while !self.waiting.is_empty() && (self.links.len() < MAX_LINKS || self.make_room(now)) {
+        while !self.waiting.is_empty() && (self.links.len() < LINKS_MAX || self.make_room(now)) {
             if let Some(address) = self.waiting.pop_front() {
                 self.add_hidden(&address, now);
             }

@@ -130,7 +130,7 @@ mod commands;
 mod run;
 
 pub use context::Me;
-pub use links::MAX_LINKS;
+pub use links::LINKS_MAX;
 pub use run::{Engine, LoadError};
 pub use setup::{NewAccount, Origin, SetupError, create_account};
 pub use types::{DownReason, Input, NetOutput, Notice, Outputs};

@@ -7,7 +7,7 @@ use undertone_protocol::time::Timestamp;
 use undertone_transport::{DialOptions, Identity, Roots};
 
 use super::NodeError;
-use crate::engine::{DownReason, Engine, Input, LoadError, MAX_LINKS, NetOutput, Outputs};
+use crate::engine::{DownReason, Engine, Input, LINKS_MAX, LoadError, NetOutput, Outputs};
 use crate::net::{NetCommand, NetEvent, NetLimits, NetStopped, Network};
 use crate::store::{NodeStore, StoreError};
 
@@ -37,7 +37,7 @@ impl Session {
         let identity = Identity::from_secret(&engine.me().account.device_seed);
         // Twice the engine's links: one that ends goes on for a moment beside the one in its place.
         let dial = DialOptions { roots, ..DialOptions::default() };
-        let limits = NetLimits { links_max: 2 * MAX_LINKS, dial, ..NetLimits::default() };
+        let limits = NetLimits { links_max: 2 * LINKS_MAX, dial, ..NetLimits::default() };
         let (network, links) = Network::start(identity, limits, keys);
         Ok(Self { engine, network, links })
     }

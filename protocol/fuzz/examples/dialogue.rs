@@ -72,7 +72,7 @@ impl World {
                 mailbox: Bytes::from_static(&[1; 16]),
                 secret: Bytes::from_static(&[41; 32]),
                 epoch: 1,
-                        invitation: Bytes::new(),
+                invitation: Bytes::new(),
             }),
             Body::PutBundle(wire::PutBundle { locator: locator.clone(), bundle }),
             Body::PutPrekeys(wire::PutPrekeys { locator, batch: 1, prekeys }),
@@ -129,7 +129,7 @@ impl World {
         self.store.commit(batch).unwrap();
         self.said.extend(out.into_iter().filter_map(|output| match output {
             Output::Send { conn: CLIENT, frame, .. } => Some(frame),
-            Output::Send { .. } | Output::Close { .. } | Output::Dial { .. } => None,
+            Output::Send { .. } | Output::Close { .. } | Output::Dial { .. } | Output::Find(_) => None,
         }));
     }
 

@@ -18,6 +18,7 @@ fn main() {
     identity();
     log();
     frames();
+    federation();
     crypto();
     ratchets();
     channel_steps();
@@ -87,7 +88,6 @@ fn log() {
     }
     let receipts = vectors("receipts.json");
     seeds("custody_receipt", [&receipts["custody_receipt"]["body"]]);
-    seeds("relay_record", [&vectors("federation.json")["relay_record"]["body"]]);
     let acknowledgement = bytes(&receipts["acknowledgement"]["body"]);
     seed("acknowledgement", "0", &acknowledgement);
     let acknowledgement = wire::Acknowledgement::decode(&acknowledgement[..]).unwrap();
@@ -129,6 +129,18 @@ fn frames() {
     let ack = frame_step(0, &ack.encode_to_vec());
     seed("relay", "publishes", [&publishes, &ack, &restart_time_and_taken[..], &publishes].concat());
     seed("relay", "connections", [0, 2, 1, 1, 0, 1, 2, 21, 1, 0, 0, 0]);
+}
+
+fn federation() {
+    let vectors = vectors("federation.json");
+    seeds("relay_record", [&vectors["relay_record"]["body"]]);
+    seeds("routing_key", [&vectors["routing_key"]["body"]]);
+    seeds("waiting_notice", [&vectors["waiting"]["body"]]);
+    seeds("dead_letter", [&vectors["dead_letter"]["body"]]);
+    seeds("parcel", [&vectors["parcel"]["bytes"]]);
+    seeds("parcel_route", [&vectors["route"]["bytes"]]);
+    seed("forwarded", "answer", bytes(&vectors["forwarded"]["bytes"]));
+    seed("forwarded", "receipt", bytes(&vectors["receipt"]["body"]));
 }
 
 fn crypto() {

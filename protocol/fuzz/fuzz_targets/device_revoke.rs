@@ -8,7 +8,7 @@ use undertone_protocol::keys::DeviceRevoke;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(read) = DeviceRevoke::verify(signed(Label::DeviceRevoke, 1, data)) else { return };
-    let again = DeviceRevoke::issue(&identity(), read.fields.clone());
+    let again = DeviceRevoke::issue_in_group(&identity(), read.fields.clone(), read.operation_head);
     let again =
         DeviceRevoke::verify(again.signed).map(|again| DeviceRevoke { signed: read.signed.clone(), ..again });
     same(&read, again);

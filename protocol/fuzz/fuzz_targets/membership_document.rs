@@ -90,7 +90,7 @@ impl World {
 
     fn write(&self, at: usize, number: u8, action: Action) -> Option<Signed> {
         let hash = Operation::certificate_hash(&certificate(number));
-        let draft = self.replicas[at].draft(device(10 + number).device(), hash, action)?;
+        let draft = self.replicas[at].draft(&user(number), device(10 + number).device(), hash, action)?;
         Some(SignedOperation::issue(&device(10 + number), draft).ok()?.signed())
     }
 

@@ -68,8 +68,12 @@ impl World {
         let now = Timestamp::from_ms(1_700_000_000_000);
         let mut world = Self { relay: relay(), store: MemoryStore::new(), now, publishes: 0 };
         let mailbox = Bytes::from_static(&[1; 16]);
-        let register =
-            wire::Register { mailbox: mailbox.clone(), secret: Bytes::from_static(&[3; 32]), epoch: 1, invitation: Bytes::new() };
+        let register = wire::Register {
+            mailbox: mailbox.clone(),
+            secret: Bytes::from_static(&[3; 32]),
+            epoch: 1,
+            invitation: Bytes::new(),
+        };
         let credits = [0, 1].map(|class| wire::Credit { class, messages: 100, bytes: 100_000 });
         let attach = wire::Attach { mailbox, credits: credits.to_vec(), ..Default::default() };
         for number in [0, 1] {
@@ -144,7 +148,7 @@ impl World {
         self.store.commit(batch).expect("memory does not fail");
         let sent = out.iter().map(|output| match output {
             Output::Send { frame, .. } => frame.encoded_len(),
-            Output::Close { .. } | Output::Dial { .. } => 0,
+            Output::Close { .. } | Output::Dial { .. } | Output::Find(_) => 0,
         });
         assert!(sent.sum::<usize>() <= OUT_BYTES_MAX);
         out
@@ -164,7 +168,7 @@ impl World {
         let out = self.connect(9);
         assert!(out.iter().any(|output| match output {
             Output::Send { frame, .. } => matches!(frame.body, Some(Body::Welcome(_))),
-            Output::Close { .. } | Output::Dial { .. } => false,
+            Output::Close { .. } | Output::Dial { .. } | Output::Find(_) => false,
         }));
     }
 }

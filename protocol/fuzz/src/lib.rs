@@ -10,6 +10,7 @@ use undertone_protocol::crypto::{AccountState, HeaderKey, ReceiverKeyState, Sess
 use undertone_protocol::ids::{CurveKey, DeviceId, Secret, UserId};
 use undertone_protocol::keys::{DeviceKey, IdentityKey};
 
+pub mod circuit;
 pub mod recorded;
 
 /// The identity that the vectors call user 1.

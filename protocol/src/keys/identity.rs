@@ -8,8 +8,8 @@ use crate::ids::{DeviceId, Secret, UserId};
 
 const IDENTITY_LABEL: &str = "undertone v1 identity seed from recovery phrase";
 
-/// A user's identity: signs device certificates and lists, nothing else. It can always be made again from
-/// the recovery phrase.
+/// A user's identity: signs device certificates, device lists and revocations of devices, nothing else. It can always
+/// be made again from the recovery phrase.
 pub struct IdentityKey(SigningKey);
 
 impl IdentityKey {

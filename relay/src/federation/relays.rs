@@ -20,7 +20,7 @@ use crate::store::usage::{self, RELAY_DISK_BYTES};
 use crate::store::{Overlay, Store, StoreError};
 
 /// Other relays whose records are held.
-const RELAYS_MAX: usize = 4_096;
+const RELAYS_KNOWN_MAX: usize = 4_096;
 /// When a relay was last forwarded with is written no more often than this.
 const USED_EVERY: Duration = Duration::from_secs(3_600);
 const WHAT: &str = "relay record";
@@ -81,7 +81,7 @@ impl Relays {
             return Ok(());
         }
         let table = Table::Relay.key();
-        for (key, value) in tx.range(table.as_ref(), table.after_prefix().as_ref(), RELAYS_MAX + 1)? {
+        for (key, value) in tx.range(table.as_ref(), table.after_prefix().as_ref(), RELAYS_KNOWN_MAX + 1)? {
             let Stored { body, signature, used_ms } = record(WHAT, value)?;
             let corrupt = StoreError::Corrupt { what: WHAT };
             let signed = Signed::from_wire(wire::Signed { body, signature }).map_err(|_| corrupt)?;
@@ -213,7 +213,7 @@ impl Relays {
     /// Makes room for one more, at the cost of the one that came first of those that were never forwarded with, or else of
     /// the one that was forwarded with longest ago.
     fn make_room<S: Store + ?Sized>(&mut self, tx: &mut Overlay<'_, S>) -> Result<(), StoreError> {
-        if self.others.len() < RELAYS_MAX {
+        if self.others.len() < RELAYS_KNOWN_MAX {
             return Ok(());
         }
         let first = self.others.iter().min_by_key(|(_, other)| (other.used_at, other.came_at));

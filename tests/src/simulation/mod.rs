@@ -31,7 +31,8 @@
 //! `Membership`, all who are in hold the same operations, and show what the rules make of them; `Entitled`, nobody holds
 //! what was written to a group in which they were not. Where a member cheats (`group::cheated`), that holds for the others, and
 //! what these wrote is complete at each of them; of what the cheat wrote each shows what counts of what they hold, and all know
-//! of the same fork. Not looked at here: disappearing entries.
+//! of the same fork. In some worlds messages in the group vanish (`vanishing`): `Vanished`, what is over by a device's clock
+//! neither shows nor stays there.
 //!
 //! In worlds that are asked for (`WorldOptions::with_relays`) there are two to seven relays (`relays`): each device has one to
 //! three of them, some devices don't reach one for a while, one is down for minutes, and one is lost for ever, or its disk is.

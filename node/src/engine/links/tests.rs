@@ -142,12 +142,12 @@ fn all_that_want_a_place_have_their_turn() {
             reached.insert(relay);
             refuses(&mut links, &relay, now);
         }
-        assert!(links.iter().count() <= MAX_LINKS);
+        assert!(links.iter().count() <= LINKS_MAX);
         // One's own gives way to nobody.
         assert!(links.get(&LinkId::home(relay(200).relay)).is_some());
     }
     assert_eq!(reached.len(), all.len() + 1);
-    assert!(calls <= 30 * MAX_LINKS, "{calls} calls");
+    assert!(calls <= 30 * LINKS_MAX, "{calls} calls");
 }
 
 #[test]
@@ -159,14 +159,14 @@ fn a_place_is_not_taken_before_its_relay_was_tried_for_a_while() {
         all.iter().for_each(|n| links.want(&relay(*n), now));
         called(&mut links, now).iter().for_each(|relay| refuses(&mut links, relay, now));
     }
-    let first = 1..=u8::try_from(MAX_LINKS).unwrap();
+    let first = 1..=u8::try_from(LINKS_MAX).unwrap();
     assert!(first.map(relay).all(|relay| links.get(&LinkId::hidden(relay.relay)).is_some()));
 }
 
 #[test]
 fn connections_that_nobody_uses_make_room_for_others() {
     let mut links = links();
-    for n in 1..=u8::try_from(MAX_LINKS).unwrap() {
+    for n in 1..=u8::try_from(LINKS_MAX).unwrap() {
         links.want(&relay(n), START);
     }
     for relay in called(&mut links, START) {

@@ -10,7 +10,7 @@ use super::super::addresses::own_addresses;
 use super::super::answers::Reply;
 use super::super::fetches::Fetches;
 use super::super::home::offered;
-use super::super::links::MAX_LINKS;
+use super::super::links::LINKS_MAX;
 use super::super::tests::{START, on_a_device};
 use super::super::types::NetOutput;
 use super::super::{frames, home, relay_commands};
@@ -186,7 +186,7 @@ fn one_that_waited_for_its_turn_stays_a_home_relay_when_that_comes() {
     on_a_device(|ctx| {
         let mut links = links(ctx);
         let at = |n: u8| RelayAddress { relay: RelayId::new([n; 32]), addresses: Vec::new() };
-        for n in 0..u8::try_from(MAX_LINKS).unwrap() {
+        for n in 0..u8::try_from(LINKS_MAX).unwrap() {
             links.want(&at(100 + n), START);
         }
         let waits = relay_addresses(&address(0)).unwrap().remove(0).address;

@@ -1,4 +1,4 @@
-//! Who is in: a function of a set of operations, kept up to date as operations come (`spec/groups.md`, "The rules").
+//! Who is in: a function of a set of operations, kept up to date as operations come (`spec/groups.md`, "Rules").
 //!
 //! Each operation is judged once, in the view of its past ([`judge`]); which judged operations count in a set
 //! ([`world`]) follows by rank. One world stands at everything that is held; a few more stand at pasts, near to

@@ -133,7 +133,7 @@ fn relays_that_only_say_where_they_are_make_room() {
     }
     at(&mut store, NOW, |cx, tx| relays.used(&record(0).address.relay, cx, tx)).unwrap();
     assert_eq!(learn(&mut relays, &mut store, &record(5_000), NOW), Learned::Moved);
-    assert_eq!(relays.others.len(), RELAYS_MAX);
+    assert_eq!(relays.others.len(), RELAYS_KNOWN_MAX);
     let knows = |number| !relays.addresses(&record(number).address.relay, NOW).is_empty();
     assert!(knows(0) && knows(5_000) && knows(2) && !knows(1));
 }
@@ -152,7 +152,7 @@ fn where_all_were_forwarded_with_the_one_of_longest_ago_makes_room() {
     assert_eq!(learn(&mut relays, &mut store, &record(5_001), NOW), Learned::Moved, "not at another's cost");
     let knows = |relays: &Relays, number| !relays.addresses(&record(number).address.relay, NOW).is_empty();
     let known = |relays: &Relays| [3_096, 3_097, 5_000, 5_001].map(|number| knows(relays, number));
-    assert_eq!((relays.others.len(), known(&relays)), (RELAYS_MAX, [false, true, false, true]));
+    assert_eq!((relays.others.len(), known(&relays)), (RELAYS_KNOWN_MAX, [false, true, false, true]));
     assert!(store.get(key(&oldest.address.relay).as_ref()).unwrap().is_none(), "on the disk neither");
     assert_eq!(usage(&Overlay::new(&store)).unwrap().disk_bytes, 4_095 * RELAY_DISK_BYTES);
 }
