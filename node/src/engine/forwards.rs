@@ -298,6 +298,19 @@ pub(super) fn drop_unconfirmed(ctx: &mut Context<'_>, links: &Links) -> Result<(
     Ok(())
 }
 
+/// Home relays that do not answer other ones say whether they answer this device: what waits goes over them then.
+pub(super) fn sound(ctx: &Context<'_>, links: &mut Links, out: &mut Outputs) {
+    let is_doubted = |(relay, link): &(&RelayId, &Link)| {
+        link.is_attached() && ctx.agenda.routing.doubts(relay, link.last_heard(), ctx.now)
+    };
+    let doubted: Vec<RelayId> = links.homes().filter(is_doubted).map(|(relay, _)| *relay).collect();
+    for relay in doubted {
+        if let Some(link) = links.get_mut(&LinkId::home(relay)) {
+            link.sound(ctx.now, out);
+        }
+    }
+}
+
 /// A home relay lost its disk, and what it held for other relays: that goes out again.
 pub(super) fn lost(ctx: &mut Context<'_>, via: &RelayId) -> Result<(), StoreError> {
     drop_those(ctx, |forward, _| forward.via == *via)

@@ -91,6 +91,8 @@ pub(super) struct Link {
     pub(super) questions: Questions,
     heard: Timestamp,
     said: Timestamp,
+    /// When it was last asked whether it is there, out of its turn.
+    sounded: Option<Timestamp>,
     used: Timestamp,
     /// Since when there is to be this connection.
     since: Timestamp,
@@ -121,6 +123,7 @@ impl Link {
             questions: Questions::default(),
             heard: now,
             said: now,
+            sounded: None,
             used: now,
             since: now,
             changed: now,
@@ -137,8 +140,13 @@ impl Link {
             State::Connecting { give_up_at } | State::Greeting { give_up_at } => Some(give_up_at),
             State::Ready { since } => Some(since),
         };
-        let optional =
-            [&mut self.paused_until, &mut self.batch_made, &mut self.checkpoint.due, &mut self.lost];
+        let optional = [
+            &mut self.paused_until,
+            &mut self.batch_made,
+            &mut self.checkpoint.due,
+            &mut self.lost,
+            &mut self.sounded,
+        ];
         let always = [
             &mut self.heard,
             &mut self.said,

@@ -260,6 +260,12 @@ impl Routing {
         self.forwards.values().filter(|forward| forward.relay == *relay).min_by_key(|forward| forward.made)
     }
 
+    /// Whether a relay left a forward unanswered for long, and nothing was heard of it here since that went out.
+    pub(super) fn doubts(&self, relay: &RelayId, heard: Timestamp, now: Timestamp) -> bool {
+        let mut forwards = self.forwards.values().filter(|forward| forward.relay == *relay);
+        forwards.any(|forward| forward.made >= heard && forward.is_slow(now))
+    }
+
     /// How many forwards over a home relay to a relay are not answered, and the oldest of them.
     pub(super) fn queue(&self, via: &RelayId, relay: &RelayId) -> (usize, Option<&OnTheWay>) {
         let between = |forward: &&OnTheWay| forward.via == *via && forward.relay == *relay;

@@ -106,12 +106,11 @@ fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &T
         return straight();
     }
     let routing = &mut ctx.agenda.routing;
-    // One that does not answer another home relay would not answer this device either.
-    let answers = |via: &RelayId| routing.oldest(via).is_none_or(|oldest| !oldest.is_slow(now));
     let is_tried = |via: &RelayId| tried.vias.contains(via) || tried.held.contains(&(relay, *via));
-    let serves =
-        |via: &RelayId| *via != relay && !is_tried(via) && routing.serves(via, &relay, now) && answers(via);
+    let serves = |via: &RelayId| *via != relay && !is_tried(via) && routing.serves(via, &relay, now);
     let homes = links.homes().filter(|(via, _)| serves(via));
+    // One that does not answer another home relay may not answer this device either, until it does.
+    let homes = homes.filter(|(via, link)| !routing.doubts(via, link.last_heard(), now));
     let (ready, others): (Vec<_>, Vec<_>) = homes.partition(|(_, link)| link.is_attached());
     let ready = ready.iter().filter_map(|(via, link)| Some((link.health(now)?, **via)));
     // One that does not answer holds nothing up, nor does one that reaches no other relay.
