@@ -39,7 +39,9 @@ pub(super) fn send(
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     // Beyond what may be unanswered nothing is sealed in vain: an answer begins another walk.
-    if !links.get(&LinkId::home(via)).is_some_and(Link::takes_publishes) {
+    if !links.get(&LinkId::home(via)).is_some_and(Link::takes_publishes)
+        || ctx.agenda.routing.crowded_until(&via, &relay).is_some()
+    {
         return Ok(());
     }
     let grants = drafts.iter().flat_map(|draft| &draft.recipients).map(|recipient| &recipient.grant);

@@ -13,10 +13,10 @@ use undertone_protocol::time::Timestamp;
 
 use crate::store::StoredForward;
 
-/// Forwards that are not answered at one time; beyond that everything goes straight to its relay.
-const FORWARDS_MAX: usize = 512;
+/// Forwards that are not answered at one time.
+pub(super) const FORWARDS_MAX: usize = 512;
 /// The same over one home relay to one relay; beyond that, what goes there waits.
-pub(super) const FORWARDS_PER_RELAY_MAX: usize = 64;
+const FORWARDS_PER_RELAY_MAX: usize = 64;
 /// Relays whose routing keys are remembered; of more the one that was asked for first is forgotten.
 const KEYS_MAX: usize = 1_024;
 /// Circuits at one time; of more the oldest is forgotten.
@@ -76,7 +76,11 @@ pub(super) struct OnTheWay {
 impl OnTheWay {
     /// Whether it is waited for no longer alone: other mailboxes are used, too.
     pub(super) fn is_slow(&self, now: Timestamp) -> bool {
-        now >= self.made.after(FALL_OVER_WAIT)
+        now >= self.slow_at()
+    }
+
+    fn slow_at(&self) -> Timestamp {
+        self.made.after(FALL_OVER_WAIT)
     }
 
     /// From when on the straight way to its relay is used, too.
@@ -203,7 +207,7 @@ impl Routing {
 
     /// Whether a home relay forwards to a relay, for all that is known.
     pub(super) fn serves(&self, via: &RelayId, relay: &RelayId, now: Timestamp) -> bool {
-        self.forwards.len() < FORWARDS_MAX && self.shut.get(&(*via, *relay)).is_none_or(|until| *until <= now)
+        self.shut.get(&(*via, *relay)).is_none_or(|until| *until <= now)
     }
 
     /// A home relay forwards nothing to a relay for a while.
@@ -271,6 +275,19 @@ impl Routing {
         let between = |forward: &&OnTheWay| forward.via == *via && forward.relay == *relay;
         let forwards = || self.forwards.values().filter(between);
         (forwards().count(), forwards().min_by_key(|forward| forward.made))
+    }
+
+    /// Until when more waits that is to go over a home relay to a relay, unless something is answered; `None`: it need not wait.
+    /// There may be as many unanswered as there is room left for others: so relays that never answer can't use up all of it.
+    pub(super) fn crowded_until(&self, via: &RelayId, relay: &RelayId) -> Option<Timestamp> {
+        let (waiting, first) = self.queue(via, relay);
+        let left = FORWARDS_MAX.saturating_sub(self.forwards.len());
+        if waiting < left.min(FORWARDS_PER_RELAY_MAX) {
+            return None;
+        }
+        // Where nothing is left, what went out last may be answered soon.
+        let last = || self.forwards.values().map(OnTheWay::slow_at).max();
+        first.map(OnTheWay::late_at).or_else(last)
     }
 
     /// How many relays do not answer over a home relay: of all of them it may be the one that is cut off.

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::link::{Health, Link};
 use super::links::Links;
 use super::refusals::Standing;
-use super::routing::{FORWARDS_PER_RELAY_MAX, PRIVATE_WAIT};
+use super::routing::PRIVATE_WAIT;
 use crate::LinkId;
 
 const PLACE: &str = "undertone v1 place in a group";
@@ -123,10 +123,8 @@ fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &T
             soon.map(|(_, link)| link.changed().after(PRIVATE_WAIT)).filter(|until| *until > now).min();
         return soon.map_or_else(straight, Reach::Soon);
     };
-    let (waiting, first) = routing.queue(&via, &relay);
-    if waiting >= FORWARDS_PER_RELAY_MAX {
-        let until = first.map(|oldest| oldest.late_at()).filter(|until| *until > now);
-        return until.map_or_else(straight, Reach::Soon);
+    if let Some(until) = routing.crowded_until(&via, &relay) {
+        return if until > now { Reach::Soon(until) } else { straight() };
     }
     let is_slow = routing.oldest(&relay).is_some_and(|oldest| oldest.is_slow(now));
     if !routing.has_key(address, now) {

@@ -10,6 +10,7 @@ use super::*;
 use crate::engine::fetches::Fetches;
 use crate::engine::frames;
 use crate::engine::publish::{self, Walk};
+use crate::engine::routing::FORWARDS_MAX;
 use crate::engine::types::NetOutput;
 use crate::store::{SentItem, StoredForward};
 
@@ -91,7 +92,7 @@ fn a_relay_that_this_device_sees_down_is_passed_over_at_once() {
 }
 
 /// A home relay holds something for a relay.
-fn hold(ctx: &mut Context<'_>, outbox: u64, relay: RelayId, via: RelayId) {
+fn hold(ctx: &mut Context<'_>, outbox: u64, relay: RelayId, via: RelayId) -> StoredForward {
     let items =
         vec![SentItem { outbox, payload_hash: PayloadHash::of(b""), devices: vec![DEVICE], tokens: vec![] }];
     let forward_id = PublishId::random(ctx.rng);
@@ -99,6 +100,7 @@ fn hold(ctx: &mut Context<'_>, outbox: u64, relay: RelayId, via: RelayId) {
     let (made, later) = (ctx.now, ctx.now.after(MINUTE * 60));
     let forward = StoredForward { answer, via, made, not_after: later, waits_until: Some(later), items };
     ctx.agenda.routing.note(&forward);
+    forward
 }
 
 #[test]
@@ -223,5 +225,59 @@ fn a_home_relay_that_hangs_is_not_used_before_it_speaks() {
         ctx.now = ctx.now.after(FALL_OVER_WAIT);
         assert_eq!(asked(ctx, &mut links), [LinkId::home(hangs)]);
         assert_eq!(goes_by(ctx, &mut links, &to_far, &Tried::default()), Some((far, Some(good))));
+    });
+}
+
+#[test]
+fn relays_that_never_answer_leave_others_room() {
+    on_a_device(|ctx| {
+        let mut links = at_homes(ctx, &[1]);
+        let (home, far, dead) = (relay(1), keyed(11), 20..28);
+        know_keys(ctx, &[11, 20, 21, 22, 23, 24, 25, 26, 27]);
+        let goes = |ctx: &mut Context<'_>, links: &mut Links, relay: RelayId| {
+            goes_by(ctx, links, &[grant_at(relay, 0)], &Tried::default())
+        };
+        let mut held = 0;
+        for dead in dead.clone().map(keyed) {
+            while goes(ctx, &mut links, dead) == Some((dead, Some(home))) {
+                hold(ctx, held, dead, home);
+                held += 1;
+            }
+        }
+        assert!(held > 400, "{held} are not bounded by too little");
+        for wait in [Duration::ZERO, FALL_OVER_WAIT, CUSTODIAN_WAIT] {
+            ctx.now = START.after(wait);
+            assert_eq!(goes(ctx, &mut links, far), Some((far, Some(home))), "{wait:?}");
+        }
+        // Only what is for them goes straight, now that this is late.
+        assert_eq!(goes(ctx, &mut links, keyed(20)), None);
+        let is_called = |relay: RelayId| links.get(&LinkId::hidden(relay)).is_some();
+        assert!(is_called(keyed(20)) && !is_called(far));
+    });
+}
+
+#[test]
+fn where_nothing_more_may_be_unanswered_what_is_new_waits_as_long_as_something_may_be_answered() {
+    on_a_device(|ctx| {
+        let mut links = at_homes(ctx, &[1]);
+        let (home, far) = (relay(1), keyed(11));
+        know_keys(ctx, &[11]);
+        let to_far = [grant_at(far, 0)];
+        let mut last = None;
+        for n in 0..FORWARDS_MAX {
+            let mut id = [9; 32];
+            id[..8].copy_from_slice(&n.to_be_bytes());
+            last = Some(hold(ctx, 1 + u64::try_from(n).unwrap(), RelayId::new(id), home));
+        }
+        let waits = way(ctx, &mut links, &to_far, (None, &DEVICE), &Tried::default());
+        assert!(matches!(waits, Way::Later(Some(at)) if at == START.after(FALL_OVER_WAIT)));
+        let is_called = |links: &Links| links.get(&LinkId::hidden(far)).is_some();
+        assert!(!is_called(&links));
+        ctx.agenda.routing.forget(&last.unwrap());
+        assert_eq!(goes_by(ctx, &mut links, &to_far, &Tried::default()), Some((far, Some(home))));
+        hold(ctx, 0, far, home);
+        ctx.now = START.after(FALL_OVER_WAIT);
+        assert_eq!(goes_by(ctx, &mut links, &[grant_at(keyed(12), 0)], &Tried::default()), None);
+        assert!(links.get(&LinkId::hidden(keyed(12))).is_some(), "none of them is answered");
     });
 }
