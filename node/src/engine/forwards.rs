@@ -219,6 +219,9 @@ pub(super) fn answered(
 ) -> Result<(), StoreError> {
     let Ok(id) = PublishId::from_slice(&forwarded.forward_id) else { return Ok(()) };
     if let Some(forward) = ctx.tx.forward(&id)?.filter(|forward| forward.via == *via) {
+        if let Some(home) = links.get(&LinkId::home(*via)) {
+            ctx.agenda.routing.answered(&id, home.changed(), ctx.now);
+        }
         forget(ctx, &forward)?;
         let relay = forward.answer.relay;
         let receipt = AnswerKey::open(&forward.answer, forwarded).map_err(|error| error.to_string());

@@ -315,10 +315,15 @@ impl Link {
 
     /// How well it serves, and in how many steps of a tenth of a second it answers; `None`: it is not there.
     pub(super) fn health(&self, now: Timestamp) -> Option<(Health, u128)> {
+        self.health_over(None, now)
+    }
+
+    /// The same of a way that goes on from there, and of late took so long in all.
+    pub(super) fn health_over(&self, whole: Option<Duration>, now: Timestamp) -> Option<(Health, u128)> {
         if !self.is_ready() {
             return None;
         }
-        let latency = self.questions.latency(now).unwrap_or_default();
+        let latency = self.questions.latency(now).max(whole).unwrap_or_default();
         let health = if self.questions.are_stuck(now) {
             Health::Stuck
         } else if self.lost.is_some_and(|lost| now < lost.after(SHAKY_FOR)) {

@@ -8,9 +8,12 @@ use rand_chacha::ChaCha20Rng;
 use undertone_protocol::federation::{Circuit, CircuitError, RoutingKey};
 use undertone_protocol::ids::{ConversationId, DeviceId, PublishId, RelayId, UserId};
 use undertone_protocol::keys::RelayAddress;
-use undertone_protocol::limits::{CIRCUIT_AGE_MAX, CIRCUIT_FORWARDS_MAX, CUSTODIAN_WAIT, FALL_OVER_WAIT};
+use undertone_protocol::limits::{
+    ANSWER_WAIT_MAX, CIRCUIT_AGE_MAX, CIRCUIT_FORWARDS_MAX, CUSTODIAN_WAIT, FALL_OVER_WAIT,
+};
 use undertone_protocol::time::Timestamp;
 
+use super::latency::Latency;
 use crate::store::StoredForward;
 
 /// Forwards that are not answered at one time.
@@ -23,6 +26,8 @@ const KEYS_MAX: usize = 1_024;
 const CIRCUITS_MAX: usize = 1_024;
 /// Pairs of relays between which nothing is forwarded just now.
 const SHUT_MAX: usize = 1_024;
+/// Pairs of relays of which is remembered how quickly forwards are answered; of more, the one that was answered first is forgotten.
+const LATENCIES_MAX: usize = 1_024;
 /// For so long a way over two relays is waited for that is not there yet; then the straight one serves.
 pub(super) const PRIVATE_WAIT: Duration = FALL_OVER_WAIT;
 /// A key that is wanted is asked for so often.
@@ -104,6 +109,8 @@ pub(super) struct Routing {
     carried: BTreeMap<(u64, DeviceId, RelayId, RelayId), PublishId>,
     /// From a home relay to another one, and until when.
     shut: BTreeMap<(RelayId, RelayId), Timestamp>,
+    /// How long forwards took over a home relay to another one, until that one's answer came.
+    latencies: BTreeMap<(RelayId, RelayId), Latency>,
 }
 
 impl Routing {
@@ -232,6 +239,27 @@ impl Routing {
         }
     }
 
+    /// A forward's destination answered, over a connection that there is since a moment. What went out before that, or longer ago
+    /// than an answer is waited for, says nothing of how quickly it answers: this device, or that relay, was away meanwhile.
+    pub(super) fn answered(&mut self, forward: &PublishId, since: Timestamp, now: Timestamp) {
+        let Some(OnTheWay { relay, via, made, .. }) = self.forwards.get(forward) else { return };
+        let (way, took) = ((*via, *relay), now.since(*made));
+        if *made < since || took >= ANSWER_WAIT_MAX {
+            return;
+        }
+        if self.latencies.len() >= LATENCIES_MAX && !self.latencies.contains_key(&way) {
+            let first = self.latencies.iter().min_by_key(|(_, latency)| latency.measured());
+            let first = first.map(|(way, _)| *way);
+            first.and_then(|way| self.latencies.remove(&way));
+        }
+        self.latencies.entry(way).or_default().took(took, now);
+    }
+
+    /// How long forwards take over a home relay to a relay, until that one's answer comes, if that was seen of late.
+    pub(super) fn latency(&self, via: &RelayId, relay: &RelayId, now: Timestamp) -> Option<Duration> {
+        self.latencies.get(&(*via, *relay)).and_then(|latency| latency.get(now))
+    }
+
     /// A forward is waited for no more.
     pub(super) fn forget(&mut self, forward: &StoredForward) {
         let id = forward.answer.forward_id;
@@ -318,5 +346,6 @@ impl Routing {
         for at in all {
             *at = at.before(by);
         }
+        self.latencies.values_mut().for_each(|latency| latency.set_back(by));
     }
 }

@@ -112,7 +112,8 @@ fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &T
     // One that does not answer another home relay may not answer this device either, until it does.
     let homes = homes.filter(|(via, link)| !routing.doubts(via, link.last_heard(), now));
     let (ready, others): (Vec<_>, Vec<_>) = homes.partition(|(_, link)| link.is_attached());
-    let ready = ready.iter().filter_map(|(via, link)| Some((link.health(now)?, **via)));
+    let whole = |via: &RelayId| routing.latency(via, &relay, now);
+    let ready = ready.iter().filter_map(|(via, link)| Some((link.health_over(whole(via), now)?, **via)));
     // One that does not answer holds nothing up, nor does one that reaches no other relay.
     let ready = ready.filter(|((health, _), _)| *health < Health::Stuck);
     let best = ready.min_by_key(|(health, via)| (routing.unanswering(via, now), *health, *via));

@@ -13,6 +13,7 @@ use crate::engine::tests::{START, on_a_device};
 use crate::engine::types::Outputs;
 
 mod over_two;
+mod quick;
 
 const DEVICE: DeviceId = DeviceId::new([7; 32]);
 const MINUTE: Duration = Duration::from_secs(60);

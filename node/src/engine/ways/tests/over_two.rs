@@ -25,7 +25,7 @@ fn at_home(links: &mut Links, address: &RelayAddress) {
 }
 
 /// These home relays serve.
-fn at_homes(ctx: &mut Context<'_>, homes: &[u8]) -> Links {
+pub(super) fn at_homes(ctx: &mut Context<'_>, homes: &[u8]) -> Links {
     let mut links = Links::new(ctx.rng);
     homes.iter().for_each(|n| at_home(&mut links, &grant(*n, 0, 1).mailbox.relay));
     links.told();
@@ -33,23 +33,23 @@ fn at_homes(ctx: &mut Context<'_>, homes: &[u8]) -> Links {
 }
 
 /// A relay that has a key.
-fn keyed(n: u8) -> RelayId {
+pub(super) fn keyed(n: u8) -> RelayId {
     RelayId::new(SigningKey::from_bytes(&[n; 32]).verifying_key().to_bytes())
 }
 
-fn grant_at(relay: RelayId, priority: u32) -> DeliveryGrant {
+pub(super) fn grant_at(relay: RelayId, priority: u32) -> DeliveryGrant {
     let mut grant = grant(11, priority, 1);
     grant.mailbox.relay.relay = relay;
     grant
 }
 
 /// At two relays that have keys; the first is preferred.
-fn grants_of_keys() -> [DeliveryGrant; 2] {
+pub(super) fn grants_of_keys() -> [DeliveryGrant; 2] {
     [grant_at(keyed(11), 0), grant_at(keyed(12), 1)]
 }
 
 /// The routing keys of relays are there.
-fn know_keys(ctx: &mut Context<'_>, relays: &[u8]) {
+pub(super) fn know_keys(ctx: &mut Context<'_>, relays: &[u8]) {
     let secret = RoutingSecret::random(&mut ChaCha20Rng::seed_from_u64(1));
     for n in relays {
         let key = RoutingKey::issue(&SigningKey::from_bytes(&[*n; 32]), &secret, START);
@@ -58,7 +58,7 @@ fn know_keys(ctx: &mut Context<'_>, relays: &[u8]) {
 }
 
 /// The relay that something goes to, and the home relay over which.
-fn goes_by(
+pub(super) fn goes_by(
     ctx: &mut Context<'_>,
     links: &mut Links,
     grants: &[DeliveryGrant],
@@ -92,7 +92,7 @@ fn a_relay_that_this_device_sees_down_is_passed_over_at_once() {
 }
 
 /// A home relay holds something for a relay.
-fn hold(ctx: &mut Context<'_>, outbox: u64, relay: RelayId, via: RelayId) -> StoredForward {
+pub(super) fn hold(ctx: &mut Context<'_>, outbox: u64, relay: RelayId, via: RelayId) -> StoredForward {
     let items =
         vec![SentItem { outbox, payload_hash: PayloadHash::of(b""), devices: vec![DEVICE], tokens: vec![] }];
     let forward_id = PublishId::random(ctx.rng);
