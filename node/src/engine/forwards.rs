@@ -39,7 +39,9 @@ pub(super) fn send(
     out: &mut Outputs,
 ) -> Result<(), StoreError> {
     // Beyond what may be unanswered nothing is sealed in vain: an answer begins another walk.
-    if !links.get(&LinkId::home(via)).is_some_and(Link::takes_publishes) {
+    if !links.get(&LinkId::home(via)).is_some_and(Link::takes_publishes)
+        || ctx.agenda.routing.crowded_until(&via, &relay).is_some()
+    {
         return Ok(());
     }
     let grants = drafts.iter().flat_map(|draft| &draft.recipients).map(|recipient| &recipient.grant);
@@ -217,6 +219,9 @@ pub(super) fn answered(
 ) -> Result<(), StoreError> {
     let Ok(id) = PublishId::from_slice(&forwarded.forward_id) else { return Ok(()) };
     if let Some(forward) = ctx.tx.forward(&id)?.filter(|forward| forward.via == *via) {
+        if let Some(home) = links.get(&LinkId::home(*via)) {
+            ctx.agenda.routing.answered(&id, home.changed(), ctx.now);
+        }
         forget(ctx, &forward)?;
         let relay = forward.answer.relay;
         let receipt = AnswerKey::open(&forward.answer, forwarded).map_err(|error| error.to_string());
@@ -296,6 +301,19 @@ pub(super) fn drop_unconfirmed(ctx: &mut Context<'_>, links: &Links) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Home relays that do not answer other ones say whether they answer this device: what waits goes over them then.
+pub(super) fn sound(ctx: &Context<'_>, links: &mut Links, out: &mut Outputs) {
+    let is_doubted = |(relay, link): &(&RelayId, &Link)| {
+        link.is_attached() && ctx.agenda.routing.doubts(relay, link.last_heard(), ctx.now)
+    };
+    let doubted: Vec<RelayId> = links.homes().filter(is_doubted).map(|(relay, _)| *relay).collect();
+    for relay in doubted {
+        if let Some(link) = links.get_mut(&LinkId::home(relay)) {
+            link.sound(ctx.now, out);
+        }
+    }
 }
 
 /// A home relay lost its disk, and what it held for other relays: that goes out again.

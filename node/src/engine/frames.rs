@@ -57,7 +57,11 @@ pub(super) fn frame(
             }
         }
         Body::Ping(ping) => links.tell(&link, Body::Pong(wire::Pong { nonce: ping.nonce }), ctx.now, out),
-        Body::Pong(_) => {}
+        // Where another home relay does not reach it, this shows that it serves.
+        Body::Pong(_) => {
+            let unanswered = ctx.agenda.routing.oldest(&link.relay).filter(|_| !link.hidden);
+            ctx.agenda.publish |= unanswered.is_some_and(|oldest| oldest.is_slow(ctx.now));
+        }
         Body::Goodbye(goodbye) => {
             drop_link(ctx, links, &link, &goodbye_reason(&goodbye), out);
             // Two that use one device would else take the place from each other several times a second.

@@ -91,6 +91,8 @@ pub(super) struct Link {
     pub(super) questions: Questions,
     heard: Timestamp,
     said: Timestamp,
+    /// When it was last asked whether it is there, out of its turn.
+    sounded: Option<Timestamp>,
     used: Timestamp,
     /// Since when there is to be this connection.
     since: Timestamp,
@@ -121,6 +123,7 @@ impl Link {
             questions: Questions::default(),
             heard: now,
             said: now,
+            sounded: None,
             used: now,
             since: now,
             changed: now,
@@ -137,8 +140,13 @@ impl Link {
             State::Connecting { give_up_at } | State::Greeting { give_up_at } => Some(give_up_at),
             State::Ready { since } => Some(since),
         };
-        let optional =
-            [&mut self.paused_until, &mut self.batch_made, &mut self.checkpoint.due, &mut self.lost];
+        let optional = [
+            &mut self.paused_until,
+            &mut self.batch_made,
+            &mut self.checkpoint.due,
+            &mut self.lost,
+            &mut self.sounded,
+        ];
         let always = [
             &mut self.heard,
             &mut self.said,
@@ -307,10 +315,15 @@ impl Link {
 
     /// How well it serves, and in how many steps of a tenth of a second it answers; `None`: it is not there.
     pub(super) fn health(&self, now: Timestamp) -> Option<(Health, u128)> {
+        self.health_over(None, now)
+    }
+
+    /// The same of a way that goes on from there, and of late took so long in all.
+    pub(super) fn health_over(&self, whole: Option<Duration>, now: Timestamp) -> Option<(Health, u128)> {
         if !self.is_ready() {
             return None;
         }
-        let latency = self.questions.latency(now).unwrap_or_default();
+        let latency = self.questions.latency(now).max(whole).unwrap_or_default();
         let health = if self.questions.are_stuck(now) {
             Health::Stuck
         } else if self.lost.is_some_and(|lost| now < lost.after(SHAKY_FOR)) {

@@ -15,6 +15,7 @@
 
 // In import order: a module imports only from those above it.
 mod clock;
+mod latency;
 mod looks;
 mod refusals;
 mod routing;

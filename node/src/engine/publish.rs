@@ -86,6 +86,7 @@ pub(super) fn publish(
     let Some(mut after_id) = walk.begin(is_due, ctx.now) else { return Ok(()) };
     conclusions::conclude_due(ctx)?;
     forwards::drop_unconfirmed(ctx, links)?;
+    forwards::sound(ctx, links, out);
     let mut stage = Stage::default();
     let mut looked_at = 0;
     while stage.has_room() {

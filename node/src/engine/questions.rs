@@ -7,10 +7,9 @@ use undertone_protocol::limits::{ANSWER_WAIT_MAX, FALL_OVER_WAIT};
 use undertone_protocol::time::Timestamp;
 
 use super::asked::{Asked, InFlight};
+use super::latency::Latency;
 
 const REQUESTS_PENDING_MAX: usize = 256;
-/// How quickly a relay answered is forgotten after a while.
-const LATENCY_LIFE: Duration = Duration::from_secs(600);
 
 /// What is not answered yet, by request number, and since when.
 #[derive(Debug, Default)]
@@ -18,8 +17,8 @@ pub(super) struct Questions {
     open: BTreeMap<u64, (Asked, Timestamp)>,
     /// The last number given.
     last: u64,
-    /// How long publishes took to be answered, the later the more, and when the last was.
-    latency: Option<(Duration, Timestamp)>,
+    /// How long publishes took to be answered.
+    latency: Latency,
 }
 
 impl Questions {
@@ -34,9 +33,7 @@ impl Questions {
     pub(super) fn answered(&mut self, request: u64, now: Timestamp) -> Option<Asked> {
         let (asked, at) = self.open.remove(&request)?;
         if asked.is_upload() {
-            let took = now.since(at);
-            let smoothed = self.latency(now).map_or(took, |before| (before * 3 + took) / 4);
-            self.latency = Some((smoothed, now));
+            self.latency.took(now.since(at), now);
         }
         Some(asked)
     }
@@ -73,8 +70,7 @@ impl Questions {
 
     /// How long publishes take to be answered, if that was seen of late.
     pub(super) fn latency(&self, now: Timestamp) -> Option<Duration> {
-        let lately = self.latency.filter(|(_, measured)| now < measured.after(LATENCY_LIFE));
-        lately.map(|(latency, _)| latency)
+        self.latency.get(now)
     }
 
     /// When the connection is given up for one that is not answered.
@@ -101,9 +97,9 @@ impl Questions {
 
     /// The clock was set back by so much.
     pub(super) fn set_back(&mut self, by: Duration) {
-        let measured = self.latency.as_mut().map(|(_, at)| at);
-        for at in self.open.values_mut().map(|(_, at)| at).chain(measured) {
+        for (_, at) in self.open.values_mut() {
             *at = at.before(by);
         }
+        self.latency.set_back(by);
     }
 }

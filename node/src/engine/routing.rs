@@ -8,21 +8,26 @@ use rand_chacha::ChaCha20Rng;
 use undertone_protocol::federation::{Circuit, CircuitError, RoutingKey};
 use undertone_protocol::ids::{ConversationId, DeviceId, PublishId, RelayId, UserId};
 use undertone_protocol::keys::RelayAddress;
-use undertone_protocol::limits::{CIRCUIT_AGE_MAX, CIRCUIT_FORWARDS_MAX, CUSTODIAN_WAIT, FALL_OVER_WAIT};
+use undertone_protocol::limits::{
+    ANSWER_WAIT_MAX, CIRCUIT_AGE_MAX, CIRCUIT_FORWARDS_MAX, CUSTODIAN_WAIT, FALL_OVER_WAIT,
+};
 use undertone_protocol::time::Timestamp;
 
+use super::latency::Latency;
 use crate::store::StoredForward;
 
-/// Forwards that are not answered at one time; beyond that everything goes straight to its relay.
-const FORWARDS_MAX: usize = 512;
+/// Forwards that are not answered at one time.
+pub(super) const FORWARDS_MAX: usize = 512;
 /// The same over one home relay to one relay; beyond that, what goes there waits.
-pub(super) const FORWARDS_PER_RELAY_MAX: usize = 64;
+const FORWARDS_PER_RELAY_MAX: usize = 64;
 /// Relays whose routing keys are remembered; of more the one that was asked for first is forgotten.
 const KEYS_MAX: usize = 1_024;
 /// Circuits at one time; of more the oldest is forgotten.
 const CIRCUITS_MAX: usize = 1_024;
 /// Pairs of relays between which nothing is forwarded just now.
 const SHUT_MAX: usize = 1_024;
+/// Pairs of relays of which is remembered how quickly forwards are answered; of more, the one that was answered first is forgotten.
+const LATENCIES_MAX: usize = 1_024;
 /// For so long a way over two relays is waited for that is not there yet; then the straight one serves.
 pub(super) const PRIVATE_WAIT: Duration = FALL_OVER_WAIT;
 /// A key that is wanted is asked for so often.
@@ -76,7 +81,11 @@ pub(super) struct OnTheWay {
 impl OnTheWay {
     /// Whether it is waited for no longer alone: other mailboxes are used, too.
     pub(super) fn is_slow(&self, now: Timestamp) -> bool {
-        now >= self.made.after(FALL_OVER_WAIT)
+        now >= self.slow_at()
+    }
+
+    fn slow_at(&self) -> Timestamp {
+        self.made.after(FALL_OVER_WAIT)
     }
 
     /// From when on the straight way to its relay is used, too.
@@ -100,6 +109,8 @@ pub(super) struct Routing {
     carried: BTreeMap<(u64, DeviceId, RelayId, RelayId), PublishId>,
     /// From a home relay to another one, and until when.
     shut: BTreeMap<(RelayId, RelayId), Timestamp>,
+    /// How long forwards took over a home relay to another one, until that one's answer came.
+    latencies: BTreeMap<(RelayId, RelayId), Latency>,
 }
 
 impl Routing {
@@ -203,7 +214,7 @@ impl Routing {
 
     /// Whether a home relay forwards to a relay, for all that is known.
     pub(super) fn serves(&self, via: &RelayId, relay: &RelayId, now: Timestamp) -> bool {
-        self.forwards.len() < FORWARDS_MAX && self.shut.get(&(*via, *relay)).is_none_or(|until| *until <= now)
+        self.shut.get(&(*via, *relay)).is_none_or(|until| *until <= now)
     }
 
     /// A home relay forwards nothing to a relay for a while.
@@ -226,6 +237,27 @@ impl Routing {
             let to = item.devices.iter().map(|device| (item.outbox, *device, relay, *via));
             self.carried.extend(to.map(|to| (to, forward)));
         }
+    }
+
+    /// A forward's destination answered, over a connection that there is since a moment. What went out before that, or longer ago
+    /// than an answer is waited for, says nothing of how quickly it answers: this device, or that relay, was away meanwhile.
+    pub(super) fn answered(&mut self, forward: &PublishId, since: Timestamp, now: Timestamp) {
+        let Some(OnTheWay { relay, via, made, .. }) = self.forwards.get(forward) else { return };
+        let (way, took) = ((*via, *relay), now.since(*made));
+        if *made < since || took >= ANSWER_WAIT_MAX {
+            return;
+        }
+        if self.latencies.len() >= LATENCIES_MAX && !self.latencies.contains_key(&way) {
+            let first = self.latencies.iter().min_by_key(|(_, latency)| latency.measured());
+            let first = first.map(|(way, _)| *way);
+            first.and_then(|way| self.latencies.remove(&way));
+        }
+        self.latencies.entry(way).or_default().took(took, now);
+    }
+
+    /// How long forwards take over a home relay to a relay, until that one's answer comes, if that was seen of late.
+    pub(super) fn latency(&self, via: &RelayId, relay: &RelayId, now: Timestamp) -> Option<Duration> {
+        self.latencies.get(&(*via, *relay)).and_then(|latency| latency.get(now))
     }
 
     /// A forward is waited for no more.
@@ -260,11 +292,30 @@ impl Routing {
         self.forwards.values().filter(|forward| forward.relay == *relay).min_by_key(|forward| forward.made)
     }
 
+    /// Whether a relay left a forward unanswered for long, and nothing was heard of it here since that went out.
+    pub(super) fn doubts(&self, relay: &RelayId, heard: Timestamp, now: Timestamp) -> bool {
+        let mut forwards = self.forwards.values().filter(|forward| forward.relay == *relay);
+        forwards.any(|forward| forward.made >= heard && forward.is_slow(now))
+    }
+
     /// How many forwards over a home relay to a relay are not answered, and the oldest of them.
     pub(super) fn queue(&self, via: &RelayId, relay: &RelayId) -> (usize, Option<&OnTheWay>) {
         let between = |forward: &&OnTheWay| forward.via == *via && forward.relay == *relay;
         let forwards = || self.forwards.values().filter(between);
         (forwards().count(), forwards().min_by_key(|forward| forward.made))
+    }
+
+    /// Until when more waits that is to go over a home relay to a relay, unless something is answered; `None`: it need not wait.
+    /// There may be as many unanswered as there is room left for others: so relays that never answer can't use up all of it.
+    pub(super) fn crowded_until(&self, via: &RelayId, relay: &RelayId) -> Option<Timestamp> {
+        let (waiting, first) = self.queue(via, relay);
+        let left = FORWARDS_MAX.saturating_sub(self.forwards.len());
+        if waiting < left.min(FORWARDS_PER_RELAY_MAX) {
+            return None;
+        }
+        // Where nothing is left, what went out last may be answered soon.
+        let last = || self.forwards.values().map(OnTheWay::slow_at).max();
+        first.map(OnTheWay::late_at).or_else(last)
     }
 
     /// How many relays do not answer over a home relay: of all of them it may be the one that is cut off.
@@ -295,5 +346,6 @@ impl Routing {
         for at in all {
             *at = at.before(by);
         }
+        self.latencies.values_mut().for_each(|latency| latency.set_back(by));
     }
 }

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::link::{Health, Link};
 use super::links::Links;
 use super::refusals::Standing;
-use super::routing::{FORWARDS_PER_RELAY_MAX, PRIVATE_WAIT};
+use super::routing::PRIVATE_WAIT;
 use crate::LinkId;
 
 const PLACE: &str = "undertone v1 place in a group";
@@ -106,14 +106,14 @@ fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &T
         return straight();
     }
     let routing = &mut ctx.agenda.routing;
-    // One that does not answer another home relay would not answer this device either.
-    let answers = |via: &RelayId| routing.oldest(via).is_none_or(|oldest| !oldest.is_slow(now));
     let is_tried = |via: &RelayId| tried.vias.contains(via) || tried.held.contains(&(relay, *via));
-    let serves =
-        |via: &RelayId| *via != relay && !is_tried(via) && routing.serves(via, &relay, now) && answers(via);
+    let serves = |via: &RelayId| *via != relay && !is_tried(via) && routing.serves(via, &relay, now);
     let homes = links.homes().filter(|(via, _)| serves(via));
+    // One that does not answer another home relay may not answer this device either, until it does.
+    let homes = homes.filter(|(via, link)| !routing.doubts(via, link.last_heard(), now));
     let (ready, others): (Vec<_>, Vec<_>) = homes.partition(|(_, link)| link.is_attached());
-    let ready = ready.iter().filter_map(|(via, link)| Some((link.health(now)?, **via)));
+    let whole = |via: &RelayId| routing.latency(via, &relay, now);
+    let ready = ready.iter().filter_map(|(via, link)| Some((link.health_over(whole(via), now)?, **via)));
     // One that does not answer holds nothing up, nor does one that reaches no other relay.
     let ready = ready.filter(|((health, _), _)| *health < Health::Stuck);
     let best = ready.min_by_key(|(health, via)| (routing.unanswering(via, now), *health, *via));
@@ -124,10 +124,8 @@ fn reach(ctx: &mut Context<'_>, links: &Links, address: &RelayAddress, tried: &T
             soon.map(|(_, link)| link.changed().after(PRIVATE_WAIT)).filter(|until| *until > now).min();
         return soon.map_or_else(straight, Reach::Soon);
     };
-    let (waiting, first) = routing.queue(&via, &relay);
-    if waiting >= FORWARDS_PER_RELAY_MAX {
-        let until = first.map(|oldest| oldest.late_at()).filter(|until| *until > now);
-        return until.map_or_else(straight, Reach::Soon);
+    if let Some(until) = routing.crowded_until(&via, &relay) {
+        return if until > now { Reach::Soon(until) } else { straight() };
     }
     let is_slow = routing.oldest(&relay).is_some_and(|oldest| oldest.is_slow(now));
     if !routing.has_key(address, now) {

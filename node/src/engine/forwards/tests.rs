@@ -6,7 +6,9 @@ use rand_core::SeedableRng;
 use undertone_protocol::federation::{CircuitKeys, Parcel, RoutingSecret};
 use undertone_protocol::ids::{DeviceId, EntryId, Generation, Handle, MailboxId, Secret, UserId};
 use undertone_protocol::keys::{DeliveryGrant, MailboxAddress, Name};
-use undertone_protocol::limits::{CUSTODIAN_WAIT, FALL_OVER_WAIT, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use undertone_protocol::limits::{
+    ANSWER_WAIT_MAX, CUSTODIAN_WAIT, FALL_OVER_WAIT, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX,
+};
 use undertone_protocol::receipts::{CustodyReceipt, Denial, ItemOutcome, Outcome};
 use undertone_protocol::token::{Step, TokenGrant};
 
@@ -327,4 +329,26 @@ fn what_the_destination_denies_has_failed() {
         world.brings(ctx, Body::Forwarded(answer), &parcel);
         assert_eq!(delivery(ctx).1, Some(Failure::Denied(Denial::Revoked)));
     });
+}
+
+#[test]
+fn how_quickly_a_destination_answers_is_measured_while_the_connection_lasts() {
+    for (after, is_lost, measured) in
+        [(SECOND * 3, false, Some(SECOND * 3)), (SECOND * 3, true, None), (ANSWER_WAIT_MAX, false, None)]
+    {
+        on_a_device(|ctx| {
+            let mut world = World::new(ctx);
+            let (request, parcel) = world.handed_over(ctx);
+            world.waits(ctx, request, &parcel);
+            ctx.now = START.after(after);
+            if is_lost {
+                world.links.down(&world.home_link(), "lost", ctx.now);
+                world.connect(ctx);
+            }
+            let answer = world.decided(&parcel, stored());
+            world.brings(ctx, Body::Forwarded(answer), &parcel);
+            let (home, destination) = (id_of(&world.home), id_of(&world.destination));
+            assert_eq!(ctx.agenda.routing.latency(&home, &destination, ctx.now), measured);
+        });
+    }
 }

@@ -1,10 +1,13 @@
-//! What a home relay keeps for this device, and whether it may be asked for that now.
+//! What a home relay keeps for this device, and whether it may be asked for that now; and whether it is there.
 
 use std::time::Duration;
 
+use undertone_protocol::limits::FALL_OVER_WAIT;
 use undertone_protocol::time::Timestamp;
+use undertone_protocol::wire::{self, frame::Body};
 
 use super::super::asked::Asked;
+use super::super::types::Outputs;
 use super::{Link, State};
 
 /// A relay that refused something is left alone for so long, unless it says itself how long.
@@ -40,6 +43,19 @@ impl Link {
     /// Whether the relay delivers.
     pub(in crate::engine) const fn is_attached(&self) -> bool {
         self.attached
+    }
+
+    /// When something last came from the relay.
+    pub(in crate::engine) const fn last_heard(&self) -> Timestamp {
+        self.heard
+    }
+
+    /// Asks whether the relay is there, unless that was asked a moment ago.
+    pub(in crate::engine) fn sound(&mut self, now: Timestamp, out: &mut Outputs) {
+        if self.sounded.is_none_or(|sounded| now >= sounded.after(FALL_OVER_WAIT)) {
+            self.sounded = Some(now);
+            self.send(Body::Ping(wire::Ping { nonce: now.as_ms() }), now, out);
+        }
     }
 
     /// Whether the relay has to be asked for this device's mailbox.

@@ -1,10 +1,6 @@
 use std::time::Duration;
 
-use ed25519_dalek::SigningKey;
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
-use undertone_protocol::federation::{AnswerKey, RoutingKey, RoutingSecret};
-use undertone_protocol::ids::{Handle, MailboxId, PayloadHash, PublishId, Secret};
+use undertone_protocol::ids::{Handle, MailboxId, PublishId, Secret};
 use undertone_protocol::keys::{MailboxAddress, RelayAddress};
 use undertone_protocol::limits::FALL_OVER_WAIT;
 use undertone_protocol::token::{Step, TokenGrant};
@@ -15,7 +11,9 @@ use crate::LinkId;
 use crate::engine::asked::{Asked, InFlight};
 use crate::engine::tests::{START, on_a_device};
 use crate::engine::types::Outputs;
-use crate::store::{SentItem, StoredForward};
+
+mod over_two;
+mod quick;
 
 const DEVICE: DeviceId = DeviceId::new([7; 32]);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -235,109 +233,5 @@ fn in_a_group_members_with_relays_in_common_are_reached_at_one_of_them() {
         let preferred = (0..32).find(|group| goes_in(ctx, &mut links, *group, &[11, 12]) == Some(relay(11)));
         links.down(&link(11), "gone", ctx.now);
         assert_eq!(goes_in(ctx, &mut links, preferred.unwrap(), &[11, 12]), Some(relay(12)));
-    });
-}
-
-/// A home relay that serves.
-fn at_home(links: &mut Links, address: &RelayAddress) {
-    links.want_home(address, START);
-    let home = LinkId::home(address.relay);
-    links.up(&home, START, &mut Outputs::default());
-    let link = links.get_mut(&home).unwrap();
-    assert!(link.greeted(START));
-    link.attached(START);
-}
-
-#[test]
-fn a_relay_that_this_device_sees_down_is_passed_over_at_once() {
-    on_a_device(|ctx| {
-        let keys = [11, 12].map(|n| SigningKey::from_bytes(&[n; 32]));
-        let [first, second] = keys.each_ref().map(|key| RelayId::new(key.verifying_key().to_bytes()));
-        let mut grants = grants();
-        (grants[0].mailbox.relay.relay, grants[1].mailbox.relay.relay) = (first, second);
-        let mut links = Links::new(ctx.rng);
-        grants.iter().for_each(|grant| at_home(&mut links, &grant.mailbox.relay));
-        let goes = |ctx: &mut Context<'_>, links: &mut Links| match way(
-            ctx,
-            links,
-            &grants,
-            (None, &DEVICE),
-            &Tried::default(),
-        ) {
-            Way::By { grant, via, .. } => Some((grant.mailbox.relay.relay, via)),
-            Way::Later(_) => None,
-        };
-        assert_eq!(goes(ctx, &mut links), None, "their keys are asked for");
-        let secret = RoutingSecret::random(&mut ChaCha20Rng::seed_from_u64(1));
-        keys.iter().for_each(|key| ctx.agenda.routing.found(RoutingKey::issue(key, &secret, START), START));
-        assert_eq!(goes(ctx, &mut links), Some((first, Some(second))));
-        links.down(&LinkId::home(first), "it died", START);
-        // No other one is left that could forward to the second: that is called under another key.
-        goes(ctx, &mut links);
-        let hidden = LinkId::hidden(second);
-        links.up(&hidden, START, &mut Outputs::default());
-        assert!(links.greeted(&hidden, START));
-        assert_eq!(goes(ctx, &mut links), Some((second, None)));
-    });
-}
-
-/// A home relay holds something for a relay.
-fn hold(ctx: &mut Context<'_>, outbox: u64, relay: RelayId, via: RelayId) {
-    let items =
-        vec![SentItem { outbox, payload_hash: PayloadHash::of(b""), devices: vec![DEVICE], tokens: vec![] }];
-    let forward_id = PublishId::random(ctx.rng);
-    let answer = AnswerKey { relay, forward_id, counter: 0, key: Secret::new([1; 32]) };
-    let (made, later) = (ctx.now, ctx.now.after(MINUTE * 60));
-    let forward = StoredForward { answer, via, made, not_after: later, waits_until: Some(later), items };
-    ctx.agenda.routing.note(&forward);
-}
-
-#[test]
-fn a_home_relay_that_reaches_no_other_one_is_passed_by() {
-    on_a_device(|ctx| {
-        let keys = [11, 12].map(|n| SigningKey::from_bytes(&[n; 32]));
-        let [first, second] = keys.each_ref().map(|key| RelayId::new(key.verifying_key().to_bytes()));
-        let mut grants = grants();
-        (grants[0].mailbox.relay.relay, grants[1].mailbox.relay.relay) = (first, second);
-        let mut links = Links::new(ctx.rng);
-        [1, 2].iter().for_each(|n| at_home(&mut links, &grant(*n, 0, 1).mailbox.relay));
-        let secret = RoutingSecret::random(&mut ChaCha20Rng::seed_from_u64(1));
-        keys.iter().for_each(|key| ctx.agenda.routing.found(RoutingKey::issue(key, &secret, START), START));
-        let goes = |ctx: &mut Context<'_>, links: &mut Links, tried: &Tried| match way(
-            ctx,
-            links,
-            &grants,
-            (None, &DEVICE),
-            tried,
-        ) {
-            Way::By { grant, via, .. } => Some((grant.mailbox.relay.relay, via)),
-            Way::Later(_) => None,
-        };
-        let (cut, good) = (relay(1), relay(2));
-        assert_eq!(goes(ctx, &mut links, &Tried::default()), Some((first, Some(cut))));
-        hold(ctx, 1, first, cut);
-        assert!(Tried::of(ctx, &links, 1, DEVICE).is_none(), "it has just gone");
-        ctx.now = ctx.now.after(FALL_OVER_WAIT);
-        assert_eq!(goes(ctx, &mut links, &Tried::default()), Some((second, Some(good))), "what is new");
-        // What is held goes to the other mailbox, and at last to each over each home relay; straight only much later.
-        for (to, via) in [(second, good), (first, good), (second, cut)] {
-            let tried = Tried::of(ctx, &links, 1, DEVICE).unwrap();
-            assert_eq!(goes(ctx, &mut links, &tried), Some((to, Some(via))));
-            hold(ctx, 1, to, via);
-            ctx.now = ctx.now.after(FALL_OVER_WAIT);
-        }
-        let tried = Tried::of(ctx, &links, 1, DEVICE).unwrap();
-        assert_eq!(goes(ctx, &mut links, &tried), None);
-        let hidden = LinkId::hidden(first);
-        assert!(
-            [first, second].iter().all(|relay| links.get(&LinkId::hidden(*relay)).is_none()),
-            "neither was called"
-        );
-        links.want(&grants[0].mailbox.relay, START);
-        links.up(&hidden, START, &mut Outputs::default());
-        assert!(links.greeted(&hidden, START));
-        ctx.now = START.after(CUSTODIAN_WAIT);
-        let tried = Tried::of(ctx, &links, 1, DEVICE).unwrap();
-        assert_eq!(goes(ctx, &mut links, &tried), Some((first, None)));
     });
 }

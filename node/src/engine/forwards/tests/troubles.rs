@@ -1,6 +1,7 @@
 //! Relays that refuse, give up, die, or don't answer.
 
 use super::*;
+use crate::engine::routing::FORWARDS_MAX;
 
 #[test]
 fn one_that_nobody_confirmed_goes_again_when_the_connection_is_lost() {
@@ -225,5 +226,39 @@ fn what_a_home_relay_says_that_it_may_not_ends_the_connection() {
         world.answers(ctx, 0, Body::DeadLetter(wire::DeadLetter { notice: Some(forged.to_wire()) }));
         assert!(!world.links.is_ready(&world.home_link()));
         assert_eq!(delivery(ctx), (Tick::Waiting, None));
+    });
+}
+
+/// Whatever the walk through the outbox thought when there was room yet.
+#[test]
+fn no_more_are_unanswered_than_may_be() {
+    on_a_device(|ctx| {
+        let mut world = World::new(ctx);
+        world.gives_key(ctx);
+        for n in 1..4 {
+            write_to(ctx, UserId::new([n + 20; 32]), "Carol", grant(address_of(&world.destination)));
+        }
+        let home = id_of(&world.home);
+        let answer = AnswerKey {
+            relay: RelayId::new([9; 32]),
+            forward_id: PublishId::new([0; 16]),
+            counter: 0,
+            key: Secret::new([1; 32]),
+        };
+        let (made, not_after) = (ctx.now, ctx.now.after(SEALED_LIFE));
+        let mut other =
+            StoredForward { answer, via: home, made, not_after, waits_until: None, items: Vec::new() };
+        for n in 0..u16::try_from(FORWARDS_MAX - 2).unwrap() {
+            other.answer.forward_id = PublishId::new([n.to_be_bytes(); 8].concat().try_into().unwrap());
+            other.waits_until = Some(not_after);
+            ctx.agenda.routing.note(&other);
+        }
+        let (request, parcel) = world.handed(ctx);
+        world.waits(ctx, request, &parcel);
+        assert_eq!(world.said(ctx), [], "there is room for one of another relay");
+        assert!(!world.meets_the_destination());
+        let answer = world.decided(&parcel, stored());
+        world.brings(ctx, Body::Forwarded(answer), &parcel);
+        world.handed(ctx);
     });
 }
