@@ -12,7 +12,7 @@ use undertone_protocol::receipts::Tick;
 use super::compare::assert_same;
 use super::fixtures::*;
 use crate::store::{
-    Contact, CutReason, HomeRelay, MemoryStore, NodeStore, NodeTx, OutboxState, Purpose, ReceiverKey,
+    Contact, CutReason, HomeRelay, Member, MemoryStore, NodeStore, NodeTx, OutboxState, Purpose, ReceiverKey,
     SqliteStore, StoreError,
 };
 
@@ -201,7 +201,8 @@ fn fill_3(tx: &mut dyn NodeTx) {
         .unwrap();
     for n in 0..COUNT {
         tx.put_group(&group(n, ["choir", "Club", "", "Ärger"][usize::from(n)])).unwrap();
-        tx.put_member(&member(1, n)).unwrap();
+        // Nobody was told then up to where others wrote.
+        tx.put_member(&Member { written: Vec::new(), ..member(1, n) }).unwrap();
         tx.put_acknowledged_at(&acknowledged_by(1, n), 2, t(n.into())).unwrap();
     }
     tx.put_group_document(&conversation(1), b"document").unwrap();

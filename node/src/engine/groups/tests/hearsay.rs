@@ -215,7 +215,7 @@ fn what_an_own_other_device_holds_is_kept_where_this_user_seems_never_to_have_be
         let (id, [create, _]) = theirs(ctx, 1);
         tells(ctx, 1, id, vec![create]);
         let entry = said(ctx, id);
-        let mut handed = |ctx: &mut Context<'_>, by: UserId| {
+        let handed = |ctx: &mut Context<'_>, by: UserId| {
             let entries = vec![entry.to_wire()];
             direct::received_history(
                 ctx,
