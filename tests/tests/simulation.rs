@@ -47,7 +47,7 @@ fn many_troubled_worlds() {
     assert!(total.corrupted > 1_000 && total.hostile > 80, "{total:?}");
     assert!(total.cheated_groups > 80 && total.cheats_in > 25 && total.cheats_forked > 20, "{total:?}");
     assert!(total.groups > 180 && total.operations > 600 && total.group_messages > 8_000, "{total:?}");
-    assert!(total.vanished > 150, "{total:?}");
+    assert!(total.vanished > 150 && total.skewed > 300, "{total:?}");
 }
 
 /// Invariants 1, 5, 6 and 10: any one of a device's home relays may die.
@@ -69,7 +69,7 @@ fn many_worlds_with_several_relays() {
             && total.outages > 300,
         "{total:?}"
     );
-    assert!(total.moves > 200 && total.forwarded > 2_000, "{total:?}");
+    assert!(total.moves > 200 && total.forwarded > 2_000 && total.forward_lies > 1_000, "{total:?}");
 }
 
 /// The worlds that something was found in once, each with what it was.

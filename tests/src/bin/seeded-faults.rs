@@ -34,7 +34,7 @@ async fn main() -> Result<ExitCode> {
     let wanted = args.name.join(" ");
     let mut faults = faults()?;
     faults.retain(|fault| {
-        fault.name.contains(&wanted) && (!args.worlds || matches!(fault.catch(), Ok(Catch::Worlds(_))))
+        fault.name.contains(&wanted) && (!args.worlds || fault.catch().is_ok_and(|catch| catch.is_worlds()))
     });
     faults.drain(..args.skip.min(faults.len()));
     if args.list {
@@ -66,6 +66,7 @@ fn list(faults: &[Fault]) -> Result<ExitCode> {
     for fault in faults {
         let by = match fault.catch()? {
             Catch::Worlds(count) => format!("{count} simulated worlds"),
+            Catch::Relays(count) => format!("{count} simulated worlds with several relays"),
             Catch::Test(arguments) => format!("`cargo test {}`", arguments.join(" ")),
         };
         println!("| {} | {} | {by} |", fault.name, fault.file);
@@ -83,9 +84,13 @@ fn caught_by(ran: &Ran) -> &str {
 /// What must fail with a fault must hold without one.
 async fn everything_holds_without(workshop: &Workshop, faults: &[Fault]) -> Result<()> {
     let mut catches = faults.iter().map(Fault::catch).collect::<Result<BTreeSet<Catch>>>()?;
-    // The most worlds contain the fewer.
-    let most = catches.iter().filter(|catch| matches!(catch, Catch::Worlds(_))).max().cloned();
-    catches.retain(|catch| !matches!(catch, Catch::Worlds(_)) || Some(catch) == most.as_ref());
+    // The most worlds of a kind contain the fewer.
+    let most_of = |of: fn(&Catch) -> bool| catches.iter().filter(|catch| of(catch)).max().cloned();
+    let most = [
+        most_of(|catch| matches!(catch, Catch::Worlds(_))),
+        most_of(|catch| matches!(catch, Catch::Relays(_))),
+    ];
+    catches.retain(|catch| !catch.is_worlds() || most.iter().flatten().any(|most| most == catch));
     for catch in catches {
         let ran = workshop.run(&catch).await?;
         ensure!(ran.held, "{catch:?} fails without any fault: {}", ran.said);

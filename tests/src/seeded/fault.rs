@@ -17,6 +17,8 @@ pub struct Fault {
     pub new: String,
     /// So many simulated worlds, from seed 0 on, must catch it.
     worlds: Option<u64>,
+    /// So many simulated worlds with several relays, from seed 0 on, must.
+    relays: Option<u64>,
     /// Or these tests must: the arguments of `cargo test`.
     test: Option<String>,
 }
@@ -26,17 +28,27 @@ pub struct Fault {
 pub enum Catch {
     /// Simulated worlds, so many from seed 0 on.
     Worlds(u64),
+    /// The same with several relays.
+    Relays(u64),
     /// Tests: the arguments of `cargo test`.
     Test(Vec<String>),
+}
+
+impl Catch {
+    /// Whether simulated worlds of one kind catch it, and the more of them the likelier.
+    pub const fn is_worlds(&self) -> bool {
+        matches!(self, Self::Worlds(_) | Self::Relays(_))
+    }
 }
 
 impl Fault {
     /// What must catch it.
     pub fn catch(&self) -> Result<Catch> {
-        match (self.worlds, &self.test) {
-            (Some(worlds), None) => Ok(Catch::Worlds(worlds)),
-            (None, Some(test)) => Ok(Catch::Test(test.split_whitespace().map(str::to_owned).collect())),
-            _ => anyhow::bail!("{}: give either `worlds` or `test`", self.name),
+        match (self.worlds, self.relays, &self.test) {
+            (Some(worlds), None, None) => Ok(Catch::Worlds(worlds)),
+            (None, Some(worlds), None) => Ok(Catch::Relays(worlds)),
+            (None, None, Some(test)) => Ok(Catch::Test(test.split_whitespace().map(str::to_owned).collect())),
+            _ => anyhow::bail!("{}: give one of `worlds`, `relays` and `test`", self.name),
         }
     }
 

@@ -85,9 +85,10 @@ fn root() -> Result<&'static Path> {
 fn commands(catch: &Catch) -> (Vec<String>, Vec<String>) {
     let words = |words: &str| -> Vec<String> { words.split_whitespace().map(str::to_owned).collect() };
     match catch {
-        Catch::Worlds(count) => {
+        Catch::Worlds(count) | Catch::Relays(count) => {
             let explore = "-p undertone-tests --bin explore";
-            let run = format!("run --quiet {explore} -- --failures 1 --shrink-s 0 --seeds {count}");
+            let relays = if matches!(catch, Catch::Relays(_)) { "--relays" } else { "" };
+            let run = format!("run --quiet {explore} -- {relays} --failures 1 --shrink-s 0 --seeds {count}");
             (words(&format!("build {explore}")), words(&run))
         }
         Catch::Test(arguments) => {

@@ -9,8 +9,14 @@ const JUMPS: u64 = 0x636c_6f63_6b73;
 const ILL_WILL: u64 = 0x696c_6c77_696c;
 /// The same for what vanishes.
 const VANISHING: u64 = 0x7661_6e69_7368;
+/// The same for clocks that are off by days.
+const SKEWS: u64 = 0x73_6b65_7773;
 /// The same for how large a world is, and how long in trouble.
 const SIZE: u64 = 0x7369_7a65;
+/// Of so many worlds one has clocks that are off by days.
+const SKEWED_ONE_IN: u32 = 6;
+/// By how many they are at most.
+const SKEW_DAYS_MAX: u64 = 5;
 
 /// What a seed decides before its world begins, and the randomness that is left.
 pub(super) struct Drawn {
@@ -18,6 +24,7 @@ pub(super) struct Drawn {
     /// Of their own, so that they change nothing in the worlds without them.
     pub(super) jumps: ChaCha20Rng,
     pub(super) ill_will: ChaCha20Rng,
+    pub(super) skews: ChaCha20Rng,
     pub(super) faults: Faults,
 }
 
@@ -32,8 +39,11 @@ impl Drawn {
         // What somebody who cheats wrote, and when it is over, follows from nothing.
         let vanishes = faults.hostile == 0 && one_in(&mut vanishing, 3);
         let timer_s = if vanishes { u64::from(20 + vanishing.next_u32() % 600) } else { 0 };
-        let faults = Faults { timer_s, ..faults };
-        Self { rng, jumps, ill_will, faults }
+        let mut skews = ChaCha20Rng::seed_from_u64(seed ^ SKEWS);
+        let skewed = one_in(&mut skews, SKEWED_ONE_IN);
+        let skew_days_max = if skewed { 1 + skews.next_u64() % SKEW_DAYS_MAX } else { 0 };
+        let faults = Faults { timer_s, skew_days_max, ..faults };
+        Self { rng, jumps, ill_will, skews, faults }
     }
 
     /// How long faults go on in the world of a seed, in seconds, and how many devices a user has at most: most worlds are

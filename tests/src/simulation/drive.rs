@@ -7,11 +7,12 @@ use undertone_protocol::wire::{Frame, frame::Body};
 use undertone_relay::core::{ConnId, Input as RelayInput, Output as RelayOutput, Relay};
 use undertone_relay::store::Store;
 
-use super::failed::Failed;
+use super::failed::{Check, Failed};
 use super::faults;
 use super::network::{Direction, Happening, delay};
 use super::node::{Node, Stepped};
 use super::relay::SimRelay;
+use super::waiting;
 use super::watch::{self, Around};
 use super::world::{START, World};
 
@@ -194,9 +195,15 @@ impl World {
         if let Some(relay) = self.relays.id(index) {
             self.lies.witness(&relay, &frame);
         }
-        if self.trunks.relay_of(conn).is_some() {
+        if let Some(other) = self.trunks.other(conn) {
+            let (now, late) = self.lies.instead_of_forward(conn, frame, &self.faults);
             let (rng, schedule) = (&mut self.relays.rng, &mut self.schedule);
-            self.trunks.carry(conn, frame, self.now, rng, &self.faults, schedule);
+            for (after, frame) in late {
+                schedule.at(self.now.after(after), Happening::ToRelay { conn: other, frame });
+            }
+            if let Some(frame) = now {
+                self.trunks.carry(conn, frame, self.now, rng, &self.faults, schedule);
+            }
             return;
         }
         self.report.forwarded += u64::from(matches!(frame.body, Some(Body::Forwarded(_))));
@@ -235,6 +242,23 @@ impl World {
         for relay in self.relays.all.iter().filter(|relay| !relay.is_lost && !relay.has_forgotten) {
             let held = (relay.address().relay, &relay.disk as &dyn Store);
             watch::custody_is_true(&mut self.nodes, &lost, &self.lies.spoilt, held, self.now)?;
+        }
+        self.what_waits_is_held(Check::Custody)
+    }
+
+    /// What relays said that they hold for others they do, until its device has taken what came of it. Those that lost their
+    /// disks are asked at rest, when their devices should have noticed.
+    pub(super) fn what_waits_is_held(&mut self, check: Check) -> Result<(), Failed> {
+        let lost = self.lost()?;
+        for relay in self.relays.all.iter().filter(|relay| !relay.is_lost) {
+            if check == Check::Custody && relay.has_forgotten {
+                continue;
+            }
+            let held = (relay.address().relay, &relay.disk as &dyn Store);
+            let missing = waiting::in_vain(&mut self.nodes, &lost, held, self.now)?;
+            if let Some(what) = missing {
+                return Err(Failed::by(check, what));
+            }
         }
         Ok(())
     }

@@ -29,6 +29,8 @@ pub struct Faults {
     pub revoke: bool,
     /// How far the clock of a device may be off, for good, in either direction, in seconds.
     pub skew_s_max: u64,
+    /// How many days the clocks of some devices may be off, for good, in either direction, and one at least.
+    pub skew_days_max: u64,
     /// Whether clocks of devices jump months ahead, and minutes later back.
     pub clock_jumps: bool,
     /// Time that passes while everybody is away, between two bursts of activity.
@@ -44,6 +46,9 @@ pub struct Faults {
     pub shuffle: u32,
     /// It alters what is sealed or signed in a delivery or an answer.
     pub corrupt: u32,
+    /// A relay keeps back, says again, says later or alters what it tells another relay, or a device about what that handed in
+    /// for another one.
+    pub forward_lies: u32,
     /// The last user's device is hostile: how often it alters what it says.
     pub hostile: u32,
     /// Where there are several relays, a device gets another home relay or gives one up.
@@ -82,6 +87,7 @@ impl Faults {
         away: 0,
         revoke: false,
         skew_s_max: 0,
+        skew_days_max: 0,
         clock_jumps: false,
         gap: Gap::None,
         mailbox_messages_max: None,
@@ -89,6 +95,7 @@ impl Faults {
         replay: 0,
         shuffle: 0,
         corrupt: 0,
+        forward_lies: 0,
         hostile: 0,
         moves: 0,
         forgets: false,
@@ -146,7 +153,7 @@ impl Faults {
 
     /// Whether the relay lies.
     pub(super) const fn has_lies(&self) -> bool {
-        self.withhold + self.replay + self.shuffle + self.corrupt > 0
+        self.withhold + self.replay + self.shuffle + self.corrupt + self.forward_lies > 0
     }
 
     /// The same without one kind of fault, for each kind that there is.
@@ -162,6 +169,7 @@ impl Faults {
             Self { away: 0, ..self },
             Self { revoke: false, ..self },
             Self { skew_s_max: 0, ..self },
+            Self { skew_days_max: 0, ..self },
             Self { clock_jumps: false, ..self },
             Self { gap: Gap::None, ..self },
             Self { mailbox_messages_max: None, ..self },
@@ -169,6 +177,7 @@ impl Faults {
             Self { replay: 0, ..self },
             Self { shuffle: 0, ..self },
             Self { corrupt: 0, ..self },
+            Self { forward_lies: 0, ..self },
             Self { hostile: 0, ..self },
             Self { moves: 0, ..self },
             Self { forgets: false, old_backup: false, ..self },
@@ -187,6 +196,7 @@ impl Faults {
     pub(super) const fn over(self) -> Self {
         Self {
             skew_s_max: self.skew_s_max,
+            skew_days_max: self.skew_days_max,
             hostile: self.hostile,
             clock_jumps: self.clock_jumps,
             forgets: self.forgets,

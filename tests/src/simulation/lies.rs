@@ -24,14 +24,21 @@ const SPARE_MAX: usize = 64;
 /// How long something is kept back that comes before the relay behaves, in milliseconds.
 const WITHHELD_MS_MAX: u64 = 600_000;
 const SHUFFLED_MS_MAX: u64 = 60_000;
+/// Tells the randomness of what is said of forwards from the rest.
+const FORWARDS: u64 = 0x66_6f72_7761_7264;
 /// 2030, in milliseconds since 1970: what a made-up receipt promises.
 const HELD_UNTIL_MS: u64 = 1_893_456_000_000;
 
 /// What the relay has in mind.
 pub(super) struct Lies {
     rng: ChaCha20Rng,
+    /// Of its own, so that it changes nothing in the worlds without such lies.
+    of_forwards: ChaCha20Rng,
     past: BTreeMap<ConnId, VecDeque<Frame>>,
     spare: VecDeque<Bytes>,
+    /// The same of what is said of forwards.
+    past_of_forwards: BTreeMap<ConnId, VecDeque<Frame>>,
+    spare_of_forwards: VecDeque<Bytes>,
     /// What is in the parcels that one relay carried to another.
     carried: BTreeMap<PublishId, Vec<PayloadHash>>,
     /// Payloads that its machine signed for, whatever became of the receipt.
@@ -48,6 +55,7 @@ pub(super) struct Told {
     pub(super) replayed: u64,
     pub(super) shuffled: u64,
     pub(super) corrupted: u64,
+    pub(super) of_forwards: u64,
 }
 
 /// A frame, and how much later than it should it goes out.
@@ -57,8 +65,11 @@ impl Lies {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             rng: ChaCha20Rng::seed_from_u64(seed),
+            of_forwards: ChaCha20Rng::seed_from_u64(seed ^ FORWARDS),
             past: BTreeMap::new(),
             spare: VecDeque::new(),
+            past_of_forwards: BTreeMap::new(),
+            spare_of_forwards: VecDeque::new(),
             carried: BTreeMap::new(),
             vouched: BTreeSet::new(),
             spoilt: BTreeSet::new(),
@@ -114,7 +125,7 @@ impl Lies {
         }
         self.remember(&frame);
         if !matches!(frame.body, Some(Body::Deliver(_))) {
-            return (Some(frame), late);
+            return self.instead_of_forward(conn, frame, faults);
         }
         if happens(&mut self.rng, faults.replay) {
             late.extend(self.again(conn));
@@ -126,28 +137,76 @@ impl Lies {
             self.told.withheld += 1;
             // Else it comes when the connection is made anew.
             if one_in(&mut self.rng, 2) {
-                late.push((self.within(WITHHELD_MS_MAX), frame));
+                late.push((within(&mut self.rng, WITHHELD_MS_MAX), frame));
             }
             return (None, late);
         }
         if happens(&mut self.rng, faults.shuffle) {
             self.told.shuffled += 1;
-            late.push((self.within(SHUFFLED_MS_MAX), frame));
+            late.push((within(&mut self.rng, SHUFFLED_MS_MAX), frame));
             return (None, late);
         }
         (Some(frame), late)
     }
 
+    /// The same of what is said to another relay, or to a device of what it handed in for one.
+    pub(super) fn instead_of_forward(
+        &mut self,
+        conn: ConnId,
+        mut frame: Frame,
+        faults: &Faults,
+    ) -> (Option<Frame>, Vec<Late>) {
+        let is_of_forwards = !said_of_forwards(&mut frame).is_empty();
+        if faults.forward_lies == 0 || !is_of_forwards {
+            return (Some(frame), Vec::new());
+        }
+        let past = self.past_of_forwards.entry(conn).or_default();
+        past.push_back(frame.clone());
+        past.drain(..past.len().saturating_sub(PAST_MAX));
+        let rng = &mut self.of_forwards;
+        if !happens(rng, faults.forward_lies) {
+            self.spare_of_forwards
+                .extend(said_of_forwards(&mut frame).into_iter().map(|bytes| bytes.clone()));
+            self.spare_of_forwards.drain(..self.spare_of_forwards.len().saturating_sub(SPARE_MAX));
+            return (Some(frame), Vec::new());
+        }
+        self.told.of_forwards += 1;
+        match rng.next_u32() % 4 {
+            // Else it is carried again, or comes when the connection is made anew.
+            0 if one_in(rng, 2) => (None, Vec::new()),
+            0 => (None, vec![(within(rng, WITHHELD_MS_MAX), frame)]),
+            1 => (None, vec![(within(rng, SHUFFLED_MS_MAX), frame)]),
+            2 => {
+                let again = past.get(below(rng, past.len())).cloned();
+                (Some(frame), again.map(|again| (within(rng, SHUFFLED_MS_MAX), again)).into_iter().collect())
+            }
+            _ => (Some(self.altered_of_forwards(frame)), Vec::new()),
+        }
+    }
+
+    /// The frame with something in it altered: what is signed or sealed, or by what name it is called.
+    fn altered_of_forwards(&mut self, mut frame: Frame) -> Frame {
+        let rng = &mut self.of_forwards;
+        // Nobody signs that a parcel is declined, and why.
+        if let Some(Body::Declined(declined)) = &mut frame.body {
+            declined.code = i32::try_from(rng.next_u32() % 7).unwrap_or_default();
+        }
+        let mut said = said_of_forwards(&mut frame);
+        let at = below(rng, said.len());
+        if let Some(bytes) = said.get_mut(at)
+            && let Some(harmed) = harmed(rng, &self.spare_of_forwards, bytes)
+        {
+            **bytes = harmed;
+        }
+        frame
+    }
+
     fn again(&mut self, conn: ConnId) -> Option<Late> {
-        let after = self.within(SHUFFLED_MS_MAX);
+        let after = within(&mut self.rng, SHUFFLED_MS_MAX);
         let past = self.past.get(&conn)?;
         let frame = past.get(below(&mut self.rng, past.len()))?.clone();
         self.told.replayed += 1;
         Some((after, frame))
-    }
-
-    fn within(&mut self, ms_max: u64) -> Duration {
-        Duration::from_millis(self.rng.next_u64() % ms_max)
     }
 
     fn remember(&mut self, frame: &Frame) {
@@ -168,24 +227,29 @@ impl Lies {
             return (altered != *frame).then_some(altered);
         }
         for bytes in sealed(&mut altered) {
-            if let Some(harmed) = self.harmed(bytes) {
+            if let Some(harmed) = harmed(&mut self.rng, &self.spare, bytes) {
                 *bytes = harmed;
             }
         }
         (altered != *frame).then_some(altered)
     }
+}
 
-    fn harmed(&mut self, bytes: &Bytes) -> Option<Bytes> {
-        let mut harmed = bytes.to_vec();
-        let at = below(&mut self.rng, bytes.len());
-        match self.rng.next_u32() % 5 {
-            0 | 1 => harmed.get_mut(at).map(|byte| *byte ^= 1 << (at % 8))?,
-            2 => harmed.truncate(at),
-            3 => harmed.extend([0x5a; 7]),
-            _ => return self.spare.get(below(&mut self.rng, self.spare.len())).cloned(),
-        }
-        Some(harmed.into())
+fn within(rng: &mut ChaCha20Rng, ms_max: u64) -> Duration {
+    Duration::from_millis(rng.next_u64() % ms_max)
+}
+
+/// The bytes altered, or others in their place.
+fn harmed(rng: &mut ChaCha20Rng, spare: &VecDeque<Bytes>, bytes: &Bytes) -> Option<Bytes> {
+    let mut harmed = bytes.to_vec();
+    let at = below(rng, bytes.len());
+    match rng.next_u32() % 5 {
+        0 | 1 => harmed.get_mut(at).map(|byte| *byte ^= 1 << (at % 8))?,
+        2 => harmed.truncate(at),
+        3 => harmed.extend([0x5a; 7]),
+        _ => return spare.get(below(rng, spare.len())).cloned(),
     }
+    Some(harmed.into())
 }
 
 /// A receipt that says of all that it is stored. Its signature is that of what was so.
@@ -212,6 +276,24 @@ fn sealed(frame: &mut Frame) -> Vec<&mut Bytes> {
         Some(Body::Attached(wire::Attached { checkpoint: Some(checkpoint), .. })) => {
             vec![&mut checkpoint.body, &mut checkpoint.signature]
         }
+        _ => Vec::new(),
+    }
+}
+
+/// What stands in a frame between relays, or in one to a device about what it handed in for another relay; nothing: it is no such
+/// frame.
+fn said_of_forwards(frame: &mut Frame) -> Vec<&mut Bytes> {
+    match &mut frame.body {
+        Some(Body::Carry(carry)) => carry.parcels.iter_mut().collect(),
+        Some(Body::Forwarded(answer)) => {
+            vec![&mut answer.forward_id, &mut answer.salt, &mut answer.answer]
+        }
+        Some(Body::Declined(declined)) => vec![&mut declined.forward_id],
+        Some(
+            Body::Waiting(wire::Waiting { notice: Some(signed) })
+            | Body::DeadLetter(wire::DeadLetter { notice: Some(signed) })
+            | Body::RoutingKey(wire::RoutingKeyAnswer { key: Some(signed) }),
+        ) => vec![&mut signed.body, &mut signed.signature],
         _ => Vec::new(),
     }
 }

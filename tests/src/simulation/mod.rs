@@ -21,7 +21,7 @@
 //! | 3 only members decrypt | `Members`: nothing more is sealed under a key that a device holds which is known to be revoked; `Turns`: a turn renews the sender key; `SealedOnce`: no key seals two things under one number | |
 //! | 4 ticks are true | `Ticks`: none goes back; `TrueTicks`: who is said to have it, or to have read it, does; `Vouched`: without the relay's signature nothing is in custody | `ReadTicks`: all is read, and shows so on all own devices |
 //! | 5 shown once | `Once`: told once | `Once`: stands there once |
-//! | 6 crashes lose nothing | `Machines`, `Custody`: what was signed for is at the relay or at its device, after each crash of the relay | `Custody`, `Kept` |
+//! | 6 crashes lose nothing | `Machines`, `Custody`: what was signed for is at the relay or at its device, after each crash of the relay; so is what a home relay said that it holds for another one | `Custody`, `Kept`; `Settled`: nothing waits at a home relay that lost it |
 //! | 7 no bytes from outside harm | `Panic`, `Circles`; `Bounded`: no table beyond its limit, every so many steps | `Bounded` |
 //! | 8 relays learn nothing | | `Blind`: neither texts nor identities on its disk |
 //!
@@ -36,7 +36,11 @@
 //!
 //! In worlds that are asked for (`WorldOptions::with_relays`) there are two to seven relays (`relays`): each device has one to
 //! three of them, some devices don't reach one for a while, one is down for minutes, and one is lost for ever, or its disk is.
-//! In every other one devices get other home relays, and give some up. All of the above holds there, too.
+//! In every other one devices get other home relays, and give some up. In one of three relays lie to each other, and about what
+//! devices hand in: they withhold, repeat, put off and alter parcels, what is answered to them, and what they tell devices of that.
+//! All of the above holds there, too.
+//!
+//! In one of six worlds clocks of some devices are off by one to five days, for good; where they are not, by hours.
 
 mod answers;
 mod asking;
@@ -74,6 +78,7 @@ mod trace;
 mod trunks;
 mod user;
 mod vanishing;
+mod waiting;
 mod watch;
 mod world;
 

@@ -126,6 +126,9 @@ impl World {
         for conn in self.network.all() {
             self.network.close(conn, self.now, &mut self.rng, &mut self.schedule);
         }
+        if self.lies.told.of_forwards > 0 {
+            (0..self.relays.all.len()).for_each(|relay| self.trunks_break(relay));
+        }
     }
 
     fn everybody_makes_peace(&mut self) -> Result<(), Failed> {
@@ -230,6 +233,7 @@ impl World {
             checks::relay_is_blind(&relay.disk, &users)?;
         }
         self.custody_is_true()?;
+        self.what_waits_is_held(Check::Settled)?;
         // Of what a full mailbox put off, later messages came first; and so they do by another relay than the one where the
         // key lies. What a new device sends before it is heard of can't be opened, and comes again another way.
         let may_be_shut = self.report.wedged + self.report.blocked + self.report.full > 0

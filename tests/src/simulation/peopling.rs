@@ -12,7 +12,7 @@ use super::faults::{below, one_in};
 use super::node::{Cheat, Node, Skew};
 use super::scenario::CryptoKind;
 use super::user::User;
-use super::world::{World, fork};
+use super::world::{DAY, World, fork};
 
 const NAMES: [&str; 4] = ["Alice", "Bob", "Carol", "Dave"];
 /// What all of a world write together.
@@ -82,6 +82,7 @@ impl World {
         cheat: Option<Cheat>,
     ) -> Result<usize, Failed> {
         let skew = skew(&mut self.rng, self.faults.skew_max());
+        let skew = self.off_by_days().unwrap_or(skew);
         let rng = fork(&mut self.rng);
         let real_crypto = self.options.crypto == CryptoKind::Real;
         let homes = self.relays.homes();
@@ -91,6 +92,22 @@ impl World {
         let index = self.nodes.len().saturating_sub(1);
         self.start_node(index)?;
         Ok(index)
+    }
+}
+
+impl World {
+    /// How far the clock of a new device is off that is wrong by days.
+    fn off_by_days(&mut self) -> Option<Skew> {
+        let more = self.faults.skew_days_max.checked_sub(1)?;
+        if one_in(&mut self.skews, 2) {
+            return None;
+        }
+        self.report.skewed += 1;
+        let more_max = DAY.saturating_mul(u32::try_from(more).unwrap_or(u32::MAX));
+        Some(match skew(&mut self.skews, more_max) {
+            Skew::Ahead(more) => Skew::Ahead(DAY.saturating_add(more)),
+            Skew::Behind(more) => Skew::Behind(DAY.saturating_add(more)),
+        })
     }
 }
 

@@ -24,6 +24,10 @@ const HOMES_MAX: usize = 3;
 const NONE_DOOMED_ONE_IN: u32 = 4;
 /// How often home relays change in those worlds with several where they do, in thousandths of what a user does.
 const MOVES_MAX: u32 = 12;
+/// Of so many worlds with several relays one has relays that lie about forwards, and to each other.
+const LIES_ONE_IN: u32 = 3;
+/// How often they do in those worlds, in thousandths of what they say.
+const LIES_MAX: u32 = 100;
 
 /// All relays of a world.
 pub(super) struct Relays {
@@ -82,7 +86,9 @@ impl Relays {
         let mut rng = ChaCha20Rng::seed_from_u64(seed ^ RELAYS.rotate_left(2));
         let moves = if one_in(&mut rng, 2) { 1 + rng.next_u32() % MOVES_MAX } else { 0 };
         let forgets = one_in(&mut rng, 2);
-        Faults { moves, forgets, old_backup: forgets && one_in(&mut rng, 2), ..faults }
+        let old_backup = forgets && one_in(&mut rng, 2);
+        let forward_lies = if one_in(&mut rng, LIES_ONE_IN) { 1 + rng.next_u32() % LIES_MAX } else { 0 };
+        Faults { moves, forgets, old_backup, forward_lies, ..faults }
     }
 
     /// Whether there is more than one.

@@ -31,6 +31,8 @@ pub struct Report {
     pub drained: u64,
     /// How often everybody was away for days or months.
     pub gaps: u64,
+    /// Devices whose clocks were off by days, for good.
+    pub skewed: u64,
     /// How often the clock of a device jumped.
     pub jumps: u64,
     /// Frames lost, with their connections.
@@ -47,6 +49,8 @@ pub struct Report {
     pub shuffled: u64,
     /// Frames that it altered.
     pub corrupted: u64,
+    /// How often relays lied to each other, or about what they were handed for each other.
+    pub forward_lies: u64,
     /// Relays that were lost for ever.
     pub relays_lost: u64,
     /// Of these, the ones that came back with an old copy of their disk.
@@ -95,6 +99,7 @@ impl AddAssign for Report {
         self.full += other.full;
         self.drained += other.drained;
         self.gaps += other.gaps;
+        self.skewed += other.skewed;
         self.jumps += other.jumps;
         self.dropped += other.dropped;
         self.doubled += other.doubled;
@@ -103,6 +108,7 @@ impl AddAssign for Report {
         self.replayed += other.replayed;
         self.shuffled += other.shuffled;
         self.corrupted += other.corrupted;
+        self.forward_lies += other.forward_lies;
         self.relays_lost += other.relays_lost;
         self.relays_restored += other.relays_restored;
         self.partitions += other.partitions;

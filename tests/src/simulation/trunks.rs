@@ -38,6 +38,11 @@ impl Trunks {
         self.ends.get(&conn).map(|end| end.relay)
     }
 
+    /// The end that what is said at this one gets to.
+    pub(super) fn other(&self, conn: ConnId) -> Option<ConnId> {
+        self.ends.get(&conn).map(|end| end.other)
+    }
+
     /// Carries a frame, or breaks.
     pub(super) fn carry(
         &mut self,

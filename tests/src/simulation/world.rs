@@ -43,12 +43,13 @@ const GROUP: u64 = 0x67_726f_7570;
 const GROUP_ONE_IN: u32 = 3;
 /// The same where somebody cheats.
 const GROUP_OF_CHEATS_ONE_IN: u32 = 2;
-const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Two to four users with one to three devices each, and one to seven relays.
 pub struct World {
     pub(super) rng: ChaCha20Rng,
     jumps: ChaCha20Rng,
+    pub(super) skews: ChaCha20Rng,
     pub(super) options: WorldOptions,
     pub(super) now: Timestamp,
     pub(super) faults: Faults,
@@ -137,6 +138,7 @@ impl World {
         self.report.replayed = told.replayed;
         self.report.shuffled = told.shuffled;
         self.report.corrupted = told.corrupted;
+        self.report.forward_lies = told.of_forwards;
         self.report.hostile = u64::from(self.hostile.is_some());
         let troubles = self.relays.report;
         self.report.relays_lost = troubles.lost;
@@ -148,7 +150,7 @@ impl World {
     }
 
     fn new(options: WorldOptions, trace: Trace) -> Result<Self, Failed> {
-        let Drawn { mut rng, jumps, mut ill_will, faults } = Drawn::of(options.seed);
+        let Drawn { mut rng, jumps, mut ill_will, skews, faults } = Drawn::of(options.seed);
         let several = options.relays.is_some_and(|relays| relays > 1);
         let faults = if several { Relays::with_faults(options.seed, faults) } else { faults };
         let faults = options.faults.unwrap_or(faults);
@@ -181,6 +183,7 @@ impl World {
             report: Report::default(),
             rng,
             jumps,
+            skews,
         };
         world.populate()?;
         world.plan_relay_trouble();

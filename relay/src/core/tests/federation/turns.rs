@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use undertone_protocol::federation::DeadLetterReason;
+use undertone_protocol::time::Timestamp;
 use undertone_protocol::wire::{self, DeclinedCode, RefusalCode, frame::Body};
 
 use super::far::{Far, Manner, address};
@@ -24,6 +25,33 @@ fn nobody_waits_behind_a_relay_that_always_has_more() {
 fn a_relay_that_greets_again_and_again_has_one_turn() {
     let again = || Body::Welcome(wire::Welcome { version: 1, now_ms: 0, record: None });
     have_their_turn(|far| far.say_as(1, again()));
+}
+
+/// Else whoever was down has all who call them at the door at once, each time.
+#[test]
+fn two_that_failed_together_are_called_apart() {
+    let mut far = Far::with(Limits::default());
+    far.reachable = false;
+    far.forward(1, 10);
+    far.forward(2, 10);
+    far.pass(Duration::from_secs(300));
+    let calls = |far: &Far, to: u8| -> Vec<Timestamp> {
+        far.dials.iter().filter(|(_, called)| *called == to).map(|(at, _)| *at).collect()
+    };
+    let (first, second) = (calls(&far, 1), calls(&far, 2));
+    assert!(first.len() > 5 && second.len() > 5, "{:?}", far.dials);
+    assert_eq!(first[0], second[0], "the first calls are made at once");
+    assert!(first[1..].iter().all(|at| !second.contains(at)), "{:?}", far.dials);
+    for calls in [&first, &second] {
+        let waits = calls.windows(2).map(|pair| pair[1].since(pair[0]));
+        let least = (0..).map(|tries| Duration::from_millis(500) * 2_u32.pow(tries));
+        for (wait, least) in waits.zip(least) {
+            assert!(
+                (least..=2 * least).contains(&wait),
+                "{wait:?}, and not {least:?} and up to as much again"
+            );
+        }
+    }
 }
 
 /// Two relays that something waits for behind one that always has more, and does this once a second.
