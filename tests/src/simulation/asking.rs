@@ -25,7 +25,12 @@ impl Stage {
     /// Alice, Bob and Carol, by number: Alice knows the others, who don't know each other, and made a group of all three,
     /// *Club*.
     pub fn club() -> Result<Self, Failed> {
-        let mut stage = Self::new(&["Alice", "Bob", "Carol"], false)?;
+        Self::club_with(false)
+    }
+
+    /// The same with the real cryptography, or with the model of it.
+    pub fn club_with(real_crypto: bool) -> Result<Self, Failed> {
+        let mut stage = Self::new(&["Alice", "Bob", "Carol"], real_crypto)?;
         stage.meet(0, 1)?;
         stage.meet(0, 2)?;
         let members = vec!["Bob".to_owned(), "Carol".to_owned()];
