@@ -302,7 +302,9 @@ fn whom_an_admin_removes_who_came_later_did_not_write_in_vain() {
     add(&mut stage, "Carol");
     stage.run(MINUTES).unwrap();
     make_admin(&mut stage, "Carol");
-    remove(&mut stage, CAROL, "Dave");
+    // He did not say yet what he is called.
+    let dave = stage.id(DAVE).unwrap().user;
+    remove(&mut stage, CAROL, &dave[..8]);
     stage.plug(DAVE).unwrap();
     stage.run(MINUTES).unwrap();
     for node in [ALICE, BOB, DAVE] {
