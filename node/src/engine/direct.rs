@@ -174,11 +174,8 @@ fn carry(
 ) -> Result<(), StoreError> {
     match admit(ctx, &entry, bearer)? {
         Admission::Taken(circle) => take(ctx, circle, entry, bearer),
-        // Whoever holds it offers it again, and may know whose device wrote it.
-        Admission::Later => {
-            groups::ask_whose(ctx, &entry.header, from);
-            Ok(())
-        }
+        // Whoever holds it offers it again.
+        Admission::Later => Ok(()),
         Admission::Lacks(missing) => {
             // Its author may be gone; who took it has what it names.
             groups::ask(ctx, &entry.header.conversation, from, missing);

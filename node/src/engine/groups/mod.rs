@@ -39,7 +39,7 @@ pub(super) use judging::judge_entry;
 pub(super) use meeting::admit as admit_introduction;
 pub(super) use seeking::not_reached;
 pub(super) use telling::next_deadline;
-pub(super) use updates::{ask, ask_whose, heard_of, received as update_received};
+pub(super) use updates::{ask, heard_of, received as update_received};
 pub(super) use views::group as view;
 
 use undertone_protocol::ids::DeviceId;

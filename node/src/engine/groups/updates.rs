@@ -298,16 +298,6 @@ pub(in crate::engine) fn ask(
     }
 }
 
-/// Of a group a device has something whose author is not known here: it may know whose device that is. Who is out asks for
-/// nobody, so what others say of the members does not come of itself.
-pub(in crate::engine) fn ask_whose(ctx: &mut Context<'_>, header: &EntryHeader, device: &DeviceId) {
-    let is_of_group = matches!(ctx.agenda.directory.get(&header.conversation), Some(Side::Group));
-    let is_known = own::is_own(ctx, &header.device) || ctx.agenda.devices.contains_key(&header.device);
-    if is_of_group && !is_known {
-        ctx.agenda.updates.entry((header.conversation, *device)).or_default().asks = true;
-    }
-}
-
 /// Takes proofs that devices forked: all who hear of one must know the same.
 fn take_forks(
     ctx: &mut Context<'_>,
